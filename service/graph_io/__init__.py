@@ -1,0 +1,1 @@
+"""Reading architectures: every format becomes one ArchGraph."""

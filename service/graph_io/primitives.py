@@ -1,0 +1,217 @@
+"""From an ArchGraph to the graph that a GHN sees: 15 primitives, everything else dropped and its neighbours joined.
+
+GHN-2 paper, section 3 and table 1. A bias is a node of its own behind its weight; a normalisation is one node for weight
+and bias; sums and concatenations stay only where they join two or more nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import InvalidArchitecture
+from service.graph_io.archgraph import ArchGraph, Node, Parameter
+from service.graph_io.operators import NORMS, OPERATORS, Primitive
+from service.graph_io.virtual_edges import shortest_paths
+
+
+class Decoding(StrEnum):
+    """Which decoder makes a parameter, and which normalisation follows."""
+
+    WEIGHT = "weight"
+    CLASS_WEIGHT = "class_weight"
+    NORM_WEIGHT = "norm_weight"
+    NORM_BIAS = "norm_bias"
+    BIAS = "bias"
+    CLASS_BIAS = "class_bias"
+    POSITION = "position"
+    DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A parameter to answer. node: index of the primitive node that decodes it, -1 for Decoding.DEFAULT.
+
+    op: operator of the node that owns the parameter ("" for one that the network never reads); it picks the default's rule.
+    """
+
+    parameter: Parameter
+    decoding: Decoding
+    node: int
+    op: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrimitiveGraph:
+    """N nodes in topological order.
+
+    primitive_N: int64, values of Primitive.
+    shapes: for every node the shape its features encode (canonical layout), None without one.
+    predecessors: for every node the indices of the nodes it reads from, each once, ascending.
+    names: a unique name a node, for people and tests.
+    cells: the cell index of every node, -1 where the format has no cells.
+    targets: every trainable parameter of the network, once.
+    """
+
+    primitive_N: NDArray[np.int64]
+    shapes: tuple[tuple[int, ...] | None, ...]
+    predecessors: tuple[tuple[int, ...], ...]
+    names: tuple[str, ...]
+    cells: tuple[int, ...]
+    targets: tuple[Target, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def distances(self, cutoff: int) -> NDArray[np.uint8]:
+        """distance_NN of `virtual_edges.shortest_paths`."""
+        return shortest_paths(self.predecessors, cutoff)
+
+
+class _Builder:
+    """Collects primitive nodes while the ArchGraph is walked in topological order."""
+
+    def __init__(self) -> None:
+        self.primitives: list[Primitive] = []
+        self.shapes: list[tuple[int, ...] | None] = []
+        self.predecessors: list[tuple[int, ...]] = []
+        self.names: list[str] = []
+        self.cells: list[int] = []
+        self.targets: dict[str, Target] = {}
+
+    def add(
+        self, primitive: Primitive, name: str, sources: Sequence[int], shape: tuple[int, ...] | None, cell: int | None
+    ) -> int:
+        self.primitives.append(primitive)
+        self.names.append(name)
+        self.predecessors.append(tuple(sources))
+        self.shapes.append(shape)
+        self.cells.append(-1 if cell is None else cell)
+        return len(self.names) - 1
+
+    def answer(self, parameter: Parameter, decoding: Decoding, node: int, op: str) -> None:
+        # A tied parameter belongs to the node that reads it first.
+        self.targets.setdefault(parameter.name, Target(parameter, decoding, node, op))
+
+
+def to_primitives(graph: ArchGraph) -> PrimitiveGraph:
+    """Keep the 15 primitives, join the neighbours of everything dropped.
+
+    Raises InvalidArchitecture if nothing but the input is left.
+    """
+    builder = _Builder()
+    # For every operator node: the kept nodes that its readers read from.
+    visible: dict[str, tuple[int, ...]] = {}
+    for node in graph.nodes:
+        sources = _union(visible[name] for name in dict.fromkeys(node.inputs))
+        visible[node.name] = _place(builder, node, sources)
+    for parameter in graph.unattached:
+        builder.answer(parameter, Decoding.DEFAULT, -1, "")
+    if len(builder.names) < 2:
+        raise InvalidArchitecture("The network has no operator that a GHN knows.", hint="Send a network with layers.")
+    _mark_classifier(builder)
+    return PrimitiveGraph(
+        primitive_N=np.array(builder.primitives, dtype=np.int64),
+        shapes=tuple(builder.shapes),
+        predecessors=tuple(builder.predecessors),
+        names=tuple(builder.names),
+        cells=tuple(builder.cells),
+        targets=tuple(builder.targets.values()),
+    )
+
+
+def _union(groups: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    groups = list(groups)
+    if len(groups) == 1:
+        return groups[0]
+    return tuple(sorted({source for group in groups for source in group}))
+
+
+def _place(builder: _Builder, node: Node, sources: tuple[int, ...]) -> tuple[int, ...]:
+    """Add the primitive nodes of one operator; return what its readers see."""
+    params = {parameter.role: parameter for parameter in node.params}
+    weight, bias = params.get("weight"), params.get("bias")
+    primitive = OPERATORS[node.op].primitive
+    if node.op in ("conv", "conv_transpose", "linear"):
+        assert weight is not None  # checks.build_graph
+        index = builder.add(_conv_primitive(node), weight.name, sources, weight.canonical_shape, node.cell)
+        builder.answer(weight, Decoding.WEIGHT, index, node.op)
+        if bias is not None:
+            index = builder.add(Primitive.BIAS, bias.name, (index,), bias.shape, node.cell)
+            builder.answer(bias, Decoding.BIAS, index, node.op)
+        return (index,)
+    if node.op == "bias":
+        (bias,) = node.params
+        index = builder.add(Primitive.BIAS, bias.name, sources, bias.shape, node.cell)
+        builder.answer(bias, Decoding.BIAS, index, node.op)
+        return (index,)
+    if node.op in NORMS:
+        # A norm without parameters is nothing that a GHN predicts: the reference never sees it.
+        if not node.params:
+            return sources
+        first = weight or bias
+        assert first is not None and primitive is not None
+        index = builder.add(primitive, first.name, sources, first.shape, node.cell)
+        if weight is not None:
+            builder.answer(weight, Decoding.NORM_WEIGHT, index, node.op)
+        if bias is not None:
+            builder.answer(bias, Decoding.NORM_BIAS, index, node.op)
+        return (index,)
+    if node.op == "position":
+        assert weight is not None
+        index = builder.add(Primitive.POS_ENC, weight.name, (), position_shape(weight), node.cell)
+        builder.answer(weight, Decoding.POSITION, index, node.op)
+        if not sources:
+            return (index,)
+        # "position" with an input is the sum of both.
+        return (builder.add(Primitive.SUM, node.name, (*sources, index), None, node.cell),)
+    for parameter in node.params:
+        builder.answer(parameter, Decoding.DEFAULT, -1, node.op)
+    if primitive is None or (primitive in (Primitive.SUM, Primitive.CONCAT) and len(sources) < 2):
+        return sources
+    return (builder.add(primitive, node.name, sources, _pool_shape(node, primitive), node.cell),)
+
+
+def _conv_primitive(node: Node) -> Primitive:
+    groups = node.attrs.get("groups", 1)
+    dilation = node.attrs.get("dilation", 1)
+    smallest = min(dilation) if isinstance(dilation, tuple) else dilation
+    if not isinstance(groups, int) or groups <= 1:
+        return Primitive.CONV
+    return Primitive.DIL_CONV if isinstance(smallest, int) and smallest > 1 else Primitive.SEP_CONV
+
+
+def _pool_shape(node: Node, primitive: Primitive) -> tuple[int, ...] | None:
+    if primitive not in (Primitive.MAX_POOL, Primitive.AVG_POOL):
+        return None
+    kernel = node.attrs.get("kernel_size", 1)
+    sizes = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    height, width = (int(size) for size in (*sizes, *sizes)[-2:])  # type: ignore[arg-type]
+    return (1, 1, height, width)
+
+
+def position_shape(parameter: Parameter) -> tuple[int, ...]:
+    """A position table as the GHN encodes it: (1, length, width) or (length, width) becomes (1, width, s, s), s = floor(sqrt(length))."""
+    shape = parameter.canonical_shape
+    if len(shape) not in (2, 3):
+        return shape
+    length, width = shape[-2:]
+    side = int(length**0.5)
+    return (1, width, side, side)
+
+
+def _mark_classifier(builder: _Builder) -> None:
+    """The last weight and the last bias of the network are the classifier's (GHN-2 reference, section 4 of the GHN facts)."""
+    ends = {Decoding.WEIGHT: Decoding.CLASS_WEIGHT, Decoding.BIAS: Decoding.CLASS_BIAS}
+    for decoding, classifier in ends.items():
+        last = max(
+            (target for target in builder.targets.values() if target.decoding is decoding),
+            key=lambda target: target.node,
+            default=None,
+        )
+        if last is not None:
+            builder.targets[last.parameter.name] = Target(last.parameter, classifier, last.node, last.op)
