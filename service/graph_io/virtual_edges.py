@@ -15,15 +15,15 @@ def shortest_paths(predecessors: Sequence[Sequence[int]], cutoff: int = 50) -> N
     """Lengths of the shortest directed paths of a DAG.
 
     predecessors: for every node, in topological order, the nodes it reads from.
-    cutoff: longest path of interest, 1 to 254.
+    cutoff: longest path of interest, 1 to 253.
 
     Returns distance_NN, uint8: [v, u] is the length of the shortest path from u to v, 0 where there is none within the cutoff
     (and on the diagonal).
 
     One vectorised step a node: what reaches v through u is one step longer than what reaches u.
     """
-    if not 1 <= cutoff <= 254:
-        raise ValueError(f"cutoff must be 1 to 254, got {cutoff}")
+    if not 1 <= cutoff <= 253:
+        raise ValueError(f"cutoff must be 1 to 253, got {cutoff}")
     num_nodes = len(predecessors)
     unreachable = np.uint8(cutoff + 1)
     distance_NN = np.full((num_nodes, num_nodes), unreachable, dtype=np.uint8)
