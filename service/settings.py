@@ -1,0 +1,211 @@
+"""Every option of the service, once: an environment variable (prefix WEIGHTCAST_), a default, a sentence, a unit.
+
+`get_settings()` is what the rest of the code calls. `python -m service.settings` writes that page.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from functools import lru_cache
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "WEIGHTCAST_"
+MASK = "********"
+MiB = 2**20
+GiB = 2**30
+
+
+def user_data_folder() -> Path:
+    """The platform's folder for an application's own data: ~/.local/share/weightcast on Linux."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "weightcast"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", str(Path.home()))) / "weightcast"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "weightcast"
+
+
+class Settings(BaseSettings):
+    """All options. Immutable; tests and the embedded run make their own with keyword arguments."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+    # Folders
+    home: Path = Field(
+       default= default_factory=user_data_folder,
+        description="Folder of artifacts, of trained and imported models, and of the embedded Redis.",
+    )
+    data_dir: Path = Field(
+       default= default_factory=lambda fields: fields["home"] / "data",
+        description="Folder of the data sets; packed CIFAR-10 is `train.npz` and `test.npz`. Default: "
+        "`data` under home.",
+    )
+    artifact_dir: Path = Field(
+       default= default_factory=lambda fields: fields["home"] / "artifacts",
+        description="Folder of predicted weights and uploaded graphs, shared by the API and all workers. "
+        "Default: `artifacts` under home.",
+    )
+    artifact_max_bytes: NonNegativeInt = Field(
+        default=20 * GiB, description="Cap on the artifact folder, in bytes: the longest unused files go first. 0 switches it off."
+    )
+
+    # Redis
+    redis_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="Redis for job records and the queue (`redis://`, `rediss://` or `unix://`); must run "
+        "with `noeviction`. "
+        "Unset: `weightcast serve` starts a private one.",
+    )
+    cache_redis_url: str | None = Field(
+        default=None, repr=False, description="Second Redis for small cached answers; may evict. Unset: the first one is used."
+    )
+
+    # HTTP
+    host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="TCP port that the API listens on.")
+    api_keys: SecretStr | None = Field(
+        default=None,
+        description="Comma-separated API keys, each `KEY` (all scopes but admin) or `KEY:scope+scope` "
+        "with the scopes "
+        "predict, train, admin. Unset: open, on loopback addresses only.",
+    )
+    allow_anonymous: bool = Field(
+        default=False, description="Listen on other than loopback addresses without API keys. Only behind something that asks for them."
+    )
+    max_body_bytes: PositiveInt = Field(default=64 * MiB, description="Largest accepted request body, in bytes.")
+    default_wait_seconds: float = Field(
+        default=20, ge=0, le=120, description="How long a request is held for its result when it names no `Prefer: wait`, in seconds."
+    )
+    max_wait_seconds: float = Field(default=60, ge=0, le=120, description="Upper bound of `Prefer: wait=N`, in seconds.")
+
+    # Limits
+    max_nodes: PositiveInt = Field(default=20_000, description="Most nodes in one architecture.")
+    max_parameters: PositiveInt = Field(default=500_000_000, description="Most trainable parameters in one architecture.")
+    max_architectures: PositiveInt = Field(default=10_000, description="Most architectures in one ranking or embedding request.")
+    queue_limit: PositiveInt = Field(default=512, description="Most jobs waiting in one queue; beyond it the answer is 503.")
+    queued_jobs_per_key: PositiveInt = Field(default=128, description="Most unfinished jobs of one API key; beyond it the answer is 429.")
+    requests_per_minute: NonNegativeInt = Field(
+        default=600, description="Requests a minute of one API key, or of one address without keys. 0 switches the limit off."
+    )
+    training_max_minutes: PositiveFloat = Field(default=7 * 24 * 60, description="Longest budget of one training job, in minutes.")
+
+    # Jobs
+    job_ttl_seconds: PositiveInt = Field(default=24 * 3600, description="How long a finished job can be read, in seconds.")
+    idempotency_ttl_seconds: PositiveInt = Field(
+        default=24 * 3600, description="How long an `Idempotency-Key` is remembered, in seconds."
+    )
+    job_attempts: PositiveInt = Field(default=3, description="How often a job is started before it counts as failed.")
+    lease_seconds: float = Field(
+        default=30, gt=0.5, description="After this many seconds without a sign of life from its worker, a job is given to another."
+    )
+    task_time_limit_seconds: PositiveInt = Field(default=600, description="Hard limit of one task, in seconds; the worker is killed.")
+    visibility_timeout_seconds: PositiveInt = Field(
+        default=1800, description="After this many seconds the broker hands out an unacknowledged message again."
+    )
+    training_segment_seconds: PositiveFloat = Field(
+        default=600, description="A training job is checkpointed and goes back to its queue after this many seconds."
+    )
+
+    # Workers
+    predict_workers: PositiveInt = Field(default=1, description="Worker processes of the predict queue in `weightcast serve`.")
+    threads: NonNegativeInt = Field(default=0, description="CPU threads of one worker. 0: the machine's cores shared evenly.")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where models run; auto takes a GPU when there is one.")
+    default_model: str = Field(default="ghn2-cifar10", description="Model used when a request names none.")
+    models_in_memory: PositiveInt = Field(default=4, description="Models that one worker keeps loaded; the longest unused goes first.")
+    shutdown_seconds: NonNegativeFloat = Field(
+        default=20, description="How long a stopping worker may finish its running task, in seconds."
+    )
+
+    # Logs
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least severe level that is logged.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="`json` lines or `console` text; auto means console on a terminal."
+    )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether `host` can only be reached from this machine."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process, read once. Tests call `get_settings.cache_clear()`."""
+    return Settings()
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def masked(settings: Settings) -> dict[str, str]:
+    """Every option as text that is safe to log or show: keys and passwords in URLs are masked."""
+    shown: dict[str, str] = {}
+    for field in Settings.model_fields:
+        value = getattr(settings, field)
+        if isinstance(value, SecretStr):
+            shown[variable(field)] = MASK
+        elif value is None:
+            shown[variable(field)] = ""
+        else:
+            shown[variable(field)] = re.sub(r"(?<=://)([^@/]*)@", f"{MASK}@", str(value))
+    return shown
+
+
+def unknown_variables(environ: dict[str, str] | os._Environ[str] = os.environ) -> list[str]:
+    """Variables with our prefix that mean nothing: most often a misspelt option."""
+    known = {variable(field) for field in Settings.model_fields}
+    return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+
+
+def _default_text(field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return "the user's data folder" if field.default_factory is user_data_folder else "under home"
+    if field.default is None or field.default is PydanticUndefined:
+        return "unset"
+    return f"`{_plain(field.default)}`"
+
+
+def _plain(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def configuration_page() -> str:
+    """docs/configuration.md, rendered from the class so that it cannot lie."""
+    rows = [
+        f"| `{variable(name)}` | {_default_text(field)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join(
+        [
+            "# Configuration",
+            "",
+            "Every option is an environment variable. `weightcast doctor` shows the values in force,",
+            "secrets masked.",
+            "This page is made by `python -m service.settings > docs/configuration.md`.",
+            "",
+            "| variable | default | meaning |",
+            "| --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(configuration_page())
