@@ -1,6 +1,6 @@
-"""Every option of the service, once: an environment variable (prefix WEIGHTCAST_), a default, a sentence, a unit.
+"""Every option, once: an environment variable (prefix WEIGHTCAST_), a default, a sentence, a unit.
 
-`get_settings()` is what the rest of the code calls. `python -m service.settings` writes that page.
+`get_settings()` is what the rest of the code calls; `python -m service.settings` prints docs/configuration.md.
 """
 
 from __future__ import annotations
@@ -40,33 +40,36 @@ class Settings(BaseSettings):
 
     # Folders
     home: Path = Field(
-       default= default_factory=user_data_folder,
+        default_factory=user_data_folder,
         description="Folder of artifacts, of trained and imported models, and of the embedded Redis.",
     )
     data_dir: Path = Field(
-       default= default_factory=lambda fields: fields["home"] / "data",
+        default_factory=lambda fields: fields["home"] / "data",
         description="Folder of the data sets; packed CIFAR-10 is `train.npz` and `test.npz`. Default: "
         "`data` under home.",
     )
     artifact_dir: Path = Field(
-       default= default_factory=lambda fields: fields["home"] / "artifacts",
+        default_factory=lambda fields: fields["home"] / "artifacts",
         description="Folder of predicted weights and uploaded graphs, shared by the API and all workers. "
         "Default: `artifacts` under home.",
     )
     artifact_max_bytes: NonNegativeInt = Field(
-        default=20 * GiB, description="Cap on the artifact folder, in bytes: the longest unused files go first. 0 switches it off."
+        default=20 * GiB,
+        description="Cap on the artifact folder, in bytes: the longest unused files go first. 0 switches "
+        "it off.",
     )
 
     # Redis
     redis_url: str | None = Field(
         default=None,
         repr=False,
-        description="Redis for job records and the queue (`redis://`, `rediss://` or `unix://`); must run "
-        "with `noeviction`. "
-        "Unset: `weightcast serve` starts a private one.",
+        description="Redis for job records and the queue (`redis://`, `rediss://` or `unix://`); must run"
+        " with `noeviction`. Unset: `weightcast serve` starts a private one.",
     )
     cache_redis_url: str | None = Field(
-        default=None, repr=False, description="Second Redis for small cached answers; may evict. Unset: the first one is used."
+        default=None,
+        repr=False,
+        description="Second Redis for small cached answers; may evict. Unset: the first one is used.",
     )
 
     # HTTP
@@ -75,58 +78,99 @@ class Settings(BaseSettings):
     api_keys: SecretStr | None = Field(
         default=None,
         description="Comma-separated API keys, each `KEY` (all scopes but admin) or `KEY:scope+scope` "
-        "with the scopes "
-        "predict, train, admin. Unset: open, on loopback addresses only.",
+        "with the scopes predict, train, admin. Unset: open, on loopback addresses only.",
     )
     allow_anonymous: bool = Field(
-        default=False, description="Listen on other than loopback addresses without API keys. Only behind something that asks for them."
+        default=False,
+        description="Listen on other than loopback addresses without API keys. Only behind something that"
+        " asks for them.",
     )
-    max_body_bytes: PositiveInt = Field(default=64 * MiB, description="Largest accepted request body, in bytes.")
+    max_body_bytes: PositiveInt = Field(
+        default=64 * MiB, description="Largest accepted request body, in bytes."
+    )
     default_wait_seconds: float = Field(
-        default=20, ge=0, le=120, description="How long a request is held for its result when it names no `Prefer: wait`, in seconds."
+        default=20,
+        ge=0,
+        le=120,
+        description="How long a request is held for its result when it names no `Prefer: wait`, in seconds.",
     )
-    max_wait_seconds: float = Field(default=60, ge=0, le=120, description="Upper bound of `Prefer: wait=N`, in seconds.")
+    max_wait_seconds: float = Field(
+        default=60, ge=0, le=120, description="Upper bound of `Prefer: wait=N`, in seconds."
+    )
 
     # Limits
     max_nodes: PositiveInt = Field(default=20_000, description="Most nodes in one architecture.")
-    max_parameters: PositiveInt = Field(default=500_000_000, description="Most trainable parameters in one architecture.")
-    max_architectures: PositiveInt = Field(default=10_000, description="Most architectures in one ranking or embedding request.")
-    queue_limit: PositiveInt = Field(default=512, description="Most jobs waiting in one queue; beyond it the answer is 503.")
-    queued_jobs_per_key: PositiveInt = Field(default=128, description="Most unfinished jobs of one API key; beyond it the answer is 429.")
-    requests_per_minute: NonNegativeInt = Field(
-        default=600, description="Requests a minute of one API key, or of one address without keys. 0 switches the limit off."
+    max_parameters: PositiveInt = Field(
+        default=500_000_000, description="Most trainable parameters in one architecture."
     )
-    training_max_minutes: PositiveFloat = Field(default=7 * 24 * 60, description="Longest budget of one training job, in minutes.")
+    max_architectures: PositiveInt = Field(
+        default=10_000, description="Most architectures in one ranking or embedding request."
+    )
+    queue_limit: PositiveInt = Field(
+        default=512, description="Most jobs waiting in one queue; beyond it the answer is 503."
+    )
+    queued_jobs_per_key: PositiveInt = Field(
+        default=128, description="Most unfinished jobs of one API key; beyond it the answer is 429."
+    )
+    requests_per_minute: NonNegativeInt = Field(
+        default=600,
+        description="Requests a minute of one API key, or of one address without keys. 0 switches the "
+        "limit off.",
+    )
+    training_max_minutes: PositiveFloat = Field(
+        default=7 * 24 * 60, description="Longest budget of one training job, in minutes."
+    )
 
     # Jobs
-    job_ttl_seconds: PositiveInt = Field(default=24 * 3600, description="How long a finished job can be read, in seconds.")
+    job_ttl_seconds: PositiveInt = Field(
+        default=24 * 3600, description="How long a finished job can be read, in seconds."
+    )
     idempotency_ttl_seconds: PositiveInt = Field(
         default=24 * 3600, description="How long an `Idempotency-Key` is remembered, in seconds."
     )
-    job_attempts: PositiveInt = Field(default=3, description="How often a job is started before it counts as failed.")
-    lease_seconds: float = Field(
-        default=30, gt=0.5, description="After this many seconds without a sign of life from its worker, a job is given to another."
+    job_attempts: PositiveInt = Field(
+        default=3, description="How often a job is started before it counts as failed."
     )
-    task_time_limit_seconds: PositiveInt = Field(default=600, description="Hard limit of one task, in seconds; the worker is killed.")
+    lease_seconds: float = Field(
+        default=30,
+        gt=0.5,
+        description="After this many seconds without a sign of life from its worker, a job is given to "
+        "another.",
+    )
+    task_time_limit_seconds: PositiveInt = Field(
+        default=600, description="Hard limit of one task, in seconds; the worker is killed."
+    )
     visibility_timeout_seconds: PositiveInt = Field(
-        default=1800, description="After this many seconds the broker hands out an unacknowledged message again."
+        default=1800,
+        description="After this many seconds the broker hands out an unacknowledged message again.",
     )
     training_segment_seconds: PositiveFloat = Field(
-        default=600, description="A training job is checkpointed and goes back to its queue after this many seconds."
+        default=600,
+        description="A training job is checkpointed and goes back to its queue after this many seconds.",
     )
 
     # Workers
-    predict_workers: PositiveInt = Field(default=1, description="Worker processes of the predict queue in `weightcast serve`.")
-    threads: NonNegativeInt = Field(default=0, description="CPU threads of one worker. 0: the machine's cores shared evenly.")
-    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where models run; auto takes a GPU when there is one.")
+    predict_workers: PositiveInt = Field(
+        default=1, description="Worker processes of the predict queue in `weightcast serve`."
+    )
+    threads: NonNegativeInt = Field(
+        default=0, description="CPU threads of one worker. 0: the machine's cores shared evenly."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="Where models run; auto takes a GPU when there is one."
+    )
     default_model: str = Field(default="ghn2-cifar10", description="Model used when a request names none.")
-    models_in_memory: PositiveInt = Field(default=4, description="Models that one worker keeps loaded; the longest unused goes first.")
+    models_in_memory: PositiveInt = Field(
+        default=4, description="Models that one worker keeps loaded; the longest unused goes first."
+    )
     shutdown_seconds: NonNegativeFloat = Field(
         default=20, description="How long a stopping worker may finish its running task, in seconds."
     )
 
     # Logs
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least severe level that is logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe level that is logged."
+    )
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="`json` lines or `console` text; auto means console on a terminal."
     )
