@@ -1,0 +1,1 @@
+"""Graph HyperNetworks: GHN-2, GHN-1 and the MLP baseline from one configuration."""

@@ -1,0 +1,70 @@
+"""What a GHN is. Stored in its checkpoint; loading never infers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GHNConfig:
+    """Defaults are GHN-2 for CIFAR-10 (paper 2110.13100, section 4 and appendix B).
+
+    hidden: width of a node state.
+    max_channels: most input and output channels that the decoder emits; wider tensors repeat them.
+    max_kernel: most spatial positions an axis that the decoder emits (11 for CIFAR-10, 16 for ImageNet).
+    gnn: "gated" passes messages along the graph; "mlp" is the baseline that sees single nodes.
+    virtual_edge_cutoff: longest shortest path that becomes a virtual edge; 1 switches virtual edges off (GHN-1).
+    rounds: T of equation 3, forward and backward passes over the graph.
+    propagation: "forward_backward" visits the nodes in execution order and back; "synchronous" updates all at once (GHN-1
+        paper, section 3).
+    layer_norm: normalise the final node states.
+    normalize: fan-in scaling and squashing of the predicted tensors (table 2).
+    """
+
+    hidden: int = 32
+    max_channels: int = 64
+    max_kernel: int = 11
+    num_classes: int = 10
+    gnn: Literal["gated", "mlp"] = "gated"
+    virtual_edge_cutoff: int = 50
+    rounds: int = 1
+    propagation: Literal["forward_backward", "synchronous"] = "forward_backward"
+    layer_norm: bool = True
+    normalize: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "max_channels", "max_kernel", "num_classes", "rounds"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a positive integer, got {value!r}")
+        if self.hidden % 4:
+            raise ValueError(f"hidden must be divisible by 4 (four shape embeddings share it), got {self.hidden}")
+        if not 1 <= self.virtual_edge_cutoff <= 253:
+            raise ValueError(f"virtual_edge_cutoff must be 1 to 253, got {self.virtual_edge_cutoff}")
+        if self.gnn not in ("gated", "mlp"):
+            raise ValueError(f"gnn must be 'gated' or 'mlp', got {self.gnn!r}")
+        if self.propagation not in ("forward_backward", "synchronous"):
+            raise ValueError(f"propagation must be 'forward_backward' or 'synchronous', got {self.propagation!r}")
+
+    @property
+    def virtual_edges(self) -> bool:
+        return self.virtual_edge_cutoff > 1
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> GHNConfig:
+        """Raises ValueError for an unknown or a missing field."""
+        expected = {field.name for field in fields(cls)}
+        if set(values) != expected:
+            unknown, missing = sorted(set(values) - expected), sorted(expected - set(values))
+            raise ValueError(f"not a GHN configuration: unknown fields {unknown}, missing fields {missing}")
+        return cls(**values)
+
+
+GHN2_CIFAR10 = GHNConfig()
+GHN2_IMAGENET = GHNConfig(max_kernel=16, num_classes=1000)
+GHN1_CIFAR10 = GHNConfig(virtual_edge_cutoff=1, layer_norm=False, normalize=False)
+MLP_CIFAR10 = GHNConfig(gnn="mlp")

@@ -1,0 +1,239 @@
+"""The gated graph neural network of GHN-1 and GHN-2 (GHN-2 paper, equations 3 and 4).
+
+At node v, with neighbours in the direction of the pass:
+    m_v = sum_direct MLP(h_u) + sum_virtual MLP_ve(h_u) / s_uv,    h_v = GRU(m_v, h_v)
+
+A neighbour has always been updated before v. So a node's messages are computed once a pass, not once an edge, and nodes of
+one level are updated together; both are exact.
+
+Shape legend: N nodes, L nodes of one level, C node state width, M width inside the message MLPs, K = 1 or 2 kinds of messages
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from service.ghn.batch import GraphBatch
+from service.ghn.config import GHNConfig
+
+# numpy arrays on the CPU, tensors elsewhere: the pass below is written once for both.
+Array = Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Backend:
+    empty: Callable[..., Array]
+    zeros: Callable[..., Array]
+    tanh: Callable[[Array], Array]
+    relu: Callable[[Array], Array]
+
+
+def _backend_of(example: Array) -> _Backend:
+    """Levels are narrow, so a pass is hundreds of tiny operations: numpy's call overhead is a fraction of torch's."""
+    if isinstance(example, np.ndarray):
+        return _Backend(
+            empty=lambda *shape: np.empty(shape, example.dtype),
+            zeros=lambda *shape: np.zeros(shape, example.dtype),
+            tanh=np.tanh,
+            relu=lambda x: np.maximum(x, 0),
+        )
+    return _Backend(empty=example.new_empty, zeros=example.new_zeros, tanh=torch.tanh, relu=torch.relu)
+
+
+class _DirectedPass(torch.autograd.Function):
+    """One pass over all levels, forwards or backwards, with its gradient written out.
+
+    Inputs: h_NC, gh_N3 (= h W_hh + b_hh, the part of the GRU that needs no message), the GRU's input weights, the joined
+    message MLPs (first layers stacked, second layers block-diagonal), the message matrices, the levels in the order of the pass.
+    """
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any,
+        h_NC: Tensor,
+        gh_N3: Tensor,
+        w_ih: Tensor,
+        b_ih: Tensor,
+        w1: Tensor,
+        b1: Tensor,
+        w2: Tensor,
+        b2: Tensor,
+        direct_NN: Tensor,
+        virtual_NN: Tensor | None,
+        levels: tuple[tuple[int, int], ...],
+        reverse: bool,
+    ) -> Tensor:
+        unpack = _to_array
+        h0, gh, wi, bi = unpack(h_NC), unpack(gh_N3), unpack(w_ih), unpack(b_ih)
+        a1, c1, a2, c2 = unpack(w1), unpack(b1), unpack(w2), unpack(b2)
+        direct = unpack(direct_NN)
+        virtual = None if virtual_NN is None else unpack(virtual_NN)
+        if reverse:
+            direct = direct.T
+            virtual = None if virtual is None else virtual.T
+        xp = _backend_of(h0)
+        num_nodes, width = h0.shape
+        kinds = 1 if virtual is None else 2
+        wi_t, a1_t, a2_t = wi.T, a1.T, a2.T
+        # Everything that the gradient needs again, one row a node.
+        m, h = xp.zeros(num_nodes, width), xp.empty(num_nodes, width)
+        rz, n = xp.empty(num_nodes, 2 * width), xp.empty(num_nodes, width)
+        p, x = xp.empty(num_nodes, a1.shape[0]), xp.empty(num_nodes, kinds * width)
+        order = tuple(reversed(levels)) if reverse else levels
+        for index, (start, stop) in enumerate(order):
+            level = slice(start, stop)
+            if index:
+                # Rows that this pass has filled: everything on one side of the level.
+                done = slice(stop, num_nodes) if reverse else slice(0, start)
+                m_LC = direct[level, done] @ x[done, :width]
+                if virtual is not None:
+                    m_LC += virtual[level, done] @ x[done, width:]
+                m[level] = m_LC
+                gi = m_LC @ wi_t
+                gi += bi
+            else:
+                gi = xp.zeros(stop - start, 3 * width)
+                gi += bi
+            gh_L = gh[level]
+            # sigmoid(x) = (tanh(x / 2) + 1) / 2: one call, and it cannot overflow.
+            rz_L = xp.tanh((gi[:, : 2 * width] + gh_L[:, : 2 * width]) * 0.5)
+            rz_L += 1
+            rz_L *= 0.5
+            n_L = xp.tanh(gi[:, 2 * width :] + rz_L[:, :width] * gh_L[:, 2 * width :])
+            h_L = n_L + rz_L[:, width:] * (h0[level] - n_L)
+            p_L = h_L @ a1_t
+            p_L += c1
+            p_L = xp.relu(p_L)
+            x_L = p_L @ a2_t
+            x_L += c2
+            rz[level], n[level], h[level], p[level], x[level] = rz_L, n_L, h_L, p_L, xp.relu(x_L)
+        ctx.saved = (h0, gh, wi, a1, a2, direct, virtual, m, rz, n, h, p, x, order, reverse)
+        return _to_tensor(h, h_NC)
+
+    @staticmethod
+    def backward(ctx: Any, grad_NC: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        h0, gh, wi, a1, a2, direct, virtual, m, rz, n, h, p, x, order, reverse = ctx.saved
+        grad = _to_array(grad_NC.contiguous())
+        xp = _backend_of(h0)
+        num_nodes, width = h0.shape
+        r, z = rz[:, :width], rz[:, width:]
+        gh_n = gh[:, 2 * width :]
+        # Derivatives of the gates, for all nodes at once.
+        dn_dh = (1 - z) * (1 - n * n)
+        dz_dh = (h0 - n) * z * (1 - z)
+        dr_dn = gh_n * r * (1 - r)
+        dx, dp = xp.zeros(num_nodes, x.shape[1]), xp.empty(num_nodes, p.shape[1])
+        dh, dgi = xp.empty(num_nodes, width), xp.empty(num_nodes, 3 * width)
+        x_on, p_on = x > 0, p > 0
+        last = len(order) - 1
+        for index in range(last, -1, -1):
+            start, stop = order[index]
+            level = slice(start, stop)
+            dx_L = dx[level] * x_on[level]
+            dx[level] = dx_L
+            dp_L = (dx_L @ a2) * p_on[level]
+            dp[level] = dp_L
+            dh_L = grad[level] + dp_L @ a1
+            dh[level] = dh_L
+            dn_L = dh_L * dn_dh[level]
+            dgi[level, :width] = dn_L * dr_dn[level]
+            dgi[level, width : 2 * width] = dh_L * dz_dh[level]
+            dgi[level, 2 * width :] = dn_L
+            if index:
+                dm_L = dgi[level] @ wi
+                done = slice(stop, num_nodes) if reverse else slice(0, start)
+                dx[done, :width] += direct[level, done].T @ dm_L
+                if virtual is not None:
+                    dx[done, width:] += virtual[level, done].T @ dm_L
+        dgh = xp.empty(num_nodes, 3 * width)
+        dgh[:, : 2 * width] = dgi[:, : 2 * width]
+        dgh[:, 2 * width :] = dgi[:, 2 * width :] * r
+        results = (dh * z, dgh, dgi.T @ m, dgi.sum(0), dp.T @ h, dp.sum(0), dx.T @ p, dx.sum(0))
+        return (*(_to_tensor(value, grad_NC) for value in results), None, None, None, None)
+
+
+def _to_array(tensor: Tensor) -> Array:
+    detached = tensor.detach()
+    return detached.numpy() if detached.device.type == "cpu" else detached
+
+
+def _to_tensor(array: Array, like: Tensor) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array)) if like.device.type == "cpu" else array
+
+
+class MessageMLP(nn.Module):
+    """Linear, ReLU, Linear, ReLU. The passes read its weights; it is never called itself."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(width, inner)
+        self.second = nn.Linear(inner, width)
+
+
+class GatedGNN(nn.Module):
+    """`rounds` times a forward and a backward pass (or a synchronous step). Maps h_NC to h_NC."""
+
+    def __init__(self, config: GHNConfig) -> None:
+        super().__init__()
+        self.rounds, self.synchronous = config.rounds, config.propagation == "synchronous"
+        # Two MLPs of half the width keep GHN-2 at the size of GHN-1 (paper section 4.2).
+        inner = config.hidden // 2 if config.virtual_edges else config.hidden
+        self.message = MessageMLP(config.hidden, inner)
+        self.message_virtual = MessageMLP(config.hidden, inner) if config.virtual_edges else None
+        self.gru = nn.GRUCell(config.hidden, config.hidden)
+
+    def forward(self, h_NC: Tensor, batch: GraphBatch) -> Tensor:
+        w1, b1, w2, b2 = self._joined_mlps()
+        gru = self.gru
+        for _ in range(self.rounds):
+            if self.synchronous:
+                h_NC = self._synchronous_step(h_NC, batch, w1, b1, w2, b2)
+                continue
+            for reverse in (False, True):
+                gh_N3 = torch.nn.functional.linear(h_NC, gru.weight_hh, gru.bias_hh)
+                h_NC = _DirectedPass.apply(
+                    h_NC, gh_N3, gru.weight_ih, gru.bias_ih, w1, b1, w2, b2,
+                    batch.direct_NN.to(h_NC.dtype), None if batch.virtual_NN is None else batch.virtual_NN.to(h_NC.dtype),
+                    batch.levels, reverse,
+                )  # fmt: skip
+        return h_NC
+
+    def _joined_mlps(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Both message MLPs as one: a node's two messages come from one pair of products."""
+        mlps = [self.message] if self.message_virtual is None else [self.message, self.message_virtual]
+        return (
+            torch.cat([mlp.first.weight for mlp in mlps]),
+            torch.cat([mlp.first.bias for mlp in mlps]),
+            torch.block_diag(*(mlp.second.weight for mlp in mlps)),
+            torch.cat([mlp.second.bias for mlp in mlps]),
+        )
+
+    def _synchronous_step(self, h_NC: Tensor, batch: GraphBatch, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
+        """All nodes at once, from the neighbours of both directions (GHN-1 paper, section 3)."""
+        linear, relu = torch.nn.functional.linear, torch.relu
+        x_NK = relu(linear(relu(linear(h_NC, w1, b1)), w2, b2))
+        width = h_NC.shape[1]
+        direct = batch.direct_NN.to(h_NC.dtype)
+        m_NC = (direct + direct.T) @ x_NK[:, :width]
+        if batch.virtual_NN is not None:
+            virtual = batch.virtual_NN.to(h_NC.dtype)
+            m_NC = m_NC + (virtual + virtual.T) @ x_NK[:, width:]
+        return self.gru(m_NC, h_NC)  # type: ignore[no-any-return]
+
+
+class NodeMLP(nn.Module):
+    """The baseline without a graph: every node alone (GHN-2 paper, section 5)."""
+
+    def __init__(self, config: GHNConfig) -> None:
+        super().__init__()
+        self.first = nn.Linear(config.hidden, config.hidden)
+        self.second = nn.Linear(config.hidden, config.hidden)
+
+    def forward(self, h_NC: Tensor, batch: GraphBatch) -> Tensor:
+        return torch.relu(self.second(torch.relu(self.first(h_NC))))
