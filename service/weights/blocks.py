@@ -1,8 +1,9 @@
 """A parameter as a small block that is repeated and scaled to its target shape.
 
-A GHN decodes at most 64 x 64 channels; wider tensors repeat that block (GHN-2 paper, appendix B.1). Keeping the block and
-expanding late is what makes answers small: this module is the single place that expands, on the worker, in the command line
-and in the client, so that all of them give the same bits.
+A GHN decodes at most 64 x 64 channels; wider tensors repeat that block (GHN-2 paper, appendix B.1). Keeping
+the block and
+expanding late is what makes answers small: this module is the single place that expands, on the worker, in
+the command line and in the client, so that all of them give the same bits.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Block:
     """values: float32, as many axes as `shape`, in canonical layout.
     shape: target shape in canonical layout.
     scale: every value is multiplied by it (float32) before it is repeated.
-    axes: permutation from the stored to the canonical layout (`archgraph.Parameter.axes`), None when they agree.
+    axes: permutation from the stored to the canonical layout (`archgraph.Parameter.axes`), None when they
+    agree.
     """
 
     values: NDArray[np.float32]
@@ -61,7 +63,9 @@ class Block:
         return prod(self.shape)
 
     def scaled(self, dtype: str = "float32") -> Array:
-        """The block itself, scaled and cast, in the user's own layout: as many axes as the shape, none longer than it."""
+        """The block itself, scaled and cast, in the user's own layout: as many axes as the shape, none
+        longer than it.
+        """
         values = self.values if self.scale == 1.0 else self.values * np.float32(self.scale)
         # Cast before repeating: the same bits, at the cost of the block instead of the tensor.
         values = values[tuple(slice(0, size) for size in self.shape)].astype(DTYPES[dtype], copy=False)
@@ -81,14 +85,18 @@ class Block:
 
 
 def repeat_into(block: Array, out: Array) -> None:
-    """Repeat a contiguous block along every axis to fill `out`: out[i, ...] = block[i mod block.shape[0], ...].
+    """Repeat a contiguous block along every axis to fill `out`: out[i, ...] = block[i mod block.shape[0],
+    ...].
 
-    Works from the last axis that grows to the first. All but the first of these steps make small arrays that stay in the
-    processor's cache, so the large one is written once and nearly nothing is read: as fast as a memory copy.
+    Works from the last axis that grows to the first. All but the first of these steps make small arrays that
+    stay in the processor's cache, so the large one is written once and nearly nothing is read: as fast as a
+    memory copy.
     """
     if not out.flags.c_contiguous:
         raise ValueError("repeat_into needs a contiguous array to write to")
-    growing = [axis for axis, (size, have) in enumerate(zip(out.shape, block.shape, strict=True)) if size != have]
+    growing = [
+        axis for axis, (size, have) in enumerate(zip(out.shape, block.shape, strict=True)) if size != have
+    ]
     if not growing:
         out[...] = block
         return
@@ -127,7 +135,9 @@ class WeightBlocks:
 
     @property
     def coverage(self) -> float:
-        """Share of the parameters (counted in numbers, not tensors) whose values come from the GHN, 0 to 1."""
+        """Share of the parameters (counted in numbers, not tensors) whose values come from the GHN, 0 to
+        1.
+        """
         total = self.num_parameters
         predicted = sum(b.numel for b in self.blocks.values() if b.provenance is not Provenance.DEFAULTED)
         return predicted / total if total else 1.0
@@ -139,8 +149,9 @@ class WeightBlocks:
     def expand(self, dtype: str | None = None) -> dict[str, Array]:
         """Every parameter at its full shape, in the user's own layout.
 
-        The arrays are parts of one allocation: the system hands out one large piece of memory much faster than hundreds of
-        small ones (ResNet-50: 18 instead of 30 ms). To hold fewer at a time, expand the blocks one by one.
+        The arrays are parts of one allocation: the system hands out one large piece of memory much faster
+        than hundreds of small ones (ResNet-50: 18 instead of 30 ms). To hold fewer at a time, expand the
+        blocks one by one.
         """
         number_format = dtype or self.dtype
         itemsize = DTYPES[number_format].itemsize
