@@ -161,8 +161,7 @@ def _place(builder: _Builder, node: Node, sources: tuple[int, ...]) -> tuple[int
         if bias is not None:
             builder.answer(bias, Decoding.NORM_BIAS, index, node.op)
         return (index,)
-    if node.op == "position":
-        assert weight is not None
+    if node.op == "position" and weight is not None and 2 <= len(weight.shape) <= 4:
         index = builder.add(Primitive.POS_ENC, weight.name, (), position_shape(weight), node.cell)
         builder.answer(weight, Decoding.POSITION, index, node.op)
         if not sources:

@@ -1,0 +1,75 @@
+"""From an architecture to the blocks of its parameters, every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from service.errors import ServiceError
+from service.ghn.batch import GraphBatch
+from service.ghn.defaults import default_block
+from service.ghn.model import GHN, DecodedBlock
+from service.graph_io.archgraph import ArchGraph
+from service.graph_io.primitives import PrimitiveGraph, to_primitives
+from service.weights.blocks import Block, Provenance, WeightBlocks
+
+# Raise when decoding, normalisation or defaults change: cached answers of older code are then not reused.
+POSTPROCESS_VERSION = 1
+
+
+@torch.inference_mode()
+def predict_blocks(
+    ghn: GHN, graph: ArchGraph, *, include_classifier: bool = True, model: str = "", model_digest: str = ""
+) -> WeightBlocks:
+    """Predict every trainable parameter of one network.
+
+    include_classifier: False gives the last weight and bias their standard initialisation (for fine-tuning on other classes).
+
+    Raises ServiceError if a predicted value is not finite.
+    """
+    primitives = to_primitives(graph)
+    batch = GraphBatch.from_graphs([primitives], ghn.config)
+    decoded = ghn.decode(ghn.embed(batch), batch, include_classifier=include_classifier)
+    predicted = {item.target.parameter.name: _block(item) for item in decoded}
+    blocks = {}
+    for target in primitives.targets:
+        name = target.parameter.name
+        blocks[name] = predicted[name] if name in predicted else default_block(target)
+    _check_finite(blocks)
+    return WeightBlocks(blocks=blocks, model=model, model_digest=model_digest)
+
+
+@torch.inference_mode()
+def embed_graphs(
+    ghn: GHN, graphs: Sequence[PrimitiveGraph], *, max_nodes: int = 2048
+) -> list[NDArray[np.float32]]:
+    """Node states of each graph, (nodes, hidden), in the graph's node order. Graphs are batched up to `max_nodes` nodes."""
+    results: list[NDArray[np.float32]] = []
+    start = 0
+    while start < len(graphs):
+        stop, nodes = start + 1, len(graphs[start])
+        while stop < len(graphs) and nodes + len(graphs[stop]) <= max_nodes:
+            nodes += len(graphs[stop])
+            stop += 1
+        batch = GraphBatch.from_graphs(graphs[start:stop], ghn.config)
+        states = ghn.embed(batch).numpy()
+        results.extend(states[rows] for rows in batch.rows)
+        start = stop
+    return results
+
+
+def _block(item: DecodedBlock) -> Block:
+    parameter = item.target.parameter
+    shape = parameter.canonical_shape
+    values = np.ascontiguousarray(item.values.numpy(), dtype=np.float32)
+    provenance = Provenance.PREDICTED if values.shape == shape else Provenance.TILED
+    return Block(values, shape, item.scale, parameter.axes, provenance)
+
+
+def _check_finite(blocks: dict[str, Block]) -> None:
+    for name, block in blocks.items():
+        if not np.isfinite(block.values).all():
+            raise ServiceError(f"The predicted values of {name!r} are not finite; the checkpoint is damaged.")

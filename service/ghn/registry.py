@@ -1,0 +1,47 @@
+"""Models by name, ready to predict. Names and cards come from the catalogue, which needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.catalog import ModelCard, find_card
+from service.errors import UnknownModel
+from service.ghn.checkpoint import load_checkpoint
+from service.ghn.model import GHN
+from service.ghn.predict import embed_graphs, predict_blocks
+from service.graph_io.archgraph import ArchGraph
+from service.graph_io.primitives import to_primitives
+from service.weights.blocks import WeightBlocks
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    card: ModelCard
+    ghn: GHN
+
+    def predict(self, graph: ArchGraph, *, include_classifier: bool = True) -> WeightBlocks:
+        """Blocks of every trainable parameter of the network (`predict.predict_blocks`)."""
+        return predict_blocks(
+            self.ghn,
+            graph,
+            include_classifier=include_classifier,
+            model=self.card.name,
+            model_digest=self.card.digest,
+        )
+
+    def embed(self, graphs: Sequence[ArchGraph]) -> NDArray[np.float32]:
+        """One embedding a network, (networks, hidden): the mean of its node states (GHN-2 paper, section 5.2)."""
+        states = embed_graphs(self.ghn, [to_primitives(graph) for graph in graphs])
+        return np.stack([state.mean(axis=0) for state in states]) if states else np.zeros((0, self.ghn.config.hidden), np.float32)
+
+
+def load_model(name: str) -> LoadedModel:
+    """Load a GHN by its catalogue name. Raises UnknownModel, naming the models there are."""
+    card = find_card(name)
+    if card.kind != "ghn":
+        raise UnknownModel(f"{name!r} is a {card.kind}, not a GHN: it cannot predict weights.", model=name)
+    return LoadedModel(card, load_checkpoint(card.path))

@@ -1,0 +1,100 @@
+"""Our GHNs against numbers that the published reference implementation computed.
+
+The fixtures are not part of the project; point WEIGHTCAST_SHARED_DIR at a folder that has them under `parity/`. Each case
+feeds the reference's own graph: what is tested here is the GNN and the decoders. The readers' graphs are compared in
+tests/graph_io.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from service.ghn.batch import GraphBatch
+from service.ghn.checkpoint import import_reference
+from service.ghn.model import GHN
+from service.graph_io.archgraph import Parameter
+from service.graph_io.operators import Primitive
+from service.graph_io.primitives import Decoding, PrimitiveGraph, Target
+
+SHARED = os.environ.get("WEIGHTCAST_SHARED_DIR")
+PARITY = Path(SHARED) / "parity" if SHARED else Path("absent")
+CASES = sorted(path.stem.split("__")[1:] for path in PARITY.glob("emb__*.npy"))
+TOLERANCE = 1e-4
+
+pytestmark = pytest.mark.skipif(not CASES, reason="WEIGHTCAST_SHARED_DIR is not set: no reference fixtures")
+
+
+def load(name: str) -> Any:
+    return json.loads(gzip.decompress((PARITY / name).read_bytes()))
+
+
+@cache
+def reference(checkpoint: str) -> GHN:
+    return import_reference(PARITY / f"{checkpoint}.pt")
+
+
+def reference_graph(model: str, variant: str) -> tuple[PrimitiveGraph, list[list[int]]]:
+    fixture = load(f"graph__{model}__{variant}.json.gz")
+    predecessors: list[list[int]] = [[] for _ in fixture["primitives"]]
+    for source, target, distance in fixture["edges"]:
+        if distance == 1:
+            predecessors[target].append(source)
+    targets = {t.parameter.name: t for cell in fixture["node_info"] for entry in cell for t in parameter_targets(*entry)}
+    graph = PrimitiveGraph(
+        primitive_N=np.array([Primitive[name.upper()] for name in fixture["primitives"]]),
+        shapes=tuple(None if shape is None else tuple(shape) for shape in fixture["param_shapes"]),
+        predecessors=tuple(map(tuple, predecessors)),
+        names=tuple(map(str, range(len(predecessors)))),
+        cells=(-1,) * len(predecessors),
+        targets=tuple(targets.values()),
+    )
+    return graph, fixture["edges"]
+
+
+def parameter_targets(
+    node: int, name: str, kind: str, shape: list[int] | None, last_weight: bool, last_bias: bool
+) -> Iterator[Target]:
+    if kind in ("bn", "ln"):
+        yield Target(Parameter(name, tuple(shape)), Decoding.NORM_WEIGHT, node, kind)
+        yield Target(Parameter(name.removesuffix("weight") + "bias", tuple(shape)), Decoding.NORM_BIAS, node, kind)
+    elif kind == "bias":
+        yield Target(Parameter(name, tuple(shape)), Decoding.CLASS_BIAS if last_bias else Decoding.BIAS, node, kind)
+    elif kind == "pos_enc":
+        yield Target(Parameter(name, tuple(shape)), Decoding.POSITION, node, kind)
+    elif kind in ("conv", "sep_conv", "dil_conv"):
+        yield Target(Parameter(name, tuple(shape)), Decoding.CLASS_WEIGHT if last_weight else Decoding.WEIGHT, node, kind)
+
+
+@pytest.mark.parametrize(("checkpoint", "model"), CASES)
+def test_embeddings_and_parameters(checkpoint: str, model: str) -> None:
+    variant = "in1k_ve50" if "imagenet" in checkpoint else "c10_ve1" if "ghn1" in checkpoint else "c10_ve50"
+    graph, edges = reference_graph(model, variant)
+    ghn = reference(checkpoint)
+    if variant.endswith("50"):
+        distance_NN = np.zeros((len(graph), len(graph)), dtype=np.uint8)
+        for source, target, distance in edges:
+            distance_NN[target, source] = distance
+        np.testing.assert_array_equal(graph.distances(50), distance_NN)
+
+    batch = GraphBatch.from_graphs([graph], ghn.config)
+    with torch.no_grad():
+        states = ghn.embed(batch).numpy()[batch.rows[0]]
+        (tensors,) = ghn.predict_tensors(batch)
+    expected = np.load(PARITY / f"emb__{checkpoint}__{model}.npy")
+    assert np.abs(states - expected).max() <= TOLERANCE * np.abs(expected).max()
+
+    for entry in load(f"params__{checkpoint}__{model}.json.gz")["params"]:
+        value = tensors[entry["name"]].numpy()
+        assert list(value.shape) == entry["shape"], entry["name"]
+        error = np.abs(value.ravel()[entry["idx"]] - np.array(entry["val"])).max()
+        assert error <= TOLERANCE * entry["absmax"], entry["name"]
