@@ -1,0 +1,3 @@
+"""What outlives a request: job records and events in Redis, files in the artifact folder. Never imports
+torch.
+"""

@@ -1,0 +1,194 @@
+"""Files that are named by what they hold: predicted weights, uploaded graphs.
+
+A file appears whole or not at all (written beside its place, synced, renamed), never changes afterwards, and
+carries a small JSON file with its size and SHA-256. Names are `<hex digest>.<extension>`: nothing a user
+types ever becomes a path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from service.errors import InvalidRequest, NotFound, Unavailable
+
+_NAME = re.compile(r"[0-9a-f]{16,64}(\.[a-z0-9]{1,16}){1,2}")
+_SIDECAR = ".meta"
+_TEMPORARY = ".tmp-"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """name, size in bytes, sha256 of the content (hex)."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class ArtifactStore:
+    """A folder of immutable files, shared by the API and all workers.
+
+    max_bytes: when the folder holds more, the longest unused files go; 0 keeps everything.
+    """
+
+    def __init__(self, root: Path | str, *, max_bytes: int = 0) -> None:
+        self.root = Path(root)
+        self.max_bytes = max_bytes
+
+    def put_file(self, name: str, writer: Callable[[BinaryIO], object]) -> Artifact:
+        """Let `writer` fill a new file, then publish it under `name`. A file that is there already is kept.
+
+        Errors: Unavailable when the disk is full; whatever `writer` raises (nothing is left behind then).
+        """
+        path = self._place(name)
+        if (known := self.find(name)) is not None:
+            return known
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            artifact = self._write(path, name, writer)
+        except OSError as error:
+            raise Unavailable(
+                "the artifact folder cannot be written",
+                reason=error.strerror,
+                retry_after=30,
+                hint="the operator should look at the space and the rights of WEIGHTCAST_ARTIFACT_DIR",
+            ) from error
+        if self.max_bytes:
+            self.evict(keep=name)
+        return artifact
+
+    def put_bytes(self, name: str, data: bytes) -> Artifact:
+        return self.put_file(name, lambda file: file.write(data))
+
+    def put_content(self, data: bytes, extension: str) -> Artifact:
+        """Store bytes under their own SHA-256: `<sha256>.<extension>`."""
+        return self.put_bytes(f"{hashlib.sha256(data).hexdigest()}.{extension}", data)
+
+    def path(self, name: str) -> Path:
+        """Where the file lies. Errors: InvalidRequest for a name that is not ours, NotFound when it is not
+        there.
+        """
+        path = self._place(name)
+        if not path.is_file():
+            raise NotFound(f"there is no file {name}", hint="it may have expired: ask for the weights again")
+        with suppress(OSError):  # its use keeps it from eviction; on a read-only mount it merely does not
+            os.utime(path)
+        return path
+
+    def open(self, name: str) -> IO[bytes]:
+        return self.path(name).open("rb")
+
+    def read_bytes(self, name: str) -> bytes:
+        return self.path(name).read_bytes()
+
+    def exists(self, name: str) -> bool:
+        return self._place(name).is_file()
+
+    def find(self, name: str) -> Artifact | None:
+        """Size and digest, or None when the file is not there or its description is not readable."""
+        path = self._place(name)
+        try:
+            fields = json.loads(_sidecar(path).read_bytes())
+            if path.stat().st_size != fields["size"]:
+                return None
+            return Artifact(name=name, size=fields["size"], sha256=fields["sha256"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def stat(self, name: str) -> Artifact:
+        """Like `find`. Errors: NotFound."""
+        artifact = self.find(name)
+        if artifact is None:
+            raise NotFound(f"there is no file {name}", hint="it may have expired: ask for the weights again")
+        return artifact
+
+    def delete(self, name: str) -> bool:
+        path = self._place(name)
+        there = path.is_file()
+        path.unlink(missing_ok=True)
+        _sidecar(path).unlink(missing_ok=True)
+        return there
+
+    def total_bytes(self) -> int:
+        return sum(size for _, size, _ in self._files())
+
+    def free_bytes(self) -> int:
+        """Space left on the disk of the folder, in bytes."""
+        folder = self.root
+        while not folder.exists():
+            folder = folder.parent
+        stat = os.statvfs(folder)
+        return stat.f_bavail * stat.f_frsize
+
+    def evict(self, *, keep: str = "") -> list[str]:
+        """Delete the longest unused files until `max_bytes` holds again (and nine tenths of it, to do this
+        rarely).
+        """
+        files = sorted(self._files())
+        total = sum(size for _, size, _ in files)
+        if total <= self.max_bytes:
+            return []
+        gone = []
+        for _, size, name in files:
+            if total <= self.max_bytes * 0.9:
+                break
+            if name != keep:
+                self.delete(name)
+                gone.append(name)
+                total -= size
+        return gone
+
+    def _write(self, path: Path, name: str, writer: Callable[[BinaryIO], object]) -> Artifact:
+        descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                writer(file)
+                file.flush()
+                os.fsync(file.fileno())
+            with open(temporary, "rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            artifact = Artifact(name=name, size=os.path.getsize(temporary), sha256=sha256)
+            os.chmod(temporary, 0o644)
+            # The description first: a reader that sees the file finds its description too.
+            _replace(_sidecar(path), json.dumps(asdict(artifact)).encode())
+            os.replace(temporary, path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+        return artifact
+
+    def _place(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise InvalidRequest("not the name of a file of this service", field="name")
+        # Two hex digits of folders keep directories short.
+        return self.root / name[:2] / name
+
+    def _files(self) -> Iterator[tuple[float, int, str]]:
+        """(time of last use, size in bytes, name) of every file."""
+        for entry in self.root.glob("??/*"):
+            if entry.suffix != _SIDECAR and not entry.name.startswith(_TEMPORARY):
+                with suppress(FileNotFoundError):
+                    stat = entry.stat()
+                    yield stat.st_mtime, stat.st_size, entry.name
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name + _SIDECAR)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    os.chmod(temporary, 0o644)
+    os.replace(temporary, path)

@@ -1,0 +1,299 @@
+"""Job records in Redis: the only truth about a job.
+
+    create -> queued --begin--> running --finish--> succeeded
+                 |                 |----fail------> failed
+                 |                 |----cancelled-> cancelled
+                 '--request_cancel----------------> cancelled
+
+Every change is one Lua script (scripts.py). A worker changes a job with its token only; the token of a
+worker that was declared dead no longer fits, so a stale holder cannot overwrite. Every method raises
+Unavailable when Redis does not answer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import redis
+
+from service.errors import Conflict, InvalidRequest
+from service.settings import Settings
+from service.store import scripts
+from service.store.connection import ANSWER_TIMEOUT_SECONDS, connect, redis_or_unavailable
+from service.store.records import Event, Job, JobPage, JobStatus, Progress, links_of, new_job_id, now_text
+
+_JOB_ID = re.compile(r"[0-9a-f]{32}")
+_EVENT_ID = re.compile(r"\d{1,20}(-\d{1,20})?")
+# XREAD may block no longer than the socket waits for an answer.
+_LONGEST_BLOCK_MS = int(ANSWER_TIMEOUT_SECONDS * 1000) - 1000
+_RESERVED_SECONDS = 60  # an idempotency key whose job is still being created
+
+
+class JobStore:
+    """Records, progress, events, cancel flags, idempotency keys."""
+
+    def __init__(
+        self, client: redis.Redis, *, ttl_seconds: int = 24 * 3600, idempotency_ttl_seconds: int = 24 * 3600
+    ) -> None:
+        self.redis = client
+        self.ttl_seconds = ttl_seconds
+        self.idempotency_ttl_seconds = idempotency_ttl_seconds
+        self._create = client.register_script(scripts.CREATE)
+        self._begin = client.register_script(scripts.BEGIN)
+        self._finish = client.register_script(scripts.FINISH)
+        self._cancel = client.register_script(scripts.CANCEL)
+        self._report = client.register_script(scripts.REPORT)
+        self._yield = client.register_script(scripts.YIELD)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> JobStore:
+        return cls(
+            connect(settings),
+            ttl_seconds=settings.job_ttl_seconds,
+            idempotency_ttl_seconds=settings.idempotency_ttl_seconds,
+        )
+
+    # Reading
+
+    @redis_or_unavailable()
+    def get(self, job_id: str) -> Job | None:
+        """The job, or None when there is none (any more)."""
+        if not _JOB_ID.fullmatch(job_id):
+            return None
+        fields = self.redis.hgetall(f"wc:job:{job_id}")
+        return _job(job_id, fields) if fields else None
+
+    @redis_or_unavailable()
+    def by_key(self, key: str) -> Job | None:
+        """The unfinished job that already does the work of this request key."""
+        job_id = self.redis.get(f"wc:key:{key}")
+        job = self.get(job_id) if job_id else None
+        return job if job and not job.is_final and not job.cancel_requested else None
+
+    @redis_or_unavailable()
+    def list(
+        self, kind: str | None = None, *, limit: int = 50, cursor: str | None = None, owner: str | None = None
+    ) -> JobPage:
+        """Jobs newest first, at most `limit`. `cursor`: the `next_cursor` of the page before.
+
+        Errors: InvalidRequest for a cursor that is not ours.
+        """
+        if cursor is not None and not _JOB_ID.fullmatch(cursor):
+            raise InvalidRequest("the cursor is not one that was handed out", field="cursor")
+        index = f"wc:jobs:{kind}" if kind else "wc:jobs"
+        jobs: list[Job] = []
+        while True:
+            upper = f"({cursor}" if cursor else "+"
+            ids = self.redis.zrevrangebylex(index, upper, "-", start=0, num=limit + 1)
+            for position, job in enumerate(self._many(ids)):
+                if job is not None and owner in (None, job.owner):
+                    if len(jobs) == limit:
+                        return JobPage(jobs=jobs, next_cursor=jobs[-1].id)
+                    jobs.append(job)
+                cursor = ids[position]
+            if len(ids) <= limit:
+                return JobPage(jobs=jobs)
+
+    @redis_or_unavailable()
+    def live(self) -> Sequence[Job]:
+        """Every unfinished job, oldest first (for the reconciler)."""
+        return [job for job in self._many(self.redis.zrange("wc:live", 0, -1)) if job is not None]
+
+    @redis_or_unavailable()
+    def live_count(self, owner: str) -> int:
+        """How many unfinished jobs this owner has."""
+        return int(self.redis.zcard(f"wc:live:{owner}"))
+
+    @redis_or_unavailable()
+    def queue_depth(self, queue: str) -> int:
+        """Messages waiting in a queue of the broker (those being worked on are not counted)."""
+        return int(self.redis.llen(queue))
+
+    @redis_or_unavailable()
+    def read_events(self, job_id: str, last_id: str = "0-0", block_ms: int = 0) -> Sequence[Event]:
+        """Events after `last_id`, oldest first, at most 500; waits up to `block_ms` (4000 at most) for the
+        first one.
+
+        An id that is not ours counts as "from the beginning": a browser may send back anything.
+        """
+        if not _JOB_ID.fullmatch(job_id):
+            return []
+        last_id = last_id if _EVENT_ID.fullmatch(last_id) else "0-0"
+        block = min(block_ms, _LONGEST_BLOCK_MS) if block_ms > 0 else None
+        answer = self.redis.xread({f"wc:events:{job_id}": last_id}, count=500, block=block)
+        if not answer:
+            return []
+        _, entries = answer[0]
+        return [Event(id=i, type=f["type"], data=json.loads(f["data"])) for i, f in entries]
+
+    def wait(self, job_id: str, timeout_seconds: float) -> Job | None:
+        """The job once it is final, or as it is when the time is over. Blocks the calling thread."""
+        deadline = time.monotonic() + timeout_seconds
+        last_id = "0-0"
+        job = self.get(job_id)
+        while job is not None and not job.is_final and (left := deadline - time.monotonic()) > 0:
+            events = self.read_events(job_id, last_id, block_ms=max(1, int(left * 1000)))
+            last_id = events[-1].id if events else last_id
+            if not events or any(event.type == "state" for event in events):
+                job = self.get(job_id)
+        return job
+
+    # The API's side
+
+    @redis_or_unavailable()
+    def create(self, kind: str, *, key: str, payload: dict[str, Any], owner: str, queue: str) -> Job:
+        """Record a job as queued, or return the live job with the same `key` (an empty key shares nothing).
+
+        Only a job with `is_new` is to be enqueued. 1,000 equal requests at once make one job.
+        """
+        job_id = new_job_id()
+        args = [job_id, kind, queue, key, owner, _dump(payload), now_text()]
+        found = self._create(args=args)
+        job = self.get(found)
+        if job is None:  # it ended and expired in between: only with a TTL of a few milliseconds
+            raise Conflict("the job ended while this request was made", hint="send the request again")
+        return job.model_copy(update={"is_new": found == job_id})
+
+    @redis_or_unavailable()
+    def request_cancel(self, job_id: str) -> Job | None:
+        """Cancel a waiting job now, or ask the worker of a running one to stop. Repeatable; a final job
+        stays as it is.
+        """
+        if _JOB_ID.fullmatch(job_id):
+            self._cancel(args=[job_id, now_text(), self.ttl_seconds])
+        return self.get(job_id)
+
+    @redis_or_unavailable()
+    def idempotency(self, key: str, body_digest: str) -> str | None:
+        """Reserve an Idempotency-Key (scoped by owner by the caller); the id of its job when it was used
+        before.
+
+        After None, call `bind_idempotency` with the new job, or `release_idempotency` when none was made.
+        Errors: InvalidRequest when the key came with another body; Conflict while the first request is being
+        worked on.
+        """
+        name = f"wc:idem:{key}"
+        if self.redis.set(name, f"{body_digest}|", nx=True, ex=_RESERVED_SECONDS):
+            return None
+        digest, _, job_id = (self.redis.get(name) or "").partition("|")
+        if digest != body_digest:
+            raise InvalidRequest(
+                "this Idempotency-Key was used with another request body",
+                field="Idempotency-Key",
+                hint="use a new key for a new request",
+            )
+        if not job_id:
+            raise Conflict(
+                "the first request with this Idempotency-Key is still being worked on", retry_after=1
+            )
+        return job_id
+
+    @redis_or_unavailable()
+    def bind_idempotency(self, key: str, body_digest: str, job_id: str) -> None:
+        self.redis.set(f"wc:idem:{key}", f"{body_digest}|{job_id}", ex=self.idempotency_ttl_seconds)
+
+    @redis_or_unavailable()
+    def release_idempotency(self, key: str) -> None:
+        self.redis.delete(f"wc:idem:{key}")
+
+    # The worker's side
+
+    @redis_or_unavailable()
+    def begin(self, job_id: str, token: str) -> int:
+        """Start an attempt; its number (1, 2, ...), or 0 when the job is final, cancelled or gone."""
+        return int(self._begin(args=[job_id, token, now_text(), self.ttl_seconds]))
+
+    @redis_or_unavailable()
+    def progress(self, job_id: str, done: float, total: float, message: str = "", *, token: str = "") -> bool:
+        """Say how far a running job is. False when the job is not running, or `token` does not own it."""
+        progress = _dump({"done": done, "total": total, "message": message})
+        return bool(self._report(args=[job_id, token, "progress", progress, "progress", progress]))
+
+    @redis_or_unavailable()
+    def metric(self, job_id: str, values: dict[str, Any], *, token: str = "") -> bool:
+        """Add one line of measurements to the events of a running job."""
+        return bool(self._report(args=[job_id, token, "metric", _dump(values)]))
+
+    @redis_or_unavailable()
+    def finish(self, job_id: str, result: dict[str, Any], token: str) -> bool:
+        """Set the result. False, and nothing changed, when `token` does not own the job."""
+        return self._close(job_id, token, JobStatus.SUCCEEDED, "result", result)
+
+    @redis_or_unavailable()
+    def fail(self, job_id: str, problem: dict[str, Any], token: str = "") -> bool:
+        """Set the problem document. An empty token only closes a job that nobody works on."""
+        return self._close(job_id, token, JobStatus.FAILED, "error", problem)
+
+    @redis_or_unavailable()
+    def cancelled(self, job_id: str, token: str = "") -> bool:
+        """The work has stopped because it was asked to."""
+        return self._close(job_id, token, JobStatus.CANCELLED, "", {})
+
+    @redis_or_unavailable()
+    def yield_back(self, job_id: str, token: str) -> bool:
+        """Give a running job up in good order, to go on in another task; the attempts start anew."""
+        return bool(self._yield(args=[job_id, token]))
+
+    @redis_or_unavailable()
+    def is_cancelled(self, job_id: str) -> bool:
+        """Whether the job should stop: asked for, already cancelled, or the record is gone."""
+        status, cancel = self.redis.hmget(f"wc:job:{job_id}", "status", "cancel")
+        return status is None or status == JobStatus.CANCELLED or cancel == "1"
+
+    @redis_or_unavailable()
+    def prune_index(self) -> int:
+        """Drop ids of expired records from the lists; returns how many."""
+        cutoff = f"{int((time.time() - self.ttl_seconds) * 1000):012x}"
+        ids = self.redis.zrangebylex("wc:jobs", "-", f"({cutoff}", start=0, num=1000)
+        gone = [job_id for job_id, there in zip(ids, self._exist(ids), strict=True) if not there]
+        for index in self.redis.scan_iter(match="wc:jobs*", count=1000) if gone else ():
+            self.redis.zrem(index, *gone)
+        return len(gone)
+
+    def _close(self, job_id: str, token: str, status: JobStatus, field: str, value: dict[str, Any]) -> bool:
+        args = [job_id, token, status.value, field, _dump(value), now_text(), self.ttl_seconds]
+        return bool(self._finish(args=args))
+
+    def _exist(self, ids: Iterable[str]) -> Sequence[bool]:
+        with self.redis.pipeline(transaction=False) as pipe:
+            for job_id in ids:
+                pipe.exists(f"wc:job:{job_id}")
+            return [bool(answer) for answer in pipe.execute()]
+
+    def _many(self, ids: Iterable[str]) -> Sequence[Job | None]:
+        ids = list(ids)
+        with self.redis.pipeline(transaction=False) as pipe:
+            for job_id in ids:
+                pipe.hgetall(f"wc:job:{job_id}")
+            answers = pipe.execute()
+        return [_job(i, fields) if fields else None for i, fields in zip(ids, answers, strict=True)]
+
+
+def _dump(value: dict[str, Any]) -> str:
+    # NaN is not JSON: a measurement that is not finite must be said in another way.
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def _job(job_id: str, fields: dict[str, str]) -> Job:
+    return Job(
+        id=job_id,
+        kind=fields["kind"],
+        status=JobStatus(fields["status"]),
+        created_at=fields["created_at"],  # type: ignore[arg-type]  # ISO text, parsed by pydantic
+        started_at=fields.get("started_at"),  # type: ignore[arg-type]
+        finished_at=fields.get("finished_at"),  # type: ignore[arg-type]
+        progress=Progress.model_validate_json(fields["progress"]) if "progress" in fields else Progress(),
+        result=json.loads(fields["result"]) if "result" in fields else None,
+        error=json.loads(fields["error"]) if "error" in fields else None,
+        links=links_of(job_id),
+        key=fields["key"],
+        owner=fields["owner"],
+        queue=fields["queue"],
+        payload=json.loads(fields["payload"]),
+        attempts=int(fields["attempts"]),
+        cancel_requested=fields["cancel"] == "1",
+    )

@@ -1,0 +1,103 @@
+"""What a job looks like: the public record of the API, and the few private fields the service needs beside
+it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class JobStatus(StrEnum):
+    """queued -> running -> succeeded | failed | cancelled; queued -> cancelled."""
+
+    QUEUED = (
+        "queued"  # recorded; a message for a worker is in the broker, or the reconciler will put one there
+    )
+    RUNNING = "running"  # a worker holds the lease, or did and the reconciler will hand the job on
+    SUCCEEDED = "succeeded"  # `result` is set
+    FAILED = "failed"  # `error` is a problem document
+    CANCELLED = "cancelled"  # asked for, and nothing runs any more
+
+    @property
+    def is_final(self) -> bool:
+        return self in FINAL
+
+
+FINAL = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED})
+
+
+class Progress(BaseModel):
+    """done of total, in the units of the job (stages, steps); total 0 when it is not known."""
+
+    done: float = 0
+    total: float = 0
+    message: str = ""
+
+
+class Job(BaseModel):
+    """A job as the API shows it. Fields with exclude=True never leave the service."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    kind: str
+    status: JobStatus
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    progress: Progress = Progress()
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    links: dict[str, str] = Field(default_factory=dict)
+
+    key: str = Field(default="", exclude=True)
+    owner: str = Field(default="", exclude=True)
+    queue: str = Field(default="", exclude=True)
+    payload: dict[str, Any] = Field(default_factory=dict, exclude=True)
+    attempts: int = Field(default=0, exclude=True)
+    cancel_requested: bool = Field(default=False, exclude=True)
+    # False when `create` found a live job with the same key: somebody else has enqueued it.
+    is_new: bool = Field(default=False, exclude=True)
+
+    @property
+    def is_final(self) -> bool:
+        return self.status.is_final
+
+
+class Event(BaseModel):
+    """One line of a job's history. `id` grows, and serves as Last-Event-ID of server-sent events.
+
+    type: "state" {status}, "progress" {done, total, message}, or "metric" (whatever the trainer reports).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    type: str
+    data: dict[str, Any]
+
+
+class JobPage(BaseModel):
+    """Some jobs, newest first; `next_cursor` is None on the last page."""
+
+    jobs: list[Job]
+    next_cursor: str | None = None
+
+
+def new_job_id() -> str:
+    """32 hex digits: milliseconds since 1970 (so that ids sort by age), then 80 random bits."""
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
+def now_text() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def links_of(job_id: str) -> dict[str, str]:
+    return {"self": f"/jobs/{job_id}", "events": f"/jobs/{job_id}/events"}

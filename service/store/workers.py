@@ -1,0 +1,77 @@
+"""Which workers are alive and warm, per queue: what /readyz and "503, no worker serves this queue" ask.
+
+Workers announce themselves every few seconds in one sorted set whose scores are expiry times on Redis'
+clock, so a single read answers for all queues, and a worker that dies disappears by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import redis
+from pydantic import BaseModel, ConfigDict
+
+from service.store.connection import redis_or_unavailable
+
+PRESENCE_SECONDS = 15.0  # how long an announcement counts
+ANNOUNCE_EVERY_SECONDS = 4.0
+
+_ANNOUNCE = """
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]), ARGV[1])
+return 1
+"""
+_PRESENT = """
+local time = redis.call('TIME')
+return redis.call('ZRANGEBYSCORE', KEYS[1], time[1] .. '.' .. string.format('%06d', time[2]), '+inf')
+"""
+_KEY = "wc:workers"
+
+
+class WorkerInfo(BaseModel):
+    """A warm worker process: the queue it serves, its name (host:pid), and facts worth showing (device,
+    models).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    queue: str
+    name: str
+    facts: dict[str, Any] = {}
+
+
+class WorkerRegistry:
+    """Announcements of warm workers."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self.redis = client
+        self._announce = client.register_script(_ANNOUNCE)
+        self._present = client.register_script(_PRESENT)
+
+    @redis_or_unavailable()
+    def announce(self, worker: WorkerInfo, seconds: float = PRESENCE_SECONDS) -> None:
+        """Count as present for so many seconds."""
+        self._announce(keys=[_KEY], args=[_member(worker), seconds])
+
+    @redis_or_unavailable()
+    def withdraw(self, worker: WorkerInfo) -> None:
+        self.redis.zrem(_KEY, _member(worker))
+
+    @redis_or_unavailable()
+    def present(self) -> dict[str, list[WorkerInfo]]:
+        """Warm workers by queue; a queue that nobody serves is not there."""
+        serving: dict[str, list[WorkerInfo]] = {}
+        for member in self._present(keys=[_KEY]):
+            worker = WorkerInfo.model_validate_json(member)
+            serving.setdefault(worker.queue, []).append(worker)
+        return serving
+
+    def serves(self, queue: str) -> bool:
+        return queue in self.present()
+
+
+def _member(worker: WorkerInfo) -> str:
+    return json.dumps(worker.model_dump(), sort_keys=True)
