@@ -1,0 +1,96 @@
+"""A digest of an architecture that does not depend on the order or on the names of its nodes.
+
+Parameter names count: they are part of the answer. Node names, the order of nodes, cell numbers and the name
+of the graph do not. Every node is hashed from its operator, attributes and parameters and the hashes of what
+it reads (forwards, a Merkle tree over the graph), then from the hashes of what reads it (backwards). Two
+nodes share a hash only if the network looks the same from both, before and behind them. The digest covers
+all of these hashes, sorted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from service.graph_io.archgraph import ArchGraph, AttrValue, Node, Parameter
+
+VERSION = b"weightcast graph 1"
+# The order of terms and factors says nothing; the order of what is joined or multiplied as matrices does.
+COMMUTATIVE = frozenset({"add", "mul"})
+# Per-axis attributes: one number stands for the same number on every axis.
+PER_AXIS = frozenset({"stride", "padding", "dilation", "kernel_size", "output_padding"})
+# What an operator does where nothing is said (`operators.py`); saying it changes nothing.
+DEFAULTS: dict[str, AttrValue] = {
+    "dilation": 1,
+    "groups": 1,
+    "padding": 0,
+    "output_padding": 0,
+    "ceil_mode": False,
+    "count_include_pad": True,
+    "keepdims": True,
+}
+
+
+def graph_digest(graph: ArchGraph) -> str:
+    """sha256 as 64 hexadecimal digits. Takes time linear in nodes and edges, and does not recurse."""
+    forward = _forward_hashes(graph)
+    whole = _backward_hashes(graph, forward)
+    digest = hashlib.sha256(VERSION)
+    for part in sorted(whole.values()):
+        digest.update(part)
+    outputs = sorted(whole[name].hex() for name in graph.outputs)
+    unattached = sorted(_parameter_text(parameter) for parameter in graph.unattached)
+    digest.update(repr((graph.input_shape, outputs, unattached)).encode())
+    return digest.hexdigest()
+
+
+def _forward_hashes(graph: ArchGraph) -> dict[str, bytes]:
+    hashes: dict[str, bytes] = {}
+    for node in graph.nodes:
+        sources = [hashes[name] for name in node.inputs]
+        if node.op in COMMUTATIVE:
+            sources.sort()
+        hashes[node.name] = _hash(_node_text(node), sources)
+    return hashes
+
+
+def _backward_hashes(graph: ArchGraph, forward: dict[str, bytes]) -> dict[str, bytes]:
+    outputs = set(graph.outputs)
+    readers: dict[str, list[bytes]] = {node.name: [] for node in graph.nodes}
+    hashes: dict[str, bytes] = {}
+    for node in reversed(graph.nodes):
+        seen = [forward[node.name], *sorted(readers[node.name])]
+        own = hashes[node.name] = _hash("output" if node.name in outputs else "", seen)
+        for position, source in enumerate(node.inputs):
+            place = 0 if node.op in COMMUTATIVE else position
+            readers[source].append(place.to_bytes(4, "big") + own)
+    return hashes
+
+
+def _hash(text: str, parts: list[bytes]) -> bytes:
+    """Hash of a text and of parts. The length in front keeps one from being taken for the other."""
+    encoded = text.encode()
+    return hashlib.sha256(b"".join((len(encoded).to_bytes(8, "big"), encoded, *parts))).digest()
+
+
+def _node_text(node: Node) -> str:
+    # repr escapes whatever is not printable, so every text has one meaning.
+    attributes = sorted(_canonical_attributes(node).items())
+    return repr((node.op, attributes, sorted(_parameter_text(parameter) for parameter in node.params)))
+
+
+def _parameter_text(parameter: Parameter) -> str:
+    return repr((parameter.name, parameter.shape, parameter.role, parameter.axes))
+
+
+def _canonical_attributes(node: Node) -> dict[str, AttrValue]:
+    """The attributes in one of the several ways of saying the same."""
+    canonical: dict[str, AttrValue] = {}
+    for key, value in node.attrs.items():
+        if key in PER_AXIS and isinstance(value, tuple) and len(set(value)) == 1:
+            value = value[0]
+        default = DEFAULTS.get(key)
+        if key == "stride" and node.op in ("conv", "conv_transpose"):
+            default = 1
+        if value is not None and not (value == default and type(value) is type(default)):
+            canonical[key] = value
+    return canonical
