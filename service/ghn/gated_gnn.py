@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from service.ghn.batch import GraphBatch
 from service.ghn.config import GHNConfig
+from service.ghn.threads import single_blas_thread_in
 
 # numpy arrays on the CPU, tensors elsewhere: the pass below is written once for both.
 Array = Any
@@ -54,6 +55,7 @@ class _DirectedPass(torch.autograd.Function):
     """
 
     @staticmethod
+    @single_blas_thread_in
     def forward(  # type: ignore[override]
         ctx: Any,
         h_NC: Tensor,
@@ -117,6 +119,7 @@ class _DirectedPass(torch.autograd.Function):
         return _to_tensor(h, h_NC)
 
     @staticmethod
+    @single_blas_thread_in
     def backward(ctx: Any, grad_NC: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         h0, gh, wi, a1, a2, direct, virtual, m, rz, n, h, p, x, order, reverse = ctx.saved
         grad = _to_array(grad_NC.contiguous())
