@@ -1,0 +1,162 @@
+"""What a caller may pass as an architecture, and what is sent for it: always kilobytes, never weights."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from service.client._errors import refusal
+from service.errors import InvalidInput, InvalidRequest, ServiceError
+from service.graph_io.archgraph import ArchGraph
+
+if TYPE_CHECKING:
+    import onnx
+    import torch
+
+Architecture: TypeAlias = (
+    "torch.nn.Module | onnx.ModelProto | ArchGraph | Mapping[str, Any] | str | PathLike[str] | bytes"
+)
+OnnxSource: TypeAlias = "bytes | Path | onnx.ModelProto"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """document: the tagged union that requests take.
+    source_onnx: where the whole ONNX model is, for filling in the predicted weights later.
+    """
+
+    document: Mapping[str, Any]
+    source_onnx: OnnxSource | None = None
+
+
+def encode(
+    architecture: Architecture, *, input_shape: Sequence[int] | None = None, name: str | None = None
+) -> Encoded:
+    """Turn what the caller has into what is sent.
+
+    architecture: a torch module (traced here), an ONNX model (ModelProto, bytes, or the path of a .onnx
+        file), the path of a .json file, an architecture object of the HTTP interface or a graph in the open
+        JSON format, an ArchGraph, or a SOURCE text of the command line ("torchvision:resnet50",
+        "nasbench201:|...|").
+    input_shape: of one input without the batch axis; for torch modules whose input cannot be guessed.
+
+    Raises ApiError subclasses, with the same problem documents as the service's, for what cannot be read.
+    """
+    try:
+        encoded = _encode(architecture, None if input_shape is None else tuple(input_shape))
+    except ServiceError as error:
+        raise refusal(error.problem()) from error
+    # In the torchvision format, the name says which network.
+    if name is not None and encoded.document.get("format") != "torchvision":
+        encoded = Encoded({**encoded.document, "name": name}, encoded.source_onnx)
+    return encoded
+
+
+def _encode(architecture: Any, input_shape: tuple[int, ...] | None) -> Encoded:
+    if _is_torch_module(architecture):
+        from service.graph_io.torch_tracer import trace
+
+        return Encoded(_graph_document(trace(architecture, input_shape=input_shape)))
+    if isinstance(architecture, ArchGraph):
+        return Encoded(_graph_document(architecture))
+    if isinstance(architecture, Mapping):
+        return _from_mapping(architecture)
+    if isinstance(architecture, bytes | bytearray | memoryview):
+        return _from_bytes(bytes(architecture))
+    if isinstance(architecture, PathLike):
+        return _from_file(Path(architecture))
+    if isinstance(architecture, str):
+        return _from_text(architecture)
+    if type(architecture).__name__ == "ModelProto":
+        return _from_onnx(architecture)
+    raise InvalidRequest(
+        f"A {type(architecture).__name__} is no architecture.",
+        hint="Pass a torch module, an ONNX model or path, an architecture object or a source text.",
+    )
+
+
+def _is_torch_module(candidate: Any) -> bool:
+    """Without importing torch: a module can only exist where its owner has imported it."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(candidate, torch.nn.Module)
+
+
+def _graph_document(graph: ArchGraph) -> dict[str, Any]:
+    from service.graph_io.json_writer import graph_document
+
+    return graph_document(graph)
+
+
+def _from_mapping(document: Mapping[str, Any]) -> Encoded:
+    if "format" not in document and "nodes" in document:
+        return Encoded({"format": "graph", **document})
+    if document.get("format") == "onnx" and isinstance(document.get("data"), str):
+        try:
+            data = base64.b64decode(document["data"], validate=True)
+        except binascii.Error:
+            raise InvalidInput("The `data` of the onnx architecture is not base64.", field="data") from None
+        return _from_onnx(data, others=document)
+    return Encoded(document)
+
+
+def _from_text(text: str) -> Encoded:
+    path = Path(text)
+    if path.suffix.lower() in (".onnx", ".json"):
+        return _from_file(path)
+    scheme, _, rest = text.partition(":")
+    if scheme == "torchvision" and rest:
+        return Encoded({"format": "torchvision", "name": rest})
+    from service.graph_io.read import read_source
+
+    return Encoded(read_source(text))
+
+
+def _from_file(path: Path) -> Encoded:
+    encoded = _from_bytes(read_file(path))
+    source = None if encoded.source_onnx is None else path
+    return Encoded({"name": path.stem, **encoded.document}, source)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a user's file. Raises InvalidInput, with the system's reason."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror or error}.", source=str(path)) from error
+
+
+def _from_bytes(data: bytes) -> Encoded:
+    # No ONNX file starts with a brace: as a protobuf tag it would be a group, which ONNX does not use.
+    if data.lstrip()[:1] != b"{":
+        return _from_onnx(data)
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"The architecture is not valid JSON: {error}.") from error
+    return _from_mapping(document)
+
+
+def _from_onnx(model: bytes | onnx.ModelProto, *, others: Mapping[str, Any] | None = None) -> Encoded:
+    from service.graph_io.onnx_strip import strip_onnx
+
+    data = base64.b64encode(strip_onnx(model)).decode()
+    return Encoded({**(others or {}), "format": "onnx", "data": data}, model)
+
+
+def onnx_bytes(source: OnnxSource) -> bytes:
+    """The whole ONNX model. Raises InvalidInput if it cannot be had as one piece."""
+    if isinstance(source, bytes):
+        return source
+    if isinstance(source, Path):
+        return read_file(source)
+    try:
+        return source.SerializeToString()
+    except ValueError as error:
+        raise InvalidInput(f"The ONNX model cannot be serialised: {error}.") from error

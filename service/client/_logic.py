@@ -1,0 +1,220 @@
+"""Every operation of the client as a flow: which requests, in which order, and what their answers mean."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from service.client._architectures import OnnxSource
+from service.client._errors import ConnectionFailed, UnexpectedAnswer
+from service.client._jobs import ProgressCallback, fetch_job, job_path, json_object, parse, run_job
+from service.client._results import (
+    Comparison,
+    Embeddings,
+    Health,
+    Job,
+    Model,
+    PredictionResult,
+    Progress,
+    Ranking,
+)
+from service.client._retry import RetryPolicy, problem_of, send
+from service.client._transfer import Deadline, Download, Flow, Request
+from service.client.weights import PredictedWeights
+
+Dtype = Literal["float32", "float16", "bfloat16"]
+Output = Literal["tiles", "safetensors", "npz"]
+TrainingKind = Literal["ghn", "predictor", "hypernas", "smash", "finetune", "search"]
+ResultT = TypeVar("ResultT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What every operation needs: how often to retry, how long it may take, whom to tell."""
+
+    policy: RetryPolicy
+    deadline: Deadline
+    progress: ProgressCallback | None = None
+
+
+def predict_weights(
+    call: Call,
+    architecture: Mapping[str, Any],
+    *,
+    model: str,
+    dtype: Dtype,
+    output: Output,
+    include_classifier: bool,
+    source_onnx: OnnxSource | None,
+) -> Flow[PredictedWeights]:
+    # Equal requests share one computation, so repeating this one is harmless.
+    request = Request(
+        "POST",
+        "/predict-weights",
+        json={
+            "architecture": architecture,
+            "model": model,
+            "dtype": dtype,
+            "output": output,
+            "include_classifier": include_classifier,
+        },
+    )
+    answer = yield from run_job(request, call.policy, call.deadline, call.progress)
+    result = _validate(PredictionResult, answer, "the result of predict-weights")
+    body = yield from download(call, result)
+    return PredictedWeights.from_download(
+        body, output=output, dtype=dtype, result=result, source_onnx=source_onnx
+    )
+
+
+def download(call: Call, result: PredictionResult) -> Flow[bytearray]:
+    """The weights file, checked against its size and checksum; a broken download goes on where it stopped."""
+    expected = result.weights.size
+
+    def on_bytes(done: int, total: int | None) -> None:
+        if call.progress is not None:
+            call.progress(Progress(done=done, total=total or expected, message="downloading"))
+
+    sink = Download(on_bytes)
+    yield from send(Request("GET", result.weights.url, sink=sink), call.policy, call.deadline)
+    if expected is not None and len(sink.body) != expected:
+        raise UnexpectedAnswer(f"the weights file has {len(sink.body)} bytes instead of {expected}")
+    if result.weights.sha256 is not None and hashlib.sha256(sink.body).hexdigest() != result.weights.sha256:
+        raise UnexpectedAnswer("the weights file is damaged: its SHA-256 is not the one announced")
+    return sink.body
+
+
+def rank_architectures(
+    call: Call,
+    architectures: Sequence[Mapping[str, Any]],
+    *,
+    predictor: str | None,
+    property: str,
+    order: Literal["ascending", "descending"],
+    top_k: int | None,
+) -> Flow[Ranking]:
+    body: dict[str, Any] = {"architectures": list(architectures), "property": property, "order": order}
+    if predictor is not None:
+        body["predictor"] = predictor
+    if top_k is not None:
+        body["top_k"] = top_k
+    request = Request("POST", "/rank-architectures", json=body)
+    answer = yield from run_job(request, call.policy, call.deadline, call.progress)
+    return _validate(Ranking, {"property": property, **answer}, "the ranking")
+
+
+def embed_architectures(
+    call: Call, architectures: Sequence[Mapping[str, Any]], *, model: str
+) -> Flow[Embeddings]:
+    request = Request(
+        "POST", "/embed-architectures", json={"architectures": list(architectures), "model": model}
+    )
+    answer = yield from run_job(request, call.policy, call.deadline, call.progress)
+    return _validate(Embeddings, {"model": model, **answer}, "the embeddings")
+
+
+def compare_architectures(
+    call: Call, architectures: Sequence[Mapping[str, Any]], *, model: str
+) -> Flow[Comparison]:
+    request = Request(
+        "POST", "/compare-architectures", json={"architectures": list(architectures), "model": model}
+    )
+    answer = yield from run_job(request, call.policy, call.deadline, call.progress)
+    return _validate(Comparison, {"model": model, **answer}, "the comparison")
+
+
+def list_models(call: Call) -> Flow[list[Model]]:
+    response = yield from send(Request("GET", "/models"), call.policy, call.deadline)
+    items = json_object(response).get("models", [])
+    return [_validate(Model, item, "a model") for item in items]
+
+
+def get_model(call: Call, name: str) -> Flow[Model]:
+    response = yield from send(Request("GET", f"/models/{quote(name, safe='')}"), call.policy, call.deadline)
+    return parse(Model, response)
+
+
+def get_job(call: Call, job_id: str) -> Flow[Job]:
+    return (yield from fetch_job(quote(job_id, safe=""), call.policy, call.deadline))
+
+
+def cancel_job(call: Call, job_id: str) -> Flow[Job]:
+    request = Request("DELETE", job_path(quote(job_id, safe="")))
+    response = yield from send(request, call.policy, call.deadline)
+    return parse(Job, response)
+
+
+def create_training_job(
+    call: Call, kind: TrainingKind, name: str, config: Mapping[str, Any], idempotency_key: str | None
+) -> Flow[Job]:
+    # The key makes a repeated request find the job that the first one started, instead of training twice.
+    request = Request(
+        "POST",
+        "/training-jobs",
+        json={"kind": kind, "name": name, "config": dict(config)},
+        headers={"Idempotency-Key": idempotency_key or uuid.uuid4().hex},
+    )
+    response = yield from send(request, call.policy, call.deadline)
+    return parse(Job, response)
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Some jobs, newest first, and the cursor of the next page (None at the end)."""
+
+    jobs: list[Job]
+    next_cursor: str | None
+
+
+def list_jobs_page(
+    call: Call, path: str, *, kind: str | None, limit: int, cursor: str | None
+) -> Flow[JobPage]:
+    params: dict[str, str | int] = {"limit": limit}
+    if kind is not None:
+        params["kind"] = kind
+    if cursor is not None:
+        params["cursor"] = cursor
+    response = yield from send(Request("GET", path, params=params), call.policy, call.deadline)
+    document = json_object(response)
+    jobs = [_validate(Job, item, "a job") for item in document.get("jobs", [])]
+    cursor = document.get("next_cursor")
+    return JobPage(jobs, None if cursor is None else str(cursor))
+
+
+def health(call: Call) -> Flow[Health]:
+    """Ready or not; a 503 from /readyz is an answer here, not an error."""
+    try:
+        response = yield Request("GET", "/readyz", read_timeout_seconds=10.0)
+    except httpx.RequestError as error:
+        raise ConnectionFailed(f"GET /readyz: {error or type(error).__name__}") from error
+    if response is None:
+        raise TypeError("a request was answered with nothing")
+    if response.status_code not in (200, 503):
+        raise problem_of(response)
+    document = json_object(response)
+    checks = document.get("checks")
+    return Health(
+        **{
+            **document,
+            "ready": response.status_code == 200,
+            "checks": checks if isinstance(checks, dict) else {},
+        }
+    )
+
+
+def _validate(model: type[ResultT], document: Any, what: str) -> ResultT:
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UnexpectedAnswer(
+            f"{what} is not what this client understands: {where}: {first['msg']}"
+        ) from error

@@ -1,0 +1,131 @@
+"""Typed answers. Fields that a newer service adds are kept (`model_extra`) rather than refused."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
+
+
+class Progress(_Answer):
+    """How far a job is. `total` is None while nobody knows; `message` is a short sentence."""
+
+    done: float = 0
+    total: float | None = None
+    message: str = ""
+
+
+class Job(_Answer):
+    """A piece of work on the service. `result` depends on `kind`; `error` is a problem document."""
+
+    id: str
+    kind: str
+    status: JobStatus
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    progress: Progress | None = None
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    links: dict[str, str] | None = None
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in ("succeeded", "failed", "cancelled")
+
+
+class JobEvent(_Answer):
+    """One server-sent event of a job: `event` is progress, metrics or state, `data` what it says."""
+
+    id: str = ""
+    event: str = "message"
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class WeightsFile(_Answer):
+    """Where the predicted weights lie. `size` in bytes."""
+
+    url: str
+    size: int | None = None
+    sha256: str | None = None
+
+
+class PredictionResult(_Answer):
+    """What the service says about a prediction; see `PredictedWeights` for the numbers themselves."""
+
+    digest: str
+    model: str
+    cached: bool = False
+    num_tensors: int
+    num_parameters: int
+    complete: bool
+    coverage: float
+    defaulted: list[str] = Field(default_factory=list)
+    weights: WeightsFile
+    timings_ms: dict[str, float] = Field(default_factory=dict)
+
+
+class RankedArchitecture(_Answer):
+    """`rank` counts from 1, `index` is the place in the list that was sent."""
+
+    rank: int
+    index: int
+    name: str | None = None
+    score: float
+
+
+class SkippedArchitecture(_Answer):
+    """An architecture that could not be ranked, and why (a sentence or a problem document)."""
+
+    index: int
+    name: str | None = None
+    reason: str | dict[str, Any] = ""
+
+
+class Ranking(_Answer):
+    property: str
+    predictor: str | None = None
+    ranking: list[RankedArchitecture]
+    skipped: list[SkippedArchitecture] = Field(default_factory=list)
+
+
+class Embeddings(_Answer):
+    """One vector an architecture, in the order sent."""
+
+    model: str
+    embeddings: list[list[float]]
+    skipped: list[SkippedArchitecture] = Field(default_factory=list)
+
+
+class Comparison(_Answer):
+    """`distances[i][j]` lies between the embeddings of architectures i and j."""
+
+    model: str
+    distances: list[list[float]]
+    skipped: list[SkippedArchitecture] = Field(default_factory=list)
+
+
+class Model(_Answer):
+    """A checkpoint that the service can use: its record and measured scores."""
+
+    name: str
+    kind: str
+    dataset: str | None = None
+    num_classes: int | None = None
+    digest: str | None = None
+    training: dict[str, Any] | None = None
+    scores: dict[str, Any] | None = None
+
+
+class Health(_Answer):
+    """`ready` is False while the service cannot take work; `checks` says what is missing."""
+
+    ready: bool
+    checks: dict[str, Any] = Field(default_factory=dict)

@@ -1,0 +1,76 @@
+"""What the two clients share: address, key, policy, and how a step becomes an httpx call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from service.client._jobs import EventStream, ProgressCallback
+from service.client._logic import Call
+from service.client._retry import RetryPolicy
+from service.client._transfer import Deadline, Request
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+DEFAULT_TIMEOUT_SECONDS = 600.0
+CONNECT_TIMEOUT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """timeout_seconds: of one call in all, retries and waiting included; None means no limit."""
+
+    base_url: httpx.URL
+    api_key: str | None
+    policy: RetryPolicy
+    timeout_seconds: float | None
+    clock: Callable[[], float] = field(default=time.monotonic)
+
+    def call(self, timeout: float | None, progress: ProgressCallback | None = None) -> Call:
+        """timeout: seconds for this one call; None takes the client's."""
+        seconds = self.timeout_seconds if timeout is None else timeout
+        return Call(policy=self.policy, deadline=Deadline(seconds, self.clock), progress=progress)
+
+    def event_stream(self, job_id: str, timeout: float | None) -> EventStream:
+        return EventStream(job_id, self.policy, self.call(timeout).deadline)
+
+    def url_of(self, path: str) -> httpx.URL:
+        """Where a path of the service lies: below the base URL, even if it starts with a slash."""
+        if "://" in path or path.startswith(self.base_url.path):
+            return self.base_url.join(path)
+        return self.base_url.join(path.lstrip("/"))
+
+    def arguments(self, request: Request) -> dict[str, Any]:
+        """Keyword arguments for `httpx.Client.build_request`."""
+        url = self.url_of(request.path)
+        headers = dict(request.headers)
+        # The key goes to the service only, never to another address that an answer may point to.
+        if self.api_key is not None and _origin(url) == _origin(self.base_url):
+            headers["Authorization"] = f"Bearer {self.api_key}"
+        arguments: dict[str, Any] = {
+            "method": request.method,
+            "url": url,
+            "headers": headers,
+            "params": dict(request.params) or None,
+            "timeout": httpx.Timeout(request.read_timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS),
+        }
+        if request.json is not None:
+            arguments["json"] = request.json
+        return arguments
+
+
+def parse_base_url(base_url: str) -> httpx.URL:
+    """The base URL, ending in a slash so that paths are joined below it (a service may live below
+    /weightcast).
+
+    A bare host is plain HTTP.
+    """
+    url = httpx.URL(base_url if "://" in base_url else f"http://{base_url}")
+    return url if url.path.endswith("/") else url.copy_with(path=f"{url.path}/")
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port

@@ -1,0 +1,80 @@
+"""The parts that touch torch. Imported only when the caller passes torch objects or asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import torch
+
+from service.client.weights import Applied
+from service.weights.blocks import Array, Block
+
+Match = tuple[torch.nn.Parameter, Block]
+_NUMPY_DTYPES = {torch.float32: "float32", torch.float16: "float16"}
+
+
+def tensors_of(arrays: Mapping[str, Array]) -> dict[str, torch.Tensor]:
+    """Tensors on the arrays' own memory."""
+    return {name: _tensor(array) for name, array in arrays.items()}
+
+
+def _tensor(array: Array) -> torch.Tensor:
+    if array.dtype == ml_dtypes.bfloat16:
+        # NumPy's bfloat16 is foreign to torch: hand over the bits.
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def match(module: torch.nn.Module, blocks: Mapping[str, Block]) -> tuple[Applied, list[Match]]:
+    """Which block goes into which parameter. A tied parameter has several names; any of them will do."""
+    names_of: dict[int, list[str]] = {}
+    parameters: dict[int, torch.nn.Parameter] = {}
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        names_of.setdefault(id(parameter), []).append(name)
+        parameters[id(parameter)] = parameter
+
+    applied: list[str] = []
+    missing: list[str] = []
+    mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+    matches: list[Match] = []
+    for key, names in names_of.items():
+        parameter = parameters[key]
+        name = next((candidate for candidate in names if candidate in blocks), None)
+        if name is None:
+            missing.append(names[0])
+        elif tuple(parameter.shape) != blocks[name].stored_shape:
+            mismatched[name] = (tuple(parameter.shape), blocks[name].stored_shape)
+        else:
+            applied.append(name)
+            matches.append((parameter, blocks[name]))
+    known = {name for names in names_of.values() for name in names}
+    unexpected = tuple(name for name in blocks if name not in known)
+    return Applied(tuple(applied), tuple(missing), unexpected, mismatched), matches
+
+
+def write_parameters(matches: Sequence[Match], dtype: str) -> None:
+    """Overwrite the parameters in place. One on the CPU that has the answer's number format is expanded right
+    into its memory.
+    """
+    with torch.no_grad():
+        for parameter, block in matches:
+            memory = _memory_of(parameter, dtype)
+            if memory is None:
+                parameter.copy_(_tensor(block.expand(dtype)))
+            else:
+                block.expand(dtype, out=memory)
+                # Written behind autograd's back: tell it, so that a graph in flight notices.
+                torch.autograd.graph.increment_version(parameter)
+
+
+def _memory_of(parameter: torch.nn.Parameter, dtype: str) -> Any:
+    direct = (
+        parameter.device.type == "cpu"
+        and parameter.is_contiguous()
+        and _NUMPY_DTYPES.get(parameter.dtype) == dtype
+        and type(parameter.data) is torch.Tensor
+    )
+    return parameter.detach().numpy() if direct else None

@@ -1,0 +1,275 @@
+"""The asynchronous client: `Client`, awaited. What happens and in which order is decided in `_logic`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, TypeVar
+
+import httpx
+
+from service.client import _logic
+from service.client._architectures import Architecture, encode
+from service.client._jobs import ProgressCallback, result_of, wait_until_final
+from service.client._logic import Dtype, Output, TrainingKind
+from service.client._results import Comparison, Embeddings, Health, Job, JobEvent, Model, Ranking
+from service.client._retry import RetryPolicy
+from service.client._session import DEFAULT_TIMEOUT_SECONDS, DEFAULT_URL, Session, parse_base_url
+from service.client._transfer import Flow, Pause, Request
+from service.client.weights import PredictedWeights
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """A connection to a Weightcast service, for asyncio. Tasks may share one.
+
+    >>> async with AsyncClient("http://127.0.0.1:8000") as client:
+    ...     weights = await client.predict_weights("torchvision:resnet50")
+    """
+
+    def __init__(
+        self,
+        base_url: str = DEFAULT_URL,
+        *,
+        api_key: str | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT_SECONDS,
+        retry: RetryPolicy | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """timeout: seconds that one call may take in all, retries and waiting for the job included; None: no
+            limit.
+        transport: how requests travel; for tests and special networks.
+        """
+        self._session = Session(
+            base_url=parse_base_url(base_url),
+            api_key=api_key,
+            policy=retry or RetryPolicy(),
+            timeout_seconds=timeout,
+        )
+        self._http = httpx.AsyncClient(transport=transport)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the pooled connections."""
+        await self._http.aclose()
+
+    async def predict_weights(
+        self,
+        model_or_graph: Architecture,
+        *,
+        model: str = "ghn2-cifar10",
+        dtype: Dtype = "float32",
+        output: Output = "tiles",
+        include_classifier: bool = True,
+        input_shape: Sequence[int] | None = None,
+        name: str | None = None,
+        timeout: float | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> PredictedWeights:
+        """Predict the weights of a network; see `encode` for what may be passed. Waits for the answer.
+
+        output: how the numbers travel; `tiles` is the smallest, and all give the same numbers.
+        input_shape: of one input without the batch axis, for a torch module whose input cannot be guessed.
+        timeout: seconds in all. progress: called with a `Progress` now and then, downloads included.
+
+        Raises ApiError, JobFailed, JobTimeout, ConnectionFailed.
+        """
+        call = self._session.call(timeout, progress)
+        # Tracing a module takes a while: not on the event loop.
+        encoded = await asyncio.to_thread(encode, model_or_graph, input_shape=input_shape, name=name)
+        return await self._run(
+            _logic.predict_weights(
+                call,
+                encoded.document,
+                model=model,
+                dtype=dtype,
+                output=output,
+                include_classifier=include_classifier,
+                source_onnx=encoded.source_onnx,
+            )
+        )
+
+    async def rank_architectures(
+        self,
+        architectures: Sequence[Architecture],
+        *,
+        predictor: str | None = None,
+        property: str = "accuracy",
+        order: Literal["ascending", "descending"] = "descending",
+        top_k: int | None = None,
+        timeout: float | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Ranking:
+        """Order architectures by a predicted property. Ones that cannot be read are in `skipped`."""
+        call = self._session.call(timeout, progress)
+        documents = await _encode_all(architectures)
+        return await self._run(
+            _logic.rank_architectures(
+                call, documents, predictor=predictor, property=property, order=order, top_k=top_k
+            )
+        )
+
+    async def embed_architectures(
+        self,
+        architectures: Sequence[Architecture],
+        *,
+        model: str = "ghn2-cifar10",
+        timeout: float | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Embeddings:
+        """One vector for each architecture."""
+        call = self._session.call(timeout, progress)
+        documents = await _encode_all(architectures)
+        return await self._run(_logic.embed_architectures(call, documents, model=model))
+
+    async def compare_architectures(
+        self,
+        architectures: Sequence[Architecture],
+        *,
+        model: str = "ghn2-cifar10",
+        timeout: float | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Comparison:
+        """Distances between the embeddings of all pairs."""
+        call = self._session.call(timeout, progress)
+        documents = await _encode_all(architectures)
+        return await self._run(_logic.compare_architectures(call, documents, model=model))
+
+    async def models(self, *, timeout: float | None = None) -> list[Model]:
+        """Every checkpoint that the service can use."""
+        return await self._run(_logic.list_models(self._session.call(timeout)))
+
+    async def model(self, name: str, *, timeout: float | None = None) -> Model:
+        """One checkpoint's record. Raises NotFound."""
+        return await self._run(_logic.get_model(self._session.call(timeout), name))
+
+    async def job(self, job_id: str, *, timeout: float | None = None) -> Job:
+        """A job's present state. Raises NotFound, also when its record has expired."""
+        return await self._run(_logic.get_job(self._session.call(timeout), job_id))
+
+    async def wait_for_job(
+        self,
+        job: Job | str,
+        *,
+        timeout: float | None = None,
+        progress: ProgressCallback | None = None,
+        check: bool = True,
+    ) -> Job:
+        """Wait until a job has ended. Raises JobFailed or JobCancelled unless `check` is false, and
+        JobTimeout.
+        """
+        call = self._session.call(timeout, progress)
+        current = await self._run(_logic.get_job(call, job)) if isinstance(job, str) else job
+        final = await self._run(wait_until_final(current, call.policy, call.deadline, call.progress))
+        if check:
+            result_of(final)
+        return final
+
+    async def job_events(self, job_id: str, *, timeout: float | None = None) -> AsyncIterator[JobEvent]:
+        """Progress, metrics and states of a job as they happen, from its start, until it has ended.
+
+        A broken stream is taken up where it stopped.
+        """
+        stream = self._session.event_stream(job_id, timeout)
+        while not stream.done:
+            broken: httpx.RequestError | None = None
+            try:
+                async with self._http.stream(**self._session.arguments(stream.request())) as response:
+                    if response.is_success:
+                        async for line in response.aiter_lines():
+                            for event in stream.feed(line):
+                                yield event
+                    else:
+                        await response.aread()
+            except httpx.RequestError as error:
+                broken = error
+            if not stream.done:
+                refused = broken is None and response.is_error
+                await asyncio.sleep(stream.refused(response) if refused else stream.interrupted(broken))
+
+    async def cancel_job(self, job_id: str, *, timeout: float | None = None) -> Job:
+        """Ask a queued or running job to stop. Raises Conflict if it has ended."""
+        return await self._run(_logic.cancel_job(self._session.call(timeout), job_id))
+
+    async def create_training_job(
+        self,
+        kind: TrainingKind,
+        name: str,
+        config: Mapping[str, Any] | None = None,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> Job:
+        """Start training. Returns at once; follow it with `job_events` or `wait_for_job`.
+
+        idempotency_key: two calls with the same key start one job; by default each has its own.
+        """
+        call = self._session.call(timeout)
+        return await self._run(_logic.create_training_job(call, kind, name, config or {}, idempotency_key))
+
+    async def training_jobs(
+        self, *, kind: TrainingKind | None = None, page_size: int = 50, timeout: float | None = None
+    ) -> AsyncIterator[Job]:
+        """Training jobs, newest first, fetched page by page. `timeout`: seconds a page."""
+        cursor: str | None = None
+        while True:
+            call = self._session.call(timeout)
+            page = await self._run(
+                _logic.list_jobs_page(call, "training-jobs", kind=kind, limit=page_size, cursor=cursor)
+            )
+            for job in page.jobs:
+                yield job
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def health(self, *, timeout: float | None = None) -> Health:
+        """Whether the service can take work; one try, no retries. Raises ConnectionFailed if nothing
+        answers.
+        """
+        return await self._run(_logic.health(self._session.call(timeout)))
+
+    async def _run(self, flow: Flow[T]) -> T:
+        """Carry out a flow's steps."""
+        answer: httpx.Response | None = None
+        failure: httpx.RequestError | None = None
+        while True:
+            try:
+                step = flow.send(answer) if failure is None else flow.throw(failure)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            answer, failure = None, None
+            if isinstance(step, Pause):
+                await asyncio.sleep(step.seconds)
+                continue
+            try:
+                answer = await self._send(step)
+            except httpx.RequestError as error:
+                failure = error
+
+    async def _send(self, request: Request) -> httpx.Response:
+        async with self._http.stream(**self._session.arguments(request)) as response:
+            if request.sink is not None and response.is_success:
+                request.sink.begin(response)
+                async for chunk in response.aiter_bytes():
+                    request.sink.write(chunk)
+            else:
+                await response.aread()
+        return response
+
+
+async def _encode_all(architectures: Sequence[Architecture]) -> list[Mapping[str, Any]]:
+    return await asyncio.to_thread(lambda: [encode(item).document for item in architectures])

@@ -1,0 +1,322 @@
+"""Predicted weights on the user's side: a state dict, arrays, a file, or written into a module.
+
+The answer stays in its blocks until numbers are asked for; each request expands them anew, so nothing is held
+twice and the arrays belong to the caller. Expanding runs at the speed of a memory copy (ResNet-50, 102 MB:
+about 20 ms).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from service.client._architectures import OnnxSource, onnx_bytes
+from service.client._errors import UnexpectedAnswer, WeightcastError, refusal
+from service.client._results import PredictionResult
+from service.errors import InvalidRequest, ServiceError
+from service.weights.blocks import DTYPES, Array, Block, Provenance, WeightBlocks
+from service.weights.formats import check_output, read_tiles, write_weights
+from service.weights.safetensors_layout import read_contents
+
+if TYPE_CHECKING:
+    import torch
+
+
+class WeightsDoNotFit(WeightcastError, ValueError):
+    """The module and the weights are not of the same network, and nothing was written.
+
+    `report` lists every difference.
+    """
+
+    def __init__(self, report: Applied) -> None:
+        super().__init__(f"the weights do not fit the module: {report}")
+        self.report = report
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What `apply_to` did.
+
+    applied: parameters of the module that were overwritten.
+    missing: parameters of the module that the weights do not have; they keep their values.
+    unexpected: weights that the module has no parameter for.
+    mismatched: name -> (shape in the module, shape in the weights); they keep their values.
+    """
+
+    applied: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    mismatched: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] | None = None
+
+    @property
+    def fits(self) -> bool:
+        return not (self.missing or self.unexpected or self.mismatched)
+
+    def __str__(self) -> str:
+        parts = [f"{len(self.applied)} fit"]
+        if self.missing:
+            parts.append(f"{len(self.missing)} missing ({_some(self.missing)})")
+        if self.unexpected:
+            parts.append(f"{len(self.unexpected)} unexpected ({_some(self.unexpected)})")
+        for name, (module_shape, weights_shape) in list((self.mismatched or {}).items())[:3]:
+            parts.append(
+                f"{name} has shape {list(module_shape)} in the module, {list(weights_shape)} in the weights"
+            )
+        return ", ".join(parts)
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+class PredictedWeights:
+    """The predicted weights of one network.
+
+    >>> weights = client.predict_weights(model)
+    >>> weights.apply_to(model)
+    >>> print(weights.summary())
+    """
+
+    def __init__(
+        self,
+        blocks: WeightBlocks,
+        *,
+        result: PredictionResult | None = None,
+        source_onnx: OnnxSource | None = None,
+    ) -> None:
+        """result: what the service said about it; None for a prediction made in this process.
+        source_onnx: the ONNX model it was made for, which `save("model.onnx")` fills in.
+        """
+        self.blocks = blocks
+        self.result = result
+        self._source_onnx = source_onnx
+
+    @classmethod
+    def from_download(
+        cls,
+        body: bytes | bytearray,
+        *,
+        output: str,
+        dtype: str,
+        result: PredictionResult,
+        source_onnx: OnnxSource | None = None,
+    ) -> PredictedWeights:
+        """Read a weights file of the service. Raises UnexpectedAnswer if it is damaged or not what was asked
+        for.
+        """
+        try:
+            if output == "tiles":
+                blocks = read_tiles(bytes(body))
+            elif output == "safetensors":
+                blocks = _read_safetensors(body, result, dtype)
+            else:
+                blocks = _read_npz(body, result, dtype)
+        except ServiceError as error:
+            raise UnexpectedAnswer(f"the weights file cannot be read: {error.detail}") from error
+        return cls(blocks, result=result, source_onnx=source_onnx)
+
+    @property
+    def model(self) -> str:
+        """Name of the checkpoint that predicted them."""
+        return self.blocks.model
+
+    @property
+    def dtype(self) -> str:
+        return self.blocks.dtype
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Parameter names in execution order."""
+        return tuple(self.blocks.blocks)
+
+    @property
+    def num_parameters(self) -> int:
+        return self.blocks.num_parameters
+
+    @property
+    def complete(self) -> bool:
+        """Whether every trainable parameter of the network is here."""
+        return self.result.complete if self.result is not None else True
+
+    @property
+    def coverage(self) -> float:
+        """Share of the parameters, counted in numbers, whose values come from the GHN: 0 to 1."""
+        return self.result.coverage if self.result is not None else self.blocks.coverage
+
+    @property
+    def defaulted(self) -> tuple[str, ...]:
+        """Names that the GHN has no decoder for: initialised by the field's standard rule."""
+        return self.blocks.defaulted
+
+    @property
+    def provenance(self) -> dict[str, Provenance]:
+        """Where each parameter's values come from: predicted, tiled or defaulted."""
+        return {name: block.provenance for name, block in self.blocks.blocks.items()}
+
+    @property
+    def digest(self) -> str | None:
+        """The answer's address on the service; None for a prediction made in this process."""
+        return None if self.result is None else self.result.digest
+
+    def __len__(self) -> int:
+        return len(self.blocks.blocks)
+
+    def __repr__(self) -> str:
+        return (
+            f"<PredictedWeights of {self.model}: {len(self)} tensors, {self.num_parameters:,} parameters, "
+            f"coverage {self.coverage:.1%}>"
+        )
+
+    def numpy(self) -> dict[str, Array]:
+        """Every parameter as an array in the user's own layout (bfloat16 as `ml_dtypes.bfloat16`)."""
+        return self.blocks.expand()
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Every parameter as a torch tensor on the CPU.
+
+        For `load_state_dict(..., strict=False)`: buffers, and second names of tied parameters, are not in it.
+        """
+        from service.client._torch import tensors_of
+
+        return tensors_of(self.numpy())
+
+    def apply_to(self, module: torch.nn.Module, *, strict: bool = True) -> Applied:
+        """Overwrite the module's parameters in place, tied ones too; buffers stay as they are.
+
+        Raises WeightsDoNotFit before anything is written if a name or shape differs and `strict` is true;
+        otherwise what fits is written, and the report says what did not.
+        """
+        from service.client._torch import match, write_parameters
+
+        report, matches = match(module, self.blocks.blocks)
+        if strict and not report.fits:
+            raise WeightsDoNotFit(report)
+        write_parameters(matches, self.dtype)
+        return report
+
+    def save(self, path: str | PathLike[str], *, output: str | None = None) -> Path:
+        """Write a file, all or nothing.
+
+        output: safetensors, tiles, npz or onnx; without it the ending says which: .safetensors,
+            .tiles.safetensors, .npz, .onnx.
+
+        Raises Refused for another ending, or for onnx when the architecture was not an ONNX model.
+        """
+        target = Path(path)
+        try:
+            form = output or _form_of(target)
+            check_output(form, self.dtype)
+            filled = self._filled_onnx() if form == "onnx" else None
+        except ServiceError as error:
+            raise refusal(error.problem()) from error
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                if filled is not None:
+                    file.write(filled)
+                else:
+                    write_weights(file, self.blocks, output=form, dtype=self.dtype)
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, target)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        return target
+
+    def _filled_onnx(self) -> bytes:
+        if self._source_onnx is None:
+            raise InvalidRequest(
+                "There is no ONNX model to fill in: the architecture was given in another form.",
+                field="output",
+                hint="Predict for an ONNX file, or save as .safetensors or .npz.",
+            )
+        from service.graph_io.onnx_writer import fill_onnx
+
+        return fill_onnx(onnx_bytes(self._source_onnx), self.numpy())
+
+    def summary(self) -> str:
+        """A table: a line for each parameter with shape, provenance and standard deviation."""
+        rows = [("parameter", "shape", "provenance", "std")]
+        rows += [
+            (name, "x".join(map(str, block.stored_shape)), str(block.provenance), f"{_std(block):.2e}")
+            for name, block in self.blocks.blocks.items()
+        ]
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
+        lines.insert(1, "  ".join("-" * width for width in widths))
+        total = (
+            f"{len(self)} tensors, {self.num_parameters:,} parameters, {self.coverage:.1%} from {self.model}"
+        )
+        if self.defaulted:
+            total += f", {len(self.defaulted)} initialised by rule"
+        return "\n".join([*lines, total])
+
+
+def _std(block: Block) -> float:
+    return float(np.std(block.expand(), dtype=np.float64)) if block.numel else 0.0
+
+
+def _form_of(path: Path) -> str:
+    if path.name.endswith(".tiles.safetensors") or path.suffix == ".tiles":
+        return "tiles"
+    if path.suffix in (".safetensors", ".npz", ".onnx"):
+        return path.suffix[1:]
+    raise InvalidRequest(
+        f"The ending of {path.name!r} names no form that weights are saved in.",
+        field="path",
+        hint="Use .safetensors, .npz, .onnx or .tiles.safetensors.",
+    )
+
+
+def _umask() -> int:
+    """The process's mask for new files; it can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _read_safetensors(body: bytes | bytearray, result: PredictionResult, dtype: str) -> WeightBlocks:
+    contents = read_contents(memoryview(body))
+    tiled = frozenset(json.loads(contents.metadata.get("tiled", "[]")))
+    defaulted = frozenset(json.loads(contents.metadata.get("defaulted", "[]")))
+    blocks = {}
+    for name, (tensor_dtype, shape, data) in contents.tensors.items():
+        array = np.frombuffer(data, dtype=DTYPES[tensor_dtype]).reshape(shape)
+        blocks[name] = _full_block(array, _provenance(name, tiled, defaulted))
+    return WeightBlocks(blocks, result.model, contents.metadata.get("model_digest", ""), dtype)
+
+
+def _read_npz(body: bytes | bytearray, result: PredictionResult, dtype: str) -> WeightBlocks:
+    """An npz file does not say which tensors were tiled; those count as predicted."""
+    defaulted = frozenset(result.defaulted)
+    try:
+        with np.load(io.BytesIO(body), allow_pickle=False) as archive:
+            blocks = {
+                name: _full_block(archive[name], _provenance(name, frozenset(), defaulted))
+                for name in archive.files
+            }
+    except (ValueError, OSError) as error:
+        raise UnexpectedAnswer("the weights file is not an npz file") from error
+    return WeightBlocks(blocks, result.model, "", dtype)
+
+
+def _full_block(array: Array, provenance: Provenance) -> Block:
+    return Block(array.astype(np.float32, copy=False), tuple(array.shape), 1.0, None, provenance)
+
+
+def _provenance(name: str, tiled: frozenset[str], defaulted: frozenset[str]) -> Provenance:
+    if name in defaulted:
+        return Provenance.DEFAULTED
+    return Provenance.TILED if name in tiled else Provenance.PREDICTED
