@@ -1,4 +1,6 @@
-"""Fixtures shared by all tests: a real Redis on a private socket, and settings that touch nothing of the user's."""
+"""Fixtures shared by all tests: a real Redis on a private socket, and settings that touch nothing of the
+user's.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from service.settings import Settings, get_settings
 
 @pytest.fixture(scope="session")
 def _redis_process() -> Iterator[Path]:
-    """One redis-server a test process, on a Unix socket in a folder of its own (socket paths must be short)."""
+    """One redis-server a test process, on a Unix socket in a folder of its own (socket paths must be
+    short).
+    """
     with tempfile.TemporaryDirectory(prefix="wc-") as folder:
         socket = Path(folder) / "redis.sock"
         command = [

@@ -6,6 +6,7 @@ gets `Unavailable` (503) with `retry_after`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,8 +21,12 @@ CONNECT_TIMEOUT_SECONDS = 2.0
 ANSWER_TIMEOUT_SECONDS = 5.0
 RETRY_AFTER_SECONDS = 5
 
-# Answers of a living Redis that mean "not now": full, loading, read-only replica, disk trouble.
-_NOT_NOW = ("OOM", "LOADING", "READONLY", "MISCONF", "MASTERDOWN", "CLUSTERDOWN")
+# Answers of a living Redis that mean "not now": full, loading, read-only replica, disk trouble. Inside a
+# script they come wrapped in the script's own error.
+_NOT_NOW = re.compile(
+    r"(^|[ -])(OOM|LOADING|READONLY|MISCONF|MASTERDOWN|CLUSTERDOWN) "
+    r"|used memory > 'maxmemory'|read only replica"
+)
 
 
 def connect(settings: Settings) -> redis.Redis:
@@ -66,7 +71,7 @@ def redis_or_unavailable() -> Iterator[None]:
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise _unavailable() from error
     except redis.ResponseError as error:
-        if str(error).startswith(_NOT_NOW):
+        if _NOT_NOW.search(str(error)):
             raise _unavailable() from error
         raise
 

@@ -38,7 +38,8 @@ def test_a_job_from_queued_to_succeeded(store: JobStore) -> None:
 
 def test_the_public_form_has_exactly_the_documented_fields(store: JobStore) -> None:
     assert list(make(store).model_dump(mode="json")) == [
-        "id", "kind", "status", "created_at", "started_at", "finished_at", "progress", "result", "error", "links",
+        "id", "kind", "status", "created_at", "started_at", "finished_at", "progress", "result", "error",
+        "links",
     ]  # fmt: skip
 
 
