@@ -1,0 +1,128 @@
+"""API keys: who is asking, and what may they do.
+
+WEIGHTCAST_API_KEYS holds comma-separated entries `SECRET` or `SECRET:scope+scope`. SECRET is the key itself or
+`sha256$HEX`, its hash, so that the key need not be written down anywhere. Only hashes are kept in memory, and every
+comparison takes the same time for every key. Keys are long random strings, so a fast hash is the right one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from fastapi import Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import Request
+
+from service.errors import Forbidden, Unauthorized
+
+Scope = Literal["predict", "train", "admin"]
+SCOPES: frozenset[str] = frozenset({"predict", "train", "admin"})
+DEFAULT_SCOPES = frozenset({"predict", "train"})
+
+_HASHED = re.compile(r"sha256\$([0-9a-fA-F]{64})")
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+bearer_scheme = HTTPBearer(
+    auto_error=False, scheme_name="bearer", description="`Authorization: Bearer KEY`, where keys are set."
+)
+header_scheme = APIKeyHeader(
+    name="X-API-Key", auto_error=False, scheme_name="api-key", description="The same key in a header of its own."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is asking. id: stable and harmless to log; it owns jobs and is what limits count."""
+
+    id: str
+    scopes: frozenset[str]
+
+    def may(self, scope: str) -> bool:
+        return scope in self.scopes or "admin" in self.scopes
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    digest: bytes
+    principal: Principal
+
+
+class KeyRing:
+    """The keys of this server. Without any it is open: everybody may do everything."""
+
+    def __init__(self, entries: str | None) -> None:
+        self._keys = tuple(_parse_key(entry) for entry in (entries or "").split(",") if entry.strip())
+
+    @property
+    def is_open(self) -> bool:
+        return not self._keys
+
+    def find(self, presented: str) -> Principal | None:
+        """The owner of a key. Every stored key is compared, so the time tells nothing about which one fits."""
+        digest = hashlib.sha256(presented.encode()).digest()
+        found: Principal | None = None
+        for key in self._keys:
+            if hmac.compare_digest(key.digest, digest):
+                found = key.principal
+        return found
+
+
+def _parse_key(entry: str) -> _Key:
+    """ValueError for an entry that names an unknown scope or an empty key: a server must not start with half its keys."""
+    secret, _, listed = entry.strip().partition(":")
+    scopes = frozenset(part.strip() for part in listed.split("+") if part.strip()) or DEFAULT_SCOPES
+    if unknown := sorted(scopes - SCOPES):
+        raise ValueError(f"WEIGHTCAST_API_KEYS: unknown scope {unknown[0]!r}; there are {', '.join(sorted(SCOPES))}.")
+    if not secret:
+        raise ValueError("WEIGHTCAST_API_KEYS: an entry has no key.")
+    hashed = _HASHED.fullmatch(secret)
+    digest = bytes.fromhex(hashed.group(1)) if hashed else hashlib.sha256(secret.encode()).digest()
+    return _Key(digest, Principal(f"key-{digest.hex()[:12]}", scopes))
+
+
+def identify(request: Request, bearer: str | None, header: str | None) -> Principal:
+    """Who is asking. Unauthorized where keys are set and none of them was sent."""
+    ring: KeyRing = request.app.state.services.keys
+    if ring.is_open:
+        _refuse_foreign_pages(request)
+        address = request.client.host if request.client else "local"
+        return Principal(f"ip-{address}", SCOPES)
+    presented = bearer or header
+    if not presented:
+        raise Unauthorized("This service asks for an API key.", hint="Send Authorization: Bearer KEY.")
+    principal = ring.find(presented)
+    if principal is None:
+        raise Unauthorized("This API key is not known.", hint="Check the key; it may have been withdrawn.")
+    return principal
+
+
+def require(scope: Scope | None) -> Callable[..., Coroutine[Any, Any, Principal]]:
+    """A dependency: the caller, who must hold `scope` (None: any known key will do) and stay within the rate limit."""
+
+    async def principal(
+        request: Request,
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Security(bearer_scheme)],
+        header: Annotated[str | None, Security(header_scheme)],
+    ) -> Principal:
+        caller = identify(request, bearer.credentials if bearer else None, header)
+        if scope is not None and not caller.may(scope):
+            raise Forbidden(f"This API key lacks the scope {scope!r}.", scope=scope, hint="Ask for a key that has it.")
+        await request.app.state.services.rate_limit.check(request, caller)
+        return caller
+
+    return principal
+
+
+def _refuse_foreign_pages(request: Request) -> None:
+    """A server without keys must not be driven by any web page that happens to be open in the user's browser."""
+    origin = request.headers.get("origin")
+    if request.method in _SAFE_METHODS or origin is None:
+        return
+    if urlsplit(origin).netloc != request.headers.get("host"):
+        raise Forbidden(f"Pages of {origin[:100]} may not use this service.", hint="Set API keys and send one.")

@@ -1,0 +1,144 @@
+"""Every error of the API as an RFC 9457 problem document.
+
+What each source becomes:
+    ServiceError (service.errors)       its own problem
+    pydantic / FastAPI validation       invalid-request with `errors`: a JSON pointer and a sentence each
+    Starlette's HTTPException           404, 405 and the like
+    anything else                       500 with a reference id; the traceback goes to the log, never to the user
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from service import errors
+
+log = structlog.get_logger("weightcast.api")
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class MethodNotAllowed(errors.ServiceError):
+    status, code, title = 405, "method-not-allowed", "This method does not exist here"
+
+
+class RequestTimeout(errors.ServiceError):
+    status, code, title = 408, "request-timeout", "The request took too long to arrive"
+
+
+class RangeNotSatisfiable(errors.ServiceError):
+    status, code, title = 416, "range-not-satisfiable", "The requested range lies outside the file"
+
+
+class HttpError(errors.ServiceError):
+    """Any other status that the framework raises."""
+
+    code, title = "http-error", "The request could not be served"
+
+
+class ProblemResponse(JSONResponse):
+    media_type = PROBLEM_JSON
+
+
+def problem_response(problem: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> ProblemResponse:
+    """The HTTP answer of a problem document; statuses that oblige us to a header get it."""
+    status = int(problem.get("status", 500))
+    extra = dict(headers or {})
+    if status == 401:
+        extra.setdefault("WWW-Authenticate", 'Bearer realm="weightcast"')
+    if status in (429, 503):
+        extra.setdefault("Retry-After", str(max(1, round(float(problem.get("retry_after", 5))))))
+    return ProblemResponse(dict(problem), status_code=status, headers=extra)
+
+
+def error_response(
+    error: errors.ServiceError, request: Request, headers: Mapping[str, str] | None = None
+) -> ProblemResponse:
+    record = request.scope.get("request_record")
+    if record is not None:
+        record.problem = error.code
+    return problem_response({**error.problem(), "instance": request.url.path, **request_id_of(request)}, headers)
+
+
+def request_id_of(request: Request) -> dict[str, str]:
+    request_id = request.scope.get("request_id")
+    return {"request_id": request_id} if request_id else {}
+
+
+def internal_problem(path: str, request_id: str | None, error: BaseException) -> dict[str, Any]:
+    """The problem document of an unexpected error; logs the error under the reference that the user is given."""
+    reference = uuid.uuid4().hex
+    log.error("request.crashed", reference=reference, path=path, exc_info=error)
+    problem = errors.ServiceError(
+        f"An unexpected error happened. It was logged under the reference {reference}.",
+        hint="Try again; if it stays, report the reference.",
+        reference=reference,
+    ).problem()
+    return {**problem, "instance": path, **({"request_id": request_id} if request_id else {})}
+
+
+def pointer(location: Sequence[Any]) -> str:
+    """A JSON pointer (RFC 6901): ("architecture", "nodes", 3) -> "/architecture/nodes/3"."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
+
+
+def invalid_fields(found: Sequence[Mapping[str, Any]], *, where: str = "body") -> errors.InvalidRequest:
+    """One error for all fields that pydantic refused. `where`: body, query, path or header."""
+    listed = [
+        {"pointer": pointer(entry["loc"]), "in": where, "detail": str(entry["msg"]), "code": str(entry["type"])}
+        for entry in found[:20]
+    ]
+    first = listed[0]
+    name = first["pointer"].lstrip("/") or where
+    more = f" ({len(found) - 1} more fields are wrong.)" if len(found) > 1 else ""
+    return errors.InvalidRequest(f"{name}: {first['detail']}.{more}", field=name, errors=listed)
+
+
+def from_validation(error: ValidationError, *, where: str = "body") -> errors.InvalidRequest:
+    return invalid_fields(error.errors(include_url=False, include_input=False, include_context=False), where=where)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of `app` a problem document."""
+
+    async def service_error(request: Request, error: Exception) -> ProblemResponse:
+        assert isinstance(error, errors.ServiceError)
+        if error.status >= 500 and not isinstance(error, errors.Unavailable):
+            log.error("request.failed", path=request.url.path, exc_info=error)
+        return error_response(error, request)
+
+    async def validation_error(request: Request, error: Exception) -> ProblemResponse:
+        assert isinstance(error, RequestValidationError)
+        found = [{**entry, "loc": entry["loc"][1:]} for entry in error.errors()]
+        where = str(error.errors()[0]["loc"][0]) if found else "body"
+        return error_response(invalid_fields(found, where=where), request)
+
+    async def http_error(request: Request, error: Exception) -> ProblemResponse:
+        assert isinstance(error, HTTPException)
+        return error_response(_from_http_exception(error, request), request, error.headers)
+
+    app.add_exception_handler(errors.ServiceError, service_error)
+    app.add_exception_handler(RequestValidationError, validation_error)
+    app.add_exception_handler(HTTPException, http_error)
+
+
+def _from_http_exception(error: HTTPException, request: Request) -> errors.ServiceError:
+    if error.status_code == 404:
+        return errors.NotFound(f"There is nothing at {request.url.path}.", hint="The API is listed at /docs.")
+    if error.status_code == 405:
+        return MethodNotAllowed(
+            f"{request.method} is not allowed at {request.url.path}.", hint="The methods of every path are listed at /docs."
+        )
+    other = HttpError(str(error.detail))
+    other.status = error.status_code
+    return other

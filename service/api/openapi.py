@@ -1,0 +1,88 @@
+"""What the OpenAPI document says about every route: problem answers, headers, binary bodies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service import errors
+from service.api.errors import PROBLEM_JSON
+
+__all__ = ["BINARY", "Problem", "json_body", "problems"]
+
+BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457). Further members say where and how much."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="A stable URL that names the kind of problem.")
+    title: str
+    status: int
+    detail: str = Field(description="What was wrong, for a person.")
+    instance: str | None = Field(default=None, description="Path of the request.")
+    request_id: str | None = None
+    hint: str | None = Field(default=None, description="How to mend it.")
+    errors: list[dict[str, Any]] | None = Field(default=None, description="JSON pointer and sentence of each wrong field.")
+
+
+_ALWAYS: tuple[type[errors.ServiceError], ...] = (
+    errors.Unauthorized,
+    errors.Forbidden,
+    errors.TooManyRequests,
+    errors.Unavailable,
+)
+_INPUT: tuple[type[errors.ServiceError], ...] = (
+    errors.InvalidInput,
+    errors.LimitExceeded,
+    errors.UnsupportedMediaType,
+    errors.InvalidRequest,
+)
+
+
+def problems(*classes: type[errors.ServiceError], body: bool = False) -> dict[int | str, dict[str, Any]]:
+    """`responses` of a route: the errors it raises itself, those of every guarded route, and of reading a body."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for error in (*classes, *_ALWAYS, *(_INPUT if body else ())):
+        responses.setdefault(
+            error.status,
+            {
+                "description": error.title,
+                "model": Problem,
+                "content": {PROBLEM_JSON: {"example": _example(error)}},
+            },
+        )
+    return responses
+
+
+def _example(error: type[errors.ServiceError]) -> dict[str, Any]:
+    return {**error(error.title + ".").problem(), "request_id": "4f1c0a5b9d3e4c7f8a6b2d1e0f9c8b7a"}
+
+
+def json_body(schema: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:
+    """`openapi_extra` of a route that reads a JSON body itself."""
+    named = {name: {"value": value} for name, value in examples.items()}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "examples": named}}}}
+
+
+def finish(document: dict[str, Any]) -> dict[str, Any]:
+    """Problem answers are typed `application/problem+json` only, and FastAPI's own 422 schema is not used here."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            for status, response in operation.get("responses", {}).items():
+                content = response.get("content", {})
+                if PROBLEM_JSON in content and "application/json" in content:
+                    schema = content.pop("application/json")["schema"]
+                    content[PROBLEM_JSON]["schema"] = schema
+                if status == "422" and "HTTPValidationError" in str(content):
+                    response["content"] = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+                    response["description"] = errors.InvalidRequest.title
+    schemas = document.get("components", {}).get("schemas", {})
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    return document
+
+

@@ -1,0 +1,82 @@
+"""Everything an endpoint needs, made once by `create_app`. No connection is opened before its first use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from service.api.auth import KeyRing
+from service.api.limits import Admission, RateLimit
+from service.api.metrics import Metrics
+from service.api.watch import JobWatcher
+from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
+from service.settings import Settings
+from service.store.artifacts import ArtifactStore
+from service.store.cache import ResultCache
+from service.store.connection import connect, connect_cache
+from service.store.event_stream import EventStream
+from service.store.jobs import JobStore
+from service.store.limits import RateLimiter
+from service.store.workers import WorkerRegistry
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: Settings
+    keys: KeyRing
+    jobs: JobStore
+    artifacts: ArtifactStore
+    cache: ResultCache
+    workers: WorkerRegistry
+    events: EventStream
+    watcher: JobWatcher
+    rate_limit: RateLimit
+    admission: Admission
+    graph_limits: GraphLimits
+    metrics: Metrics
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Services:
+        """Unavailable where no Redis is configured, ValueError where the API keys cannot be read."""
+        client = connect(settings)
+        jobs = JobStore.from_settings(settings)
+        workers = WorkerRegistry(client)
+        artifacts = ArtifactStore(settings.artifact_dir, max_bytes=settings.artifact_max_bytes)
+        events = EventStream(cast(str, settings.redis_url))
+        keys = settings.api_keys.get_secret_value() if settings.api_keys else None
+        return cls(
+            settings=settings,
+            keys=KeyRing(keys),
+            jobs=jobs,
+            artifacts=artifacts,
+            cache=ResultCache(connect_cache(settings)),
+            workers=workers,
+            events=events,
+            watcher=JobWatcher(jobs, events),
+            rate_limit=RateLimit(RateLimiter(client, settings.requests_per_minute)),
+            admission=Admission(settings, jobs, workers),
+            graph_limits=GraphLimits(
+                max_bytes=settings.max_body_bytes,
+                max_nodes=settings.max_nodes,
+                max_edges=max(DEFAULT_LIMITS.max_edges, 5 * settings.max_nodes),
+                max_parameters=settings.max_parameters,
+            ),
+            metrics=Metrics(jobs, workers, artifacts),
+        )
+
+    async def close(self) -> None:
+        await self.events.close()
+        self.jobs.redis.close()
+        self.cache.redis.close()
+
+
+def services_of(request: Request) -> Services:
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    return services
+
+
+Injected = Annotated[Services, Depends(services_of)]

@@ -1,0 +1,61 @@
+"""Waiting for a job without polling: one reader a job, however many requests wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import anyio
+import anyio.to_thread
+
+from service.store.event_stream import LONGEST_BLOCK_SECONDS, EventStream
+from service.store.jobs import JobStore
+from service.store.records import Job
+
+
+@dataclass(slots=True)
+class _Follower:
+    task: asyncio.Task[Job | None]
+    waiting: int = 0
+
+
+class JobWatcher:
+    """Tells when jobs end. 1,000 requests that wait for one job cost Redis a single blocked connection."""
+
+    def __init__(self, jobs: JobStore, events: EventStream) -> None:
+        self._jobs = jobs
+        self._events = events
+        self._followers: dict[str, _Follower] = {}
+
+    async def wait(self, job: Job, seconds: float) -> Job | None:
+        """The job once it is final, or as it is after `seconds`; None when its record has gone."""
+        if job.is_final or seconds <= 0:
+            return job
+        follower = self._followers.get(job.id)
+        if follower is None or follower.task.done():
+            follower = self._followers[job.id] = _Follower(asyncio.create_task(self._follow(job.id)))
+        follower.waiting += 1
+        try:
+            with anyio.move_on_after(seconds):
+                # Shielded: a request that gives up must not take the reader from the others.
+                return await asyncio.shield(follower.task)
+        finally:
+            follower.waiting -= 1
+            if follower.waiting == 0:
+                follower.task.cancel()
+                if self._followers.get(job.id) is follower:
+                    del self._followers[job.id]
+        return await anyio.to_thread.run_sync(self._jobs.get, job.id)
+
+    async def _follow(self, job_id: str) -> Job | None:
+        last_id = "0-0"
+        while True:
+            job = await anyio.to_thread.run_sync(self._jobs.get, job_id)
+            if job is None or job.is_final:
+                return job
+            # The record was read before the events are: a state change in between shows as an event, so none is missed.
+            state_changed = False
+            while not state_changed:
+                events = await self._events.read(job_id, last_id, LONGEST_BLOCK_SECONDS)
+                last_id = events[-1].id if events else last_id
+                state_changed = not events or any(event.type == "state" for event in events)

@@ -1,0 +1,83 @@
+"""GET and HEAD /weights/{digest}.{extension}."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, Path, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.api.auth import Principal, require
+from service.api.errors import RangeNotSatisfiable
+from service.api.openapi import BINARY, problems
+from service.api.services import Injected, Services
+from service.api.weights.files import MEDIA_TYPES, file_response
+from service.errors import NotFound
+
+router = APIRouter(tags=["weights"])
+
+WEIGHTS_NAME_PATTERN = r"^[0-9a-f]{64}\.(safetensors|tiles\.safetensors|onnx|npz)$"
+
+_HEADERS = {
+    "ETag": {"schema": {"type": "string"}, "description": "SHA-256 of the file."},
+    "Accept-Ranges": {"schema": {"type": "string", "const": "bytes"}},
+    "Repr-Digest": {"schema": {"type": "string"}, "description": "RFC 9530."},
+}
+_FILE = {
+    "description": "The file.",
+    "headers": _HEADERS,
+    "content": {media: {"schema": BINARY} for media in dict.fromkeys(MEDIA_TYPES.values())},
+}
+
+
+@router.api_route(
+    "/weights/{name}",
+    methods=["GET"],
+    operation_id="getWeights",
+    summary="Download predicted weights",
+    response_class=Response,
+    responses={
+        200: _FILE,
+        206: {**_FILE, "description": "The part that `Range` asked for."},
+        304: {"description": "The file you have is the right one."},
+        **problems(NotFound, RangeNotSatisfiable),
+    },
+)
+@router.api_route("/weights/{name}", methods=["HEAD"], include_in_schema=False)
+async def get_weights(
+    request: Request,
+    services: Injected,
+    caller: Annotated[Principal, Depends(require("predict"))],
+    name: Annotated[
+        str,
+        Path(
+            pattern=WEIGHTS_NAME_PATTERN,
+            description="`<digest>.<extension>`, as in the result's `weights.url`.",
+            examples=["5f0c" * 16 + ".safetensors"],
+        ),
+    ],
+    filename: Annotated[
+        str | None, Query(max_length=200, description="Name to save the file under; the extension is kept.")
+    ] = None,
+) -> Response:
+    """The file never changes: cache it for ever. One `Range` is served, so that single tensors can be fetched."""
+    return await weights_response(request, services, name, filename=filename)
+
+
+async def weights_response(request: Request, services: Services, name: str, *, filename: str | None = None) -> Response:
+    """The artifact `name` as an answer. NotFound where it is not stored."""
+    digest, _, extension = name.partition(".")
+    artifact = await anyio.to_thread.run_sync(services.artifacts.stat, name)
+    try:
+        path = await anyio.to_thread.run_sync(services.artifacts.path, name)
+        return await file_response(
+            request,
+            path,
+            media_type=MEDIA_TYPES[extension],
+            sha256=artifact.sha256,
+            filename=f"{(filename or digest[:16]).removesuffix('.' + extension)}.{extension}",
+        )
+    except FileNotFoundError:
+        raise NotFound(f"There is no file {name}.", hint="It has expired: ask for the weights again.") from None

@@ -1,0 +1,112 @@
+"""An artifact as an HTTP answer: HEAD, one Range, strong ETag, 304, immutable.
+
+A file is named by the digest of its request and never changes, so caches may keep it for ever. Its ETag is the SHA-256 of
+its bytes, which `Repr-Digest` (RFC 9530) repeats for clients that check what they received.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote
+
+import anyio
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from service.api.errors import RangeNotSatisfiable, error_response
+from service.api.weights.ranges import ByteRange, etag_matches, parse_range
+
+MEDIA_TYPES = {
+    "safetensors": "application/vnd.safetensors",
+    "tiles.safetensors": "application/vnd.safetensors",
+    "onnx": "application/onnx",
+    "npz": "application/x-npz",
+}
+CHUNK_BYTES = 2**20
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def sha256_of(path: Path) -> str:
+    """Hex SHA-256 of a file. Blocking: run it in a thread."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_disposition(filename: str) -> str:
+    """`attachment` with a name that no browser, shell or file system trips over (RFC 6266)."""
+    base, dot, suffix = filename.rpartition(".")
+    plain = _UNSAFE.sub("_", base if dot else filename).strip("._")[:100] or "weights"
+    name = f"{plain}.{_UNSAFE.sub('', suffix)}" if dot else plain
+    exact = quote("".join(c for c in filename if c.isprintable() and c not in '/\\"')[:150], safe="")
+    extended = f"; filename*=UTF-8''{exact}" if exact != quote(name, safe="") else ""
+    return f'attachment; filename="{name}"{extended}'
+
+
+async def file_response(request: Request, path: Path, *, media_type: str, sha256: str, filename: str) -> Response:
+    """Answer a GET or HEAD for `path`, honouring If-None-Match, Range and If-Range. FileNotFoundError where it is gone."""
+    # Opened before anything is answered: a file that is deleted while it is sent is still sent to its end.
+    file = await anyio.to_thread.run_sync(path.open, "rb")
+    try:
+        size = await anyio.to_thread.run_sync(_size_of, file)
+        etag = f'"{sha256}"'
+        headers = {
+            "ETag": etag,
+            "Cache-Control": "private, max-age=31536000, immutable",
+            "Accept-Ranges": "bytes",
+            "Content-Disposition": content_disposition(filename),
+            "Repr-Digest": f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:",
+            "Vary": "Accept",
+        }
+        if etag_matches(request.headers.get("if-none-match"), etag, weak=True):
+            file.close()
+            return Response(status_code=304, headers=headers)
+        part = _wanted_part(request, etag, size)
+        if request.method == "HEAD":
+            file.close()
+            return Response(status_code=200, headers={**headers, "Content-Length": str(size)}, media_type=media_type)
+        if part is None:
+            part, status = ByteRange(0, size, size), 200
+        else:
+            status = 206
+            headers["Content-Range"] = part.content_range
+        headers["Content-Length"] = str(part.length)
+        return StreamingResponse(_read(file, part), status_code=status, headers=headers, media_type=media_type)
+    except RangeNotSatisfiable as error:
+        file.close()
+        return error_response(error, request, {"Content-Range": f"bytes */{size}", "Accept-Ranges": "bytes"})
+    except BaseException:
+        file.close()
+        raise
+
+
+def _wanted_part(request: Request, etag: str, size: int) -> ByteRange | None:
+    if_range = request.headers.get("if-range")
+    if request.method != "GET" or (if_range is not None and not etag_matches(if_range, etag, weak=False)):
+        return None
+    return parse_range(request.headers.get("range"), size)
+
+
+def _size_of(file: BinaryIO) -> int:
+    size = file.seek(0, 2)
+    file.seek(0)
+    return size
+
+
+async def _read(file: BinaryIO, part: ByteRange) -> AsyncIterator[bytes]:
+    try:
+        file.seek(part.start)
+        left = part.length
+        while left > 0:
+            chunk = await anyio.to_thread.run_sync(file.read, min(CHUNK_BYTES, left))
+            if not chunk:
+                return
+            left -= len(chunk)
+            yield chunk
+    finally:
+        file.close()
