@@ -15,8 +15,9 @@ ServiceError                    500  something of ours broke
 |- TooManyRequests              429  extra: retry_after
 |- Unavailable                  503  extra: retry_after
 
-Every error carries a sentence for a person (`detail`), what to do about it where we know (`hint`, part of the extras), and
-machine-readable extras. The API turns them into RFC 9457 problem documents; the command line prints the same documents.
+Every error carries a sentence for a person (`detail`), what to do about it where we know (`hint`, part of
+the extras), and machine-readable extras. The API turns them into RFC 9457 problem documents; the command
+line prints the same documents.
 """
 
 from __future__ import annotations
@@ -62,7 +63,11 @@ class LimitExceeded(ServiceError):
 
 
 class InvalidArchitecture(ServiceError):
-    status, code, title = 422, "invalid-architecture", "The architecture was read, but it is not a valid network"
+    status, code, title = (
+        422,
+        "invalid-architecture",
+        "The architecture was read, but it is not a valid network",
+    )
 
 
 class UnsupportedOperator(InvalidArchitecture):

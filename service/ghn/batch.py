@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -20,8 +21,8 @@ from service.graph_io.primitives import PrimitiveGraph
 
 @dataclass(frozen=True, slots=True)
 class GraphBatch:
-    """Nodes are sorted by level, the longest path from a source: nodes of one level never depend on each other, so a
-    pass over the graph updates them together, for all graphs of the batch at once.
+    """Nodes are sorted by level, the longest path from a source: nodes of one level never depend on each
+    other, so a pass over the graph updates them together, for all graphs of the batch at once.
 
     primitive_N, shape_N4: node features (`shape_encoder.shape_indices`).
     levels: (start, stop) rows of every level.
@@ -46,12 +47,14 @@ class GraphBatch:
         row_of = np.empty_like(order)
         row_of[order] = np.arange(len(order))
         starts = np.cumsum([0, *(len(graph) for graph in graphs)])
-        rows = tuple(row_of[start:stop] for start, stop in zip(starts[:-1], starts[1:], strict=True))
+        rows = tuple(row_of[start:stop] for start, stop in pairwise(starts))
         bounds = np.flatnonzero(np.diff(depth_N[order], prepend=-1)).tolist()
         levels = tuple(zip(bounds, [*bounds[1:], len(order)], strict=True))
 
         features = [
-            (*shape_indices(shape, config.num_classes, config.max_kernel),) for graph in graphs for shape in graph.shapes
+            (*shape_indices(shape, config.num_classes, config.max_kernel),)
+            for graph in graphs
+            for shape in graph.shapes
         ]
         primitive_N = np.concatenate([graph.primitive_N for graph in graphs])
         direct, virtual = _message_matrices(graphs, rows, len(order), config)

@@ -1,4 +1,5 @@
-"""GHN checkpoints: a folder with `weights.safetensors`, `config.json` and `card.json`. Nothing is ever unpickled.
+"""GHN checkpoints: a folder with `weights.safetensors`, `config.json` and `card.json`. Nothing is ever
+unpickled.
 
 `import_reference` converts the published reference's torch files, read with weights_only=True.
 """
@@ -81,26 +82,36 @@ def load_checkpoint(folder: Path) -> GHN:
 
 
 def import_reference(path: Path) -> GHN:
-    """A GHN from a checkpoint file of the published reference implementation: {"config", "state_dict", "epoch"}.
+    """A GHN from a checkpoint file of the published reference implementation: {"config", "state_dict",
+    "epoch"}.
 
     Raises InvalidInput for anything else; an untrusted file never runs code.
     """
     try:
         document = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise InvalidInput(f"{path.name!r} is not a readable torch checkpoint: {str(error).splitlines()[0]}") from error
+        raise InvalidInput(
+            f"{path.name!r} is not a readable torch checkpoint: {str(error).splitlines()[0]}"
+        ) from error
     if not isinstance(document, dict) or not {"config", "state_dict"} <= document.keys():
         raise InvalidInput(
-            f"{path.name!r} is not a reference checkpoint.", hint='It must hold a dictionary with "config" and "state_dict".'
+            f"{path.name!r} is not a reference checkpoint.",
+            hint='It must hold a dictionary with "config" and "state_dict".',
         )
-    return _build(_reference_config(document["config"], path.name), _rename(document["state_dict"], path.name), path.name)
+    return _build(
+        _reference_config(document["config"], path.name),
+        _rename(document["state_dict"], path.name),
+        path.name,
+    )
 
 
 def _reference_config(values: dict[str, Any], what: str) -> GHNConfig:
     try:
         out_channels, in_channels, height, width = values["max_shape"]
         if values["decoder"] != "conv" or out_channels != in_channels or height != width:
-            raise InvalidInput(f"{what!r} has a decoder that is not supported: {values['decoder']!r}, {values['max_shape']}.")
+            raise InvalidInput(
+                f"{what!r} has a decoder that is not supported: {values['decoder']!r}, {values['max_shape']}."
+            )
         if values["hypernet"] not in ("gatedgnn", "mlp"):
             raise InvalidInput(f"{what!r} has the unknown hypernet {values['hypernet']!r}.")
         return GHNConfig(
@@ -124,7 +135,8 @@ def _rename(state: dict[str, Tensor], what: str) -> dict[str, Tensor]:
         if prefix is None or not isinstance(value, Tensor):
             raise InvalidInput(f"{what!r} has an unknown entry {name!r}.")
         # 1x1 convolutions are plain products here.
-        renamed[_REFERENCE_PREFIXES[prefix] + name[len(prefix) :]] = value.float().squeeze(-1).squeeze(-1) if value.ndim == 4 else value.float()
+        plain = value.squeeze(-1).squeeze(-1) if value.ndim == 4 else value
+        renamed[_REFERENCE_PREFIXES[prefix] + name[len(prefix) :]] = plain.float()
     return renamed
 
 

@@ -14,10 +14,10 @@ class GHNConfig:
     max_channels: most input and output channels that the decoder emits; wider tensors repeat them.
     max_kernel: most spatial positions an axis that the decoder emits (11 for CIFAR-10, 16 for ImageNet).
     gnn: "gated" passes messages along the graph; "mlp" is the baseline that sees single nodes.
-    virtual_edge_cutoff: longest shortest path that becomes a virtual edge; 1 switches virtual edges off (GHN-1).
-    rounds: T of equation 3, forward and backward passes over the graph.
-    propagation: "forward_backward" visits the nodes in execution order and back; "synchronous" updates all at once (GHN-1
-        paper, section 3).
+    virtual_edge_cutoff: longest shortest path that becomes a virtual edge; 1 switches virtual edges off
+    (GHN-1). rounds: T of equation 3, forward and backward passes over the graph.
+    propagation: "forward_backward" visits the nodes in execution order and back; "synchronous" updates all
+        at once (GHN-1 paper, section 3).
     layer_norm: normalise the final node states.
     normalize: fan-in scaling and squashing of the predicted tensors (table 2).
     """
@@ -39,13 +39,17 @@ class GHNConfig:
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value!r}")
         if self.hidden % 4:
-            raise ValueError(f"hidden must be divisible by 4 (four shape embeddings share it), got {self.hidden}")
+            raise ValueError(
+                f"hidden must be divisible by 4 (four shape embeddings share it), got {self.hidden}"
+            )
         if not 1 <= self.virtual_edge_cutoff <= 253:
             raise ValueError(f"virtual_edge_cutoff must be 1 to 253, got {self.virtual_edge_cutoff}")
         if self.gnn not in ("gated", "mlp"):
             raise ValueError(f"gnn must be 'gated' or 'mlp', got {self.gnn!r}")
         if self.propagation not in ("forward_backward", "synchronous"):
-            raise ValueError(f"propagation must be 'forward_backward' or 'synchronous', got {self.propagation!r}")
+            raise ValueError(
+                f"propagation must be 'forward_backward' or 'synchronous', got {self.propagation!r}"
+            )
 
     @property
     def virtual_edges(self) -> bool:

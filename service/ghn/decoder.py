@@ -1,7 +1,7 @@
 """Node states to parameter values, before normalisation and tiling (GHN-2 paper, appendix B.1).
 
-Shape legend: P parameters decoded together, C node state width, S positions = kernel height x width, O, I output and input
-channels of the block (64 at most), D = 128 channels of the decoder's spatial map, E = 256
+Shape legend: P parameters decoded together, C node state width, S positions = kernel height x width, O, I
+output and input channels of the block (64 at most), D = 128 channels of the decoder's spatial map, E = 256
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ VECTOR_HIDDEN = 64
 
 
 class WeightDecoder(nn.Module):
-    """Linear(C -> D*K*K), ReLU, 1x1 conv D -> E, ReLU, 1x1 conv E -> 64*64, giving a (64, 64, K, K) map of which the
-    top-left corner is used. Only what is asked for is computed: a 1x1 weight needs one of the K*K positions.
+    """Linear(C -> D*K*K), ReLU, 1x1 conv D -> E, ReLU, 1x1 conv E -> 64*64, giving a (64, 64, K, K) map of
+    which the top-left corner is used. Only what is asked for is computed: a 1x1 weight needs one of the K*K
+    positions.
     """
 
     def __init__(self, config: GHNConfig) -> None:
@@ -38,9 +39,12 @@ class WeightDecoder(nn.Module):
         # Positions before channels: the 1x1 convolutions are then plain products over the last axis.
         weight = weight.permute(1, 2, 0, 3).reshape(height * width * MAP_CHANNELS, -1)
         bias = bias.permute(1, 2, 0).reshape(-1)
-        x_PSD = torch.relu(nn.functional.linear(h_PC, weight, bias)).view(params, height * width, MAP_CHANNELS)
+        x_PSD = torch.relu(nn.functional.linear(h_PC, weight, bias)).view(
+            params, height * width, MAP_CHANNELS
+        )
         x_PSE = torch.relu(self.mix(x_PSD))
-        rows, offset = self.channels.weight, self.channels.bias
+        rows: Tensor = self.channels.weight
+        offset: Tensor = self.channels.bias
         if out_channels < self.max_channels or in_channels < self.max_channels:
             grid = (self.max_channels, self.max_channels)
             rows = rows.view(*grid, -1)[:out_channels, :in_channels].reshape(out_channels * in_channels, -1)

@@ -3,10 +3,11 @@
 At node v, with neighbours in the direction of the pass:
     m_v = sum_direct MLP(h_u) + sum_virtual MLP_ve(h_u) / s_uv,    h_v = GRU(m_v, h_v)
 
-A neighbour has always been updated before v. So a node's messages are computed once a pass, not once an edge, and nodes of
-one level are updated together; both are exact.
+A neighbour has always been updated before v. So a node's messages are computed once a pass, not once an
+edge, and nodes of one level are updated together; both are exact.
 
-Shape legend: N nodes, L nodes of one level, C node state width, M width inside the message MLPs, K = 1 or 2 kinds of messages
+Shape legend: N nodes, L nodes of one level, C node state width, M width inside the message MLPs, K = 1 or 2
+kinds of messages
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class _Backend:
 
 
 def _backend_of(example: Array) -> _Backend:
-    """Levels are narrow, so a pass is hundreds of tiny operations: numpy's call overhead is a fraction of torch's."""
+    """Levels are narrow, so a pass is hundreds of tiny operations: numpy's call overhead is a fraction of
+    torch's."""
     if isinstance(example, np.ndarray):
         return _Backend(
             empty=lambda *shape: np.empty(shape, example.dtype),
@@ -50,8 +52,9 @@ def _backend_of(example: Array) -> _Backend:
 class _DirectedPass(torch.autograd.Function):
     """One pass over all levels, forwards or backwards, with its gradient written out.
 
-    Inputs: h_NC, gh_N3 (= h W_hh + b_hh, the part of the GRU that needs no message), the GRU's input weights, the joined
-    message MLPs (first layers stacked, second layers block-diagonal), the message matrices, the levels in the order of the pass.
+    Inputs: h_NC, gh_N3 (= h W_hh + b_hh, the part of the GRU that needs no message), the GRU's input
+    weights, the joined message MLPs (first layers stacked, second layers block-diagonal), the message
+    matrices, the levels in the order of the pass.
     """
 
     @staticmethod
@@ -202,8 +205,8 @@ class GatedGNN(nn.Module):
                 gh_N3 = torch.nn.functional.linear(h_NC, gru.weight_hh, gru.bias_hh)
                 h_NC = _DirectedPass.apply(
                     h_NC, gh_N3, gru.weight_ih, gru.bias_ih, w1, b1, w2, b2,
-                    batch.direct_NN.to(h_NC.dtype), None if batch.virtual_NN is None else batch.virtual_NN.to(h_NC.dtype),
-                    batch.levels, reverse,
+                    batch.direct_NN.to(h_NC.dtype), None if batch.virtual_NN is None else
+                    batch.virtual_NN.to(h_NC.dtype), batch.levels, reverse,
                 )  # fmt: skip
         return h_NC
 
@@ -213,11 +216,13 @@ class GatedGNN(nn.Module):
         return (
             torch.cat([mlp.first.weight for mlp in mlps]),
             torch.cat([mlp.first.bias for mlp in mlps]),
-            torch.block_diag(*(mlp.second.weight for mlp in mlps)),
+            torch.block_diag(*(mlp.second.weight for mlp in mlps)),  # type: ignore[no-untyped-call]
             torch.cat([mlp.second.bias for mlp in mlps]),
         )
 
-    def _synchronous_step(self, h_NC: Tensor, batch: GraphBatch, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
+    def _synchronous_step(
+        self, h_NC: Tensor, batch: GraphBatch, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor
+    ) -> Tensor:
         """All nodes at once, from the neighbours of both directions (GHN-1 paper, section 3)."""
         linear, relu = torch.nn.functional.linear, torch.relu
         x_NK = relu(linear(relu(linear(h_NC, w1, b1)), w2, b2))

@@ -22,7 +22,8 @@ def fan_in_scale(shape: tuple[int, ...]) -> float:
 
 
 def squash(values: Tensor, decoding: Decoding) -> Tensor:
-    """Norm weights to 2 sigmoid(w / 2), around 1; biases to tanh(b / 5), around 0. Other tensors pass unchanged."""
+    """Norm weights to 2 sigmoid(w / 2), around 1; biases to tanh(b / 5), around 0. Other tensors pass
+    unchanged."""
     if decoding is Decoding.NORM_WEIGHT:
         return 2 * torch.sigmoid(0.5 * values)
     if decoding in (Decoding.NORM_BIAS, Decoding.BIAS, Decoding.CLASS_BIAS):

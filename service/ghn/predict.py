@@ -26,7 +26,8 @@ def predict_blocks(
 ) -> WeightBlocks:
     """Predict every trainable parameter of one network.
 
-    include_classifier: False gives the last weight and bias their standard initialisation (for fine-tuning on other classes).
+    include_classifier: False gives the last weight and bias their standard initialisation (for fine-tuning
+    on other classes).
 
     Raises ServiceError if a predicted value is not finite.
     """
@@ -46,7 +47,8 @@ def predict_blocks(
 def embed_graphs(
     ghn: GHN, graphs: Sequence[PrimitiveGraph], *, max_nodes: int = 2048
 ) -> list[NDArray[np.float32]]:
-    """Node states of each graph, (nodes, hidden), in the graph's node order. Graphs are batched up to `max_nodes` nodes."""
+    """Node states of each graph, (nodes, hidden), in the graph's node order. Graphs are batched up to
+    `max_nodes` nodes."""
     results: list[NDArray[np.float32]] = []
     start = 0
     while start < len(graphs):

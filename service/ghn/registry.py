@@ -34,9 +34,14 @@ class LoadedModel:
         )
 
     def embed(self, graphs: Sequence[ArchGraph]) -> NDArray[np.float32]:
-        """One embedding a network, (networks, hidden): the mean of its node states (GHN-2 paper, section 5.2)."""
+        """One embedding a network, (networks, hidden): the mean of its node states (GHN-2 paper, section
+        5.2)."""
         states = embed_graphs(self.ghn, [to_primitives(graph) for graph in graphs])
-        return np.stack([state.mean(axis=0) for state in states]) if states else np.zeros((0, self.ghn.config.hidden), np.float32)
+        return (
+            np.stack([state.mean(axis=0) for state in states])
+            if states
+            else np.zeros((0, self.ghn.config.hidden), np.float32)
+        )
 
 
 def load_model(name: str) -> LoadedModel:

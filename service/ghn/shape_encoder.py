@@ -59,8 +59,11 @@ def to_four_axes(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
 
 
 @lru_cache(maxsize=65536)
-def shape_indices(shape: tuple[int, ...] | None, num_classes: int, max_kernel: int) -> tuple[int, int, int, int]:
-    """Rows of the channel (out, in) and spatial (height, width) tables for a shape; the last rows stand for "no shape"."""
+def shape_indices(
+    shape: tuple[int, ...] | None, num_classes: int, max_kernel: int
+) -> tuple[int, int, int, int]:
+    """Rows of the channel (out, in) and spatial (height, width) tables for a shape; the last rows stand for
+    "no shape"."""
     if shape is None:
         no_channel, no_space = len(channel_vocabulary(num_classes)), len(spatial_vocabulary(max_kernel))
         return no_channel, no_channel, no_space, no_space

@@ -1,7 +1,7 @@
 """The one graph type. Every reader produces it, everything else consumes it.
 
-An ArchGraph is the computational graph of a network at the level of operators: nodes in execution order, each naming the
-nodes it reads from and the trainable parameters it owns. It never holds parameter values.
+An ArchGraph is the computational graph of a network at the level of operators: nodes in execution order,
+each naming the nodes it reads from and the trainable parameters it owns. It never holds parameter values.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ class Parameter:
     """A trainable tensor of the user's network.
 
     shape: as the user's network stores it.
-    role: what it is to its operator: "weight", "bias", or one of the names that `operators.py` lists for the operator.
-    axes: permutation that brings the stored layout to the canonical one, (out, in / groups, *kernel) for weights;
-        None when it is canonical already. A linear layer stored (in, out) has axes (1, 0).
+    role: what it is to its operator: "weight", "bias", or one of the names that `operators.py` lists for the
+    operator. axes: permutation that brings the stored layout to the canonical one, (out, in / groups,
+        *kernel) for weights; None when it is canonical already. A linear layer stored (in, out) has axes (1,
+        0).
     """
 
     name: str
@@ -43,7 +44,8 @@ class Node:
 
     op: a name of the operator table (`operators.py`).
     inputs: names of the nodes whose output it reads, in the operator's order; a name may repeat (x + x).
-    cell: index of the cell or stage the node belongs to, where the format knows cells (HyperNAS, stacked GHNs).
+    cell: index of the cell or stage the node belongs to, where the format knows cells (HyperNAS, stacked
+    GHNs).
     """
 
     name: str
@@ -61,9 +63,11 @@ class ArchGraph:
     nodes: at least one has op "input".
     outputs: names of the nodes whose values the network returns.
     input_shape: shape of the (first) input without the batch axis, e.g. (3, 224, 224); empty if unknown.
-    unattached: trainable parameters that the network owns but its forward pass never reads. They are answered too.
+    unattached: trainable parameters that the network owns but its forward pass never reads. They are
+    answered too.
 
-    Build one through `checks.build_graph`, which sorts and validates; the constructor itself trusts its caller.
+    Build one through `checks.build_graph`, which sorts and validates; the constructor itself trusts its
+    caller.
     """
 
     nodes: tuple[Node, ...]
@@ -73,7 +77,8 @@ class ArchGraph:
     unattached: tuple[Parameter, ...] = ()
 
     def parameters(self) -> Iterator[Parameter]:
-        """Every trainable parameter once, in execution order (a tied parameter counts where it is first read)."""
+        """Every trainable parameter once, in execution order (a tied parameter counts where it is first
+        read)."""
         seen: set[str] = set()
         for parameter in (*(p for node in self.nodes for p in node.params), *self.unattached):
             if parameter.name not in seen:

@@ -1,4 +1,5 @@
-"""Building an ArchGraph: sorts the nodes and refuses what is no network, naming the node and the way to mend it."""
+"""Building an ArchGraph: sorts the nodes and refuses what is no network, naming the node and the way to mend
+it."""
 
 from __future__ import annotations
 
@@ -24,9 +25,9 @@ def build_graph(
 
     outputs: names of the nodes the network returns; empty means every node that nothing reads.
 
-    Raises LimitExceeded, UnsupportedOperator, or InvalidArchitecture naming the node: unknown or repeated names, a cycle,
-    wrong number of inputs, a parameter that does not fit its operator, a node that the input does not reach or that
-    reaches no output.
+    Raises LimitExceeded, UnsupportedOperator, or InvalidArchitecture naming the node: unknown or repeated
+    names, a cycle, wrong number of inputs, a parameter that does not fit its operator, a node that the input
+    does not reach or that reaches no output.
     """
     node_list = list(nodes)
     _check_sizes(node_list, unattached, limits)
@@ -60,7 +61,9 @@ def _check_sizes(nodes: list[Node], unattached: tuple[Parameter, ...], limits: G
     edges = sum(len(node.inputs) for node in nodes)
     if edges > limits.max_edges:
         raise LimitExceeded(
-            f"The graph has {edges} edges, the limit is {limits.max_edges}.", limit=limits.max_edges, value=edges
+            f"The graph has {edges} edges, the limit is {limits.max_edges}.",
+            limit=limits.max_edges,
+            value=edges,
         )
     total = 0
     counted: set[str] = set()
@@ -88,7 +91,8 @@ def check_shape(shape: tuple[int, ...], what: str, limits: GraphLimits = DEFAULT
     for dim in shape:
         if dim < 1:
             raise InvalidArchitecture(
-                f"The shape of {what} is {list(shape)}; every dimension must be 1 or more.", hint="Give a fixed, positive size."
+                f"The shape of {what} is {list(shape)}; every dimension must be 1 or more.",
+                hint="Give a fixed, positive size.",
             )
         if dim > limits.max_dim:
             raise LimitExceeded(
@@ -102,7 +106,9 @@ def _index_by_name(nodes: list[Node]) -> dict[str, Node]:
     by_name: dict[str, Node] = {}
     for node in nodes:
         if node.name in by_name:
-            raise InvalidArchitecture(f"Two nodes are named {node.name!r}.", node=node.name, hint="Node names must be unique.")
+            raise InvalidArchitecture(
+                f"Two nodes are named {node.name!r}.", node=node.name, hint="Node names must be unique."
+            )
         by_name[node.name] = node
     return by_name
 
@@ -110,7 +116,8 @@ def _index_by_name(nodes: list[Node]) -> dict[str, Node]:
 def _check_name(name: str, what: str, limits: GraphLimits) -> None:
     if not name or len(name) > limits.max_name_length:
         raise InvalidArchitecture(
-            f"The name of {what} has {len(name)} characters; 1 to {limits.max_name_length} are allowed.", node=name[:80]
+            f"The name of {what} has {len(name)} characters; 1 to {limits.max_name_length} are allowed.",
+            node=name[:80],
         )
     if not name.isprintable():
         raise InvalidArchitecture(f"The name of {what}, {name!r}, has control characters.", node=ascii(name))
@@ -128,9 +135,12 @@ def _check_node(node: Node, by_name: dict[str, Node], limits: GraphLimits) -> No
         )
     least, most = operator.inputs
     if len(node.inputs) < least or (most is not None and len(node.inputs) > most):
-        expected = str(least) if most == least else f"{least} or more" if most is None else f"{least} to {most}"
+        expected = (
+            str(least) if most == least else f"{least} or more" if most is None else f"{least} to {most}"
+        )
         raise InvalidArchitecture(
-            f"Node {node.name!r} ({node.op}) has {len(node.inputs)} inputs, expected {expected}.", node=node.name
+            f"Node {node.name!r} ({node.op}) has {len(node.inputs)} inputs, expected {expected}.",
+            node=node.name,
         )
     for source in node.inputs:
         if source not in by_name:
@@ -148,7 +158,9 @@ def _check_node(node: Node, by_name: dict[str, Node], limits: GraphLimits) -> No
                 node=node.name,
             )
     if len(set(roles)) != len(roles):
-        raise InvalidArchitecture(f"Node {node.name!r} has two parameters with the same role.", node=node.name)
+        raise InvalidArchitecture(
+            f"Node {node.name!r} has two parameters with the same role.", node=node.name
+        )
     _check_parameter_shapes(node)
 
 
@@ -157,7 +169,8 @@ def _check_parameter_shapes(node: Node) -> None:
     for parameter in node.params:
         if parameter.axes is not None and sorted(parameter.axes) != list(range(len(parameter.shape))):
             raise InvalidArchitecture(
-                f"The axes {list(parameter.axes)} of parameter {parameter.name!r} do not permute its shape {list(parameter.shape)}.",
+                f"The axes {list(parameter.axes)} of parameter {parameter.name!r} do not permute "
+                f"its shape {list(parameter.shape)}.",
                 node=node.name,
             )
     weight, bias = params.get("weight"), params.get("bias")
@@ -173,7 +186,8 @@ def _check_parameter_shapes(node: Node) -> None:
             )
         if bias is not None and node.op != "conv_transpose" and bias.numel != weight.canonical_shape[0]:
             raise InvalidArchitecture(
-                f"The bias of node {node.name!r} has {bias.numel} values, its weight {weight.canonical_shape[0]} outputs.",
+                f"The bias of node {node.name!r} has {bias.numel} values, "
+                f"its weight {weight.canonical_shape[0]} outputs.",
                 node=node.name,
                 hint="Weight shapes are (out, in, ...); say how a stored tensor differs with `axes`.",
             )
@@ -186,7 +200,8 @@ def _check_parameter_names(nodes: list[Node], unattached: tuple[Parameter, ...],
         _check_name(parameter.name, "a parameter", limits)
         if shapes.setdefault(parameter.name, parameter.shape) != parameter.shape:
             raise InvalidArchitecture(
-                f"The parameter {parameter.name!r} has two shapes: {list(shapes[parameter.name])} and {list(parameter.shape)}.",
+                f"The parameter {parameter.name!r} has two shapes: "
+                f"{list(shapes[parameter.name])} and {list(parameter.shape)}.",
                 node=parameter.name,
             )
 
@@ -211,8 +226,9 @@ def _topological_order(nodes: list[Node], by_name: dict[str, Node]) -> list[Node
                 ready.append(reader)
     if len(ordered) < len(nodes):
         cycle = _find_cycle(by_name, {name for name, count in waiting.items() if count > 0})
+        shown = [*cycle[:8], cycle[0] if len(cycle) <= 8 else "..."]
         raise InvalidArchitecture(
-            f"The graph has a cycle: {' -> '.join([*cycle[:8], cycle[0]] if len(cycle) <= 8 else [*cycle[:8], '...'])}.",
+            f"The graph has a cycle: {' -> '.join(shown)}.",
             node=cycle[0],
             hint="A network must be acyclic; unroll recurrences.",
         )
@@ -232,9 +248,17 @@ def _find_cycle(by_name: dict[str, Node], stuck: set[str]) -> list[str]:
 def _check_reachability(nodes: list[Node], by_name: dict[str, Node], outputs: tuple[str, ...]) -> None:
     from_source: set[str] = set()
     for node in nodes:
-        # Learned tensors and constants may start a branch of their own (position encodings, relative position tables).
+        # Learned tensors and constants may start a branch of their own (position encodings, relative
+        # position tables).
         is_source = not node.inputs
-        if is_source and node.op not in ("input", "constant", "position", "class_token", "relative_position", "parameter"):
+        if is_source and node.op not in (
+            "input",
+            "constant",
+            "position",
+            "class_token",
+            "relative_position",
+            "parameter",
+        ):
             raise InvalidArchitecture(
                 f"Node {node.name!r} ({node.op}) has no inputs; the network's input does not reach it.",
                 node=node.name,
@@ -245,7 +269,9 @@ def _check_reachability(nodes: list[Node], by_name: dict[str, Node], outputs: tu
     for output in outputs:
         if output not in from_source:
             raise InvalidArchitecture(
-                f"The output {output!r} does not depend on the network's input.", node=output, hint="Connect it, or remove it."
+                f"The output {output!r} does not depend on the network's input.",
+                node=output,
+                hint="Connect it, or remove it.",
             )
     to_output = set(outputs)
     for node in reversed(nodes):

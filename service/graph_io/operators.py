@@ -1,16 +1,17 @@
 """The one table of operators.
 
-A reader translates its format's operators to these names; everything behind the readers knows only these. The table says
-which GHN primitive an operator is (GHN-2 paper, table 1), which parameters it may own, and how many inputs it takes.
+A reader translates its format's operators to these names; everything behind the readers knows only these.
+The table says which GHN primitive an operator is (GHN-2 paper, table 1), which parameters it may own, and
+how many inputs it takes.
 
 Attributes that a runnable graph carries (`training/networks.py` executes them), defaults in parentheses:
-    conv              stride (1), padding (0), dilation (1), groups (1); a tuple each, one entry a spatial axis
-    conv_transpose    the same and output_padding (0)
+    conv              stride (1), padding (0), dilation (1), groups (1); a tuple each, one entry a spatial
+    axis conv_transpose    the same and output_padding (0)
     max_pool          kernel_size, stride (kernel_size), padding (0), ceil_mode (False)
-    avg_pool          kernel_size, stride (kernel_size), padding (0), ceil_mode (False), count_include_pad (True)
-    global_avg_pool   output_size (1), keepdims (True): False drops the spatial axes
-    batch_norm, layer_norm, group_norm, instance_norm, rms_norm    eps (1e-5); group_norm: groups; layer_norm: axis (-1; 1 is
-                      a per-channel norm on N,C,H,W)
+    avg_pool          kernel_size, stride (kernel_size), padding (0), ceil_mode (False), count_include_pad
+    (True) global_avg_pool   output_size (1), keepdims (True): False drops the spatial axes
+    batch_norm, layer_norm, group_norm, instance_norm, rms_norm    eps (1e-5); group_norm: groups;
+                      layer_norm: axis (-1; 1 is a per-channel norm on N,C,H,W)
     attention         heads; inputs: one node giving q, k, v joined along channels, or three nodes
     concat            axis (1)
     add, mul          none; broadcasting
@@ -74,7 +75,13 @@ _TABLE: tuple[Operator, ...] = (
     Operator("group_norm", Primitive.LN, _WEIGHT_BIAS, _ONE, "group normalisation"),
     Operator("layer_norm", Primitive.LN, _WEIGHT_BIAS, _ONE, "layer normalisation"),
     Operator("rms_norm", Primitive.LN, _WEIGHT_BIAS, _ONE, "root mean square normalisation"),
-    Operator("position", Primitive.POS_ENC, ("weight",), (0, 1), "a learned position encoding: a source, or added to its input"),
+    Operator(
+        "position",
+        Primitive.POS_ENC,
+        ("weight",),
+        (0, 1),
+        "a learned position encoding: a source, or added to its input",
+    ),
     Operator("embedding", None, ("weight",), _ONE, "a look-up table"),
     Operator("class_token", None, ("weight",), (0, 1), "a learned token: a source, or joined to its input"),
     Operator("layer_scale", None, ("weight",), _ONE, "a learned factor a channel"),
@@ -84,9 +91,19 @@ _TABLE: tuple[Operator, ...] = (
     # Operators without weights that the GHN sees
     Operator("max_pool", Primitive.MAX_POOL, (), _ONE, "maximum over windows"),
     Operator("avg_pool", Primitive.AVG_POOL, (), _ONE, "mean over windows"),
-    Operator("global_avg_pool", Primitive.GLOB_AVG, (), _ONE, "mean over all positions, or adaptive average pooling"),
-    Operator("attention", Primitive.MSA, (), (1, None), "multi-head attention itself, without its projections"),
-    Operator("channel_gate", Primitive.CSE, (), (2, 2), "features times a gate per channel (squeeze and excite)"),
+    Operator(
+        "global_avg_pool",
+        Primitive.GLOB_AVG,
+        (),
+        _ONE,
+        "mean over all positions, or adaptive average pooling",
+    ),
+    Operator(
+        "attention", Primitive.MSA, (), (1, None), "multi-head attention itself, without its projections"
+    ),
+    Operator(
+        "channel_gate", Primitive.CSE, (), (2, 2), "features times a gate per channel (squeeze and excite)"
+    ),
     Operator("add", Primitive.SUM, (), _ANY, "sum"),
     Operator("concat", Primitive.CONCAT, (), _ANY, "joining along an axis"),
     # Operators the GHN does not see: their neighbours are joined

@@ -1,7 +1,8 @@
-"""From an ArchGraph to the graph that a GHN sees: 15 primitives, everything else dropped and its neighbours joined.
+"""From an ArchGraph to the graph that a GHN sees: 15 primitives, everything else dropped and its neighbours
+joined.
 
-GHN-2 paper, section 3 and table 1. A bias is a node of its own behind its weight; a normalisation is one node for weight
-and bias; sums and concatenations stay only where they join two or more nodes.
+GHN-2 paper, section 3 and table 1. A bias is a node of its own behind its weight; a normalisation is one
+node for weight and bias; sums and concatenations stay only where they join two or more nodes.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Decoding(StrEnum):
 class Target:
     """A parameter to answer. node: index of the primitive node that decodes it, -1 for Decoding.DEFAULT.
 
-    op: operator of the node that owns the parameter ("" for one that the network never reads); it picks the default's rule.
+    op: operator of the node that owns the parameter ("" for one that the network never reads); it picks the
+    default's rule.
     """
 
     parameter: Parameter
@@ -84,7 +86,12 @@ class _Builder:
         self.targets: dict[str, Target] = {}
 
     def add(
-        self, primitive: Primitive, name: str, sources: Sequence[int], shape: tuple[int, ...] | None, cell: int | None
+        self,
+        primitive: Primitive,
+        name: str,
+        sources: Sequence[int],
+        shape: tuple[int, ...] | None,
+        cell: int | None,
     ) -> int:
         self.primitives.append(primitive)
         self.names.append(name)
@@ -112,7 +119,9 @@ def to_primitives(graph: ArchGraph) -> PrimitiveGraph:
     for parameter in graph.unattached:
         builder.answer(parameter, Decoding.DEFAULT, -1, "")
     if len(builder.names) < 2:
-        raise InvalidArchitecture("The network has no operator that a GHN knows.", hint="Send a network with layers.")
+        raise InvalidArchitecture(
+            "The network has no operator that a GHN knows.", hint="Send a network with layers."
+        )
     _mark_classifier(builder)
     return PrimitiveGraph(
         primitive_N=np.array(builder.primitives, dtype=np.int64),
@@ -194,7 +203,8 @@ def _pool_shape(node: Node, primitive: Primitive) -> tuple[int, ...] | None:
 
 
 def position_shape(parameter: Parameter) -> tuple[int, ...]:
-    """A position table as the GHN encodes it: (1, length, width) or (length, width) becomes (1, width, s, s), s = floor(sqrt(length))."""
+    """A position table as the GHN encodes it: (1, length, width) or (length, width) becomes (1, width, s,
+    s), s = floor(sqrt(length))."""
     shape = parameter.canonical_shape
     if len(shape) not in (2, 3):
         return shape
@@ -204,7 +214,8 @@ def position_shape(parameter: Parameter) -> tuple[int, ...]:
 
 
 def _mark_classifier(builder: _Builder) -> None:
-    """The last weight and the last bias of the network are the classifier's (GHN-2 reference, section 4 of the GHN facts)."""
+    """The last weight and the last bias of the network are the classifier's (GHN-2 reference, section 4 of
+    the GHN facts)."""
     ends = {Decoding.WEIGHT: Decoding.CLASS_WEIGHT, Decoding.BIAS: Decoding.CLASS_BIAS}
     for decoding, classifier in ends.items():
         last = max(

@@ -17,8 +17,8 @@ def shortest_paths(predecessors: Sequence[Sequence[int]], cutoff: int = 50) -> N
     predecessors: for every node, in topological order, the nodes it reads from.
     cutoff: longest path of interest, 1 to 253.
 
-    Returns distance_NN, uint8: [v, u] is the length of the shortest path from u to v, 0 where there is none within the cutoff
-    (and on the diagonal).
+    Returns distance_NN, uint8: [v, u] is the length of the shortest path from u to v, 0 where there is none
+    within the cutoff (and on the diagonal).
 
     One vectorised step a node: what reaches v through u is one step longer than what reaches u.
     """

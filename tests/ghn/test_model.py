@@ -45,10 +45,13 @@ def ghn() -> GHN:
 
 def test_sizes_are_the_papers() -> None:
     """GHN.md section 4: about 1.6 M parameters for CIFAR-10, 2.32 M for ImageNet."""
-    count = {c: sum(p.numel() for p in GHN(c).parameters()) for c in (GHN2_CIFAR10, GHN2_IMAGENET, GHN1_CIFAR10)}
+    count = {
+        c: sum(p.numel() for p in GHN(c).parameters()) for c in (GHN2_CIFAR10, GHN2_IMAGENET, GHN1_CIFAR10)
+    }
     assert 1.55e6 < count[GHN2_CIFAR10] < 1.65e6
     assert round(count[GHN2_IMAGENET] / 1e6, 2) == 2.32
-    # Half-width MLPs for two kinds of messages: the same size as one full MLP, but for biases and the layer norm.
+    # Half-width MLPs for two kinds of messages: the same size as one full MLP, but for biases and the layer
+    # norm.
     assert abs(count[GHN2_CIFAR10] - count[GHN1_CIFAR10]) < 150
 
 
@@ -85,7 +88,9 @@ def test_blocks_expand_to_the_training_tensors(ghn: GHN) -> None:
 def test_stored_layout_follows_axes(ghn: GHN) -> None:
     def net(parameter: Parameter) -> ArchGraph:
         head = Node("b", "linear", ("a",), (Parameter("b.w", (10, 100)),))
-        return build_graph([Node("x", "input"), Node("a", "linear", ("x",), (parameter,)), head], input_shape=(70,))
+        return build_graph(
+            [Node("x", "input"), Node("a", "linear", ("x",), (parameter,)), head], input_shape=(70,)
+        )
 
     normal = predict_blocks(ghn, net(Parameter("a.w", (100, 70)))).blocks["a.w"].expand()
     turned = predict_blocks(ghn, net(Parameter("a.w", (70, 100), axes=(1, 0)))).blocks["a.w"].expand()
@@ -110,14 +115,28 @@ def test_what_has_no_decoder_is_defaulted_and_said(ghn: GHN) -> None:
         Node("cls", "class_token", ("emb",), (Parameter("cls", (1, 1, 32)),)),
         Node("pos", "position", ("cls",), (Parameter("pos", (1, 17, 32)),)),
         Node("ls", "layer_scale", ("pos",), (Parameter("gamma", (32,)),)),
-        Node("rnn", "recurrent", ("ls",), (Parameter("rnn.w", (128, 32), "weight_ih"), Parameter("rnn.b", (128,), "bias_ih"))),
-        Node("act", "parameter", ("rnn",), (Parameter("act.weight", (1,), "slope"), Parameter("temperature", (), "scale"))),
+        Node(
+            "rnn",
+            "recurrent",
+            ("ls",),
+            (Parameter("rnn.w", (128, 32), "weight_ih"), Parameter("rnn.b", (128,), "bias_ih")),
+        ),
+        Node(
+            "act",
+            "parameter",
+            ("rnn",),
+            (Parameter("act.weight", (1,), "slope"), Parameter("temperature", (), "scale")),
+        ),
         Node("fc", "linear", ("act",), (Parameter("fc.w", (10, 32)), Parameter("fc.b", (10,), "bias"))),
     ]
-    graph = build_graph(nodes, unattached=(Parameter("unused.weight", (4, 4)), Parameter("unused.bias", (4,), "bias")))
+    graph = build_graph(
+        nodes, unattached=(Parameter("unused.weight", (4, 4)), Parameter("unused.bias", (4,), "bias"))
+    )
     answer = predict_blocks(ghn, graph)
     full = answer.expand()
-    assert {name: value.shape for name, value in full.items()} == {p.name: p.shape for p in graph.parameters()}
+    assert {name: value.shape for name, value in full.items()} == {
+        p.name: p.shape for p in graph.parameters()
+    }
     assert answer.blocks["pos"].provenance is not Provenance.DEFAULTED
     assert set(answer.defaulted) == set(full) - {"pos", "fc.w", "fc.b"}
     assert (full["gamma"] == np.float32(1e-6)).all()
@@ -151,7 +170,9 @@ def test_fan_in_scale_is_table_two() -> None:
     assert fan_in_scale((10, 512)) == pytest.approx((2 / 512) ** 0.5)
 
 
-@pytest.mark.parametrize("config", [GHN2_CIFAR10, GHN1_CIFAR10, MLP_CIFAR10, GHNConfig(hidden=16, max_kernel=5)])
+@pytest.mark.parametrize(
+    "config", [GHN2_CIFAR10, GHN1_CIFAR10, MLP_CIFAR10, GHNConfig(hidden=16, max_kernel=5)]
+)
 def test_checkpoint_returns_bit_equal_output(tmp_path: Path, config: GHNConfig) -> None:
     torch.manual_seed(1)
     ghn = GHN(config).eval()
@@ -165,7 +186,9 @@ def test_checkpoint_returns_bit_equal_output(tmp_path: Path, config: GHNConfig) 
 def test_half_precision_checkpoint_is_half_the_size_and_close(tmp_path: Path, ghn: GHN) -> None:
     save_checkpoint(tmp_path / "m", ghn, {}, dtype=torch.float16)
     assert (tmp_path / "m" / "weights.safetensors").stat().st_size < 3.4e6
-    first, second = (predict_blocks(model, conv_net(16)).expand() for model in (ghn, load_checkpoint(tmp_path / "m")))
+    first, second = (
+        predict_blocks(model, conv_net(16)).expand() for model in (ghn, load_checkpoint(tmp_path / "m"))
+    )
     for name, value in first.items():
         assert np.abs(value - second[name]).max() <= 0.02 * np.abs(value).max()
 

@@ -1,8 +1,8 @@
 """Our GHNs against numbers that the published reference implementation computed.
 
-The fixtures are not part of the project; point WEIGHTCAST_SHARED_DIR at a folder that has them under `parity/`. Each case
-feeds the reference's own graph: what is tested here is the GNN and the decoders. The readers' graphs are compared in
-tests/graph_io.
+The fixtures are not part of the project; point WEIGHTCAST_SHARED_DIR at a folder that has them under
+`parity/`. Each case feeds the reference's own graph: what is tested here is the GNN and the decoders. The
+readers' graphs are compared in tests/graph_io.
 """
 
 from __future__ import annotations
@@ -49,7 +49,12 @@ def reference_graph(model: str, variant: str) -> tuple[PrimitiveGraph, list[list
     for source, target, distance in fixture["edges"]:
         if distance == 1:
             predecessors[target].append(source)
-    targets = {t.parameter.name: t for cell in fixture["node_info"] for entry in cell for t in parameter_targets(*entry)}
+    targets = {
+        t.parameter.name: t
+        for cell in fixture["node_info"]
+        for entry in cell
+        for t in parameter_targets(*entry)
+    }
     graph = PrimitiveGraph(
         primitive_N=np.array([Primitive[name.upper()] for name in fixture["primitives"]]),
         shapes=tuple(None if shape is None else tuple(shape) for shape in fixture["param_shapes"]),
@@ -66,13 +71,22 @@ def parameter_targets(
 ) -> Iterator[Target]:
     if kind in ("bn", "ln"):
         yield Target(Parameter(name, tuple(shape)), Decoding.NORM_WEIGHT, node, kind)
-        yield Target(Parameter(name.removesuffix("weight") + "bias", tuple(shape)), Decoding.NORM_BIAS, node, kind)
+        yield Target(
+            Parameter(name.removesuffix("weight") + "bias", tuple(shape)), Decoding.NORM_BIAS, node, kind
+        )
     elif kind == "bias":
-        yield Target(Parameter(name, tuple(shape)), Decoding.CLASS_BIAS if last_bias else Decoding.BIAS, node, kind)
+        yield Target(
+            Parameter(name, tuple(shape)), Decoding.CLASS_BIAS if last_bias else Decoding.BIAS, node, kind
+        )
     elif kind == "pos_enc":
         yield Target(Parameter(name, tuple(shape)), Decoding.POSITION, node, kind)
     elif kind in ("conv", "sep_conv", "dil_conv"):
-        yield Target(Parameter(name, tuple(shape)), Decoding.CLASS_WEIGHT if last_weight else Decoding.WEIGHT, node, kind)
+        yield Target(
+            Parameter(name, tuple(shape)),
+            Decoding.CLASS_WEIGHT if last_weight else Decoding.WEIGHT,
+            node,
+            kind,
+        )
 
 
 @pytest.mark.parametrize(("checkpoint", "model"), CASES)
