@@ -16,9 +16,6 @@ from service.graph_io.archgraph import ArchGraph
 from service.graph_io.primitives import PrimitiveGraph, to_primitives
 from service.weights.blocks import Block, Provenance, WeightBlocks
 
-# Raise when decoding, normalisation or defaults change: cached answers of older code are then not reused.
-POSTPROCESS_VERSION = 1
-
 
 @torch.inference_mode()
 def predict_blocks(
