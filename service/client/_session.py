@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -27,12 +26,11 @@ class Session:
     api_key: str | None
     policy: RetryPolicy
     timeout_seconds: float | None
-    clock: Callable[[], float] = field(default=time.monotonic)
 
     def call(self, timeout: float | None, progress: ProgressCallback | None = None) -> Call:
         """timeout: seconds for this one call; None takes the client's."""
         seconds = self.timeout_seconds if timeout is None else timeout
-        return Call(policy=self.policy, deadline=Deadline(seconds, self.clock), progress=progress)
+        return Call(policy=self.policy, deadline=Deadline(seconds, time.monotonic), progress=progress)
 
     def event_stream(self, job_id: str, timeout: float | None) -> EventStream:
         return EventStream(job_id, self.policy, self.call(timeout).deadline)
