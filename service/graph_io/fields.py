@@ -1,0 +1,171 @@
+"""Reading the fields of an architecture document: every refusal names the field (a JSON pointer) and the
+node.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from service.errors import InvalidArchitecture, LimitExceeded
+
+SHOWN_CHARACTERS = 80
+# 64 bits: exporters write "to the end" as the largest of them.
+MAX_INTEGER = 2**63 - 1
+MAX_NUMBER = sys.float_info.max
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the document a value stands, and in which node, for errors."""
+
+    path: tuple[str | int, ...] = ()
+    node: str | None = None
+
+    def __truediv__(self, key: str | int) -> Place:
+        return Place((*self.path, key), self.node)
+
+    def inside(self, node: str) -> Place:
+        return Place(self.path, node)
+
+    @property
+    def pointer(self) -> str:
+        """The JSON pointer (RFC 6901), cut where a hostile key would make it long."""
+        keys = (str(key)[:SHOWN_CHARACTERS].replace("~", "~0").replace("/", "~1") for key in self.path)
+        return "".join(f"/{key}" for key in keys)
+
+    def refuse(self, sentence: str, hint: str | None = None) -> InvalidArchitecture:
+        return InvalidArchitecture(sentence, field=self.pointer, node=self.node, hint=hint)
+
+    @property
+    def named(self) -> str:
+        """The field in a sentence."""
+        owner = "" if self.node is None else f" of node {shown(self.node)}"
+        return f"{self.pointer or 'The document'}{owner}"
+
+
+def shown(value: object) -> str:
+    """A value from outside, short enough for a sentence."""
+    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."
+
+
+def closest(word: str, known: Collection[str]) -> str | None:
+    """The known word most like an unknown one, if any is."""
+    matches = get_close_matches(word[:SHOWN_CHARACTERS].lower(), [*known], n=1)
+    return matches[0] if matches else None
+
+
+def read_object(
+    value: Any, place: Place, *, required: Collection[str] = (), optional: Collection[str] = ()
+) -> Mapping[str, Any]:
+    """An object with these keys and no others."""
+    if not isinstance(value, Mapping):
+        raise place.refuse(f"{place.named} must be an object, not {kind_of(value)}.")
+    known = (*required, *optional)
+    for key in value:
+        if key not in known:
+            like = closest(str(key), known)
+            raise (place / key).refuse(
+                f"{place.named} has the unknown key {shown(key)}.",
+                f"Did you mean {like!r}?" if like else f"Known keys: {', '.join(known)}.",
+            )
+    for key in required:
+        if key not in value:
+            raise place.refuse(f"{place.named} lacks the key {key!r}.")
+    return value
+
+
+def kind_of(value: Any) -> str:
+    """What JSON calls a value."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, int | float):
+        return "a number"
+    return (
+        "an object"
+        if isinstance(value, Mapping)
+        else "an array"
+        if isinstance(value, Sequence)
+        else "no JSON value"
+    )
+
+
+def read_text(value: Any, place: Place, *, max_length: int = 256) -> str:
+    if not isinstance(value, str):
+        raise place.refuse(f"{place.named} must be a string, not {kind_of(value)}.")
+    if len(value) > max_length:
+        raise LimitExceeded(
+            f"{place.named} has {len(value)} characters, the limit is {max_length}.",
+            field=place.pointer,
+            node=place.node,
+            limit=max_length,
+            value=len(value),
+        )
+    return value
+
+
+def read_choice(value: Any, place: Place, choices: Collection[str], *, what: str) -> str:
+    """One of a few words. `what` names the kind of thing in the error."""
+    text = read_text(value, place)
+    if text not in choices:
+        like = closest(text, choices)
+        suggestion = f"Did you mean {like!r}? " if like else ""
+        raise place.refuse(
+            f"{place.named}: there is no {what} {shown(text)}.", f"{suggestion}Known: {', '.join(choices)}."
+        )
+    return text
+
+
+def _kind_or_value(value: Any) -> str:
+    return str(value) if isinstance(value, float) else kind_of(value)
+
+
+def read_integer(value: Any, place: Place, *, least: int = -MAX_INTEGER, most: int = MAX_INTEGER) -> int:
+    """A whole number within bounds; true and false are none."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise place.refuse(f"{place.named} must be a whole number, not {_kind_or_value(value)}.")
+    if not least <= value <= most:
+        expected = f"{least} or more" if most == MAX_INTEGER else f"{least} to {most}"
+        found = str(value) if abs(value) <= MAX_INTEGER else "beyond 64 bits"
+        raise place.refuse(f"{place.named} is {found}; expected {expected}.")
+    return value
+
+
+def read_number(value: Any, place: Place) -> float:
+    """A finite number, as a float."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise place.refuse(f"{place.named} must be a number, not {kind_of(value)}.")
+    # Compared before it is converted: JSON allows whole numbers that no float holds. NaN fails the
+    # comparison.
+    if not -MAX_NUMBER <= value <= MAX_NUMBER:
+        raise place.refuse(f"{place.named} must be a finite number.")
+    return float(value)
+
+
+def read_list(value: Any, place: Place, *, most: int) -> Sequence[Any]:
+    """An array (from Python, a tuple too) of at most so many items."""
+    if not isinstance(value, list | tuple):
+        raise place.refuse(f"{place.named} must be an array, not {kind_of(value)}.")
+    if len(value) > most:
+        raise LimitExceeded(
+            f"{place.named} has {len(value):,} items, the limit is {most:,}.",
+            field=place.pointer,
+            node=place.node,
+            limit=most,
+            value=len(value),
+        )
+    return value
+
+
+def read_integers(value: Any, place: Place, *, most: int, least_value: int = -MAX_INTEGER) -> tuple[int, ...]:
+    """An array of whole numbers."""
+    items = read_list(value, place, most=most)
+    return tuple(read_integer(item, place / index, least=least_value) for index, item in enumerate(items))

@@ -1,0 +1,217 @@
+"""The open JSON format: an ArchGraph as a document. `schema/archgraph.schema.json` describes it,
+`json_writer.py` writes it.
+
+    {"format": "graph", "input_shape": [3, 32, 32],
+     "nodes": [{"name": "x", "op": "input"},
+               {"name": "conv", "op": "conv", "inputs": ["x"], "attrs": {"stride": 2, "padding": 1},
+                "params": {"weight": {"name": "conv.weight", "shape": [64, 3, 3, 3]}}}, ...]}
+
+Optional: `inputs`, `params`, `attrs`, `cell` of a node, `axes` of a parameter, and `outputs`, `name`,
+`unattached` of the graph. Operators, their parameter roles and attributes are those of `operators.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from service.errors import ServiceError, UnsupportedOperator
+from service.graph_io.archgraph import ArchGraph, AttrValue, Node, Parameter
+from service.graph_io.checks import build_graph, check_shape
+from service.graph_io.fields import (
+    Place,
+    closest,
+    kind_of,
+    read_integer,
+    read_integers,
+    read_list,
+    read_number,
+    read_object,
+    read_text,
+    shown,
+)
+from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
+from service.graph_io.operators import OPERATORS
+
+MAX_ATTRIBUTES = 64
+MAX_ATTRIBUTE_ITEMS = 4096
+MAX_ATTRIBUTE_TEXT = 1024
+MAX_PARAMETERS_A_NODE = 256
+
+# What other libraries call the operators, for the hint of an error; nothing but the table's names is read.
+OTHER_NAMES: dict[str, str] = {
+    **dict.fromkeys(
+        ("relu", "gelu", "silu", "swish", "sigmoid", "tanh", "hardswish", "relu6", "elu", "mish"),
+        "activation",
+    ),
+    **dict.fromkeys(("dense", "fc", "gemm", "fullyconnected"), "linear"),
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d", "convolution"), "conv"),
+    **dict.fromkeys(("bn", "batchnorm1d", "batchnorm2d", "batchnormalization"), "batch_norm"),
+    **dict.fromkeys(("adaptiveavgpool2d", "globalaveragepool", "gap", "mean"), "global_avg_pool"),
+    **dict.fromkeys(("sum", "plus"), "add"),
+    **dict.fromkeys(("cat", "join"), "concat"),
+    **dict.fromkeys(("transpose", "swapaxes"), "permute"),
+    **dict.fromkeys(("view", "squeeze", "unsqueeze"), "reshape"),
+    **dict.fromkeys(("se", "squeeze_excite"), "channel_gate"),
+    **dict.fromkeys(("msa", "multiheadattention", "self_attention"), "attention"),
+    **dict.fromkeys(("lstm", "gru", "rnn"), "recurrent"),
+    **dict.fromkeys(("maxpool", "maxpool2d"), "max_pool"),
+    **dict.fromkeys(("avgpool", "avgpool2d", "averagepool"), "avg_pool"),
+    **dict.fromkeys(("upsample", "interpolate"), "resize"),
+}
+
+
+def graph_schema() -> dict[str, Any]:
+    """The published JSON Schema (draft 2020-12) of the format."""
+    text = files("service.graph_io.schema").joinpath("archgraph.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def read_json_graph(document: Mapping[str, Any], *, limits: GraphLimits = DEFAULT_LIMITS) -> ArchGraph:
+    """Read a document of the format, as parsed JSON.
+
+    Raises InvalidArchitecture, UnsupportedOperator or LimitExceeded; `field` is the JSON pointer of what is
+    wrong.
+    """
+    root = Place()
+    graph = read_object(
+        document,
+        root,
+        required=("nodes", "input_shape"),
+        optional=("format", "outputs", "name", "unattached", "$schema"),
+    )
+    if graph.get("format", "graph") != "graph":
+        raise (root / "format").refuse(f"The format is {shown(graph['format'])}, expected 'graph'.")
+    entries = read_list(graph["nodes"], root / "nodes", most=limits.max_nodes)
+    nodes = [_node(entry, root / "nodes" / index, limits) for index, entry in enumerate(entries)]
+    outputs = _names(graph.get("outputs", ()), root / "outputs", limits)
+    shape = read_integers(graph["input_shape"], root / "input_shape", most=limits.max_rank, least_value=1)
+    check_shape(shape, "the input", limits)
+    spare = read_list(graph.get("unattached", ()), root / "unattached", most=limits.max_nodes)
+    unattached = tuple(
+        _unattached(entry, root / "unattached" / index, limits) for index, entry in enumerate(spare)
+    )
+    name = read_text(graph.get("name", ""), root / "name", max_length=limits.max_name_length)
+    try:
+        return build_graph(
+            nodes, outputs=outputs, input_shape=shape, name=name, unattached=unattached, limits=limits
+        )
+    except ServiceError as error:
+        # The checks know nodes; the document has positions.
+        positions = {node.name: index for index, node in enumerate(nodes)}
+        position = positions.get(error.extra.get("node", ""))
+        error.extra.setdefault("field", "/nodes" if position is None else f"/nodes/{position}")
+        raise
+
+
+def _node(entry: Any, place: Place, limits: GraphLimits) -> Node:
+    if isinstance(entry, Mapping) and isinstance(entry.get("name"), str):
+        place = place.inside(entry["name"][: limits.max_name_length])
+    node = read_object(entry, place, required=("name", "op"), optional=("inputs", "params", "attrs", "cell"))
+    params = node.get("params", {})
+    if not isinstance(params, Mapping):
+        raise (place / "params").refuse(
+            f"{(place / 'params').named} must be an object from roles to parameters, not {kind_of(params)}.",
+            'For example {"weight": {"name": "conv.weight", "shape": [64, 3, 3, 3]}}.',
+        )
+    read_list([*params], place / "params", most=MAX_PARAMETERS_A_NODE)
+    cell = node.get("cell")
+    return Node(
+        name=read_text(node["name"], place / "name", max_length=limits.max_name_length),
+        op=_operator(node["op"], place / "op"),
+        inputs=_names(node.get("inputs", ()), place / "inputs", limits),
+        params=tuple(
+            _parameter(
+                value,
+                read_text(role, place / "params", max_length=limits.max_name_length),
+                place / "params" / role,
+                limits,
+            )
+            for role, value in params.items()
+        ),
+        attrs=_attributes(node.get("attrs", {}), place / "attrs"),
+        cell=None if cell is None else read_integer(cell, place / "cell", least=0, most=limits.max_nodes),
+    )
+
+
+def _operator(value: Any, place: Place) -> str:
+    op = read_text(value, place)
+    if op in OPERATORS:
+        return op
+    plain = op.lower().removeprefix("nn.").replace("-", "_")
+    like = OTHER_NAMES.get(plain) or OTHER_NAMES.get(plain.replace("_", "")) or closest(plain, OPERATORS)
+    raise UnsupportedOperator(
+        f"Node {shown(place.node)} has the unknown operator {shown(op)}.",
+        field=place.pointer,
+        node=place.node,
+        operator=op[:80],
+        hint=(f"Did you mean {like!r}? " if like else "") + f"Operators: {', '.join(sorted(OPERATORS))}.",
+    )
+
+
+def _names(value: Any, place: Place, limits: GraphLimits) -> tuple[str, ...]:
+    items = read_list(value, place, most=limits.max_edges)
+    return tuple(
+        read_text(item, place / index, max_length=limits.max_name_length) for index, item in enumerate(items)
+    )
+
+
+def _parameter(value: Any, role: str, place: Place, limits: GraphLimits) -> Parameter:
+    entry = read_object(value, place, required=("name", "shape"), optional=("axes",))
+    return _made_parameter(entry, role, place, limits)
+
+
+def _unattached(value: Any, place: Place, limits: GraphLimits) -> Parameter:
+    entry = read_object(value, place, required=("name", "shape"), optional=("axes", "role"))
+    role = read_text(entry.get("role", "weight"), place / "role", max_length=limits.max_name_length)
+    return _made_parameter(entry, role, place, limits)
+
+
+def _made_parameter(entry: Mapping[str, Any], role: str, place: Place, limits: GraphLimits) -> Parameter:
+    name = read_text(entry["name"], place / "name", max_length=limits.max_name_length)
+    shape = read_integers(entry["shape"], place / "shape", most=limits.max_rank, least_value=1)
+    axes = entry.get("axes")
+    if axes is not None:
+        axes = read_integers(axes, place / "axes", most=limits.max_rank)
+        if sorted(axes) != list(range(len(shape))):
+            raise (place / "axes").refuse(
+                f"{(place / 'axes').named}, {list(axes)}, do not permute the {len(shape)} axes of the shape.",
+                f"List each of 0 to {len(shape) - 1} once.",
+            )
+    return Parameter(name, shape, role, axes)
+
+
+def _attributes(value: Any, place: Place) -> dict[str, AttrValue]:
+    if not isinstance(value, Mapping):
+        raise place.refuse(f"{place.named} must be an object, not {kind_of(value)}.")
+    read_list([*value], place, most=MAX_ATTRIBUTES)
+    return {read_text(key, place): _attribute(item, place / key) for key, item in value.items()}
+
+
+def _attribute(value: Any, place: Place) -> AttrValue:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _attribute_text(value, place)
+    if isinstance(value, int):
+        return read_integer(value, place)
+    if isinstance(value, float):
+        return read_number(value, place)
+    if not isinstance(value, list | tuple):
+        raise place.refuse(f"{place.named} must be a value or a flat array of values, not {kind_of(value)}.")
+    items = list(enumerate(read_list(value, place, most=MAX_ATTRIBUTE_ITEMS)))
+    if any(isinstance(item, str) for _, item in items):
+        return tuple(_attribute_text(item, place / index) for index, item in items)
+    if any(isinstance(item, float) for _, item in items):
+        return tuple(read_number(item, place / index) for index, item in items)
+    return tuple(read_integer(item, place / index) for index, item in items)
+
+
+def _attribute_text(value: Any, place: Place) -> str:
+    text = read_text(value, place, max_length=MAX_ATTRIBUTE_TEXT)
+    if not text.isprintable():
+        raise place.refuse(f"{place.named} has control characters.")
+    return text
