@@ -54,7 +54,7 @@ class PrimitiveGraph:
     primitive_N: int64, values of Primitive.
     shapes: for every node the shape its features encode (canonical layout), None without one.
     predecessors: for every node the indices of the nodes it reads from, each once, ascending.
-    names: a unique name a node, for people and tests.
+    names: the parameter or operator a node stands for, for people and tests.
     cells: the cell index of every node, -1 where the format has no cells.
     targets: every trainable parameter of the network, once.
     """
@@ -176,7 +176,7 @@ def _place(builder: _Builder, node: Node, sources: tuple[int, ...]) -> tuple[int
         if not sources:
             return (index,)
         # "position" with an input is the sum of both.
-        return (builder.add(Primitive.SUM, node.name, (*sources, index), None, node.cell),)
+        return (builder.add(Primitive.SUM, f"{node.name}:sum", (*sources, index), None, node.cell),)
     for parameter in node.params:
         builder.answer(parameter, Decoding.DEFAULT, -1, node.op)
     if primitive is None or (primitive in (Primitive.SUM, Primitive.CONCAT) and len(sources) < 2):
