@@ -19,7 +19,7 @@ from service.client._errors import (
     UnexpectedAnswer,
 )
 from service.client._results import Job, JobEvent, Progress
-from service.client._retry import RetryPolicy, problem_of, send
+from service.client._retry import RETRIED_STATUSES, RetryPolicy, problem_of, send
 from service.client._transfer import Deadline, Flow, Pause, Request
 
 ProgressCallback = Callable[[Progress], None]
@@ -27,6 +27,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 # Longest that the service may hold a request open for us; it refuses more than 60.
 MAX_WAIT_SECONDS = 20
+WATCHED_WAIT_SECONDS = 1
 # Added to the time that a request may be held open, for the network and a busy service.
 _SLACK_SECONDS = 15.0
 FIRST_POLL_SECONDS, POLL_GROWTH, MAX_POLL_SECONDS = 0.1, 1.5, 5.0
@@ -48,15 +49,26 @@ def job_path(job_id: str) -> str:
     return f"/jobs/{job_id}"
 
 
-def fetch_job(job_id: str, policy: RetryPolicy, deadline: Deadline) -> Flow[Job]:
-    response = yield from send(Request("GET", job_path(job_id)), policy, deadline)
+def fetch_job(job_id: str, policy: RetryPolicy, deadline: Deadline, *, wait: int = 0) -> Flow[Job]:
+    """A job's state. wait: seconds that the service may hold the request until the job has ended."""
+    request = Request(
+        "GET",
+        job_path(job_id),
+        params={"wait": wait} if wait else {},
+        read_timeout_seconds=wait + _SLACK_SECONDS,
+    )
+    response = yield from send(request, policy, deadline)
     return parse(Job, response)
 
 
 def wait_until_final(
     job: Job, policy: RetryPolicy, deadline: Deadline, progress: ProgressCallback | None
 ) -> Flow[Job]:
-    """Poll until the job has ended, whatever its end. Raises JobTimeout at the deadline."""
+    """Ask until the job has ended, whatever its end. Raises JobTimeout at the deadline.
+
+    The service holds each request until the job ends, or for a moment if somebody watches the progress. Where
+    it does not (a proxy, an older service), pauses between the requests take over.
+    """
     pause = FIRST_POLL_SECONDS
     while True:
         if progress is not None and job.progress is not None:
@@ -65,9 +77,14 @@ def wait_until_final(
             return job
         if deadline.remaining_seconds <= pause:
             raise JobTimeout(job, deadline.elapsed_seconds)
-        yield Pause(pause)
-        pause = min(pause * POLL_GROWTH, MAX_POLL_SECONDS)
-        job = yield from fetch_job(job.id, policy, deadline)
+        wait = int(
+            min(MAX_WAIT_SECONDS if progress is None else WATCHED_WAIT_SECONDS, deadline.remaining_seconds)
+        )
+        asked = deadline.elapsed_seconds
+        job = yield from fetch_job(job.id, policy, deadline, wait=wait)
+        if not job.is_final and deadline.elapsed_seconds - asked < max(wait / 2, FIRST_POLL_SECONDS):
+            yield Pause(pause)
+            pause = min(pause * POLL_GROWTH, MAX_POLL_SECONDS)
 
 
 def result_of(job: Job) -> dict[str, Any]:
@@ -117,8 +134,8 @@ def json_object(response: httpx.Response) -> dict[str, Any]:
 class EventStream:
     """Follows the server-sent events of one job, over broken connections, until the job has ended.
 
-    The owner opens `request()`, gives every line to `feed`, and tells `interrupted` when the stream ends or
-    breaks; it returns how long to wait before opening the next one.
+    The owner opens `request()`, gives every line to `feed`, and asks `after` how long to wait before
+    opening the next one, until `done`.
     """
 
     job_id: str
@@ -142,13 +159,13 @@ class EventStream:
 
     def feed(self, line: str) -> Iterator[JobEvent]:
         """Take one line without its end. Gives an event when the line completes one."""
+        self._failures = 0
         if line:
             self._field(line)
             return
         if self._data:
             event = self._complete()
-            self._failures = 0
-            self.done = self.done or event.data.get("status") in ("succeeded", "failed", "cancelled")
+            self.done = event.event == "end"
             yield event
         self._event, self._data = "message", ""
 
@@ -170,20 +187,24 @@ class EventStream:
             data = json.loads(self._data)
         except ValueError as error:
             raise UnexpectedAnswer(f"an event of job {self.job_id} is not JSON") from error
-        return JobEvent(
-            id=self.last_id, event=self._event, data=data if isinstance(data, dict) else {"value": data}
-        )
+        return JobEvent(id=self.last_id, event=self._event, data=data if isinstance(data, dict) else {})
 
-    def refused(self, response: httpx.Response) -> float:
-        """The stream was not opened. Returns the pause before the next try, or raises the refusal."""
-        error = problem_of(response)
-        if response.status_code not in (429, 502, 503, 504):
-            raise error
-        return self._next_pause(error, error.retry_after_seconds)
+    def after(self, response: httpx.Response | None, error: httpx.RequestError | None) -> float:
+        """The stream ended, broke (`error`), or was not opened. Returns the pause before the next try.
 
-    def interrupted(self, error: httpx.RequestError | None) -> float:
-        """The stream ended (None) or broke. Returns the pause before the next try, or raises."""
+        Raises the refusal, or ConnectionFailed after too many tries in a row.
+        """
         self._event, self._data = "message", ""
+        if self.done:
+            return 0.0
+        if error is None and response is not None and response.status_code == httpx.codes.NO_CONTENT:
+            self.done = True  # the job has ended, and every event was seen
+            return 0.0
+        if error is None and response is not None and response.is_error:
+            refusal = problem_of(response)
+            if response.status_code not in RETRIED_STATUSES:
+                raise refusal
+            return self._next_pause(refusal, refusal.retry_after_seconds)
         reason = "the stream ended early" if error is None else str(error) or type(error).__name__
         failure = ConnectionFailed(f"events of job {self.job_id}: {reason}")
         failure.__cause__ = error

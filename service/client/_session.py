@@ -33,7 +33,7 @@ class Session:
         return Call(policy=self.policy, deadline=Deadline(seconds, time.monotonic), progress=progress)
 
     def event_stream(self, job_id: str, timeout: float | None) -> EventStream:
-        return EventStream(job_id, self.policy, self.call(timeout).deadline)
+        return EventStream(job_id, self.policy, Deadline(timeout, time.monotonic))
 
     def url_of(self, path: str) -> httpx.URL:
         """Where a path of the service lies: below the base URL, even if it starts with a slash."""

@@ -13,7 +13,7 @@ from service.client.weights import Applied
 from service.weights.blocks import Array, Block
 
 Match = tuple[torch.nn.Parameter, Block]
-_NUMPY_DTYPES = {torch.float32: "float32", torch.float16: "float16"}
+_DTYPE_NAMES = {torch.float32: "float32", torch.float16: "float16"}
 
 
 def tensors_of(arrays: Mapping[str, Array]) -> dict[str, torch.Tensor]:
@@ -74,7 +74,7 @@ def _memory_of(parameter: torch.nn.Parameter, dtype: str) -> Any:
     direct = (
         parameter.device.type == "cpu"
         and parameter.is_contiguous()
-        and _NUMPY_DTYPES.get(parameter.dtype) == dtype
+        and _DTYPE_NAMES.get(parameter.dtype) == dtype
         and type(parameter.data) is torch.Tensor
     )
     return parameter.detach().numpy() if direct else None

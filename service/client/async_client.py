@@ -180,10 +180,11 @@ class AsyncClient:
     async def job_events(self, job_id: str, *, timeout: float | None = None) -> AsyncIterator[JobEvent]:
         """Progress, metrics and states of a job as they happen, from its start, until it has ended.
 
-        A broken stream is taken up where it stopped.
+        A broken stream is taken up where it stopped. `timeout`: seconds in all; None, here, means no limit.
         """
         stream = self._session.event_stream(job_id, timeout)
         while not stream.done:
+            response: httpx.Response | None = None
             broken: httpx.RequestError | None = None
             try:
                 async with self._http.stream(**self._session.arguments(stream.request())) as response:
@@ -195,9 +196,7 @@ class AsyncClient:
                         await response.aread()
             except httpx.RequestError as error:
                 broken = error
-            if not stream.done:
-                refused = broken is None and response.is_error
-                await asyncio.sleep(stream.refused(response) if refused else stream.interrupted(broken))
+            await asyncio.sleep(stream.after(response, broken))
 
     async def cancel_job(self, job_id: str, *, timeout: float | None = None) -> Job:
         """Ask a queued or running job to stop. Raises Conflict if it has ended."""
@@ -219,15 +218,28 @@ class AsyncClient:
         call = self._session.call(timeout)
         return await self._run(_logic.create_training_job(call, kind, name, config or {}, idempotency_key))
 
+    async def jobs(
+        self, *, kind: str | None = None, page_size: int = 50, timeout: float | None = None
+    ) -> AsyncIterator[Job]:
+        """Jobs of this key, newest first, fetched page by page. `timeout`: seconds a page."""
+        async for job in self._list("jobs", kind, page_size, timeout):
+            yield job
+
     async def training_jobs(
         self, *, kind: TrainingKind | None = None, page_size: int = 50, timeout: float | None = None
     ) -> AsyncIterator[Job]:
         """Training jobs, newest first, fetched page by page. `timeout`: seconds a page."""
+        async for job in self._list("training-jobs", kind, page_size, timeout):
+            yield job
+
+    async def _list(
+        self, path: str, kind: str | None, page_size: int, timeout: float | None
+    ) -> AsyncIterator[Job]:
         cursor: str | None = None
         while True:
             call = self._session.call(timeout)
             page = await self._run(
-                _logic.list_jobs_page(call, "training-jobs", kind=kind, limit=page_size, cursor=cursor)
+                _logic.list_jobs_page(call, path, kind=kind, limit=page_size, cursor=cursor)
             )
             for job in page.jobs:
                 yield job

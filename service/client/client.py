@@ -179,10 +179,11 @@ class Client:
     def job_events(self, job_id: str, *, timeout: float | None = None) -> Iterator[JobEvent]:
         """Progress, metrics and states of a job as they happen, from its start, until it has ended.
 
-        A broken stream is taken up where it stopped.
+        A broken stream is taken up where it stopped. `timeout`: seconds in all; None, here, means no limit.
         """
         stream = self._session.event_stream(job_id, timeout)
         while not stream.done:
+            response: httpx.Response | None = None
             broken: httpx.RequestError | None = None
             try:
                 with self._http.stream(**self._session.arguments(stream.request())) as response:
@@ -193,9 +194,7 @@ class Client:
                         response.read()
             except httpx.RequestError as error:
                 broken = error
-            if not stream.done:
-                refused = broken is None and response.is_error
-                time.sleep(stream.refused(response) if refused else stream.interrupted(broken))
+            time.sleep(stream.after(response, broken))
 
     def cancel_job(self, job_id: str, *, timeout: float | None = None) -> Job:
         """Ask a queued or running job to stop. Raises Conflict if it has ended."""
@@ -217,16 +216,23 @@ class Client:
         call = self._session.call(timeout)
         return self._run(_logic.create_training_job(call, kind, name, config or {}, idempotency_key))
 
+    def jobs(
+        self, *, kind: str | None = None, page_size: int = 50, timeout: float | None = None
+    ) -> Iterator[Job]:
+        """Jobs of this key, newest first, fetched page by page. `timeout`: seconds a page."""
+        return self._list("jobs", kind, page_size, timeout)
+
     def training_jobs(
         self, *, kind: TrainingKind | None = None, page_size: int = 50, timeout: float | None = None
     ) -> Iterator[Job]:
         """Training jobs, newest first, fetched page by page. `timeout`: seconds a page."""
+        return self._list("training-jobs", kind, page_size, timeout)
+
+    def _list(self, path: str, kind: str | None, page_size: int, timeout: float | None) -> Iterator[Job]:
         cursor: str | None = None
         while True:
             call = self._session.call(timeout)
-            page = self._run(
-                _logic.list_jobs_page(call, "training-jobs", kind=kind, limit=page_size, cursor=cursor)
-            )
+            page = self._run(_logic.list_jobs_page(call, path, kind=kind, limit=page_size, cursor=cursor))
             yield from page.jobs
             cursor = page.next_cursor
             if cursor is None:

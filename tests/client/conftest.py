@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import pytest
 
 from service.client import AsyncClient, Client
-from service.client._session import Session
 
 
 class FakeTime:
@@ -42,7 +41,7 @@ def fake_time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
 
 @pytest.fixture(params=["sync", "async"])
 def either(request: pytest.FixtureRequest) -> Callable[..., Either]:
-    """Makes a client that is used the same way whichever kind it is: `either(transport).predict_weights(...)`."""
+    """Makes a client that is used the same way whichever kind it is: `either(transport).models()`."""
     return lambda transport, **options: Either(request.param, transport, options)
 
 

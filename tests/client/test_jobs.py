@@ -16,13 +16,15 @@ Make = Callable[..., Either]
 
 def events(*blocks: str) -> httpx.Response:
     return httpx.Response(
-        200, headers={"Content-Type": "text/event-stream"}, content="".join(f"{b}\n\n" for b in blocks).encode()
+        200,
+        headers={"Content-Type": "text/event-stream"},
+        content="".join(f"{b}\n\n" for b in blocks).encode(),
     )
 
 
 PROGRESS = 'id: 1-0\nevent: progress\ndata: {"done": 1, "total": 2, "message": "step"}'
 METRIC = 'id: 2-0\nevent: metric\ndata: {"loss":\ndata: 2.5}'
-DONE = 'id: 3-0\nevent: state\ndata: {"status": "succeeded"}'
+DONE = 'id: 3-0\nevent: state\ndata: {"status": "succeeded"}\n\nevent: end\ndata: null'
 
 
 def test_events_until_the_job_has_ended(either: Make, fake_time: FakeTime) -> None:
@@ -32,6 +34,7 @@ def test_events_until_the_job_has_ended(either: Make, fake_time: FakeTime) -> No
         ("1-0", "progress"),
         ("2-0", "metric"),
         ("3-0", "state"),
+        ("3-0", "end"),
     ]
     assert seen[1].data == {"loss": 2.5}
     assert script.requests[0].headers["Accept"] == "text/event-stream"
@@ -45,9 +48,21 @@ def test_a_stream_that_ends_early_is_taken_up(either: Make, fake_time: FakeTime)
         events(DONE),
     )
     seen = either(script.transport).job_events("j1")
-    assert [event.id for event in seen] == ["1-0", "2-0", "3-0"]
-    assert [request.headers.get("Last-Event-ID") for request in script.requests] == [None, "1-0", "2-0", "2-0"]
+    assert [event.id for event in seen] == ["1-0", "2-0", "3-0", "3-0"]
+    assert [request.headers.get("Last-Event-ID") for request in script.requests] == [
+        None,
+        "1-0",
+        "2-0",
+        "2-0",
+    ]
     assert fake_time.sleeps[2] == 3.0
+
+
+def test_a_stream_that_breaks_behind_the_last_event(either: Make, fake_time: FakeTime) -> None:
+    last = DONE.partition("\n\n")[0]
+    script = Script(events("retry: 1500", last), httpx.Response(204))
+    assert [event.event for event in either(script.transport).job_events("j1")] == ["state"]
+    assert fake_time.sleeps[0] == 1.5
 
 
 def test_a_stream_of_a_job_that_is_not_there(either: Make, fake_time: FakeTime) -> None:
@@ -95,7 +110,9 @@ def test_training_jobs_page_by_page(either: Make, fake_time: FakeTime) -> None:
 
 def test_models(either: Make, fake_time: FakeTime) -> None:
     card = {"name": "ghn2-cifar10", "kind": "ghn2", "num_classes": 10, "scores": {"id-test": 30.1}}
-    assert either(Script(httpx.Response(200, json={"models": [card]})).transport).models()[0].num_classes == 10
+    assert (
+        either(Script(httpx.Response(200, json={"models": [card]})).transport).models()[0].num_classes == 10
+    )
     script = Script(httpx.Response(200, json=card))
     assert either(script.transport).model("a b/c").name == "ghn2-cifar10"
     assert script.requests[0].url.raw_path == b"/models/a%20b%2Fc"
