@@ -75,7 +75,7 @@ def test_unknown_operators_and_outputs() -> None:
     assert "conv" in caught.value.extra["hint"]
     with pytest.raises(InvalidArchitecture, match="'z' is not a node"):
         build_graph([X, linear("a", "x")], outputs=["z"])
-    with pytest.raises(InvalidArchitecture, match="'b' .* does not reach an output"):
+    with pytest.raises(InvalidArchitecture, match=r"'b' .* does not reach an output"):
         build_graph([X, linear("a", "x"), linear("b", "x")], outputs=["a"])
     with pytest.raises(InvalidArchitecture, match="no input node"):
         build_graph([Node("c", "constant"), linear("a", "c")])
