@@ -115,7 +115,7 @@ def _from_text(text: str) -> Encoded:
         return Encoded({"format": "torchvision", "name": rest})
     from service.graph_io.read import read_source
 
-    return Encoded(read_source(text))
+    return Encoded(read_source(text).document)
 
 
 def _from_file(path: Path) -> Encoded:
