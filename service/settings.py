@@ -1,6 +1,7 @@
 """Every option, once: an environment variable (prefix WEIGHTCAST_), a default, a sentence, a unit.
 
-`get_settings()` is what the rest of the code calls; `python -m service.settings` prints docs/configuration.md.
+`get_settings()` is what the rest of the code calls; `python -m service.settings` prints
+docs/configuration.md.
 """
 
 from __future__ import annotations
@@ -11,9 +12,17 @@ import sys
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -175,6 +184,17 @@ class Settings(BaseSettings):
         default="auto", description="`json` lines or `console` text; auto means console on a terminal."
     )
 
+    @model_validator(mode="after")
+    def _tasks_are_shorter_than_the_visibility_timeout(self) -> Self:
+        # Half of it, so that a message is never handed out again while its first copy runs.
+        longest = max(self.task_time_limit_seconds, self.training_segment_seconds + 180)
+        if longest > self.visibility_timeout_seconds / 2:
+            raise ValueError(
+                f"visibility_timeout_seconds ({self.visibility_timeout_seconds}) must be at least twice "
+                f"the longest task: task_time_limit_seconds, or training_segment_seconds + 180 ({longest:g})"
+            )
+        return self
+
     @property
     def is_loopback(self) -> bool:
         """Whether `host` can only be reached from this machine."""
@@ -195,6 +215,16 @@ def get_settings() -> Settings:
 def variable(field: str) -> str:
     """The environment variable of a field."""
     return PREFIX + field.upper()
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The environment variables that give a child process the same settings. Holds secrets: never log it."""
+    values: dict[str, str] = {}
+    for field in Settings.model_fields:
+        value = getattr(settings, field)
+        if value is not None:
+            values[variable(field)] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    return values
 
 
 def masked(settings: Settings) -> dict[str, str]:

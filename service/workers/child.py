@@ -1,0 +1,106 @@
+"""The process that does the work: what it holds, how it warms up, and the pulse it gives.
+
+Started by `start` right after the fork, which must be quick: imports and models load in a thread, beside the
+first task if there is one. Only a warm worker announces itself, so /readyz means that a prediction starts at
+once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+
+import structlog
+
+from service.errors import ServiceError, Unavailable
+from service.logs import configure_logging
+from service.parent_death import bind_to_parent
+from service.settings import Settings, get_settings
+from service.store.cache import ResultCache
+from service.store.connection import connect_cache
+from service.store.jobs import JobStore
+from service.store.workers import ANNOUNCE_EVERY_SECONDS, WorkerInfo, WorkerRegistry
+from service.workers.recovery import Reconciler
+from service.workers.runtime import Runtime
+from service.workers.stopping import QUEUES_VARIABLE
+
+log = structlog.get_logger("weightcast.worker")
+
+_stopped = threading.Event()
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """Connections and models of this process."""
+
+    settings: Settings
+    store: JobStore
+    cache: ResultCache
+    runtime: Runtime
+
+
+@lru_cache(maxsize=1)
+def current() -> Child:
+    """Made at first use in the child, never before the fork: connections must not be shared."""
+    settings = get_settings()
+    return Child(
+        settings=settings,
+        store=JobStore.from_settings(settings),
+        cache=ResultCache(connect_cache(settings)),
+        runtime=Runtime(settings),
+    )
+
+
+def start() -> None:
+    # Dies with its parent: a child that nobody can reach must not go on computing.
+    bind_to_parent(signal.SIGKILL, os.getppid())
+    configure_logging(get_settings())
+    queues = [queue for queue in os.environ.get(QUEUES_VARIABLE, "predict").split(",") if queue]
+    threading.Thread(target=_live, args=(queues,), name="pulse", daemon=True).start()
+
+
+def stop() -> None:
+    _stopped.set()
+
+
+def _live(queues: list[str]) -> None:
+    child = current()
+    _warm_up(child, queues)
+    registry = WorkerRegistry(child.store.redis)
+    reconciler = Reconciler(child.store, child.settings)
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    me = [WorkerInfo(queue=queue, name=name) for queue in queues]
+    while not _stopped.wait(ANNOUNCE_EVERY_SECONDS if _announce(registry, me) else 1.0):
+        reconciler.step()
+    for worker in me:
+        try:
+            registry.withdraw(worker)
+        except Unavailable:
+            return  # it expires by itself
+
+
+def _announce(registry: WorkerRegistry, me: list[WorkerInfo]) -> bool:
+    try:
+        for worker in me:
+            registry.announce(worker)
+    except Unavailable:
+        log.warning("worker.cannot_announce")
+        return False
+    return True
+
+
+def _warm_up(child: Child, queues: list[str]) -> None:
+    """Load what the first task of a queue needs. A model that is missing is the task's problem, not ours."""
+    if "predict" not in queues and "rank" not in queues:
+        return
+    from service.workers.models import limit_threads
+
+    limit_threads(child.settings)
+    try:
+        child.runtime.warm_up()
+    except ServiceError as error:
+        log.warning("worker.warm_up_failed", detail=error.detail)

@@ -1,0 +1,55 @@
+"""Models that this process keeps loaded. The longest unused one goes when there are too many."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import structlog
+
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.ghn.registry import LoadedModel
+
+log = structlog.get_logger("weightcast.worker")
+
+
+class Models:
+    """Loaded GHNs by name. Thread-safe: the warm-up and the first task may ask for the same one."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._loaded: OrderedDict[str, LoadedModel] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, name: str, digest: str | None = None) -> LoadedModel:
+        """The model `name`; loaded again when `digest` says that it was trained anew since.
+
+        Errors: UnknownModel.
+        """
+        # torch is imported here and not above: the parent of the worker processes must never hold it.
+        from service.ghn.registry import load_model
+
+        with self._lock:
+            model = self._loaded.get(name)
+            if model is None or (digest is not None and model.card.digest != digest):
+                model = load_model(name)
+                log.info("model.loaded", model=name, digest=model.card.digest)
+                self._loaded[name] = model
+                while len(self._loaded) > self.capacity:
+                    self._loaded.popitem(last=False)
+            self._loaded.move_to_end(name)
+            return model
+
+    def names(self) -> list[str]:
+        return list(self._loaded)
+
+
+def limit_threads(settings: Settings) -> None:
+    """Share the cores evenly among the workers of this machine, unless told otherwise."""
+    import torch
+
+    torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) // settings.predict_workers))

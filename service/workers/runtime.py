@@ -1,0 +1,147 @@
+"""From the payload of a prediction job to a file of weights and the result object of the API.
+
+Plain functions: no Celery, no Redis. A payload is what the API recorded with the job:
+graph (artifact name of a graph document) or torchvision (name, num_classes, image_size); source_onnx
+(artifact name, for the onnx output); model, model_digest, dtype, output, include_classifier; digest (the
+request key, names the file).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+import ml_dtypes
+import numpy as np
+
+from service.errors import NotFound, ServiceError
+from service.graph_io.archgraph import ArchGraph
+from service.graph_io.json_reader import read_json_graph
+from service.settings import Settings
+from service.store.artifacts import Artifact, ArtifactStore
+from service.weights.blocks import DTYPES, WeightBlocks
+from service.weights.formats import write_weights
+from service.workers.models import Models
+
+EXTENSIONS = {"safetensors": "safetensors", "tiles": "tiles.safetensors", "onnx": "onnx", "npz": "npz"}
+STAGES = ("reading the architecture", "loading the model", "predicting", "writing the file")
+
+# Called with (done, total, message); raises when the work is no longer wanted.
+Report = Callable[[float, float, str], None]
+
+
+class Stopwatch:
+    """Milliseconds by stage, and their sum."""
+
+    def __init__(self) -> None:
+        self._ms: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self._ms[name] = (time.perf_counter() - started) * 1e3
+
+    def timings_ms(self) -> dict[str, float]:
+        return {name: round(ms, 2) for name, ms in {**self._ms, "total": sum(self._ms.values())}.items()}
+
+
+class Runtime:
+    """What one worker process holds between jobs: loaded models and the artifact folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.models = Models(settings.models_in_memory)
+        self.artifacts = ArtifactStore(settings.artifact_dir, max_bytes=settings.artifact_max_bytes)
+
+    def warm_up(self) -> None:
+        """Import what predicting needs and load the default model. Errors: UnknownModel."""
+        import service.graph_io.torch_tracer  # noqa: F401
+
+        self.models.get(self.settings.default_model)
+
+    def run_predict(self, payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """Predict, write `<digest>.<extension>`, return the result object.
+
+        Errors: the user's mistakes as ServiceErrors below 500; ServiceError when the answer is not complete
+        or finite.
+        """
+        watch = Stopwatch()
+        report(0, len(STAGES), STAGES[0])
+        with watch.stage("graph"):
+            graph = self.graph_of(payload)
+        report(1, len(STAGES), STAGES[1])
+        with watch.stage("model"):
+            model = self.models.get(payload["model"], payload.get("model_digest"))
+        report(2, len(STAGES), STAGES[2])
+        with watch.stage("predict"):
+            weights = model.predict(graph, include_classifier=payload["include_classifier"])
+            check_answer(graph, weights, payload["dtype"])
+        report(3, len(STAGES), STAGES[3])
+        with watch.stage("write"):
+            artifact = self._write(payload, weights)
+        return {
+            "digest": payload["digest"],
+            "model": model.card.name,
+            "cached": False,
+            "num_tensors": len(weights.blocks),
+            "num_parameters": weights.num_parameters,
+            "complete": True,
+            "coverage": round(weights.coverage, 6),
+            "defaulted": list(weights.defaulted),
+            "weights": {"url": f"/weights/{artifact.name}", "size": artifact.size, "sha256": artifact.sha256},
+            "timings_ms": watch.timings_ms(),
+        }
+
+    def graph_of(self, payload: Mapping[str, Any]) -> ArchGraph:
+        """The architecture of a payload. Errors: NotFound when the uploaded graph has expired."""
+        if payload.get("torchvision"):
+            from service.graph_io.torch_tracer import trace_torchvision
+
+            wanted = payload["torchvision"]
+            return trace_torchvision(
+                wanted["name"], num_classes=wanted.get("num_classes"), image_size=wanted.get("image_size")
+            )
+        return read_json_graph(json.loads(self._uploaded(payload["graph"])))
+
+    def _uploaded(self, name: str) -> bytes:
+        try:
+            return self.artifacts.read_bytes(name)
+        except NotFound:
+            raise NotFound("the uploaded architecture has expired", hint="send it again") from None
+
+    def _write(self, payload: Mapping[str, Any], weights: WeightBlocks) -> Artifact:
+        output, dtype = payload["output"], payload["dtype"]
+        name = f"{payload['digest']}.{EXTENSIONS[output]}"
+        if output == "onnx":
+            return self.artifacts.put_bytes(name, self._filled_onnx(payload, weights))
+
+        def write(file: BinaryIO) -> object:
+            return write_weights(file, weights, output=output, dtype=dtype)
+
+        return self.artifacts.put_file(name, write)
+
+    def _filled_onnx(self, payload: Mapping[str, Any], weights: WeightBlocks) -> bytes:
+        from service.graph_io.onnx_writer import fill_onnx
+
+        return fill_onnx(self._uploaded(payload["source_onnx"]), weights.expand(payload["dtype"]))
+
+
+def check_answer(graph: ArchGraph, weights: WeightBlocks, dtype: str) -> None:
+    """Every trainable parameter, at its own shape, with numbers that the format can hold; or ServiceError."""
+    wanted = {parameter.name: parameter.shape for parameter in graph.parameters()}
+    answered = {name: block.stored_shape for name, block in weights.blocks.items()}
+    if wanted != answered:
+        missing = sorted(name for name in wanted if wanted[name] != answered.get(name))
+        raise ServiceError(
+            f"the answer does not fit the network: {len(missing)} parameters are missing or have another shape",
+            parameters=missing[:10],
+        )
+    largest = float(ml_dtypes.finfo(DTYPES[dtype]).max)  # type: ignore[no-untyped-call]
+    for name, block in weights.blocks.items():
+        # A NaN fails this comparison as well.
+        if not float(np.abs(block.values).max(initial=0)) * abs(block.scale) <= largest:
+            raise ServiceError(f"the values predicted for {name} are not finite in {dtype}", parameter=name)
