@@ -1,7 +1,8 @@
 """The tagged union of architectures, as OpenAPI shows it and as far as the API checks it.
 
-The readers in `graph_io` check every format themselves, and say more than a schema could. What the API checks is the tag,
-and the `torchvision` form, which no reader here can open because it takes torch: the worker builds that one.
+The readers in `graph_io` check every format themselves, and say more than a schema could. What the API checks
+itself is the `torchvision` form, which no reader can open here because it takes torch: the worker builds that
+one.
 """
 
 from __future__ import annotations
@@ -11,10 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.request_body import validated
-from service.errors import InvalidRequest
-
-TORCH_FREE_FORMATS = ("onnx", "graph", "nasbench201", "nasbench101", "darts", "smash")
-FORMATS = (*TORCH_FREE_FORMATS, "torchvision")
+from service.graph_io.read import MAX_CLASSES, MAX_IMAGE_SIZE
 
 NASBENCH201_EXAMPLE: dict[str, Any] = {
     "format": "nasbench201",
@@ -59,21 +57,8 @@ class TorchvisionArchitecture(BaseModel):
 
     format: Literal["torchvision"]
     name: str = Field(pattern=r"^[a-z0-9_]{1,64}$")
-    num_classes: int | None = Field(default=None, ge=1, le=2**20)
-    image_size: int | None = Field(default=None, ge=1, le=4096, description="Pixels a side.")
-
-
-def check_format(architecture: dict[str, Any]) -> str:
-    """The format of an architecture object. InvalidRequest where it is missing or unknown."""
-    tag = architecture.get("format")
-    if tag not in FORMATS:
-        said = "is missing" if tag is None else f"is {str(tag)[:60]!r}"
-        raise InvalidRequest(
-            f"architecture/format {said}.",
-            field="architecture/format",
-            hint=f"Use one of: {', '.join(FORMATS)}.",
-        )
-    return str(tag)
+    num_classes: int | None = Field(default=None, ge=1, le=MAX_CLASSES)
+    image_size: int | None = Field(default=None, ge=1, le=MAX_IMAGE_SIZE, description="Pixels a side.")
 
 
 def torchvision_architecture(architecture: dict[str, Any]) -> TorchvisionArchitecture:
@@ -97,7 +82,13 @@ ARCHITECTURE_SCHEMA: dict[str, Any] = {
             "onnx",
             "An ONNX model",
             ["data"],
-            {"data": {"type": "string", "contentEncoding": "base64", "description": "The file, base64. Weights are not needed."}},
+            {
+                "data": {
+                    "type": "string",
+                    "contentEncoding": "base64",
+                    "description": "The file, base64. Weights are not needed.",
+                }
+            },
         ),
         _variant(
             "graph",
@@ -155,8 +146,8 @@ ARCHITECTURE_SCHEMA: dict[str, Any] = {
             ["name"],
             {
                 "name": {"type": "string", "pattern": "^[a-z0-9_]{1,64}$"},
-                "num_classes": {"type": "integer", "minimum": 1, "maximum": 2**20},
-                "image_size": {"type": "integer", "minimum": 1, "maximum": 4096},
+                "num_classes": {"type": "integer", "minimum": 1, "maximum": MAX_CLASSES},
+                "image_size": {"type": "integer", "minimum": 1, "maximum": MAX_IMAGE_SIZE},
             },
         ),
     ],

@@ -1,8 +1,9 @@
 """API keys: who is asking, and what may they do.
 
-WEIGHTCAST_API_KEYS holds comma-separated entries `SECRET` or `SECRET:scope+scope`. SECRET is the key itself or
-`sha256$HEX`, its hash, so that the key need not be written down anywhere. Only hashes are kept in memory, and every
-comparison takes the same time for every key. Keys are long random strings, so a fast hash is the right one.
+WEIGHTCAST_API_KEYS holds comma-separated entries `SECRET` or `SECRET:scope+scope`. SECRET is the key itself
+or `sha256$HEX`, its hash, so that the key need not be written down anywhere. Only hashes are kept in memory,
+and every comparison takes the same time for every key. Keys are long random strings, so a fast hash is the
+right one.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ bearer_scheme = HTTPBearer(
     auto_error=False, scheme_name="bearer", description="`Authorization: Bearer KEY`, where keys are set."
 )
 header_scheme = APIKeyHeader(
-    name="X-API-Key", auto_error=False, scheme_name="api-key", description="The same key in a header of its own."
+    name="X-API-Key",
+    auto_error=False,
+    scheme_name="api-key",
+    description="The same key in a header of its own.",
 )
 
 
@@ -64,7 +68,9 @@ class KeyRing:
         return not self._keys
 
     def find(self, presented: str) -> Principal | None:
-        """The owner of a key. Every stored key is compared, so the time tells nothing about which one fits."""
+        """The owner of a key. Every stored key is compared, so the time tells nothing about which one
+        fits.
+        """
         digest = hashlib.sha256(presented.encode()).digest()
         found: Principal | None = None
         for key in self._keys:
@@ -74,11 +80,15 @@ class KeyRing:
 
 
 def _parse_key(entry: str) -> _Key:
-    """ValueError for an entry that names an unknown scope or an empty key: a server must not start with half its keys."""
+    """ValueError for an entry that names an unknown scope or an empty key: a server must not start with half
+    its keys.
+    """
     secret, _, listed = entry.strip().partition(":")
     scopes = frozenset(part.strip() for part in listed.split("+") if part.strip()) or DEFAULT_SCOPES
     if unknown := sorted(scopes - SCOPES):
-        raise ValueError(f"WEIGHTCAST_API_KEYS: unknown scope {unknown[0]!r}; there are {', '.join(sorted(SCOPES))}.")
+        raise ValueError(
+            f"WEIGHTCAST_API_KEYS: unknown scope {unknown[0]!r}; there are {', '.join(sorted(SCOPES))}."
+        )
     if not secret:
         raise ValueError("WEIGHTCAST_API_KEYS: an entry has no key.")
     hashed = _HASHED.fullmatch(secret)
@@ -103,7 +113,9 @@ def identify(request: Request, bearer: str | None, header: str | None) -> Princi
 
 
 def require(scope: Scope | None) -> Callable[..., Coroutine[Any, Any, Principal]]:
-    """A dependency: the caller, who must hold `scope` (None: any known key will do) and stay within the rate limit."""
+    """A dependency: the caller, who must hold `scope` (None: any known key will do) and stay within the rate
+    limit.
+    """
 
     async def principal(
         request: Request,
@@ -112,7 +124,9 @@ def require(scope: Scope | None) -> Callable[..., Coroutine[Any, Any, Principal]
     ) -> Principal:
         caller = identify(request, bearer.credentials if bearer else None, header)
         if scope is not None and not caller.may(scope):
-            raise Forbidden(f"This API key lacks the scope {scope!r}.", scope=scope, hint="Ask for a key that has it.")
+            raise Forbidden(
+                f"This API key lacks the scope {scope!r}.", scope=scope, hint="Ask for a key that has it."
+            )
         await request.app.state.services.rate_limit.check(request, caller)
         return caller
 
@@ -120,9 +134,13 @@ def require(scope: Scope | None) -> Callable[..., Coroutine[Any, Any, Principal]
 
 
 def _refuse_foreign_pages(request: Request) -> None:
-    """A server without keys must not be driven by any web page that happens to be open in the user's browser."""
+    """A server without keys must not be driven by any web page that happens to be open in the user's
+    browser.
+    """
     origin = request.headers.get("origin")
     if request.method in _SAFE_METHODS or origin is None:
         return
     if urlsplit(origin).netloc != request.headers.get("host"):
-        raise Forbidden(f"Pages of {origin[:100]} may not use this service.", hint="Set API keys and send one.")
+        raise Forbidden(
+            f"Pages of {origin[:100]} may not use this service.", hint="Set API keys and send one."
+        )

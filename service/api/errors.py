@@ -4,7 +4,8 @@ What each source becomes:
     ServiceError (service.errors)       its own problem
     pydantic / FastAPI validation       invalid-request with `errors`: a JSON pointer and a sentence each
     Starlette's HTTPException           404, 405 and the like
-    anything else                       500 with a reference id; the traceback goes to the log, never to the user
+    anything else                       500 with a reference id; the traceback goes to the log, never to the
+    user
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ def error_response(
     record = request.scope.get("request_record")
     if record is not None:
         record.problem = error.code
-    return problem_response({**error.problem(), "instance": request.url.path, **request_id_of(request)}, headers)
+    return problem_response(
+        {**error.problem(), "instance": request.url.path, **request_id_of(request)}, headers
+    )
 
 
 def request_id_of(request: Request) -> dict[str, str]:
@@ -76,7 +79,9 @@ def request_id_of(request: Request) -> dict[str, str]:
 
 
 def internal_problem(path: str, request_id: str | None, error: BaseException) -> dict[str, Any]:
-    """The problem document of an unexpected error; logs the error under the reference that the user is given."""
+    """The problem document of an unexpected error; logs the error under the reference that the user is
+    given.
+    """
     reference = uuid.uuid4().hex
     log.error("request.crashed", reference=reference, path=path, exc_info=error)
     problem = errors.ServiceError(
@@ -95,7 +100,12 @@ def pointer(location: Sequence[Any]) -> str:
 def invalid_fields(found: Sequence[Mapping[str, Any]], *, where: str = "body") -> errors.InvalidRequest:
     """One error for all fields that pydantic refused. `where`: body, query, path or header."""
     listed = [
-        {"pointer": pointer(entry["loc"]), "in": where, "detail": str(entry["msg"]), "code": str(entry["type"])}
+        {
+            "pointer": pointer(entry["loc"]),
+            "in": where,
+            "detail": str(entry["msg"]),
+            "code": str(entry["type"]),
+        }
         for entry in found[:20]
     ]
     first = listed[0]
@@ -105,7 +115,9 @@ def invalid_fields(found: Sequence[Mapping[str, Any]], *, where: str = "body") -
 
 
 def from_validation(error: ValidationError, *, where: str = "body") -> errors.InvalidRequest:
-    return invalid_fields(error.errors(include_url=False, include_input=False, include_context=False), where=where)
+    return invalid_fields(
+        error.errors(include_url=False, include_input=False, include_context=False), where=where
+    )
 
 
 def install(app: FastAPI) -> None:
@@ -137,7 +149,8 @@ def _from_http_exception(error: HTTPException, request: Request) -> errors.Servi
         return errors.NotFound(f"There is nothing at {request.url.path}.", hint="The API is listed at /docs.")
     if error.status_code == 405:
         return MethodNotAllowed(
-            f"{request.method} is not allowed at {request.url.path}.", hint="The methods of every path are listed at /docs."
+            f"{request.method} is not allowed at {request.url.path}.",
+            hint="The methods of every path are listed at /docs.",
         )
     other = HttpError(str(error.detail))
     other.status = error.status_code

@@ -1,7 +1,7 @@
 """How much one caller may ask for: requests a minute, unfinished jobs, and how full a queue may be.
 
-Only calls that ask for work are counted; looking at it is free. On loopback without keys nothing is counted: whoever
-reaches that address owns the machine.
+Only calls that ask for work are counted; looking at it is free. On loopback without keys nothing is counted:
+whoever reaches that address owns the machine.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ class Admission:
         self._workers = workers
 
     def check(self, queue: str, caller: Principal) -> None:
-        """Unavailable where no worker serves the queue or it is full, TooManyRequests where the caller's share is. Blocking."""
+        """Unavailable where no worker serves the queue or it is full, TooManyRequests where the caller's
+        share is. Blocking.
+        """
         if not self._workers.serves(queue):
             raise Unavailable(
                 f"No worker serves the queue {queue!r} at the moment.",
@@ -76,7 +78,8 @@ class Admission:
         unfinished = self._jobs.live_count(caller.id)
         if unfinished >= self._settings.queued_jobs_per_key:
             raise TooManyRequests(
-                f"This caller has {unfinished} unfinished jobs; {self._settings.queued_jobs_per_key} are allowed.",
+                f"This caller has {unfinished} unfinished jobs, "
+                f"{self._settings.queued_jobs_per_key} are allowed.",
                 retry_after=10,
                 limit=self._settings.queued_jobs_per_key,
                 value=unfinished,

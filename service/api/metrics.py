@@ -105,7 +105,9 @@ class _StoreCollector(Collector):
             "weightcast_unfinished_jobs", "Jobs that are queued or running.", labels=("kind", "status")
         )
         oldest = GaugeMetricFamily(
-            "weightcast_oldest_queued_age_seconds", "How long the longest waiting job has waited.", labels=("queue",)
+            "weightcast_oldest_queued_age_seconds",
+            "How long the longest waiting job has waited.",
+            labels=("queue",),
         )
         present = self._workers.present()
         live = self._jobs.live()
@@ -113,7 +115,11 @@ class _StoreCollector(Collector):
         for queue in QUEUES:
             depth.add_metric((queue,), self._jobs.queue_depth(queue))
             workers.add_metric((queue,), len(present.get(queue, ())))
-            waits = [now - job.created_at.timestamp() for job in live if job.queue == queue and job.started_at is None]
+            waits = [
+                now - job.created_at.timestamp()
+                for job in live
+                if job.queue == queue and job.started_at is None
+            ]
             oldest.add_metric((queue,), max(waits, default=0.0))
         for (kind, status), count in Tally((job.kind, job.status.value) for job in live).items():
             unfinished.add_metric((kind, status), count)

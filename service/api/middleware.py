@@ -1,7 +1,8 @@
 """Plain ASGI layers around the app, from the outside in: request context, then the body limit.
 
-`RequestContext` gives each request an id, measures it, logs it once, counts it, and answers what nobody else caught.
-`BodyLimit` refuses bodies that are too large: at once where Content-Length says so, else while the bytes come in.
+`RequestContext` gives each request an id, measures it, logs it once, counts it, and answers what nobody else
+caught. `BodyLimit` refuses bodies that are too large: at once where Content-Length says so, else while the
+bytes come in.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ _QUIET_PATHS = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/
 class RequestRecord:
     """One struct a request: it feeds the log line, the histogram and the Server-Timing header.
 
-    cache: hit, miss or shared, for requests that look for a result. problem: code of the problem document that was sent.
+    cache: hit, miss or shared, for requests that look for a result. problem: code of the problem document
+    that was sent.
     headers: further fields of the answer, whatever the answer is.
     """
 

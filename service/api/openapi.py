@@ -26,7 +26,9 @@ class Problem(BaseModel):
     instance: str | None = Field(default=None, description="Path of the request.")
     request_id: str | None = None
     hint: str | None = Field(default=None, description="How to mend it.")
-    errors: list[dict[str, Any]] | None = Field(default=None, description="JSON pointer and sentence of each wrong field.")
+    errors: list[dict[str, Any]] | None = Field(
+        default=None, description="JSON pointer and sentence of each wrong field."
+    )
 
 
 _ALWAYS: tuple[type[errors.ServiceError], ...] = (
@@ -44,7 +46,9 @@ _INPUT: tuple[type[errors.ServiceError], ...] = (
 
 
 def problems(*classes: type[errors.ServiceError], body: bool = False) -> dict[int | str, dict[str, Any]]:
-    """`responses` of a route: the errors it raises itself, those of every guarded route, and of reading a body."""
+    """`responses` of a route: the errors it raises itself, those of every guarded route, and of reading a
+    body.
+    """
     responses: dict[int | str, dict[str, Any]] = {}
     for error in (*classes, *_ALWAYS, *(_INPUT if body else ())):
         responses.setdefault(
@@ -65,11 +69,18 @@ def _example(error: type[errors.ServiceError]) -> dict[str, Any]:
 def json_body(schema: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:
     """`openapi_extra` of a route that reads a JSON body itself."""
     named = {name: {"value": value} for name, value in examples.items()}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "examples": named}}}}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": schema, "examples": named}},
+        }
+    }
 
 
 def finish(document: dict[str, Any]) -> dict[str, Any]:
-    """Problem answers are typed `application/problem+json` only, and FastAPI's own 422 schema is not used here."""
+    """Problem answers are typed `application/problem+json` only, and FastAPI's own 422 schema is not used
+    here.
+    """
     for path in document["paths"].values():
         for operation in path.values():
             for status, response in operation.get("responses", {}).items():
@@ -84,5 +95,3 @@ def finish(document: dict[str, Any]) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     return document
-
-

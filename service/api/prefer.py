@@ -17,7 +17,9 @@ _WAIT = re.compile(r'^wait\s*=\s*"?(\d{1,6})"?$')
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """wait_seconds: how long to hold the call. applied: value of `Preference-Applied`, None where no wish was followed."""
+    """wait_seconds: how long to hold the call. applied: value of `Preference-Applied`, None where no wish was
+    followed.
+    """
 
     wait_seconds: float
     applied: str | None = None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+import anyio
 import anyio.to_thread
-import pydantic_core
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from service.api.errors import RequestTimeout, from_validation
-from service.errors import InvalidInput, InvalidRequest, LimitExceeded, UnsupportedMediaType
-from service.graph_io.limits import DEFAULT_LIMITS
+from service.errors import InvalidInput, InvalidRequest, UnsupportedMediaType
+from service.graph_io import json_text
+from service.graph_io.limits import GraphLimits
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -20,6 +21,9 @@ BODY_TIMEOUT_SECONDS = 120.0
 
 _INLINE_BYTES = 64 * 1024
 """JSON below this size parses faster than a thread starts."""
+
+_NO_BYTE_LIMIT = GraphLimits(max_bytes=2**40)
+"""The size of a body has been checked while it came in."""
 
 
 def media_type(request: Request) -> str:
@@ -38,18 +42,21 @@ async def read_body(request: Request) -> bytes:
             return await request.body()
     except TimeoutError:
         raise RequestTimeout(
-            f"The body did not arrive within {BODY_TIMEOUT_SECONDS:.0f} seconds.", hint="Send it faster, or send less."
+            f"The body did not arrive within {BODY_TIMEOUT_SECONDS:.0f} seconds.",
+            hint="Send it faster, or send less.",
         ) from None
 
 
 async def read_json_model(request: Request, model: type[Model]) -> Model:
-    """The body as `model`. UnsupportedMediaType unless it is JSON; InvalidInput, InvalidRequest as `parse_json` and pydantic say."""
+    """The body as `model`. UnsupportedMediaType unless it is JSON; InvalidInput, InvalidRequest as
+    `parse_json` and pydantic say.
+    """
     if not is_json(media_type(request)):
         raise UnsupportedMediaType(
             f"This call reads JSON, not {media_type(request) or 'a body without a Content-Type'}.",
             hint="Send Content-Type: application/json.",
         )
-    document = await parse_json(await read_body(request))
+    document = await parse_json_object(await read_body(request))
     return validated(model, document)
 
 
@@ -60,42 +67,17 @@ def validated(model: type[Model], document: Any, *, where: str = "body") -> Mode
         raise from_validation(error, where=where) from None
 
 
-async def parse_json(data: bytes) -> dict[str, Any]:
-    if len(data) <= _INLINE_BYTES:
-        return parse_json_object(data)
-    return await anyio.to_thread.run_sync(parse_json_object, data)
-
-
-def parse_json_object(data: bytes) -> dict[str, Any]:
-    """A JSON object. InvalidInput where the bytes are no JSON (says where), LimitExceeded where it nests too deep."""
+async def parse_json_object(data: bytes) -> dict[str, Any]:
+    """A JSON object. InvalidInput where the bytes are no JSON (says where), LimitExceeded where it nests too
+    deep.
+    """
     if not data.strip():
         raise InvalidInput("The body is empty.", hint="Send an architecture; /docs shows examples.")
-    try:
-        document = pydantic_core.from_json(data, allow_inf_nan=False)
-    except ValueError as error:
-        if "recursion" in str(error):
-            raise _too_deep() from None
-        raise InvalidInput(f"The body is not valid JSON: {error}.", hint="Send UTF-8 JSON.") from None
+    document = (
+        json_text.parse_json(data)
+        if len(data) <= _INLINE_BYTES
+        else await anyio.to_thread.run_sync(lambda: json_text.parse_json(data, limits=_NO_BYTE_LIMIT))
+    )
     if not isinstance(document, dict):
         raise InvalidRequest("The body must be a JSON object.", hint='For example {"architecture": {...}}.')
-    check_depth(document)
     return document
-
-
-def check_depth(document: Any, limit: int = DEFAULT_LIMITS.max_json_depth) -> None:
-    """LimitExceeded where containers nest deeper than `limit`. Walks level by level, so depth costs no stack."""
-    level: list[Any] = [document]
-    for _ in range(limit + 1):
-        level = [
-            child
-            for parent in level
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(child, (dict, list))
-        ]
-        if not level:
-            return
-    raise _too_deep(limit)
-
-
-def _too_deep(limit: int = DEFAULT_LIMITS.max_json_depth) -> LimitExceeded:
-    return LimitExceeded(f"The JSON nests deeper than {limit} levels.", limit=limit, hint="Flatten the document.")

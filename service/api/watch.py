@@ -53,7 +53,8 @@ class JobWatcher:
             job = await anyio.to_thread.run_sync(self._jobs.get, job_id)
             if job is None or job.is_final:
                 return job
-            # The record was read before the events are: a state change in between shows as an event, so none is missed.
+            # The record was read before the events are: a state change in between shows as an event, so none
+            # is missed.
             state_changed = False
             while not state_changed:
                 events = await self._events.read(job_id, last_id, LONGEST_BLOCK_SECONDS)

@@ -1,4 +1,6 @@
-"""Events of a job for asyncio: the same stream that `JobStore.read_events` reads, without a thread a reader."""
+"""Events of a job for asyncio: the same stream that `JobStore.read_events` reads, without a thread a
+reader.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +21,17 @@ LONGEST_BLOCK_SECONDS = ANSWER_TIMEOUT_SECONDS - 1.0
 
 
 class EventStream:
-    """Reads events. Connections belong to the event loop that opened them, so each loop gets a client of its own."""
+    """Reads events. Connections belong to the event loop that opened them, so each loop gets a client of its
+    own.
+    """
 
     def __init__(self, redis_url: str) -> None:
         self._url = redis_url
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, redis.asyncio.Redis] = WeakKeyDictionary()
 
     async def read(self, job_id: str, last_id: str = "0-0", block_seconds: float = 0.0) -> list[Event]:
-        """Events after `last_id`, oldest first, at most 500; waits up to `block_seconds` (4 at most) for the first.
+        """Events after `last_id`, oldest first, at most 500; waits up to `block_seconds` (4 at most) for the
+        first.
 
         Errors: Unavailable when Redis does not answer.
         """

@@ -18,7 +18,9 @@ from service.store.records import Job, JobPage, JobStatus
 
 router = APIRouter(tags=["jobs"])
 
-JobId = Annotated[str, Path(pattern=JOB_ID_PATTERN, description="Id of the job.", examples=[RUNNING_JOB_EXAMPLE["id"]])]
+JobId = Annotated[
+    str, Path(pattern=JOB_ID_PATTERN, description="Id of the job.", examples=[RUNNING_JOB_EXAMPLE["id"]])
+]
 Caller = Annotated[Principal, Depends(require(None))]
 
 POLL_SECONDS = 1
@@ -43,7 +45,8 @@ async def find_job(services: Services, job_id: str, caller: Principal) -> Job:
     if job is None or not caller.may("train" if job.queue == "training" else "predict"):
         raise NotFound(
             f"There is no job {job_id}.",
-            hint=f"Finished jobs are kept for {services.settings.job_ttl_seconds // 3600} hours; ask again for the result.",
+            hint=f"Finished jobs are kept for {services.settings.job_ttl_seconds // 3600} hours; "
+            "ask again for the result.",
         )
     return job
 
@@ -58,9 +61,13 @@ async def find_job(services: Services, job_id: str, caller: Principal) -> Job:
 async def list_jobs(
     services: Injected,
     caller: Caller,
-    kind: Annotated[str | None, Query(pattern=r"^[a-z-]{1,32}$", description="Only jobs of this kind.")] = None,
+    kind: Annotated[
+        str | None, Query(pattern=r"^[a-z-]{1,32}$", description="Only jobs of this kind.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.", max_length=64)] = None,
+    cursor: Annotated[
+        str | None, Query(description="`next_cursor` of the page before.", max_length=64)
+    ] = None,
 ) -> JobPage:
     """Your own jobs; all jobs with the scope admin."""
     owner = None if caller.may("admin") else caller.id
@@ -83,7 +90,9 @@ async def get_job(
     job_id: JobId,
     services: Injected,
     caller: Caller,
-    wait: Annotated[float, Query(ge=0, le=60, description="Wait up to so many seconds for the job to end.")] = 0,
+    wait: Annotated[
+        float, Query(ge=0, le=60, description="Wait up to so many seconds for the job to end.")
+    ] = 0,
 ) -> Response:
     """A failed job is a 200 too: `status` is `failed`, and `error` is a problem document."""
     job = await find_job(services, job_id, caller)
@@ -98,11 +107,12 @@ async def get_job(
     response_class=StreamingResponse,
     responses={
         200: {
-            "description": "Events: `state`, `progress`, `metric`, and `end` with the job.",
+            "description": "Events: `state`, `progress`, `metrics`, and `end` with the job.",
             "content": {
                 "text/event-stream": {
                     "schema": {"type": "string"},
-                    "example": 'id: 1767268800000-0\nevent: progress\ndata: {"done":1,"total":3,"message":"predicting"}\n\n',
+                    "example": "id: 1767268800000-0\nevent: progress\n"
+                    'data: {"done":1,"total":3,"message":"predicting"}\n\n',
                 }
             },
         },
@@ -142,10 +152,16 @@ async def cancel_job(job_id: JobId, services: Injected, caller: Caller) -> Respo
     """May be repeated. Only the key that made a job may cancel it, and `admin`."""
     job = await find_job(services, job_id, caller)
     if job.owner != caller.id and not caller.may("admin"):
-        raise Forbidden("This job was made with another key.", hint="Ask its owner, or use a key with the scope admin.")
+        raise Forbidden(
+            "This job was made with another key.", hint="Ask its owner, or use a key with the scope admin."
+        )
     asked = await anyio.to_thread.run_sync(services.jobs.request_cancel, job_id)
     if asked is None:
         raise NotFound(f"There is no job {job_id}.")
     if asked.is_final and asked.status is not JobStatus.CANCELLED:
-        raise Conflict(f"This job has {asked.status.value} already.", job=job_id, hint="A finished job cannot be cancelled.")
+        raise Conflict(
+            f"This job has {asked.status.value} already.",
+            job=job_id,
+            hint="A finished job cannot be cancelled.",
+        )
     return job_response(asked)

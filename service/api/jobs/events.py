@@ -2,12 +2,12 @@
 
     event: state      data: {"status": "running"}
     event: progress   data: {"done": 40, "total": 200, "message": "step 40"}
-    event: metric     data: whatever the trainer reports
+    event: metrics    data: whatever the trainer reports
     event: end        data: the job; nothing follows
 
-Every event but `end` has the id of its entry in the history, so a client that comes back with Last-Event-ID goes on where it
-was. A comment every 15 seconds keeps proxies from closing the line. After 10 minutes the stream ends without `end`, and the
-client comes back by itself.
+Every event but `end` has the id of its entry in the history, so a client that comes back with Last-Event-ID
+goes on where it was. A comment every 15 seconds keeps proxies from closing the line. After 10 minutes the
+stream ends without `end`, and the client comes back by itself.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from service.store.records import FINAL
 PING_SECONDS = 15.0
 STREAM_SECONDS = 600.0
 RETRY_MILLISECONDS = 1000
+
+# The history holds one metric line an entry; on the wire the event is called after what it carries.
+_WIRE_NAMES = {"metric": "metrics"}
 
 
 def encode_event(event: str, data: Any, event_id: str | None = None) -> bytes:
@@ -47,7 +50,7 @@ async def job_events(jobs: JobStore, events: EventStream, job_id: str, last_id: 
         wait_seconds = 0.0 if job is None or job.is_final else LONGEST_BLOCK_SECONDS
         found = await events.read(job_id, last_id, wait_seconds)
         for event in found:
-            yield encode_event(event.type, event.data, event.id)
+            yield encode_event(_WIRE_NAMES.get(event.type, event.type), event.data, event.id)
             last_id, last_sent = event.id, time.monotonic()
         if found and found[-1].data.get("status") in FINAL:
             job = await anyio.to_thread.run_sync(jobs.get, job_id)

@@ -1,4 +1,6 @@
-"""Three ways to send an architecture, one Submission: JSON, a form with a file, or the bytes of an ONNX file."""
+"""Three ways to send an architecture, one Submission: JSON, a form with a file, or the bytes of an ONNX
+file.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from starlette.requests import Request
 
 from service.api.errors import from_validation
 from service.api.predict.schemas import PredictOptions, PredictRequest
-from service.api.request_body import is_json, media_type, parse_json, read_body
+from service.api.request_body import is_json, media_type, parse_json_object, read_body
 from service.errors import InvalidInput, InvalidRequest, UnsupportedMediaType
 
 ONNX_MEDIA_TYPES = ("application/octet-stream", "application/onnx", "application/x-onnx")
@@ -39,10 +41,14 @@ class Submission:
 
 
 async def read_submission(request: Request) -> Submission:
-    """The request as a Submission. UnsupportedMediaType, InvalidInput and InvalidRequest as the parts deserve."""
+    """The request as a Submission. UnsupportedMediaType, InvalidInput and InvalidRequest as the parts
+    deserve.
+    """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
-        raise UnsupportedMediaType(f"Bodies with the encoding {encoding[:40]!r} are not read.", hint="Send it uncompressed.")
+        raise UnsupportedMediaType(
+            f"Bodies with the encoding {encoding[:40]!r} are not read.", hint="Send it uncompressed."
+        )
     media = media_type(request)
     if media == "multipart/form-data":
         return await _from_form(request)
@@ -52,7 +58,8 @@ async def read_submission(request: Request) -> Submission:
         return await _from_file(await read_body(request), dict(request.query_params))
     raise UnsupportedMediaType(
         f"The media type {media[:100]!r} is not read here.",
-        hint="Send an ONNX file as application/octet-stream (curl: -H 'Content-Type: application/octet-stream' "
+        hint="Send an ONNX file as application/octet-stream "
+        "(curl: -H 'Content-Type: application/octet-stream' "
         "--data-binary @model.onnx), a form with a file field `architecture`, or JSON.",
         accepted=["application/json", "multipart/form-data", *ONNX_MEDIA_TYPES],
     )
@@ -61,11 +68,12 @@ async def read_submission(request: Request) -> Submission:
 async def _from_json(body: bytes, query: Mapping[str, str]) -> Submission:
     if query:
         raise InvalidRequest(
-            f"The option {next(iter(query))!r} stands in the query of a JSON request.", field=next(iter(query)),
+            f"The option {next(iter(query))!r} stands in the query of a JSON request.",
+            field=next(iter(query)),
             hint="Put options beside `architecture` in the body.",
         )
     try:
-        asked = PredictRequest.model_validate(await parse_json(body), strict=True)
+        asked = PredictRequest.model_validate(await parse_json_object(body), strict=True)
     except ValidationError as error:
         raise from_validation(error) from None
     options = PredictOptions(**asked.model_dump(exclude={"architecture"}))
@@ -79,7 +87,7 @@ async def _from_file(data: bytes, fields: Mapping[str, str], *, where: str = "qu
     options = _text_options(fields, where=where)
     content = await _sha256(data)
     if data[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
-        document = await parse_json(data)
+        document = await parse_json_object(data)
         # A file may hold an architecture alone, or a whole request.
         inner = document.get("architecture")
         return Submission(options, content, architecture=inner if isinstance(inner, dict) else document)
@@ -90,7 +98,9 @@ async def _from_form(request: Request) -> Submission:
     try:
         form = await request.form(max_files=1, max_fields=16, max_part_size=1024 * 1024)
     except HTTPException as error:
-        raise InvalidInput(f"The form could not be read: {error.detail}", hint="Send multipart/form-data.") from None
+        raise InvalidInput(
+            f"The form could not be read: {error.detail}", hint="Send multipart/form-data."
+        ) from None
     try:
         fields: dict[str, str] = {}
         data: bytes | None = None
@@ -98,7 +108,9 @@ async def _from_form(request: Request) -> Submission:
             if name == "architecture":
                 data = await value.read() if isinstance(value, UploadFile) else value.encode()
             elif isinstance(value, UploadFile):
-                raise InvalidRequest(f"The form has a file {name[:60]!r}.", field=name[:60], hint="Name it `architecture`.")
+                raise InvalidRequest(
+                    f"The form has a file {name[:60]!r}.", field=name[:60], hint="Name it `architecture`."
+                )
             elif name in fields:
                 raise InvalidRequest(f"The field {name[:60]!r} is given twice.", field=name[:60])
             else:
@@ -107,7 +119,9 @@ async def _from_form(request: Request) -> Submission:
         await form.close()
     if data is None:
         raise InvalidRequest(
-            "The form has no file `architecture`.", field="architecture", hint="curl: -F architecture=@model.onnx"
+            "The form has no file `architecture`.",
+            field="architecture",
+            hint="curl: -F architecture=@model.onnx",
         )
     return await _from_file(data, {**request.query_params, **fields}, where="form")
 

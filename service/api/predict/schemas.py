@@ -19,12 +19,16 @@ EXTENSIONS: dict[str, str] = {
 
 
 class PredictOptions(BaseModel):
-    """Options of a prediction: body fields of JSON and multipart requests, query parameters of a raw upload."""
+    """Options of a prediction: body fields of JSON and multipart requests, query parameters of a raw
+    upload.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: ModelName | None = Field(
-        default=None, description="Name of the GHN, see GET /models. Default: the server's.", examples=["ghn2-cifar10"]
+        default=None,
+        description="Name of the GHN, see GET /models. Default: the server's.",
+        examples=["ghn2-cifar10"],
     )
     dtype: Dtype = Field(default="float32", description="Number format of the weights.")
     output: Output = Field(
@@ -33,7 +37,8 @@ class PredictOptions(BaseModel):
         "`onnx` (the uploaded ONNX model with its weights filled in), `npz` (NumPy).",
     )
     include_classifier: bool = Field(
-        default=True, description="Whether the last layer is predicted too; false leaves it to the standard initialisation."
+        default=True,
+        description="Whether the last layer is predicted too; false gives it the standard initialisation.",
     )
 
 

@@ -62,11 +62,15 @@ async def get_weights(
         str | None, Query(max_length=200, description="Name to save the file under; the extension is kept.")
     ] = None,
 ) -> Response:
-    """The file never changes: cache it for ever. One `Range` is served, so that single tensors can be fetched."""
+    """The file never changes: cache it for ever. One `Range` is served, so that single tensors can be
+    fetched.
+    """
     return await weights_response(request, services, name, filename=filename)
 
 
-async def weights_response(request: Request, services: Services, name: str, *, filename: str | None = None) -> Response:
+async def weights_response(
+    request: Request, services: Services, name: str, *, filename: str | None = None
+) -> Response:
     """The artifact `name` as an answer. NotFound where it is not stored."""
     digest, _, extension = name.partition(".")
     artifact = await anyio.to_thread.run_sync(services.artifacts.stat, name)
@@ -80,4 +84,6 @@ async def weights_response(request: Request, services: Services, name: str, *, f
             filename=f"{(filename or digest[:16]).removesuffix('.' + extension)}.{extension}",
         )
     except FileNotFoundError:
-        raise NotFound(f"There is no file {name}.", hint="It has expired: ask for the weights again.") from None
+        raise NotFound(
+            f"There is no file {name}.", hint="It has expired: ask for the weights again."
+        ) from None

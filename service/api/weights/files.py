@@ -1,7 +1,7 @@
 """An artifact as an HTTP answer: HEAD, one Range, strong ETag, 304, immutable.
 
-A file is named by the digest of its request and never changes, so caches may keep it for ever. Its ETag is the SHA-256 of
-its bytes, which `Repr-Digest` (RFC 9530) repeats for clients that check what they received.
+A file is named by the digest of its request and never changes, so caches may keep it for ever. Its ETag is
+the SHA-256 of its bytes, which `Repr-Digest` (RFC 9530) repeats for clients that check what they received.
 """
 
 from __future__ import annotations
@@ -48,8 +48,12 @@ def content_disposition(filename: str) -> str:
     return f'attachment; filename="{name}"{extended}'
 
 
-async def file_response(request: Request, path: Path, *, media_type: str, sha256: str, filename: str) -> Response:
-    """Answer a GET or HEAD for `path`, honouring If-None-Match, Range and If-Range. FileNotFoundError where it is gone."""
+async def file_response(
+    request: Request, path: Path, *, media_type: str, sha256: str, filename: str
+) -> Response:
+    """Answer a GET or HEAD for `path`, honouring If-None-Match, Range and If-Range. FileNotFoundError where
+    it is gone.
+    """
     # Opened before anything is answered: a file that is deleted while it is sent is still sent to its end.
     file = await anyio.to_thread.run_sync(path.open, "rb")
     try:
@@ -63,20 +67,26 @@ async def file_response(request: Request, path: Path, *, media_type: str, sha256
             "Repr-Digest": f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:",
             "Vary": "Accept",
         }
-        if etag_matches(request.headers.get("if-none-match"), etag, weak=True):
+        if request.method in ("GET", "HEAD") and etag_matches(
+            request.headers.get("if-none-match"), etag, weak=True
+        ):
             file.close()
             return Response(status_code=304, headers=headers)
         part = _wanted_part(request, etag, size)
         if request.method == "HEAD":
             file.close()
-            return Response(status_code=200, headers={**headers, "Content-Length": str(size)}, media_type=media_type)
+            return Response(
+                status_code=200, headers={**headers, "Content-Length": str(size)}, media_type=media_type
+            )
         if part is None:
             part, status = ByteRange(0, size, size), 200
         else:
             status = 206
             headers["Content-Range"] = part.content_range
         headers["Content-Length"] = str(part.length)
-        return StreamingResponse(_read(file, part), status_code=status, headers=headers, media_type=media_type)
+        return StreamingResponse(
+            _read(file, part), status_code=status, headers=headers, media_type=media_type
+        )
     except RangeNotSatisfiable as error:
         file.close()
         return error_response(error, request, {"Content-Range": f"bytes */{size}", "Accept-Ranges": "bytes"})

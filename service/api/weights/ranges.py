@@ -1,7 +1,7 @@
 """Single byte ranges (RFC 9110 section 14): what part of a file a request asks for.
 
-Only one range is served. Several are answered with the whole file, which the RFC allows and which keeps a request
-from costing more than its file. A header that cannot be read is ignored, as the RFC asks.
+Only one range is served. Several are answered with the whole file, which the RFC allows and which keeps a
+request from costing more than its file. A header that cannot be read is ignored, as the RFC asks.
 """
 
 from __future__ import annotations
@@ -46,12 +46,16 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
         if last and int(last) < int(first):
             return None
     if start >= stop:
-        raise RangeNotSatisfiable(f"The file has {size:,} bytes; {header!r} asks for none of them.", size=size)
+        raise RangeNotSatisfiable(
+            f"The file has {size:,} bytes; {header!r} asks for none of them.", size=size
+        )
     return ByteRange(start, stop, size)
 
 
 def etag_matches(header: str | None, etag: str, *, weak: bool) -> bool:
-    """Whether a list of entity tags (If-None-Match: `weak` comparison; If-Range, If-Match: strong) names `etag`."""
+    """Whether a list of entity tags (If-None-Match: `weak` comparison; If-Range, If-Match: strong) names
+    `etag`.
+    """
     if header is None:
         return False
     if header.strip() == "*":

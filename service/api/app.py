@@ -1,0 +1,78 @@
+"""The HTTP API as one ASGI app. It reads and checks, asks the store, and waits; it never computes a
+prediction.
+
+RequestContext -> BodyLimit -> FastAPI (routes, problem documents)
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from service.api import errors, health, info, models, openapi, pages
+from service.api.jobs import endpoints as jobs
+from service.api.middleware import BodyLimit, RequestContext
+from service.api.predict import endpoints as predict
+from service.api.predict.service import Predictions
+from service.api.services import Services
+from service.api.weights import endpoints as weights
+from service.settings import Settings, get_settings
+
+VERSION = "0.1.0"
+
+DESCRIPTION = """\
+Predicts the weights of neural networks that nobody has trained, with graph hypernetworks.
+
+A call that takes longer than you want to wait (`Prefer: wait=N`) answers 202 with a job to follow. Errors are
+problem documents (RFC 9457) that say what was wrong, where, and how to mend it."""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The app for these settings (the process's own by default). Opens no connection before the first
+    request.
+    """
+    settings = settings or get_settings()
+    services = Services.from_settings(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await services.close()
+
+    app = FastAPI(
+        title="Weightcast",
+        version=VERSION,
+        description=DESCRIPTION,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    app.state.predictions = Predictions(services)
+    for resource in (predict, jobs, weights, models, info, health, pages):
+        app.include_router(resource.router)
+    errors.install(app)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestContext, observe=services.metrics.observe)
+    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
+    return app
+
+
+def openapi_document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, made once."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            license_info=app.license_info,
+            routes=app.routes,
+        )
+        app.openapi_schema = openapi.finish(document)
+    return app.openapi_schema

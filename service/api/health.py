@@ -1,0 +1,91 @@
+"""Is it alive, and can it work? For people, load balancers and orchestrators; open to all, and cheap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio.to_thread
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse
+
+from service.api.services import Injected, Services
+from service.errors import ServiceError
+from service.store.broker import QUEUES
+
+router = APIRouter(tags=["health"])
+
+NEEDED_QUEUE = "predict"
+"""A service without this queue's workers is not ready; the others are reported only."""
+
+LEAST_FREE_BYTES = 512 * 2**20
+
+
+class Alive(BaseModel):
+    live: bool = True
+
+
+class Readiness(BaseModel):
+    """`live` and `ready` both, because descriptions of the Open Inference Protocol differ in what they ask
+    for.
+    """
+
+    ready: bool
+    live: bool = True
+    checks: dict[str, Any] = Field(description="Redis, workers by queue, disk; each with `ok`.")
+
+
+_READY_EXAMPLE = {
+    "ready": True,
+    "live": True,
+    "checks": {
+        "redis": {"ok": True},
+        "workers": {"ok": True, "predict": 1, "rank": 1, "training": 1},
+        "disk": {"ok": True, "free_bytes": 53687091200},
+    },
+}
+
+
+@router.get("/livez", operation_id="livez", summary="Is the process alive?", response_model=Alive)
+@router.get("/v2/health/live", include_in_schema=False, response_model=Alive)
+async def livez() -> Alive:
+    return Alive()
+
+
+@router.get(
+    "/readyz",
+    operation_id="readyz",
+    summary="Can it work: Redis, workers per queue, disk",
+    response_model=Readiness,
+    responses={
+        200: {"content": {"application/json": {"example": _READY_EXAMPLE}}},
+        503: {"description": "Not ready: `checks` says why.", "model": Readiness},
+    },
+)
+@router.get("/v2/health/ready", include_in_schema=False, response_model=Readiness)
+async def readyz(services: Injected) -> JSONResponse:
+    readiness = await anyio.to_thread.run_sync(check_readiness, services)
+    return JSONResponse(
+        readiness.model_dump(),
+        status_code=200 if readiness.ready else 503,
+        headers={} if readiness.ready else {"Retry-After": "5"},
+    )
+
+
+def check_readiness(services: Services) -> Readiness:
+    """Ask Redis, the worker registry and the disk. Blocking."""
+    free = services.artifacts.free_bytes()
+    disk = {"ok": free >= LEAST_FREE_BYTES, "free_bytes": free}
+    try:
+        present = services.workers.present()
+    except ServiceError as error:
+        checks = {
+            "redis": {"ok": False, "detail": error.detail},
+            "workers": {"ok": False, "detail": "unknown while Redis does not answer"},
+            "disk": disk,
+        }
+        return Readiness(ready=False, checks=checks)
+    counts = {queue: len(present.get(queue, ())) for queue in QUEUES}
+    workers = {"ok": counts[NEEDED_QUEUE] > 0, **counts}
+    ready = bool(workers["ok"] and disk["ok"])
+    return Readiness(ready=ready, checks={"redis": {"ok": True}, "workers": workers, "disk": disk})

@@ -1,0 +1,177 @@
+"""POST /predict-weights."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service import errors
+from service.api.architectures import (
+    ARCHITECTURE_SCHEMA,
+    GRAPH_EXAMPLE,
+    NASBENCH201_EXAMPLE,
+    TORCHVISION_EXAMPLE,
+)
+from service.api.auth import Principal, require
+from service.api.errors import problem_response, request_id_of
+from service.api.jobs.endpoints import job_response
+from service.api.jobs.schemas import FINISHED_JOB_EXAMPLE, RUNNING_JOB_EXAMPLE
+from service.api.middleware import record_of
+from service.api.openapi import BINARY, problems
+from service.api.predict.accept import wants_file
+from service.api.predict.parsing import ONNX_MEDIA_TYPES, read_submission
+from service.api.predict.schemas import EXTENSIONS, PredictOptions
+from service.api.predict.service import Predictions, weights_name
+from service.api.prefer import parse_prefer
+from service.api.services import Injected, services_of
+from service.api.weights.endpoints import weights_response
+from service.api.weights.files import MEDIA_TYPES
+from service.store.records import Job, JobStatus
+
+router = APIRouter(tags=["predict"])
+
+
+def predictions_of(request: Request) -> Predictions:
+    predictions = request.app.state.predictions
+    assert isinstance(predictions, Predictions)
+    return predictions
+
+
+def _option_schemas() -> dict[str, Any]:
+    return dict(PredictOptions.model_json_schema()["properties"])
+
+
+def _request_schema() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["architecture"],
+        "additionalProperties": False,
+        "properties": {"architecture": ARCHITECTURE_SCHEMA, **_option_schemas()},
+    }
+
+
+def _form_schema() -> dict[str, Any]:
+    file = {**BINARY, "description": "An .onnx or .json file."}
+    return {
+        "type": "object",
+        "required": ["architecture"],
+        "properties": {"architecture": file, **_option_schemas()},
+    }
+
+
+_EXAMPLES = {
+    "torchvision": {"value": {"architecture": TORCHVISION_EXAMPLE, "output": "tiles"}},
+    "nasbench201": {"value": {"architecture": NASBENCH201_EXAMPLE}},
+    "graph": {"value": {"architecture": GRAPH_EXAMPLE}},
+}
+_REQUEST: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": _request_schema(), "examples": _EXAMPLES},
+            "multipart/form-data": {"schema": _form_schema()},
+            **{media: {"schema": BINARY} for media in ONNX_MEDIA_TYPES},
+        },
+    },
+    "parameters": [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "schema": schema,
+            "description": "Option of a raw ONNX upload.",
+        }
+        for name, schema in _option_schemas().items()
+    ],
+}
+_DONE = {
+    "description": "Done: the job with its result, or the file itself where `Accept` asks for it.",
+    "content": {
+        "application/json": {"example": FINISHED_JOB_EXAMPLE},
+        **{media: {"schema": BINARY} for media in dict.fromkeys(MEDIA_TYPES.values())},
+    },
+}
+_ACCEPTED = {
+    "description": "Not done yet: follow `Location`.",
+    "model": Job,
+    "headers": {
+        "Location": {"schema": {"type": "string"}, "description": "Path of the job."},
+        "Retry-After": {"schema": {"type": "integer"}},
+    },
+    "content": {"application/json": {"example": RUNNING_JOB_EXAMPLE}},
+}
+
+
+@router.post(
+    "/predict-weights",
+    operation_id="predictWeights",
+    summary="Predict the weights of a network",
+    response_model=Job,
+    openapi_extra=_REQUEST,
+    responses={
+        200: _DONE,
+        202: _ACCEPTED,
+        **problems(errors.InvalidArchitecture, errors.UnknownModel, errors.Conflict, body=True),
+    },
+)
+async def predict_weights(
+    request: Request,
+    caller: Annotated[Principal, Depends(require("predict"))],
+    predictions: Annotated[Predictions, Depends(predictions_of)],
+    services: Injected,
+    prefer: Annotated[str | None, Header(description="`wait=N` seconds, or `respond-async`.")] = None,
+    idempotency_key: Annotated[
+        str | None,
+        Header(max_length=255, description="Repeating a request with the same key gives the same job."),
+    ] = None,
+) -> Response:
+    """Send a network as JSON, as a form with a file, or as the bytes of an ONNX file. Its weights are not
+    needed.
+
+    Equal requests have equal digests: they are computed once, also when many ask at the same time.
+    """
+    settings = services.settings
+    preference = parse_prefer(
+        prefer, default_wait_seconds=settings.default_wait_seconds, max_wait_seconds=settings.max_wait_seconds
+    )
+    record = record_of(request)
+    with record.stage("receive"):
+        asked = await predictions.prepare(await read_submission(request))
+
+    async def start() -> Job:
+        return await predictions.start(asked, caller, record)
+
+    if idempotency_key:
+        scoped = hashlib.sha256(f"{caller.id} predict-weights {idempotency_key}".encode()).hexdigest()
+        job = await predictions.once(scoped, asked.key, start)
+    else:
+        job = await start()
+    with record.stage("wait"):
+        job = await services.watcher.wait(job, preference.wait_seconds) or job
+    return await _answer(request, job, asked.submission.options.output, preference.headers)
+
+
+async def _answer(request: Request, job: Job, output: str, headers: dict[str, str]) -> Response:
+    """200 or 202 with the job; the file where it was asked for; the problem where the input was at fault."""
+    if job.status is JobStatus.FAILED and job.error and 400 <= int(job.error.get("status", 500)) < 500:
+        problem = {
+            **job.error,
+            "instance": request.url.path,
+            **request_id_of(request),
+            "job": job.links["self"],
+        }
+        return problem_response(problem, headers)
+    if job.status is JobStatus.SUCCEEDED and wants_file(
+        request.headers.get("accept"), MEDIA_TYPES[EXTENSIONS[output]]
+    ):
+        name = weights_name(job)
+        response = await weights_response(request, services_of(request), name)
+        response.headers.update(
+            {**headers, "Location": job.links["self"], "Content-Location": f"/weights/{name}"}
+        )
+        return response
+    return job_response(job, headers={**headers, "Vary": "Accept, Prefer"})

@@ -1,0 +1,104 @@
+"""From a submission to a checked graph, away from the event loop and never more than a few at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from service.api.architectures import torchvision_architecture
+from service.api.predict.keys import reference_digest
+from service.api.predict.parsing import Submission
+from service.graph_io.archgraph import ArchGraph
+from service.graph_io.digest import graph_digest
+from service.graph_io.fields import Place, read_object
+from service.graph_io.json_writer import graph_document
+from service.graph_io.limits import GraphLimits
+from service.graph_io.read import decode_onnx, read_architecture
+from service.store.artifacts import ArtifactStore
+
+Result = TypeVar("Result")
+
+CONCURRENT_READS = 2
+"""Reading is CPU work: more at once would only make each slower and hold more memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadArchitecture:
+    """An architecture that was understood.
+
+    digest: of the graph, or of the reference. document: the graph as JSON bytes; None for a torchvision
+    reference, which the worker builds (`torchvision` holds its arguments). onnx, onnx_sha256: the user's
+    file, where there is one.
+    """
+
+    digest: str
+    document: bytes | None = None
+    torchvision: dict[str, Any] | None = None
+    onnx: bytes | None = None
+    onnx_sha256: str | None = None
+
+    def store_graph(self, artifacts: ArtifactStore) -> str | None:
+        """Store the graph for the worker; its name, None where there is none. Blocking."""
+        if self.document is None:
+            return None
+        return artifacts.put_bytes(f"{self.digest}.graph.json", self.document).name
+
+    def store_source(self, artifacts: ArtifactStore) -> str | None:
+        """Store the user's file for the worker; its name, None where there is none. Blocking."""
+        if self.onnx is None:
+            return None
+        return artifacts.put_bytes(f"{self.onnx_sha256}.source.onnx", self.onnx).name
+
+
+class ArchitectureReader:
+    """Reads submissions with a bound on how many are read at once."""
+
+    def __init__(self, limits: GraphLimits) -> None:
+        self._limits = limits
+        self._slots: anyio.CapacityLimiter | None = None
+
+    async def read(self, submission: Submission) -> ReadArchitecture:
+        """InvalidInput, InvalidArchitecture, LimitExceeded, InvalidRequest as the readers say."""
+        if submission.onnx is not None:
+            return await self._in_thread(partial(_read_file, submission.onnx, self._limits))
+        architecture = submission.architecture or {}
+        if architecture.get("format") == "torchvision":
+            reference = torchvision_architecture(architecture)
+            arguments = reference.model_dump(exclude={"format"}, exclude_none=True)
+            return ReadArchitecture(reference_digest(reference), torchvision=arguments)
+        return await self._in_thread(partial(_read_document, architecture, self._limits))
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        if self._slots is None:
+            self._slots = anyio.CapacityLimiter(CONCURRENT_READS)
+        return await anyio.to_thread.run_sync(work, limiter=self._slots)
+
+
+def _read_file(data: bytes, limits: GraphLimits) -> ReadArchitecture:
+    # Imported late: the API starts without the ONNX library, which takes longer to load than all the rest.
+    from service.graph_io.onnx_reader import read_onnx
+
+    return _understood(read_onnx(data, limits=limits), onnx=data)
+
+
+def _read_document(architecture: dict[str, Any], limits: GraphLimits) -> ReadArchitecture:
+    if architecture.get("format") == "onnx":
+        fields = read_object(architecture, Place(), required=("format", "data"), optional=("name",))
+        return _read_file(decode_onnx(fields["data"], limits=limits), limits)
+    return _understood(read_architecture(architecture, limits=limits))
+
+
+def _understood(graph: ArchGraph, onnx: bytes | None = None) -> ReadArchitecture:
+    return ReadArchitecture(
+        graph_digest(graph),
+        document=json.dumps(graph_document(graph), separators=(",", ":"), allow_nan=False).encode(),
+        onnx=onnx,
+        onnx_sha256=hashlib.sha256(onnx).hexdigest() if onnx is not None else None,
+    )

@@ -1,0 +1,188 @@
+"""Answering a prediction: known? -> in flight? -> queue it and wait a little.
+
+No step computes a prediction. What is expensive here is reading the architecture; equal bytes are read once,
+by remembering which digest they led to, and by letting equal requests that arrive together share one reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+import anyio.to_thread
+
+from service.api.auth import Principal
+from service.api.middleware import RequestRecord
+from service.api.models import find_model
+from service.api.predict.keys import prediction_digest, submission_key
+from service.api.predict.parsing import Submission
+from service.api.predict.reading import ArchitectureReader, ReadArchitecture
+from service.api.services import Services
+from service.catalog import ModelCard
+from service.errors import Conflict, InvalidRequest
+from service.store.queue import enqueue
+from service.store.records import Job
+from service.weights.formats import check_output
+
+KIND = "predict"
+QUEUE = "predict"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A submission with its model: what the digest of the answer is made of. key: see `submission_key`."""
+
+    submission: Submission
+    card: ModelCard
+    key: str
+
+
+class Predictions:
+    """The work behind POST /predict-weights."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._reader = ArchitectureReader(services.graph_limits)
+        self._reading: dict[str, asyncio.Task[tuple[ReadArchitecture, str]]] = {}
+
+    async def prepare(self, submission: Submission) -> Prepared:
+        """Check the options. UnknownModel, InvalidRequest."""
+        options = submission.options
+        check_output(options.output, options.dtype)
+        uploaded = submission.onnx is not None or (submission.architecture or {}).get("format") == "onnx"
+        if options.output == "onnx" and not uploaded:
+            raise InvalidRequest(
+                "The output 'onnx' is the uploaded ONNX model with its weights filled in, "
+                "and no ONNX model was sent.",
+                field="output",
+                hint="Send the network as ONNX, or ask for safetensors.",
+            )
+        name = options.model or self._services.settings.default_model
+        card = await anyio.to_thread.run_sync(find_model, self._services.settings, name)
+        if card.kind != "ghn":
+            raise InvalidRequest(
+                f"The model {name!r} is a {card.kind}; it predicts no weights.", field="model"
+            )
+        submission = replace(submission, options=options.model_copy(update={"model": card.name}))
+        kind = "onnx" if submission.onnx is not None else "json"
+        return Prepared(submission, card, submission_key(submission.content, kind, options, card.digest))
+
+    async def start(self, asked: Prepared, caller: Principal, record: RequestRecord) -> Job:
+        """The job of a prediction: finished where the answer is known, else one in flight, else a new one.
+
+        The readers' errors; Unavailable and TooManyRequests where no more work is taken.
+        """
+        services = self._services
+        known = await self._remembered_digest(asked.key)
+        if known is not None and (job := await self._answered(known, caller)) is not None:
+            record.cache = "hit"
+            return job
+        with record.stage("read"):
+            architecture, digest = await self._read(asked)
+        if digest != known:
+            await anyio.to_thread.run_sync(services.cache.put, f"submission:{asked.key}", digest)
+            if (job := await self._answered(digest, caller)) is not None:
+                record.cache = "hit"
+                return job
+        with record.stage("queue"):
+            job = await anyio.to_thread.run_sync(self._queue, asked, architecture, digest, caller)
+        record.cache = "miss" if job.is_new else "shared"
+        return job
+
+    async def once(self, key: str, body: str, work: Callable[[], Awaitable[Job]]) -> Job:
+        """Do `work` once for an Idempotency-Key: later calls get the same job. Conflict while the first is
+        being made.
+        """
+        jobs = self._services.jobs
+        existing = await anyio.to_thread.run_sync(jobs.idempotency, key, body)
+        if existing is not None:
+            job = await anyio.to_thread.run_sync(jobs.get, existing)
+            if job is not None:
+                return job
+        try:
+            job = await work()
+        except BaseException:
+            await anyio.to_thread.run_sync(jobs.release_idempotency, key)
+            raise
+        await anyio.to_thread.run_sync(jobs.bind_idempotency, key, body, job.id)
+        return job
+
+    async def _remembered_digest(self, key: str) -> str | None:
+        digest = await anyio.to_thread.run_sync(self._services.cache.get, f"submission:{key}")
+        return digest if isinstance(digest, str) else None
+
+    async def _read(self, asked: Prepared) -> tuple[ReadArchitecture, str]:
+        """Read the architecture, once for all equal requests of the moment."""
+        task = self._reading.get(asked.key)
+        if task is None:
+            task = asyncio.create_task(self._read_now(asked))
+            self._reading[asked.key] = task
+            task.add_done_callback(lambda _: self._reading.pop(asked.key, None))
+        # Shielded: a caller that hangs up must not spoil it for the others.
+        return await asyncio.shield(task)
+
+    async def _read_now(self, asked: Prepared) -> tuple[ReadArchitecture, str]:
+        architecture = await self._reader.read(asked.submission)
+        options = asked.submission.options
+        source = architecture.onnx_sha256 if options.output == "onnx" else None
+        return architecture, prediction_digest(architecture.digest, options, asked.card.digest, source)
+
+    async def _answered(self, digest: str, caller: Principal) -> Job | None:
+        return await anyio.to_thread.run_sync(self._answer, digest, caller)
+
+    def _answer(self, digest: str, caller: Principal) -> Job | None:
+        """A finished job that holds the known answer, None where there is none. Blocking.
+
+        The job that computed it is named where its record still lives; else a record is made, once for all
+        callers.
+        """
+        services = self._services
+        result = services.cache.get(digest)
+        if result is None:
+            return None
+        if services.artifacts.find(result["weights"]["url"].rpartition("/")[2]) is None:
+            services.cache.forget(digest)
+            return None
+        result = {**result, "cached": True}
+        job_id = services.cache.get(f"answer:{digest}")
+        job = services.jobs.get(job_id) if isinstance(job_id, str) else None
+        if job is None or job.result is None:
+            made = services.jobs.create(KIND, key="", payload={}, owner=caller.id, queue=QUEUE)
+            services.jobs.begin(made.id, made.id)
+            services.jobs.finish(made.id, result, made.id)
+            services.cache.put(f"answer:{digest}", made.id)
+            job = services.jobs.get(made.id)
+        return job.model_copy(update={"result": result}) if job else None
+
+    def _queue(self, asked: Prepared, architecture: ReadArchitecture, digest: str, caller: Principal) -> Job:
+        """The live job for this digest, or a new one, handed to the workers. Blocking."""
+        services = self._services
+        if (live := services.jobs.by_key(digest)) is not None:
+            return live
+        services.admission.check(QUEUE, caller)
+        options = asked.submission.options
+        payload = {
+            "graph": architecture.store_graph(services.artifacts),
+            "source_onnx": architecture.store_source(services.artifacts)
+            if options.output == "onnx"
+            else None,
+            "torchvision": architecture.torchvision,
+            "model": asked.card.name,
+            "model_digest": asked.card.digest,
+            "dtype": options.dtype,
+            "output": options.output,
+            "include_classifier": options.include_classifier,
+            "digest": digest,
+        }
+        job = services.jobs.create(KIND, key=digest, payload=payload, owner=caller.id, queue=QUEUE)
+        if job.is_new:
+            enqueue(job, services.settings)
+        return job
+
+
+def weights_name(job: Job) -> str:
+    """Name of the file of a succeeded prediction. Conflict where the job has none."""
+    if job.result is None:
+        raise Conflict(f"This job has {job.status.value}; it has no weights.", job=job.id)
+    return str(job.result["weights"]["url"]).rpartition("/")[2]
