@@ -108,11 +108,8 @@ def _from_mapping(document: Mapping[str, Any]) -> Encoded:
 
 def _from_text(text: str) -> Encoded:
     path = Path(text)
-    if path.suffix.lower() in (".onnx", ".json"):
+    if path.suffix.lower() in (".onnx", ".json") and not text.startswith(("torchvision:", "nasbench201:")):
         return _from_file(path)
-    scheme, _, rest = text.partition(":")
-    if scheme == "torchvision" and rest:
-        return Encoded({"format": "torchvision", "name": rest})
     from service.graph_io.read import read_source
 
     return Encoded(read_source(text).document)

@@ -42,9 +42,10 @@ def match(module: torch.nn.Module, blocks: Mapping[str, Block]) -> tuple[Applied
     matches: list[Match] = []
     for key, names in names_of.items():
         parameter = parameters[key]
-        name = next((candidate for candidate in names if candidate in blocks), None)
-        if name is None:
-            missing.append(names[0])
+        known_names = [candidate for candidate in names if candidate in blocks]
+        name = known_names[0] if known_names else names[0]
+        if not known_names:
+            missing.append(name)
         elif tuple(parameter.shape) != blocks[name].stored_shape:
             mismatched[name] = (tuple(parameter.shape), blocks[name].stored_shape)
         else:

@@ -11,7 +11,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -92,13 +92,16 @@ class PredictedWeights:
         *,
         result: PredictionResult | None = None,
         source_onnx: OnnxSource | None = None,
+        expected: Iterable[str] = (),
     ) -> None:
         """result: what the service said about it; None for a prediction made in this process.
+        expected: names of every trainable parameter of the network, where there is no such result.
         source_onnx: the ONNX model it was made for, which `save("model.onnx")` fills in.
         """
         self.blocks = blocks
         self.result = result
         self._source_onnx = source_onnx
+        self._expected = frozenset(expected)
 
     @classmethod
     def from_download(
@@ -145,7 +148,9 @@ class PredictedWeights:
     @property
     def complete(self) -> bool:
         """Whether every trainable parameter of the network is here."""
-        return self.result.complete if self.result is not None else True
+        return (
+            self.result.complete if self.result is not None else self._expected <= self.blocks.blocks.keys()
+        )
 
     @property
     def coverage(self) -> float:

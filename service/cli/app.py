@@ -1,0 +1,36 @@
+"""All commands under one name."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from service.cli import doctor, embed, jobs, models, predict, running, train
+from service.cli.failures import Commands
+
+app = typer.Typer(
+    cls=Commands,
+    name="weightcast",
+    help="Predicts the weights of neural networks that nobody has trained.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command()(predict.predict)
+app.command()(embed.embed)
+app.command()(running.serve)
+app.command()(running.api)
+app.command()(running.worker)
+app.command()(train.architectures)
+app.add_typer(models.app, name="models")
+app.add_typer(jobs.app, name="jobs")
+app.command()(doctor.doctor)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app(sys.argv[1:])

@@ -1,0 +1,31 @@
+"""Options that several commands share, so that they are named and explained in one way."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")
+]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        envvar="WEIGHTCAST_URL",
+        help="A running service, http://host:port. Without it: in this process.",
+    ),
+]
+ServiceUrl = Annotated[
+    str, typer.Option("--url", envvar="WEIGHTCAST_URL", help="The service, http://host:port.")
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option("--api-key", envvar="WEIGHTCAST_API_KEY", help="Key for the service.", show_envvar=True),
+]
+Model = Annotated[
+    str | None, typer.Option("--model", "-m", help="Name of the GHN; see `weightcast models list`.")
+]
+
+DEFAULT_URL = "http://127.0.0.1:8000"

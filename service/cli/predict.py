@@ -1,0 +1,197 @@
+"""weightcast predict: weights for networks, in this process or by a service."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service.cli import options, sources
+from service.cli.console import ReportProgress, emit_json, progress_bar, say
+from service.cli.failures import FAILED, REFUSED, report
+from service.errors import ServiceError
+
+if TYPE_CHECKING:
+    from service.client import PredictedWeights
+
+Predictor = Callable[[str, ReportProgress], "PredictedWeights"]
+
+
+class Dtype(StrEnum):
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
+
+
+class Output(StrEnum):
+    SAFETENSORS = "safetensors"
+    TILES = "tiles"
+    ONNX = "onnx"
+    NPZ = "npz"
+
+
+def predict(
+    source: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="A .onnx or .json file, torchvision:NAME, nasbench201:CELL, or - for standard input.",
+        ),
+    ],
+    model: options.Model = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "-o", "--out", metavar="FILE|DIR", help="Where to write. [default: SOURCE's name, here]"
+        ),
+    ] = None,
+    dtype: Annotated[Dtype, typer.Option(help="Number format of the weights.")] = Dtype.FLOAT32,
+    output: Annotated[
+        Output | None, typer.Option(help="Form of the file. [default: by the ending of -o, or safetensors]")
+    ] = None,
+    no_classifier: Annotated[
+        bool, typer.Option("--no-classifier", help="Leave the last layer to the standard initialisation.")
+    ] = False,
+    url: options.Url = None,
+    api_key: options.ApiKey = None,
+    json: options.Json = False,
+) -> None:
+    """Predict the weights of networks, and write them to files."""
+    names = sources.expand(source)
+    targets = sources.Targets(out, sources.output_of(out, output), several=len(names) > 1)
+    targets.check(names)
+    if names.count("-") > 1:
+        raise typer.BadParameter("standard input can be read once", param_hint="SOURCE")
+
+    chosen = _Options(model, dtype.value, targets.output, not no_classifier)
+    rows: list[dict[str, Any]] = []
+    statuses: set[int] = set()
+    with _predictor(chosen, url, api_key) as predict_one:
+        for name in names:
+            try:
+                rows.append(_predict_to_file(name, predict_one, targets))
+            except Exception as error:
+                # One bad network must not keep the others from their weights.
+                status = report(error, source=name)
+                if status is None:
+                    raise
+                statuses.add(status)
+            else:
+                if not json:
+                    say(_line(rows[-1]))
+    if json:
+        emit_json(rows)
+    if statuses:
+        raise typer.Exit(REFUSED if statuses == {REFUSED} else FAILED)
+
+
+def _predict_to_file(name: str, predict_one: Predictor, targets: sources.Targets) -> dict[str, Any]:
+    start = time.perf_counter()
+    with progress_bar(sources.stem(name)) as progress:
+        weights = predict_one(name, progress)
+        if not weights.complete:
+            raise ServiceError("The answer lacks some of the network's parameters; nothing was written.")
+        progress(0, None, "writing")
+        path = weights.save(targets.path(name), output=targets.output)
+    return {
+        "source": name,
+        "model": weights.model,
+        "num_parameters": weights.num_parameters,
+        "complete": weights.complete,
+        "coverage": round(weights.coverage, 6),
+        "defaulted": list(weights.defaulted),
+        "seconds": round(time.perf_counter() - start, 4),
+        "file": str(path),
+    }
+
+
+def _line(row: dict[str, Any]) -> str:
+    size = Path(row["file"]).stat().st_size
+    return (
+        f"{row['source']}: {row['num_parameters']:,} parameters, {row['coverage']:.1%} from {row['model']}, "
+        f"{row['seconds']:.2f} s -> {row['file']} ({size / 1e6:.1f} MB)"
+    )
+
+
+class _Options:
+    """What applies to every source of one call."""
+
+    def __init__(self, model: str | None, dtype: str, output: str, include_classifier: bool) -> None:
+        self.model, self.dtype, self.output = model, dtype, output
+        self.include_classifier = include_classifier
+
+
+def _predictor(chosen: _Options, url: str | None, api_key: str | None) -> AbstractContextManager[Predictor]:
+    """How one source is predicted: by a service if a URL is given, otherwise here."""
+    from service.weights.formats import check_output
+
+    check_output(chosen.output, chosen.dtype)
+    return nullcontext(_LocalPredictor(chosen)) if url is None else _RemotePredictor(chosen, url, api_key)
+
+
+class _LocalPredictor:
+    """Predicts in this process. The model is loaded with the first source."""
+
+    def __init__(self, chosen: _Options) -> None:
+        self._chosen = chosen
+        self._model: Any = None
+
+    def __call__(self, source: str, progress: ReportProgress) -> PredictedWeights:
+        from dataclasses import replace
+
+        from service.cli.reading import read_network
+        from service.client.weights import PredictedWeights
+
+        progress(0, None, "reading")
+        network = read_network(source)
+        if self._model is None:
+            progress(0, None, "loading the model")
+            self._model = _load_model(self._chosen.model)
+        progress(0, None, "predicting")
+        blocks = self._model.predict(network.graph, include_classifier=self._chosen.include_classifier)
+        return PredictedWeights(
+            replace(blocks, dtype=self._chosen.dtype),
+            source_onnx=network.source_onnx,
+            expected=(parameter.name for parameter in network.graph.parameters()),
+        )
+
+
+def _load_model(name: str | None) -> Any:
+    from service.ghn.registry import load_model
+    from service.settings import get_settings
+
+    return load_model(name or get_settings().default_model)
+
+
+class _RemotePredictor(AbstractContextManager[Predictor]):
+    """Predicts by a service. Weights travel as tiles whatever is written: the file is made here."""
+
+    def __init__(self, chosen: _Options, url: str, api_key: str | None) -> None:
+        from service.client import Client
+
+        self._chosen = chosen
+        self._client = Client(url, api_key=api_key)
+
+    def __enter__(self) -> Predictor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def __call__(self, source: str, progress: ReportProgress) -> PredictedWeights:
+        from service.settings import get_settings
+
+        progress(0, None, "sending")
+        return self._client.predict_weights(
+            sys.stdin.buffer.read() if source == "-" else source,
+            model=self._chosen.model or get_settings().default_model,
+            dtype=self._chosen.dtype,  # type: ignore[arg-type]
+            include_classifier=self._chosen.include_classifier,
+            progress=lambda step: progress(step.done, step.total, step.message),
+        )

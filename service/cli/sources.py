@@ -1,0 +1,108 @@
+"""SOURCE arguments: which there are, and what a file made for one is called."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import typer
+
+ENDINGS = {"safetensors": ".safetensors", "tiles": ".tiles.safetensors", "npz": ".npz", "onnx": ".onnx"}
+_FILE_ENDINGS = (".onnx", ".json")
+_MAX_STEM = 100
+
+
+def expand(sources: Iterable[str]) -> list[str]:
+    """The sources with patterns (`nets/*.onnx`) that the shell left alone replaced by the files they match.
+
+    Raises BadParameter for a pattern that matches nothing.
+    """
+    expanded: list[str] = []
+    for source in sources:
+        if not source.endswith(_FILE_ENDINGS) or not glob.has_magic(source) or Path(source).exists():
+            expanded.append(source)
+            continue
+        matches = sorted(glob.glob(source, recursive=True))
+        if not matches:
+            raise typer.BadParameter(f"no file matches {source!r}", param_hint="SOURCE")
+        expanded.extend(matches)
+    return expanded
+
+
+def stem(source: str) -> str:
+    """A short name for a source, fit for a file: model.onnx -> model, torchvision:resnet50 -> resnet50."""
+    if source == "-":
+        return "stdin"
+    if source.endswith(_FILE_ENDINGS):
+        return Path(source).stem
+    scheme, _, rest = source.partition(":")
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", rest):
+        return rest[:_MAX_STEM]
+    # A cell string is no file name; its hash keeps two cells apart.
+    return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', scheme)[:_MAX_STEM]}-{sha256(source.encode()).hexdigest()[:8]}"
+
+
+@dataclass(slots=True)
+class Targets:
+    """Where the weights of each source go.
+
+    destination: what -o said, None for the working folder. It is a folder if it exists as one, ends in a
+        slash, or there are several sources; otherwise the file itself.
+    """
+
+    destination: str | None
+    output: str
+    several: bool
+    _taken: set[Path] = field(default_factory=set)
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that gets the files; None if -o names the file."""
+        if self.destination is None:
+            return Path()
+        if self.several or self.destination.endswith("/") or Path(self.destination).is_dir():
+            return Path(self.destination)
+        return None
+
+    def check(self, sources: Iterable[str]) -> None:
+        """Raises BadParameter if -o would overwrite a source or is a file where a folder is needed."""
+        folder = self.folder
+        if folder is None:
+            for source in sources:
+                if Path(source).exists() and Path(source).resolve() == self._file().resolve():
+                    raise typer.BadParameter(f"{source} is the source itself", param_hint="-o")
+        elif folder.exists() and not folder.is_dir():
+            raise typer.BadParameter(f"{folder} must be a folder for several sources", param_hint="-o")
+
+    def path(self, source: str) -> Path:
+        """The file for a source: one of its own, and never the source. Makes its folder."""
+        folder = self.folder
+        target = self._file() if folder is None else folder / f"{stem(source)}{ENDINGS[self.output]}"
+        count = 1
+        while folder is not None and (target in self._taken or _is_same_file(target, source)):
+            count += 1
+            target = folder / f"{stem(source)}-{count}{ENDINGS[self.output]}"
+        self._taken.add(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target
+
+    def _file(self) -> Path:
+        return Path(self.destination or "")
+
+
+def _is_same_file(target: Path, source: str) -> bool:
+    return target.exists() and Path(source).exists() and target.samefile(source)
+
+
+def output_of(destination: str | None, output: str | None) -> str:
+    """The form to write: what --output says, else the ending of -o, else safetensors."""
+    if output is not None:
+        return output
+    for form, ending in sorted(ENDINGS.items(), key=lambda item: -len(item[1])):
+        if destination is not None and destination.endswith(ending):
+            return form
+    return "safetensors"
