@@ -1,0 +1,15 @@
+"""The ONNX reader and writer, in steps: bytes -> model -> flat operations -> drafts -> fused drafts -> ArchGraph.
+
+wire.py        counts what the bytes would become before anything is parsed
+load.py        bytes to a protobuf message
+tensors.py     tensors of the file that may be parameters, and the few small values that are read
+flatten.py     local functions inlined within a budget, nodes sorted, subgraphs reduced to what they capture
+shapes.py      best-effort shapes of intermediate values
+values.py      what a value is: computed from the input, or fixed before it
+draft.py       the nodes under construction
+operators.py   ONNX operators without weights, and what they are here
+translate.py   one operation at a time becomes drafts
+weighted.py    the operations that own parameters
+fusions/       groups of drafts that are one operator here (attention, decomposed norms, gates, activations)
+trainable.py   which tensors in doubtful places are parameters
+"""

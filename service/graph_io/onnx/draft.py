@@ -1,0 +1,76 @@
+"""Nodes under construction: linked by reference, so that fusions can replace groups of them without names getting in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from service.graph_io.archgraph import AttrValue
+from service.graph_io.onnx.tensors import Leaf
+
+Shape = tuple[int | None, ...] | None
+
+
+@dataclass(slots=True, eq=False)
+class Owned:
+    """A tensor in its role. doubtful: it is a parameter only if `trainable.py` finds so.
+
+    shape: of the tensor where it is used, with the axes added or moved since it was stored.
+    """
+
+    leaf: Leaf
+    role: str
+    axes: tuple[int, ...] | None = None
+    doubtful: bool = False
+    shape: Shape = None
+
+
+@dataclass(slots=True, eq=False)
+class Draft:
+    """One node to be.
+
+    op: operator of our table; kind: ONNX operator it came from, which the fusions look at.
+    scalar: the constant operand of an element-wise operation, nan for one that is not known.
+    shape: of its (first) output.
+    """
+
+    name: str
+    op: str
+    kind: str
+    inputs: list[Draft] = field(default_factory=list)
+    owned: list[Owned] = field(default_factory=list)
+    attrs: dict[str, AttrValue] = field(default_factory=dict)
+    scalar: float | None = None
+    shape: Shape = None
+
+    def become(self, op: str, kind: str, inputs: list[Draft], owned: list[Owned], attrs: dict[str, AttrValue]) -> None:
+        """Turn into another operation with the same readers, as the last node of a fused group does."""
+        self.op, self.kind, self.inputs, self.owned, self.attrs, self.scalar = op, kind, inputs, owned, attrs, None
+
+    @property
+    def weightless(self) -> bool:
+        return not self.owned and bool(self.inputs)
+
+
+def readers_of(drafts: Iterable[Draft], outputs: Iterable[Draft]) -> dict[Draft, list[Draft]]:
+    """Who reads each draft; an output of the network counts as read by itself, so that no fusion swallows it."""
+    readers: dict[Draft, list[Draft]] = {}
+    for draft in drafts:
+        readers.setdefault(draft, [])
+        for source in draft.inputs:
+            readers.setdefault(source, []).append(draft)
+    for output in outputs:
+        readers[output].append(output)
+    return readers
+
+
+def alive(drafts: Iterable[Draft], outputs: Iterable[Draft]) -> list[Draft]:
+    """The drafts that the outputs depend on, in their order."""
+    wanted: set[Draft] = set()
+    stack = list(outputs)
+    while stack:
+        draft = stack.pop()
+        if draft not in wanted:
+            wanted.add(draft)
+            stack.extend(draft.inputs)
+    return [draft for draft in drafts if draft in wanted]

@@ -1,0 +1,79 @@
+"""Operations whose inputs are all fixed before the network sees its input: what they make of constants and parameters."""
+
+from __future__ import annotations
+
+import re
+
+from service.graph_io.onnx.draft import Shape
+from service.graph_io.onnx.flatten import Op
+from service.graph_io.onnx.folding import fold
+from service.graph_io.onnx.operators import FIRST_ONLY
+from service.graph_io.onnx.shapes import infer, squeeze_axes
+from service.graph_io.onnx.tensors import Leaf
+from service.graph_io.onnx.values import Value, merged_leaves
+
+_SAME_VIEW = frozenset({"Identity", "Cast", "CastLike", "QuantizeLinear", "DequantizeLinear", "Slice", "Split", "Dropout"})
+# Names that exporters make up for values; a tensor's own name is better.
+_ANONYMOUS = re.compile(r"^(onnx::|_?val_|const_fold|Constant|/|\d+$)|_output_\d+$")
+# Results that depend on the shape of their input and on nothing else of it.
+_ONLY_SHAPE = frozenset({"Shape", "Size", "ConstantOfShape", "EyeLike", "RandomNormalLike", "RandomUniformLike"})
+
+
+def is_anonymous(name: str) -> bool:
+    """Whether an exporter invented the name."""
+    return bool(_ANONYMOUS.search(name))
+
+
+def evaluate(op: Op, inputs: list[Value]) -> Value:
+    """The first output of an operation on fixed inputs."""
+    if op.type in _ONLY_SHAPE:
+        const = fold(op, inputs)
+        return Value(shape=const.shape if const is not None else infer(op, inputs), const=const)
+    leaves = inputs[0].leaves if op.type in FIRST_ONLY and inputs else merged_leaves(inputs)
+    const = fold(op, inputs)
+    shape = const.shape if const is not None else infer(op, inputs)
+    if not inputs:
+        return Value(shape=shape, const=const)
+    return Value(shape=shape, const=const, leaves=leaves, view=_view(op, inputs, shape, leaves))
+
+
+def _view(op: Op, inputs: list[Value], shape: Shape, leaves: tuple[Leaf, ...]) -> tuple[int, ...] | None:
+    view = inputs[0].view
+    if view is None or len(leaves) != 1 or inputs[0].leaves != leaves:
+        return None
+    if op.type in _SAME_VIEW:
+        return view
+    if op.type == "Transpose":
+        perm = op.attrs.get("perm") or tuple(range(len(view)))[::-1]
+        return tuple(view[axis] for axis in perm) if sorted(perm) == list(range(len(view))) else None
+    if op.type == "Unsqueeze":
+        axes = squeeze_axes(op, inputs)
+        if axes is None or shape is None:
+            return None
+        added, rest = {axis % len(shape) for axis in axes}, iter(view)
+        return tuple(-1 if axis in added else next(rest) for axis in range(len(shape)))
+    if op.type in ("Squeeze", "Reshape", "Flatten", "Expand"):
+        return _matched(inputs[0].shape, view, shape)
+    return None
+
+
+def _matched(before: Shape, view: tuple[int, ...], after: Shape) -> tuple[int, ...] | None:
+    """The view behind a reshape that only adds or drops axes of size 1."""
+    if before is None or after is None or None in before or None in after:
+        return None
+    long = [(axis, dim) for axis, dim in zip(view, before, strict=True) if dim != 1]
+    if [dim for _, dim in long] != [dim for dim in after if dim != 1]:
+        return None
+    rest = iter(axis for axis, _ in long)
+    return tuple(next(rest) if dim != 1 else -1 for dim in after)
+
+
+def renamed(value: Value, name: str) -> Value:
+    """The value behind an Identity. Exporters merge equal tensors and put an Identity where the other name was: the name behind
+    it is a parameter of its own.
+    """
+    leaf = value.leaf
+    if leaf is None or value.view != tuple(range(len(leaf.shape))) or (is_anonymous(name) and not is_anonymous(leaf.name)):
+        return value
+    own = Leaf(name, leaf.shape, leaf.data_type, leaf.origin, leaf.kind, leaf.tensor)
+    return Value(shape=value.shape, const=value.const, leaves=(own,), view=value.view)

@@ -1,0 +1,304 @@
+"""From a model to one flat, sorted list of operations.
+
+Local functions are inlined, after their full size is known: nested functions double with every level. A subgraph (If, Loop,
+Scan) stays one operation that reads what the subgraph captures.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import onnx
+from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto
+
+from service.errors import InvalidArchitecture, LimitExceeded, UnsupportedOperator
+from service.graph_io.limits import GraphLimits
+
+# Lists longer than this in attributes are no setting of an operator.
+MAX_ATTRIBUTE_VALUES = 256
+MAX_FUNCTION_DEPTH = 64
+# Raw ONNX nodes a kept node may need: shape arithmetic and constants outnumber layers in exported graphs.
+RAW_NODES_PER_NODE = 5
+
+FunctionKey = tuple[str, str, str]
+
+
+@dataclass(slots=True)
+class Op:
+    """One operation. Values are named as in the file; names inside inlined functions get a prefix.
+
+    name: of the node, may be "" or repeat. tensors: tensor attributes. inner: tensors that a subgraph brings along.
+    """
+
+    name: str
+    type: str
+    domain: str
+    inputs: list[str]
+    outputs: list[str]
+    attrs: dict[str, Any] = field(default_factory=dict)
+    tensors: dict[str, TensorProto] = field(default_factory=dict)
+    inner: list[tuple[str, TensorProto]] = field(default_factory=list)
+
+    @property
+    def where(self) -> str:
+        """The node for an error message."""
+        return self.name or (self.outputs[0] if self.outputs else self.type)
+
+    def input(self, index: int) -> str:
+        return self.inputs[index] if index < len(self.inputs) else ""
+
+
+def flatten(model: ModelProto, limits: GraphLimits) -> list[Op]:
+    """Every operation of the model, in an order in which each reads only what was computed before.
+
+    Raises LimitExceeded (nodes after inlining, nesting), UnsupportedOperator (a custom operator without a function body),
+    InvalidArchitecture (a cycle, a value that is read and never made, a value made twice, a function that calls itself).
+    """
+    functions = {_key(function): function for function in model.functions}
+    budget = RAW_NODES_PER_NODE * limits.max_nodes
+    _check_budget(model.graph, functions, budget)
+    inliner = _Inliner(functions, limits)
+    inliner.expand(model.graph.node, {}, {}, "", "")
+    given = {value.name for value in model.graph.input}
+    given.update(tensor.name for tensor in model.graph.initializer)
+    given.update(sparse.values.name for sparse in model.graph.sparse_initializer)
+    return _sorted(inliner.ops, given)
+
+
+def _key(function: FunctionProto) -> FunctionKey:
+    return _domain(function.domain), function.name, function.overload
+
+
+def _domain(domain: str) -> str:
+    return "" if domain == "ai.onnx" else domain
+
+
+def _check_budget(graph: GraphProto, functions: Mapping[FunctionKey, FunctionProto], budget: int) -> None:
+    """Count the nodes after inlining, with memory, before any is made."""
+    sizes: dict[FunctionKey, int] = {}
+
+    def size(nodes: Iterable[NodeProto], path: tuple[FunctionKey, ...]) -> int:
+        total = 0
+        for node in nodes:
+            key = (_domain(node.domain), node.op_type, node.overload)
+            function = functions.get(key)
+            if function is None:
+                total += 1
+                continue
+            if key in path:
+                raise InvalidArchitecture(
+                    f"The function {function.name!r} calls itself.", node=node.name or function.name, hint="Unroll the recursion."
+                )
+            if len(path) >= MAX_FUNCTION_DEPTH:
+                raise LimitExceeded(
+                    f"Functions are nested deeper than {MAX_FUNCTION_DEPTH}, at {function.name!r}.",
+                    limit=MAX_FUNCTION_DEPTH,
+                    node=node.name or function.name,
+                )
+            if key not in sizes:
+                sizes[key] = size(function.node, (*path, key))
+            total += sizes[key] + 1
+        return total
+
+    total = size(graph.node, ())
+    if total > budget:
+        raise LimitExceeded(
+            f"The ONNX graph has {total if total < 10**12 else 'more than 10^12'} nodes with its functions inlined, "
+            f"the limit is {budget:,}.",
+            limit=budget,
+            value=min(total, 2**53),
+            hint="Simplify the model before sending it.",
+        )
+
+
+class _Inliner:
+    def __init__(self, functions: Mapping[FunctionKey, FunctionProto], limits: GraphLimits) -> None:
+        self.functions, self.limits = functions, limits
+        self.ops: list[Op] = []
+        self.calls = 0
+
+    def expand(
+        self,
+        nodes: Iterable[NodeProto],
+        names: dict[str, str],
+        bound: Mapping[str, AttributeProto],
+        value_prefix: str,
+        node_prefix: str,
+    ) -> None:
+        """names: what the values of this body are called outside; bound: attributes of the call that the body refers to."""
+
+        def outer(name: str) -> str:
+            return names.get(name, value_prefix + name) if name else ""
+
+        for node in nodes:
+            function = self.functions.get((_domain(node.domain), node.op_type, node.overload))
+            if function is None:
+                self.ops.append(self._operation(node, outer, bound, node_prefix))
+                continue
+            self.calls += 1
+            label = node.name or f"{function.name}_{self.calls}"
+            inner_names = {"": ""}
+            for index, formal in enumerate(function.input):
+                inner_names[formal] = outer(node.input[index]) if index < len(node.input) else ""
+            for formal, actual in zip(function.output, node.output, strict=False):
+                if formal in inner_names and actual:
+                    # An output that is an input needs a node of its own to carry its second name.
+                    self.ops.append(Op(f"{node_prefix}{label}", "Identity", "", [inner_names[formal]], [outer(actual)]))
+                elif actual:
+                    inner_names[formal] = outer(actual)
+            attributes = {attribute.name: attribute for attribute in function.attribute_proto}
+            attributes.update((attribute.name, _resolve(attribute, bound)) for attribute in node.attribute)
+            self.expand(function.node, inner_names, attributes, f"{value_prefix}{label}#{self.calls}/", f"{node_prefix}{label}/")
+
+    def _operation(self, node: NodeProto, outer: Any, bound: Mapping[str, AttributeProto], node_prefix: str) -> Op:
+        domain = _domain(node.domain)
+        if domain and not domain.startswith("ai.onnx."):
+            raise UnsupportedOperator(
+                f"Node {node.name or node.op_type!r} uses the operator {node.op_type!r} of the domain {domain!r}, "
+                "which is not part of ONNX, and the model brings no function body for it.",
+                operator=f"{domain}::{node.op_type}",
+                node=node.name or (node.output[0] if node.output else node.op_type),
+                hint="Export with standard ONNX operators only, or leave pre- and post-processing out of the model.",
+            )
+        op = Op(
+            name=f"{node_prefix}{node.name}" if node.name else "",
+            type=node.op_type,
+            domain=domain,
+            inputs=[outer(name) for name in node.input],
+            outputs=[outer(name) for name in node.output],
+        )
+        for attribute in node.attribute:
+            _read_attribute(op, _resolve(attribute, bound), outer, self.limits)
+        return op
+
+
+def _resolve(attribute: AttributeProto, bound: Mapping[str, AttributeProto]) -> AttributeProto:
+    """Follow a reference to an attribute of the calling node; an unbound one stays empty."""
+    if not attribute.ref_attr_name:
+        return attribute
+    actual = bound.get(attribute.ref_attr_name)
+    if actual is None:
+        return AttributeProto(name=attribute.name)
+    copy = AttributeProto()
+    copy.CopyFrom(actual)
+    copy.name = attribute.name
+    return copy
+
+
+def _read_attribute(op: Op, attribute: AttributeProto, outer: Any, limits: GraphLimits) -> None:
+    name, kind = attribute.name, attribute.type
+    if kind == AttributeProto.INT:
+        op.attrs[name] = attribute.i
+    elif kind == AttributeProto.FLOAT:
+        op.attrs[name] = attribute.f
+    elif kind == AttributeProto.STRING:
+        op.attrs[name] = attribute.s.decode("utf-8", "replace")
+    elif kind == AttributeProto.INTS:
+        op.attrs[name] = tuple(attribute.ints[:MAX_ATTRIBUTE_VALUES])
+    elif kind == AttributeProto.FLOATS:
+        op.attrs[name] = tuple(attribute.floats[:MAX_ATTRIBUTE_VALUES])
+        op.attrs[name + "#count"] = len(attribute.floats)
+    elif kind == AttributeProto.TENSOR:
+        op.tensors[name] = attribute.t
+    elif kind == AttributeProto.SPARSE_TENSOR:
+        op.tensors[name] = TensorProto(dims=attribute.sparse_tensor.dims, data_type=attribute.sparse_tensor.values.data_type)
+    elif kind in (AttributeProto.GRAPH, AttributeProto.GRAPHS):
+        for graph in [attribute.g] if kind == AttributeProto.GRAPH else attribute.graphs:
+            for captured in _captured(graph, op, 1, limits):
+                actual = outer(captured)
+                if actual and actual not in op.inputs:
+                    op.inputs.append(actual)
+    elif kind == AttributeProto.UNDEFINED and (attribute.ints or attribute.HasField("i")):
+        # Files older than IR version 2 leave the type out.
+        op.attrs[name] = tuple(attribute.ints[:MAX_ATTRIBUTE_VALUES]) or attribute.i
+
+
+def _captured(graph: GraphProto, op: Op, depth: int, limits: GraphLimits) -> list[str]:
+    """Names that a subgraph reads from outside; its own tensors are collected in `op.inner`."""
+    if depth > limits.max_subgraph_depth:
+        raise LimitExceeded(
+            f"Node {op.where!r} nests subgraphs deeper than {limits.max_subgraph_depth}.",
+            limit=limits.max_subgraph_depth,
+            node=op.where,
+            hint="Flatten the control flow.",
+        )
+    made = {value.name for value in graph.input}
+    read: dict[str, None] = {}
+    for tensor in graph.initializer:
+        made.add(tensor.name)
+        op.inner.append((tensor.name, tensor))
+    for node in graph.node:
+        read.update(dict.fromkeys(name for name in node.input if name))
+        made.update(node.output)
+        for attribute in node.attribute:
+            if node.op_type == "Constant" and attribute.type == AttributeProto.TENSOR and node.output:
+                op.inner.append((node.output[0], attribute.t))
+            for inner in [attribute.g] if attribute.type == AttributeProto.GRAPH else attribute.graphs:
+                read.update(dict.fromkeys(_captured(inner, op, depth + 1, limits)))
+    read.update(dict.fromkeys(value.name for value in graph.output))
+    return [name for name in read if name not in made]
+
+
+def _sorted(ops: list[Op], given: set[str]) -> list[Op]:
+    """Topological order, stable for files that are sorted already (all valid ones are)."""
+    maker: dict[str, int] = {}
+    for index, op in enumerate(ops):
+        for output in op.outputs:
+            if not output:
+                continue
+            if output in maker:
+                raise InvalidArchitecture(
+                    f"The value {output!r} is computed twice, by {ops[maker[output]].where!r} and {op.where!r}.", node=op.where
+                )
+            maker[output] = index
+    in_order = True
+    for index, op in enumerate(ops):
+        for name in op.inputs:
+            if not name:
+                continue
+            source = maker.get(name)
+            if source is None:
+                if name not in given:
+                    raise InvalidArchitecture(
+                        f"Node {op.where!r} reads {name!r}, which nothing in the graph computes.",
+                        node=op.where,
+                        hint="Export the whole graph.",
+                    )
+            elif source >= index:
+                in_order = False
+    return ops if in_order else _topological(ops, maker)
+
+
+def _topological(ops: list[Op], maker: Mapping[str, int]) -> list[Op]:
+    sources = [{maker[name] for name in op.inputs if name in maker} for op in ops]
+    readers: list[list[int]] = [[] for _ in ops]
+    for index, needed in enumerate(sources):
+        for source in needed:
+            readers[source].append(index)
+    waiting = [len(needed) for needed in sources]
+    ready = deque(index for index, count in enumerate(waiting) if count == 0)
+    ordered: list[Op] = []
+    while ready:
+        index = ready.popleft()
+        ordered.append(ops[index])
+        for reader in readers[index]:
+            waiting[reader] -= 1
+            if waiting[reader] == 0:
+                ready.append(reader)
+    if len(ordered) == len(ops):
+        return ordered
+    path: dict[int, None] = {}
+    index = next(index for index, count in enumerate(waiting) if count > 0)
+    while index not in path:
+        path[index] = None
+        index = next(source for source in sources[index] if waiting[source] > 0)
+    cycle = [*list(path)[list(path).index(index) :][::-1]]
+    names = [ops[i].where for i in cycle[:8]]
+    raise InvalidArchitecture(
+        f"The graph has a cycle: {' -> '.join([*names, names[0] if len(cycle) <= 8 else '...'])}.",
+        node=names[0],
+        hint="A network must be acyclic; unroll recurrences.",
+    )

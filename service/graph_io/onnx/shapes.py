@@ -1,0 +1,361 @@
+"""Best-effort shapes of intermediate values. A wrong file may mislead them; nothing is allocated from them.
+
+They tell a global pooling from a local one, a bias from a position table, and the number of attention heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+
+from service.graph_io.onnx.draft import Shape
+from service.graph_io.onnx.flatten import Op
+from service.graph_io.onnx.values import Value
+
+MAX_RANK = 32
+
+
+def infer(op: Op, inputs: list[Value]) -> Shape:
+    """Shape of the operation's first output, None if it cannot be told."""
+    if not inputs:
+        return None
+    rule = _RULES.get(op.type)
+    if rule is not None:
+        try:
+            shape = rule(op, inputs)
+        except (IndexError, ValueError, TypeError, ZeroDivisionError, OverflowError):
+            # An ill-formed operation: its shape is unknown, and the checks of the finished graph decide.
+            return None
+        return shape if shape is None or len(shape) <= MAX_RANK else None
+    return None
+
+
+def broadcast(shapes: list[Shape]) -> Shape:
+    """numpy's rule; an unknown dimension wins over 1, a known one over unknown."""
+    if any(shape is None for shape in shapes):
+        return None
+    known = [shape for shape in shapes if shape is not None]
+    rank = max((len(shape) for shape in known), default=0)
+    result: list[int | None] = []
+    for axis in range(-rank, 0):
+        dims = {shape[axis] for shape in known if len(shape) >= -axis} - {1}
+        fixed = [dim for dim in dims if dim is not None]
+        result.append(fixed[0] if fixed else None if dims else 1)
+    return tuple(result)
+
+
+def same(op: Op, inputs: list[Value]) -> Shape:
+    return inputs[0].shape
+
+
+def _broadcast(op: Op, inputs: list[Value]) -> Shape:
+    return broadcast([value.shape for value in inputs])
+
+
+def spatial_pads(op: Op, rank: int, kernel: tuple[int, ...], size: Shape) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(begin, end) padding a spatial axis of a convolution or pooling."""
+    strides = op.attrs.get("strides", (1,) * rank)
+    dilations = op.attrs.get("dilations", (1,) * rank)
+    mode = op.attrs.get("auto_pad", "NOTSET")
+    if mode in ("SAME_UPPER", "SAME_LOWER"):
+        begin, end = [], []
+        for axis in range(rank):
+            span = dilations[axis] * (kernel[axis] - 1) + 1
+            length = size[axis] if size is not None else None
+            rest = (length - 1) % strides[axis] + 1 if length else strides[axis]
+            # Unknown sizes are taken as multiples of the stride, as images are.
+            total = max(0, span - rest)
+            small = total // 2
+            begin.append(small if mode == "SAME_UPPER" else total - small)
+            end.append(total - small if mode == "SAME_UPPER" else small)
+        return tuple(begin), tuple(end)
+    pads = op.attrs.get("pads", (0,) * (2 * rank)) if mode != "VALID" else (0,) * (2 * rank)
+    if len(pads) != 2 * rank:
+        return (0,) * rank, (0,) * rank
+    return tuple(pads[:rank]), tuple(pads[rank:])
+
+
+def _windows(op: Op, size: Shape, kernel: tuple[int, ...]) -> tuple[int | None, ...]:
+    rank = len(kernel)
+    strides = op.attrs.get("strides", (1,) * rank)
+    dilations = op.attrs.get("dilations", (1,) * rank)
+    begin, end = spatial_pads(op, rank, kernel, size)
+    result: list[int | None] = []
+    for axis in range(rank):
+        length = size[axis] if size is not None else None
+        if length is None:
+            result.append(None)
+            continue
+        free = length + begin[axis] + end[axis] - dilations[axis] * (kernel[axis] - 1) - 1
+        steps = -(-free // strides[axis]) if op.attrs.get("ceil_mode", 0) else free // strides[axis]
+        result.append(max(1, steps + 1))
+    return tuple(result)
+
+
+def _conv(op: Op, inputs: list[Value]) -> Shape:
+    weight, data = inputs[3 if op.type == "QLinearConv" else 1].shape, inputs[0].shape
+    if weight is None or any(dim is None for dim in weight):
+        return None
+    kernel = tuple(int(dim) for dim in weight[2:] if dim is not None)
+    size = data[2:] if data is not None and len(data) == len(weight) else None
+    return (data[0] if data else None, weight[0], *_windows(op, size, kernel))
+
+
+def _conv_transpose(op: Op, inputs: list[Value]) -> Shape:
+    weight, data = inputs[1].shape, inputs[0].shape
+    if weight is None or weight[1] is None:
+        return None
+    groups = op.attrs.get("group", 1)
+    rank = len(weight) - 2
+    result: list[int | None] = [data[0] if data else None, weight[1] * groups]
+    strides, dilations = op.attrs.get("strides", (1,) * rank), op.attrs.get("dilations", (1,) * rank)
+    extra, pads = op.attrs.get("output_padding", (0,) * rank), op.attrs.get("pads", (0,) * (2 * rank))
+    for axis in range(rank):
+        length, kernel = (data[2 + axis] if data else None), weight[2 + axis]
+        if length is None or kernel is None or "output_shape" in op.attrs or op.attrs.get("auto_pad", "NOTSET") != "NOTSET":
+            result.append(None)
+        else:
+            span = dilations[axis] * (kernel - 1) + 1
+            result.append((length - 1) * strides[axis] + span + extra[axis] - pads[axis] - pads[rank + axis])
+    return tuple(result)
+
+
+def _pool(op: Op, inputs: list[Value]) -> Shape:
+    data, kernel = inputs[0].shape, op.attrs["kernel_shape"]
+    if data is None or len(data) != len(kernel) + 2:
+        return None
+    return (*data[:2], *_windows(op, data[2:], kernel))
+
+
+def _global_pool(op: Op, inputs: list[Value]) -> Shape:
+    data = inputs[0].shape
+    return None if data is None else (*data[:2], *(1 for _ in data[2:]))
+
+
+def reduced_axes(op: Op, inputs: list[Value]) -> tuple[int, ...] | None:
+    """Axes of a reduction, not negative where the rank is known; None if unknown, () for all."""
+    axes = op.attrs.get("axes")
+    if axes is None and len(inputs) > 1 and inputs[1].shape != ():
+        axes = inputs[1].ints()
+        if axes is None:
+            return None
+    if not axes:
+        return ()
+    data = inputs[0].shape
+    axes = (axes,) if isinstance(axes, int) else axes
+    return tuple(sorted(axis + len(data) if axis < 0 and data is not None else axis for axis in axes))
+
+
+def _reduce(op: Op, inputs: list[Value]) -> Shape:
+    data, axes = inputs[0].shape, reduced_axes(op, inputs)
+    if data is None or axes is None:
+        return None
+    chosen = set(axes) or set(range(len(data)))
+    if op.attrs.get("keepdims", 1):
+        return tuple(1 if axis in chosen else dim for axis, dim in enumerate(data))
+    return tuple(dim for axis, dim in enumerate(data) if axis not in chosen)
+
+
+def _reshape(op: Op, inputs: list[Value]) -> Shape:
+    data = inputs[0].shape
+    target: Shape = op.attrs["shape"] if "shape" in op.attrs else inputs[1].dims()
+    if target is None:
+        return None
+    result: list[int | None] = []
+    for axis, dim in enumerate(target):
+        if dim == 0 and not op.attrs.get("allowzero", 0):
+            result.append(data[axis] if data is not None and axis < len(data) else None)
+        else:
+            result.append(dim)
+    if -1 in result:
+        place = result.index(-1)
+        rest = [dim for index, dim in enumerate(result) if index != place]
+        result[place] = None
+        if data is not None and all(dim is not None for dim in (*data, *rest)):
+            whole, part = prod(dim for dim in data if dim is not None), prod(dim for dim in rest if dim is not None)
+            result[place] = whole // part if part > 0 and whole % part == 0 else None
+    return tuple(result)
+
+
+def _transpose(op: Op, inputs: list[Value]) -> Shape:
+    data = inputs[0].shape
+    if data is None:
+        return None
+    perm = op.attrs.get("perm") or tuple(range(len(data)))[::-1]
+    return tuple(data[axis] for axis in perm) if sorted(perm) == list(range(len(data))) else None
+
+
+def _flatten(op: Op, inputs: list[Value]) -> Shape:
+    data = inputs[0].shape
+    if data is None:
+        return (None, None)
+    axis = op.attrs.get("axis", 1)
+    axis = axis + len(data) if axis < 0 else axis
+    halves = (data[:axis], data[axis:])
+    return tuple(None if None in half else prod(d for d in half if d is not None) for half in halves)
+
+
+def squeeze_axes(op: Op, inputs: list[Value]) -> tuple[int, ...] | None:
+    axes = op.attrs.get("axes")
+    if axes is None and len(inputs) > 1:
+        return inputs[1].ints()
+    return tuple(axes) if axes is not None else None
+
+
+def _squeeze(op: Op, inputs: list[Value]) -> Shape:
+    data = inputs[0].shape
+    if data is None:
+        return None
+    axes = squeeze_axes(op, inputs)
+    if axes is None:
+        return None if len(inputs) > 1 or None in data else tuple(dim for dim in data if dim != 1)
+    dropped = {axis % len(data) for axis in axes}
+    return tuple(dim for axis, dim in enumerate(data) if axis not in dropped)
+
+
+def _unsqueeze(op: Op, inputs: list[Value]) -> Shape:
+    data, axes = inputs[0].shape, squeeze_axes(op, inputs)
+    if data is None or axes is None or len(axes) > MAX_RANK:
+        return None
+    rank = len(data) + len(axes)
+    added, rest = {axis % rank for axis in axes}, iter(data)
+    return tuple(1 if axis in added else next(rest, None) for axis in range(rank))
+
+
+def _gemm(op: Op, inputs: list[Value]) -> Shape:
+    left, right = inputs[0].shape, inputs[1].shape
+    rows = None if left is None else left[1 if op.attrs.get("transA", 0) else 0]
+    columns = None if right is None else right[0 if op.attrs.get("transB", 0) else 1]
+    return (rows, columns)
+
+
+def _matmul(op: Op, inputs: list[Value]) -> Shape:
+    left, right = inputs[0].shape, inputs[1].shape
+    if left is None or right is None or len(left) < 2 or len(right) < 2:
+        return None
+    batch = broadcast([left[:-2], right[:-2]])
+    return None if batch is None else (*batch, left[-2], right[-1])
+
+
+def _concat(op: Op, inputs: list[Value]) -> Shape:
+    shapes = [value.shape for value in inputs]
+    first = next((shape for shape in shapes if shape is not None), None)
+    if first is None or any(shape is not None and len(shape) != len(first) for shape in shapes):
+        return None
+    axis = op.attrs.get("axis", 1) % len(first)
+    parts = [None if shape is None else shape[axis] for shape in shapes]
+    total = None if None in parts else sum(part for part in parts if part is not None)
+    return (*first[:axis], total, *first[axis + 1 :])
+
+
+def _split(op: Op, inputs: list[Value]) -> Shape:
+    data = inputs[0].shape
+    if data is None:
+        return None
+    axis = op.attrs.get("axis", 0) % len(data)
+    sizes = op.attrs.get("split") or (inputs[1].ints() if len(inputs) > 1 else None)
+    whole, count = data[axis], len(op.outputs)
+    part = sizes[0] if sizes else whole // count if whole is not None and whole % count == 0 else None
+    return (*data[:axis], part, *data[axis + 1 :])
+
+
+def _gather(op: Op, inputs: list[Value]) -> Shape:
+    data, index = inputs[0].shape, inputs[1].shape
+    if data is None or index is None:
+        return None
+    axis = op.attrs.get("axis", 0) % len(data)
+    return (*data[:axis], *index, *data[axis + 1 :])
+
+
+def _slice(op: Op, inputs: list[Value]) -> Shape:
+    data = inputs[0].shape
+    if data is None:
+        return None
+    if "starts" in op.attrs:
+        starts, ends, steps = op.attrs["starts"], op.attrs["ends"], None
+        axes = op.attrs.get("axes")
+    else:
+        starts, ends = inputs[1].ints(), inputs[2].ints()
+        axes = inputs[3].ints() if len(inputs) > 3 and inputs[3].shape != () else None
+        steps = inputs[4].ints() if len(inputs) > 4 and inputs[4].shape != () else None
+    if axes is None and len(inputs) > 3 and inputs[3].shape != ():
+        return (None,) * len(data)
+    result = list(data)
+    for place, axis in enumerate(axes if axes is not None else range(len(starts or ()))):
+        dim = data[axis]
+        if dim is None or starts is None or ends is None:
+            result[axis] = None
+        else:
+            result[axis] = len(range(*slice(starts[place], ends[place], steps[place] if steps else 1).indices(dim)))
+    return tuple(result)
+
+
+def _expand(op: Op, inputs: list[Value]) -> Shape:
+    target = inputs[1].dims()
+    return None if target is None else broadcast([inputs[0].shape, target])
+
+
+def _pad(op: Op, inputs: list[Value]) -> Shape:
+    data = inputs[0].shape
+    pads = op.attrs.get("pads") or op.attrs.get("paddings") or (inputs[1].ints() if len(inputs) > 1 else None)
+    if data is None or pads is None or len(pads) != 2 * len(data):
+        return None if data is None else (None,) * len(data)
+    return tuple(None if dim is None else dim + pads[axis] + pads[len(data) + axis] for axis, dim in enumerate(data))
+
+
+def _resize(op: Op, inputs: list[Value]) -> Shape:
+    data = inputs[0].shape
+    if data is None:
+        return None
+    sizes = inputs[3].dims() if len(inputs) > 3 else None
+    if sizes is not None and len(sizes) == len(data):
+        return sizes
+    return (*data[:2], *(None for _ in data[2:]))
+
+
+def _blocks(op: Op, inputs: list[Value]) -> Shape:
+    data, block = inputs[0].shape, op.attrs["blocksize"]
+    if data is None or len(data) != 4 or None in data:
+        return None
+    n, c, h, w = (int(dim or 0) for dim in data)
+    if op.type == "DepthToSpace":
+        return (n, c // block**2, h * block, w * block)
+    return (n, c * block**2, h // block, w // block)
+
+
+def _tensor_attribute(op: Op, inputs: list[Value]) -> Shape:
+    return inputs[0].dims()
+
+
+_SAME = (
+    "Relu LeakyRelu Elu Selu Celu Gelu Sigmoid HardSigmoid HardSwish Swish Tanh Softplus Softsign Mish ThresholdedRelu Erf Clip "
+    "PRelu Softmax LogSoftmax Hardmax BatchNormalization InstanceNormalization LayerNormalization GroupNormalization "
+    "RMSNormalization LpNormalization MeanVarianceNormalization LRN Dropout Identity Cast CastLike Neg Abs Exp Log Sqrt Reciprocal "
+    "Floor Ceil Round Sign Sin Cos Not IsNaN QuantizeLinear DequantizeLinear CumSum Trilu Shrink Attention RotaryEmbedding"
+)
+_BROADCAST = "Add Sub Mul Div Pow Mod Min Max Sum Mean Where And Or Xor Equal Less Greater LessOrEqual GreaterOrEqual PRelu"
+_RULES: dict[str, Callable[[Op, list[Value]], Shape]] = {
+    **dict.fromkeys(_SAME.split(), same),
+    **dict.fromkeys(_BROADCAST.split(), _broadcast),
+    **dict.fromkeys("ReduceMean ReduceSum ReduceMax ReduceMin ReduceL1 ReduceL2 ReduceProd ReduceSumSquare".split(), _reduce),
+    **dict.fromkeys(("Conv", "QLinearConv", "ConvInteger", "DeformConv"), _conv),
+    **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), _pool),
+    **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"), _global_pool),
+    **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), _blocks),
+    **dict.fromkeys(("MatMul", "MatMulInteger"), _matmul),
+    **dict.fromkeys(("Resize", "Upsample"), _resize),
+    "ConvTranspose": _conv_transpose,
+    "Reshape": _reshape,
+    "Transpose": _transpose,
+    "Flatten": _flatten,
+    "Squeeze": _squeeze,
+    "Unsqueeze": _unsqueeze,
+    "Gemm": _gemm,
+    "Concat": _concat,
+    "Split": _split,
+    "Gather": _gather,
+    "Slice": _slice,
+    "Expand": _expand,
+    "Pad": _pad,
+    "ConstantOfShape": _tensor_attribute,
+}

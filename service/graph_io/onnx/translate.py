@@ -1,0 +1,417 @@
+"""One operation at a time, in order, from ONNX to drafts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from onnx import GraphProto, TensorProto
+
+from service.errors import InvalidArchitecture, UnsupportedOperator
+from service.graph_io.archgraph import AttrValue
+from service.graph_io.limits import GraphLimits
+from service.graph_io.onnx import weighted
+from service.graph_io.onnx.draft import Draft, Owned, Shape
+from service.graph_io.onnx.fixed import evaluate, renamed
+from service.graph_io.onnx.flatten import Op
+from service.graph_io.onnx.operators import (
+    ACTIVATIONS,
+    ALWAYS_FIXED,
+    ELEMENTWISE,
+    FIRST_ONLY,
+    PASSED_ON,
+    SIMPLE,
+    is_standard,
+)
+from service.graph_io.onnx.shapes import infer, reduced_axes
+from service.graph_io.onnx.slots import WEIGHT_SLOTS, computed_values, weight_making
+from service.graph_io.onnx.tensors import Leaf, Origin, checked_dims, exporter_kinds, small_values
+from service.graph_io.onnx.trainable import is_buffer
+from service.graph_io.onnx.values import ABSENT, Value
+from service.graph_io.onnx.weighted import weight_leaves
+
+_NORMS = {
+    "BatchNormalization": "batch_norm",
+    "SpatialBN": "batch_norm",
+    "InstanceNormalization": "instance_norm",
+    "LayerNormalization": "layer_norm",
+    "GroupNormalization": "group_norm",
+    "RMSNormalization": "rms_norm",
+}
+_CLIPS = {(0.0, 6.0): "relu6", (0.0, 1.0): "clip01", (-1.0, 1.0): "hardtanh"}
+_LONGEST_NODE_NAME = 200
+
+
+class Translator:
+    """Reads the operations of one model.
+
+    drafts: the nodes made so far, in execution order. inputs: the drafts of the network's own inputs.
+    """
+
+    def __init__(self, graph: GraphProto, ops: list[Op], limits: GraphLimits) -> None:
+        self.graph, self.ops, self.limits = graph, ops, limits
+        self.kinds = exporter_kinds(graph)
+        self.values: dict[str, Value] = {"": ABSENT}
+        self.drafts: list[Draft] = []
+        self.inputs: list[Draft] = []
+        self.names: set[str] = set()
+        self._sources: dict[int, Draft] = {}
+
+    def run(self) -> None:
+        for tensor in self.graph.initializer:
+            self.values[tensor.name] = self._tensor(tensor.name, tensor, Origin.INITIALIZER)
+        for sparse in self.graph.sparse_initializer:
+            dense = TensorProto(dims=sparse.dims, data_type=sparse.values.data_type)
+            self.values[sparse.values.name] = self._tensor(sparse.values.name, dense, Origin.INITIALIZER)
+        computed_inputs = self._inputs()
+        computed = computed_values(self.ops, computed_inputs)
+        self.steps = weight_making(self.ops, computed)
+        for op in self.ops:
+            self._operation(op)
+
+    # Sources
+
+    def _tensor(self, name: str, tensor: TensorProto, origin: Origin) -> Value:
+        shape = checked_dims(tensor, name, self.limits)
+        leaf = Leaf(name, shape, tensor.data_type, origin, self.kinds.get(name, ""), tensor)
+        const = small_values(tensor)
+        if not leaf.is_float and not leaf.is_quantized:
+            return Value(shape=shape, const=const)
+        return Value(shape=shape, const=const, leaves=(leaf,), view=tuple(range(len(shape))))
+
+    def _inputs(self) -> list[str]:
+        """Tell the network's inputs from weights that the file lists as inputs without values."""
+        pending = [value for value in self.graph.input if value.name not in self.values]
+        weights = _weight_inputs([value.name for value in pending], self.ops)
+        real = [value for value in pending if value.name not in weights]
+        if weights and len(real) > 1:
+            # Such a file lists every parameter as an input; what is not in a weight's place but looks like one is one, too.
+            real = [real[0], *(value for value in real[1:] if not _looks_like_parameter(value, self.kinds))]
+        if not real:
+            raise InvalidArchitecture(
+                "The ONNX graph has no input besides its weights.", hint="Export the network with an input tensor."
+            )
+        chosen = {value.name for value in real}
+        for value in pending:
+            dims = _declared_shape(value)
+            if value.name in chosen:
+                draft = Draft(self._unique(value.name, "input"), "input", "", shape=dims)
+                self.drafts.append(draft)
+                self.inputs.append(draft)
+                self.values[value.name] = Value(draft=draft, shape=dims)
+                continue
+            if dims is None or None in dims:
+                raise InvalidArchitecture(
+                    f"The weight {value.name!r} is an input without a fixed shape.",
+                    node=value.name,
+                    hint="Give its dimensions, or make it an initializer.",
+                )
+            tensor = TensorProto(name=value.name, dims=dims, data_type=value.type.tensor_type.elem_type)
+            self.values[value.name] = self._tensor(value.name, tensor, Origin.INPUT)
+        return [value.name for value in real]
+
+    # The Builder that `weighted.py` uses
+
+    def add(
+        self,
+        op: Op,
+        kind: str,
+        inputs: Sequence[Draft],
+        owned: Sequence[Owned] = (),
+        *,
+        attrs: dict[str, AttrValue] | None = None,
+        part: str = "",
+        scalar: float | None = None,
+        shape: Shape = None,
+    ) -> Draft:
+        name = f"{op.name or op.where}/{part}" if part else op.name
+        draft = Draft(self._unique(name, op.type), kind, op.type, list(inputs), list(owned), attrs or {}, scalar, shape)
+        self.drafts.append(draft)
+        return draft
+
+    def source(self, value: Value, op: Op) -> Draft:
+        """The draft of a value; a fixed one becomes a source of its own."""
+        if value.draft is not None:
+            return value.draft
+        if id(value) not in self._sources:
+            leaves = [leaf for leaf in weight_leaves(value) if leaf.numel > 1]
+            owned = [Owned(leaf, "weight" if not place else f"weight_{place}") for place, leaf in enumerate(leaves)]
+            kind = "constant" if not owned else "class_token" if len(owned) == 1 else "parameter"
+            self._sources[id(value)] = self.add(op, kind, [], owned, part="source", shape=value.shape)
+        return self._sources[id(value)]
+
+    def _unique(self, name: str, kind: str) -> str:
+        if not name or len(name) > _LONGEST_NODE_NAME or not name.isprintable():
+            name = f"{kind}_{len(self.drafts)}" if kind.isprintable() and len(kind) < 64 else f"node_{len(self.drafts)}"
+        chosen, number = name, 1
+        while chosen in self.names:
+            number += 1
+            chosen = f"{name}_{number}"
+        self.names.add(chosen)
+        return chosen
+
+    # Operations
+
+    def _operation(self, op: Op) -> None:
+        if not is_standard(op):
+            raise UnsupportedOperator(
+                f"Node {op.where!r} uses {op.type!r}, which is no operator of ONNX.",
+                operator=op.type,
+                node=op.where,
+                hint="Export with standard ONNX operators only.",
+            )
+        values = [self.values[name] for name in op.inputs]
+        if op.type == "Constant":
+            self._constant(op)
+            return
+        if op.inner:
+            values = values + [self._inner(name, tensor) for name, tensor in op.inner]
+        signal = values[:1] if op.type in FIRST_ONLY else values
+        fixed = op.type in ALWAYS_FIXED or all(value.fixed for value in signal)
+        if fixed and not self._is_layer(op, values):
+            self._fixed(op, values)
+            return
+        shape = infer(op, values)
+        if op.type in PASSED_ON:
+            value = Value(draft=values[0].draft, shape=shape)
+            self._assign(op, value, [shape])
+            return
+        draft = self._draft(op, values)
+        draft.shape = shape if draft.shape is None else draft.shape
+        self._assign(op, Value(draft=draft, shape=shape), self._output_shapes(op, values, shape))
+
+    def _assign(self, op: Op, value: Value, shapes: Sequence[Shape]) -> None:
+        for place, name in enumerate(op.outputs):
+            if name:
+                shape = shapes[place] if place < len(shapes) else None
+                self.values[name] = value if place == 0 else Value(draft=value.draft, shape=shape)
+
+    def _output_shapes(self, op: Op, values: list[Value], first: Shape) -> list[Shape]:
+        sizes = op.attrs.get("split") or (values[1].ints() if op.type == "Split" and len(values) > 1 else None)
+        if op.type != "Split" or first is None:
+            return [first]
+        axis = op.attrs.get("axis", 0) % len(first)
+        if not sizes:
+            return [first] * len(op.outputs)
+        return [(*first[:axis], size, *first[axis + 1 :]) for size in sizes]
+
+    def _constant(self, op: Op) -> None:
+        name = op.outputs[0] if op.outputs else ""
+        for key in ("value", "sparse_value"):
+            if key in op.tensors:
+                self.values[name] = self._tensor(name, op.tensors[key], Origin.CONSTANT)
+                return
+        numbers = next((op.attrs[key] for key in ("value_float", "value_int", "value_floats", "value_ints") if key in op.attrs), None)
+        count = op.attrs.get("value_floats#count", 0)
+        if count > 64:
+            tensor = TensorProto(dims=[count], data_type=TensorProto.FLOAT)
+            self.values[name] = self._tensor(name, tensor, Origin.CONSTANT)
+            return
+        const = None if numbers is None or (isinstance(numbers, tuple) and len(numbers) > 64) else np.asarray(numbers)
+        self.values[name] = Value(shape=None if const is None else const.shape, const=const)
+
+    def _inner(self, name: str, tensor: TensorProto) -> Value:
+        value = self._tensor(name, tensor, Origin.INNER)
+        return value if value.leaves and value.leaves[0].numel > 1 else Value(shape=value.shape)
+
+    def _fixed(self, op: Op, values: list[Value]) -> None:
+        result = evaluate(op, values)
+        if op.type == "ConstantOfShape" and values and (dims := values[0].ints()) is not None and op.outputs:
+            fill = op.tensors.get("value")
+            proto = TensorProto(dims=[max(dim, -1) for dim in dims], data_type=fill.data_type if fill else TensorProto.FLOAT)
+            filled = self._tensor(op.outputs[0], proto, Origin.FILLED)
+            result = Value(shape=filled.shape, const=result.const, leaves=filled.leaves, view=filled.view)
+        if op.type == "Identity" and op.outputs:
+            result = renamed(result, op.outputs[0])
+        self._assign(op, result, [])
+        for name in op.outputs[1:]:
+            if name:
+                shape = result.shape if op.type == "Split" and "split" not in op.attrs and len(values) < 2 else None
+                self.values[name] = Value(shape=shape, leaves=result.leaves, view=result.view)
+
+    def _is_layer(self, op: Op, values: list[Value]) -> bool:
+        """Whether an operation on fixed inputs is a layer of its own (learned queries through a linear layer)."""
+        slots = WEIGHT_SLOTS.get(op.type)
+        if slots is None or not op.outputs or op.outputs[0] in self.steps or not values:
+            return False
+        weight = values[slots[0]] if slots[0] and slots[0] < len(values) else values[-1]
+        leaves = [leaf for leaf in weight_leaves(weight) if leaf.numel > 1]
+        norm = op.type in _NORMS
+        certain = [leaf for leaf in leaves if leaf.origin is not Origin.FILLED]
+        return bool(certain) and (norm or len(weight.shape or ()) >= 2) and not (norm and not values[0].leaves)
+
+    def _draft(self, op: Op, values: list[Value]) -> Draft:
+        kind = op.type
+        if kind in ("Conv", "ConvTranspose", "ConvInteger"):
+            return weighted.convolution(self, op, values, bias=9 if kind == "ConvInteger" else 2)
+        if kind == "QLinearConv":
+            return weighted.convolution(self, op, values, weight=3, bias=8)
+        if kind == "Gemm":
+            return weighted.gemm(self, op, values)
+        if kind in ("MatMul", "MatMulInteger"):
+            return weighted.matmul(self, op, values)
+        if kind == "QLinearMatMul":
+            return weighted.matmul(self, op, values, left=0, right=3)
+        if kind == "Einsum":
+            return weighted.einsum(self, op, values)
+        if kind in _NORMS:
+            return weighted.norm(self, op, values, _NORMS[kind])
+        if kind == "PRelu":
+            return weighted.prelu(self, op, values)
+        if kind in ("LSTM", "GRU", "RNN"):
+            return weighted.recurrent(self, op, values)
+        if kind == "Gather":
+            return self._gather(op, values)
+        if kind == "Concat":
+            return weighted.concat(self, op, values)
+        if kind in ELEMENTWISE:
+            return self._elementwise(op, values)
+        return self._weightless(op, values)
+
+    def _gather(self, op: Op, values: list[Value]) -> Draft:
+        if values[0].draft is not None and values[1].fixed:
+            attrs = SIMPLE["Slice"][1](op, values)
+            return self.add(op, "slice", [values[0].draft], attrs=attrs)
+        return weighted.gather(self, op, values)
+
+    def _elementwise(self, op: Op, values: list[Value]) -> Draft:
+        drafts = [value.draft for value in values if value.draft is not None]
+        fixed = [value for value in values if value.fixed]
+        trained = [value for value in fixed if any(leaf.is_float for leaf in weight_leaves(value))]
+        if len(drafts) > 1 or (not trained and not fixed):
+            kind = "add" if op.type in ("Add", "Sum") else "mul" if op.type == "Mul" else "merge"
+            draft = self.add(op, kind, drafts)
+        elif not trained:
+            scalars = [scalar for value in fixed if (scalar := value.scalar()) is not None]
+            return self.add(op, "unary", drafts, scalar=scalars[0] if scalars else float("nan"))
+        else:
+            draft = drafts[0]
+        for value in trained:
+            draft = weighted.add_parameters(self, op, draft, value, op.type)
+        return draft
+
+    def _weightless(self, op: Op, values: list[Value]) -> Draft:
+        drafts = [value.draft for value in (values[:1] if op.type in FIRST_ONLY else values) if value.draft is not None]
+        if op.type in ACTIVATIONS:
+            return self.add(op, "activation", drafts[:1], attrs={"kind": ACTIVATIONS[op.type]})
+        if op.type == "Clip":
+            return self.add(op, "activation", drafts[:1], attrs={"kind": _clip_kind(op, values)})
+        if op.type == "Attention":
+            return self.add(op, "attention", drafts, attrs=_heads(op, values))
+        if op.type in ("ReduceMean", "ReduceSum"):
+            return self._reduction(op, values, drafts)
+        if op.type == "AveragePool" and _covers_all(op, values):
+            return self.add(op, "global_avg_pool", drafts[:1], attrs=_adaptive(op, values))
+        if op.type in SIMPLE:
+            name, attributes = SIMPLE[op.type]
+            return self.add(op, name, drafts[:1], attrs=attributes(op, values))
+        owned = [
+            Owned(leaf, "weight", doubtful=leaf.origin is not Origin.INNER)
+            for value in values
+            if value.fixed
+            for leaf in value.leaves
+            if leaf.is_float and leaf.numel > 1 and not is_buffer(leaf)
+        ]
+        unique = {own.leaf.name: own for own in owned}
+        return weighted.generic(self, op, drafts, list(unique.values()))
+
+    def _reduction(self, op: Op, values: list[Value], drafts: list[Draft]) -> Draft:
+        """A mean over all positions is global pooling, whatever it is written as."""
+        axes, shape = reduced_axes(op, values), values[0].shape
+        keepdims = bool(op.attrs.get("keepdims", 1))
+        rank = None if shape is None else len(shape)
+        if op.type == "ReduceMean" and axes and _spatial(axes, rank, keepdims):
+            return self.add(op, "global_avg_pool", drafts[:1], attrs={"keepdims": keepdims})
+        attrs: dict[str, AttrValue] = {"kind": op.type.lower(), "keepdims": keepdims}
+        if axes:
+            attrs["axes"] = axes
+        return self.add(op, "unary", drafts[:1], attrs=attrs)
+
+
+def _declared_shape(value: object) -> Shape:
+    """Dimensions that an input declares; unknown ones are None."""
+    kind = value.type  # type: ignore[attr-defined]
+    if not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
+        return None
+    return tuple(dim.dim_value if dim.dim_value > 0 else None for dim in kind.tensor_type.shape.dim)
+
+
+def _weight_inputs(names: list[str], ops: list[Op]) -> set[str]:
+    """Inputs that are used as weights and as nothing else that says otherwise."""
+    candidates = set(names[:])
+    alias: dict[str, str] = {name: name for name in names}
+    weights: set[str] = set()
+    for op in ops:
+        if op.type in ("Identity", "Cast", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "DequantizeLinear") and op.input(0) in alias:
+            if op.type in ("Identity", "Transpose", "DequantizeLinear") and op.outputs:
+                alias[op.outputs[0]] = alias[op.inputs[0]]
+            continue
+        slots = WEIGHT_SLOTS.get(op.type, ())
+        if op.type in ("MatMul", "MatMulInteger", "Einsum"):
+            # Either side may be the weight: only the right one counts, and only against a computed left one.
+            slots = (1,) if op.input(0) not in alias or alias[op.input(0)] == names[0] else ()
+        for slot in slots:
+            name = alias.get(op.input(slot))
+            if name in candidates:
+                weights.add(name)
+    # What also carries the signal is an input, whatever else it does.
+    for op in ops:
+        if op.type in WEIGHT_SLOTS and op.type not in ("MatMul", "MatMulInteger", "Einsum", "QLinearMatMul"):
+            weights.discard(op.input(0))
+    return weights
+
+
+def _looks_like_parameter(value: object, kinds: dict[str, str]) -> bool:
+    name: str = value.name  # type: ignore[attr-defined]
+    shape = _declared_shape(value)
+    if kinds.get(name, "").startswith("USER"):
+        return False
+    floating = value.type.tensor_type.elem_type in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)  # type: ignore[attr-defined]
+    return floating and shape is not None and len(shape) > 0 and None not in shape
+
+
+def _clip_kind(op: Op, values: list[Value]) -> str:
+    low, high = op.attrs.get("min"), op.attrs.get("max")
+    if len(values) > 1 and low is None:
+        low = values[1].scalar()
+    if len(values) > 2 and high is None:
+        high = values[2].scalar()
+    if low is None or high is None:
+        return "clip"
+    return _CLIPS.get((float(low), float(high)), "clip")
+
+
+def _heads(op: Op, values: list[Value]) -> dict[str, AttrValue]:
+    heads = op.attrs.get("q_num_heads") or op.attrs.get("num_heads")
+    shape = values[0].shape
+    if heads is None and shape is not None and len(shape) == 4:
+        heads = shape[1]
+    return {} if heads is None else {"heads": int(heads)}
+
+
+def _covers_all(op: Op, values: list[Value]) -> bool:
+    """Whether a pooling sees everything at once, or is what an adaptive pooling of fitting size becomes (1x1 windows)."""
+    kernel, shape = op.attrs.get("kernel_shape", ()), values[0].shape
+    if not kernel:
+        return False
+    if all(size == 1 for size in kernel) and all(stride == 1 for stride in op.attrs.get("strides", (1,))):
+        return True
+    return shape is not None and len(shape) == len(kernel) + 2 and tuple(shape[2:]) == tuple(kernel) and max(kernel) > 1
+
+
+def _adaptive(op: Op, values: list[Value]) -> dict[str, AttrValue]:
+    shape = values[0].shape
+    if all(size == 1 for size in op.attrs["kernel_shape"]) and shape is not None and len(shape) > 2 and None not in shape[2:]:
+        return {"output_size": tuple(int(dim or 1) for dim in shape[2:])}
+    return {}
+
+
+def _spatial(axes: tuple[int, ...], rank: int | None, keepdims: bool) -> bool:
+    """Whether a mean over these axes is over all positions: (N, C, H, W), (N, H, W, C), (N, tokens, C), and their 1-D and 3-D kin."""
+    if rank is None:
+        return axes in ((2, 3), (-2, -1), (1, 2))
+    if axes == tuple(range(2, rank)) and rank > 3:
+        return True
+    if axes == tuple(range(1, rank - 1)) and rank > 3:
+        return True
+    return rank == 3 and ((axes == (1,) and not keepdims) or (axes == (2,) and not keepdims))

@@ -1,0 +1,90 @@
+"""ONNX to ArchGraph: any network in standard ONNX, with or without weights. Values of weights are never read."""
+
+from __future__ import annotations
+
+from service.errors import InvalidArchitecture
+from service.graph_io.archgraph import ArchGraph, Node, Parameter
+from service.graph_io.checks import build_graph
+from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
+from service.graph_io.onnx.draft import Draft, alive
+from service.graph_io.onnx.flatten import flatten
+from service.graph_io.onnx.fusions import fuse
+from service.graph_io.onnx.load import load
+from service.graph_io.onnx.trainable import settle
+from service.graph_io.onnx.translate import Translator
+
+
+def read_onnx(data: bytes, *, limits: GraphLimits = DEFAULT_LIMITS) -> ArchGraph:
+    """Read a network from the bytes of an ONNX file.
+
+    Parameters keep the names that the file has for them; shapes are as stored. External data is never opened.
+
+    Raises InvalidInput (the bytes are no ONNX model), LimitExceeded (too large, before or after functions are inlined),
+    UnsupportedOperator (a custom operator) and InvalidArchitecture (no valid network), each naming the node.
+    """
+    try:
+        return _read(data, limits)
+    except UnicodeDecodeError as error:
+        raise InvalidArchitecture("A name in the ONNX file is not valid UTF-8.", hint="Export the model again.") from error
+
+
+def _read(data: bytes, limits: GraphLimits) -> ArchGraph:
+    model = load(data, limits)
+    graph = model.graph
+    translator = Translator(graph, flatten(model, limits), limits)
+    translator.run()
+    outputs = _outputs(translator, [value.name for value in graph.output])
+    drafts = fuse(translator.drafts, outputs)
+    settle(drafts)
+    drafts = _without_idle_nodes(drafts, outputs)
+    read_inputs = [draft for draft in translator.inputs if draft in set(drafts)]
+    shape = (read_inputs or translator.inputs)[0].shape
+    return build_graph(
+        [_node(draft) for draft in drafts],
+        outputs=[draft.name for draft in outputs],
+        input_shape=_without_batch(shape),
+        name=graph.name if graph.name.isprintable() and len(graph.name) <= limits.max_name_length else "",
+        limits=limits,
+    )
+
+
+def _outputs(translator: Translator, names: list[str]) -> list[Draft]:
+    """The drafts behind the graph's outputs; outputs that do not depend on the input (shapes, constants) are left out."""
+    drafts: dict[Draft, None] = {}
+    for name in names:
+        value = translator.values.get(name)
+        if value is None:
+            raise InvalidArchitecture(
+                f"The output {name!r} is computed by no node of the graph.", node=name, hint="Export the whole graph."
+            )
+        if value.draft is not None:
+            drafts[value.draft] = None
+    if not drafts:
+        raise InvalidArchitecture(
+            "No output of the ONNX graph depends on its input.", hint="Name the result of the last layer as the graph's output."
+        )
+    return list(drafts)
+
+
+def _without_idle_nodes(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
+    """Drop what does not reach an output, unless it owns parameters: that is a mistake the checks report."""
+    wanted = set(alive(drafts, outputs))
+    owners = [draft for draft in drafts if draft not in wanted and draft.owned and draft.inputs]
+    wanted.update(alive(drafts, owners))
+    return [draft for draft in drafts if draft in wanted or draft.op == "input"] if owners else [d for d in drafts if d in wanted]
+
+
+def _node(draft: Draft) -> Node:
+    return Node(
+        draft.name,
+        draft.op,
+        tuple(source.name for source in draft.inputs),
+        tuple(Parameter(owned.leaf.name, owned.leaf.shape, owned.role, owned.axes) for owned in draft.owned),
+        draft.attrs,
+    )
+
+
+def _without_batch(shape: tuple[int | None, ...] | None) -> tuple[int, ...]:
+    if shape is None or None in shape[1:]:
+        return ()
+    return tuple(int(dim or 0) for dim in shape[1:])
