@@ -1,0 +1,226 @@
+"""nn.Module -> ArchGraph, with the module's own parameter names and without its weights.
+
+The module runs once on tensors without memory (the meta device), in evaluation mode; a torch function mode writes down every
+call into torch, and the record becomes nodes. The module is lent stand-ins for its parameters and buffers and comes back
+untouched. A module whose control flow looks at the values of its features is run once more on the CPU, with zeros for its
+parameters and its input, and everything expensive still left out.
+
+Parameters that evaluation does not reach, such as auxiliary classifiers, are looked for in training mode; what is still
+unread afterwards is listed in `ArchGraph.unattached`. Every parameter of the module is in the graph, always.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from service.errors import InvalidArchitecture, ServiceError
+from service.graph_io.archgraph import ArchGraph, Parameter
+from service.graph_io.checks import build_graph
+from service.graph_io.limits import DEFAULT_LIMITS
+from service.graph_io.torch_tracing import handlers  # noqa: F401  registers the handlers
+from service.graph_io.torch_tracing.inputs import Example, candidates, floating_dtype
+from service.graph_io.torch_tracing.lowering import lower
+from service.graph_io.torch_tracing.recorder import META, Recorder, tensors_in
+from service.graph_io.torch_tracing.stand_ins import borrowed
+from service.graph_io.torch_tracing.steps import Record
+from service.graph_io.torch_tracing.torchvision_models import build
+
+__all__ = ["trace", "trace_torchvision"]
+
+CPU = torch.device("cpu")
+HINT = "Pass input_shape, without the batch axis, such as (3, 224, 224), or example with what the module is called with."
+# A module that is already in memory is limited by that memory; the limits are for what strangers send.
+LIMITS = dataclasses.replace(
+    DEFAULT_LIMITS, max_parameters=10**12, max_dim=2**40, max_nodes=200_000, max_edges=2_000_000
+)
+
+
+def trace(
+    model: nn.Module, *, input_shape: Sequence[int] | None = None, example: Any = None, name: str = ""
+) -> ArchGraph:
+    """The graph of a module.
+
+    input_shape: of the input without the batch axis; the input's numbers are floating point. Guessed if neither this nor
+        `example` is given: from what timm and torchvision models say about themselves, then from the first layers.
+    example: what the module is called with: a tensor (batch axis included), a tuple of positional arguments or a dictionary of
+        keyword arguments. Only shapes and number formats are read.
+    name: of the graph; the class of the module if empty.
+
+    Raises InvalidArchitecture if the module cannot be run on such an input, saying why.
+
+    >>> trace(torchvision.models.resnet18()).num_parameters
+    11689512
+    """
+    tracer = _Tracer(model)
+    if example is not None:
+        return tracer.graph(example, name)
+    dtype = floating_dtype(model)
+    if input_shape is not None:
+        return tracer.graph(Example(tuple(int(size) for size in input_shape)).tensor(META, dtype), name)
+    first_failure: InvalidArchitecture | None = None
+    for candidate in candidates(model):
+        try:
+            return tracer.graph(candidate.tensor(META, dtype), name)
+        except InvalidArchitecture as failure:
+            first_failure = first_failure or failure
+    detail = f" {first_failure.detail}" if first_failure else ""
+    raise InvalidArchitecture(f"No input was found that {type(model).__name__} takes.{detail}", hint=HINT)
+
+
+def trace_torchvision(
+    name: str, *, num_classes: int | None = None, image_size: int | None = None
+) -> ArchGraph:
+    """The graph of a torchvision model, which is built without memory for its parameters.
+
+    num_classes, image_size: the model's own where None.
+
+    Raises InvalidArchitecture for a name that torchvision does not have, naming those that look like it.
+    """
+    model, example = build(name, num_classes=num_classes, image_size=image_size)
+    return _Tracer(model).graph(example, name)
+
+
+class _Tracer:
+    """One module, and what is known about its parameters."""
+
+    def __init__(self, model: nn.Module) -> None:
+        if not isinstance(model, nn.Module):
+            raise InvalidArchitecture(
+                f"{type(model).__name__} is no torch.nn.Module.", hint="Pass the module itself."
+            )
+        self.model = model
+        self.runnable = _unwrapped(model)
+        self.modules = list(model.modules())
+        self.names: dict[int, str] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        for name, parameter in model.named_parameters():
+            if isinstance(parameter, nn.parameter.UninitializedParameter):
+                raise InvalidArchitecture(
+                    f"The parameter {name!r} has no shape yet.",
+                    node=name,
+                    hint="Call a lazy module once before it is traced.",
+                )
+            self.names[id(parameter)] = name
+            self.shapes[name] = tuple(parameter.shape)
+        scripted = next(
+            (type(m).__name__ for m in self.modules if isinstance(m, torch.jit.ScriptModule)), None
+        )
+        if scripted:
+            raise InvalidArchitecture(
+                f"{scripted} is a scripted module, whose calls cannot be followed.",
+                hint="Trace the module it was scripted from, or export it to ONNX.",
+            )
+
+    def graph(self, example: Any, name: str) -> ArchGraph:
+        name = name or type(self.runnable).__name__
+        graph = self._build(self._record(example, training=False), example, name)
+        if graph.unattached:
+            # Auxiliary classifiers run in training only.
+            try:
+                training = self._build(self._record(example, training=True), example, name)
+            except InvalidArchitecture:
+                return graph
+            if len(training.unattached) < len(graph.unattached):
+                return training
+        return graph
+
+    def _record(self, example: Any, *, training: bool) -> Record:
+        try:
+            return self._run(example, META, training=training)
+        except Exception as failure:  # the user's forward may raise anything
+            if not _looks_at_values(failure):
+                raise self._refusal(failure) from failure
+        try:
+            return self._run(example, CPU, training=training)
+        except Exception as failure:
+            raise self._refusal(failure) from failure
+
+    def _refusal(self, failure: Exception) -> InvalidArchitecture:
+        if isinstance(failure, InvalidArchitecture):
+            return failure
+        reason = " ".join(str(failure).split())[:300]
+        return InvalidArchitecture(
+            f"{type(self.runnable).__name__} could not be run: {type(failure).__name__}: {reason}.", hint=HINT
+        )
+
+    def _run(self, example: Any, device: torch.device, *, training: bool) -> Record:
+        recorder = Recorder(device)
+        arguments = _moved(example, device)
+        for tensor in tensors_in(arguments):
+            recorder.input(tensor)
+        with borrowed(self.modules, self.names, recorder, training=training), torch.no_grad(), recorder:
+            result = _call(self.runnable, arguments)
+        outputs = [step for tensor in tensors_in(result) if (step := recorder.step_of(tensor)) is not None]
+        live = tuple(dict.fromkeys(step for step in outputs if recorder.steps[step].live))
+        if not live:
+            raise InvalidArchitecture(
+                f"What {type(self.runnable).__name__} returns does not depend on its input through functions of torch.",
+                hint="Scripted functions and other libraries cannot be followed; export the module to ONNX.",
+            )
+        return Record(recorder.steps, live)
+
+    def _build(self, record: Record, example: Any, name: str) -> ArchGraph:
+        lowered = lower(record)
+        attached = {parameter.name for node in lowered.nodes for parameter in node.params}
+        unattached = tuple(
+            Parameter(parameter, shape, parameter.rpartition(".")[2])
+            for parameter, shape in self.shapes.items()
+            if parameter not in attached
+        )
+        first = next(tensors_in(example), None)
+        graph = build_graph(
+            lowered.nodes,
+            outputs=lowered.outputs,
+            input_shape=tuple(first.shape[1:]) if first is not None else (),
+            name=name,
+            unattached=unattached,
+            limits=LIMITS,
+        )
+        answered = {parameter.name: parameter.shape for parameter in graph.parameters()}
+        if answered != self.shapes:
+            wrong = sorted(answered.items() ^ self.shapes.items())[:3]
+            raise ServiceError(f"The graph of {name} does not have the module's parameters: {wrong}.")
+        return graph
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    """The module inside torch.compile, DataParallel and DistributedDataParallel."""
+    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        return _unwrapped(model.module)
+    original = getattr(model, "_orig_mod", None)
+    return _unwrapped(original) if isinstance(original, nn.Module) else model
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    """The example with tensors without memory, or zeros, for its tensors."""
+    if isinstance(value, Tensor):
+        return torch.zeros(value.shape, dtype=value.dtype, device=device)
+    if isinstance(value, Mapping):
+        return {key: _moved(item, device) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_moved(item, device) for item in value)
+    return value
+
+
+def _call(model: nn.Module, arguments: Any) -> Any:
+    if isinstance(arguments, dict):
+        return model(**arguments)
+    if isinstance(arguments, tuple):
+        return model(*arguments)
+    return model(arguments)
+
+
+def _looks_at_values(failure: Exception) -> bool:
+    """Whether a run failed because a tensor without memory has no values."""
+    if isinstance(failure, NotImplementedError):
+        return True
+    text = str(failure)
+    return isinstance(failure, RuntimeError | ValueError) and any(
+        phrase in text
+        for phrase in ("meta tensor", "Meta tensor", "meta device", "device meta", "data-dependent", "item()")
+    )

@@ -1,0 +1,155 @@
+"""Sums, products and matrix products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from service.graph_io.archgraph import AttrValue
+from service.graph_io.torch_tracing.recorder import HANDLERS, Recorder, handles
+
+# What a call with two computed tensors becomes: operators.py knows sums and products; the rest is "some function of both".
+_OPS = {
+    "add": "add",
+    "mul": "mul",
+    "sub": "merge",
+    "div": "merge",
+    "pow": "merge",
+    "maximum": "merge",
+    "minimum": "merge",
+}
+_SPELLINGS = {
+    "add": "add __add__ __radd__",
+    "mul": "mul multiply __mul__ __rmul__",
+    "sub": "sub subtract __sub__ __rsub__ rsub",
+    "div": "div divide true_divide __truediv__ __rtruediv__ __div__ __rdiv__",
+    "pow": "pow __pow__ __rpow__",
+    "maximum": "maximum",
+    "minimum": "minimum",
+}
+_IN_PLACE = {
+    "add": "add_ __iadd__",
+    "mul": "mul_ multiply_ __imul__",
+    "sub": "sub_ subtract_ __isub__",
+    "div": "div_ divide_ __itruediv__ __idiv__",
+    "pow": "pow_ __ipow__",
+}
+
+
+def broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that two shapes broadcast to. Raises RuntimeError, as torch does, if they do not."""
+    if a == b:
+        return a
+    rank = max(len(a), len(b))
+    padded_a, padded_b = (1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b
+    for x, y in zip(padded_a, padded_b, strict=True):
+        if x != y and x != 1 and y != 1:
+            raise RuntimeError(f"shapes {list(a)} and {list(b)} do not fit")
+    return tuple(y if x == 1 else x for x, y in zip(padded_a, padded_b, strict=True))
+
+
+def _arithmetic(kind: str) -> Callable[..., Any]:
+    def handler(recorder: Recorder, func: Any, input: Any, other: Any, *args: Any, **kwargs: Any) -> Any:
+        a, b = recorder.step_of(input), recorder.step_of(other)
+        if (a is None and b is None) or kwargs.get("out") is not None:
+            return recorder.other(func, input, other, *args, **kwargs)
+        op, sources, attrs = _describe(kind, a, b, input, other)
+        shape, dtype = _result(kind, input, other)
+        return recorder.make(op, sources, shape, dtype, attrs=attrs)
+
+    return handler
+
+
+def _arithmetic_in_place(kind: str) -> Callable[..., Any]:
+    def handler(recorder: Recorder, func: Any, input: Tensor, other: Any, *args: Any, **kwargs: Any) -> Any:
+        a, b = recorder.step_of(input), recorder.step_of(other)
+        if a is None and b is None:
+            return recorder.other(func, input, other, *args, **kwargs)
+        op, sources, attrs = _describe(kind, a, b, input, other)
+        shape = tuple(input.shape)
+        if isinstance(other, Tensor) and broadcast(shape, tuple(other.shape)) != shape:
+            raise RuntimeError(f"shape {list(other.shape)} cannot be written into {list(shape)}")
+        return recorder.overwrite(input, recorder.add(op, sources, shape=shape, attrs=attrs))
+
+    return handler
+
+
+def _describe(
+    kind: str, a: int | None, b: int | None, input: Any, other: Any
+) -> tuple[str, tuple[int, ...], dict[str, AttrValue]]:
+    if a is not None and b is not None:
+        op = _OPS[kind]
+        return op, (a, b), {} if op in ("add", "mul") else {"kind": kind}
+    # With a fixed number or tensor it is a function of the other one alone.
+    step = b if a is None else a
+    assert step is not None
+    number = input if a is None else other
+    attrs: dict[str, AttrValue] = {"kind": kind}
+    if isinstance(number, (int, float)):
+        attrs["value"] = float(number)
+    return "unary", (step,), attrs
+
+
+def _result(kind: str, a: Any, b: Any) -> tuple[tuple[int, ...], torch.dtype]:
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        dtype = a.dtype if a.dtype == b.dtype else torch.result_type(a, b)
+        shape = broadcast(tuple(a.shape), tuple(b.shape))
+    else:
+        tensor = a if isinstance(a, Tensor) else b
+        shape, dtype = tuple(tensor.shape), tensor.dtype
+        if not dtype.is_floating_point:
+            dtype = torch.result_type(a, b)
+    if kind == "div" and not (dtype.is_floating_point or dtype.is_complex):
+        dtype = torch.get_default_dtype()
+    return shape, dtype
+
+
+for _kind, _names in _SPELLINGS.items():
+    for _name in _names.split():
+        HANDLERS[_name] = _arithmetic(_kind)
+for _kind, _names in _IN_PLACE.items():
+    for _name in _names.split():
+        HANDLERS[_name] = _arithmetic_in_place(_kind)
+
+
+@handles("addcmul")
+def _addcmul(
+    recorder: Recorder, func: Any, input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
+) -> Any:
+    if value != 1:
+        return recorder.other(func, input, tensor1, tensor2, value=value)
+    return HANDLERS["add"](recorder, torch.add, input, HANDLERS["mul"](recorder, torch.mul, tensor1, tensor2))
+
+
+@handles("matmul", "mm", "bmm", "mv", "__matmul__", "__rmatmul__", "inner")
+def _matmul(recorder: Recorder, func: Any, input: Tensor, other: Tensor) -> Any:
+    a, b = recorder.step_of(input), recorder.step_of(other)
+    out = recorder.run(func, input, other)
+    if a is None or b is None:
+        return recorder.result("unary", (a if b is None else b,), out, {"kind": "matmul"}) if a != b else out  # type: ignore[arg-type]
+    if getattr(func, "__name__", "") == "__rmatmul__":
+        a, b = b, a
+    return recorder.result("matmul", (a, b), out)
+
+
+@handles("addmm", "baddbmm", "addbmm", "addmv")
+def _addmm(recorder: Recorder, func: Any, input: Tensor, mat1: Tensor, mat2: Tensor, **kwargs: Any) -> Any:
+    if kwargs.get("beta", 1) == 0:
+        return _matmul(recorder, torch.matmul, mat1, mat2)
+    return HANDLERS["add"](recorder, torch.add, _matmul(recorder, torch.matmul, mat1, mat2), input)
+
+
+@handles("einsum")
+def _einsum(recorder: Recorder, func: Any, equation: Any, *operands: Any) -> Any:
+    out = recorder.run(func, equation, *operands)
+    tensors = operands[0] if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else operands
+    steps = [recorder.step_of(tensor) for tensor in tensors]
+    known = tuple(step for step in steps if step is not None)
+    if not known:
+        return out
+    attrs: dict[str, AttrValue] = {"kind": "einsum", "equation": str(equation).replace(" ", "")[:200]}
+    op = "unary" if len(known) == 1 else "matmul" if len(steps) == 2 else "merge"
+    return recorder.result(op, known, out, attrs)

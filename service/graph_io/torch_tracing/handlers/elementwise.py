@@ -1,0 +1,122 @@
+"""Functions of one tensor that keep its shape, and questions about a tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from service.graph_io.torch_tracing.recorder import HANDLERS, Recorder, handles, register_plain
+
+register_plain(
+    "shape dtype device layout ndim is_leaf requires_grad grad is_sparse is_quantized is_cuda is_mps is_cpu is_meta names "
+    "dim size numel nelement ndimension element_size stride storage_offset is_contiguous is_floating_point is_complex is_signed "
+    "get_device itemsize nbytes is_nested is_mkldnn is_xpu retains_grad __len__ is_same_size result_type is_tensor "
+    "_assert assert_int_or_pair is_grad_enabled empty empty_like zeros zeros_like ones ones_like full full_like arange "
+    "linspace rand randn randint randperm tensor eye new_empty new_zeros new_ones new_full new_tensor rand_like randn_like "
+    "bernoulli meshgrid __hash__ has_names __repr__ __format__ requires_grad.__set__ grad.__set__".split()
+)
+
+# torch's name -> the kind that operators.py calls it.
+_ACTIVATIONS = {
+    name: name
+    for name in "relu relu6 gelu silu sigmoid tanh hardswish hardsigmoid hardtanh elu selu celu mish softplus leaky_relu "
+    "softsign logsigmoid hardshrink softshrink tanhshrink threshold rrelu".split()
+}
+_FUNCTIONS = (
+    "exp expm1 sqrt rsqrt neg negative abs absolute log log1p log2 clamp clamp_min clamp_max clip square sin cos erf "
+    "reciprocal round floor ceil sign nan_to_num sinc atan __neg__ __abs__ tril triu".split()
+)
+
+
+def _same_shape(op: str, kind: str) -> Callable[..., Any]:
+    def handler(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: Any) -> Any:
+        step = recorder.step_of(input)
+        if step is None or (args and recorder.sources(args)) or kwargs.get("out") is not None:
+            return recorder.other(func, input, *args, **kwargs)
+        shape = tuple(input.shape)
+        made = recorder.add(op, (step,), shape=shape, attrs={"kind": kind})
+        if kwargs.get("inplace"):
+            return recorder.overwrite(input, made)
+        return recorder.bind(recorder.empty(shape, input.dtype), made)
+
+    return handler
+
+
+def _same_shape_in_place(op: str, kind: str) -> Callable[..., Any]:
+    def handler(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: Any) -> Any:
+        step = recorder.step_of(input)
+        if step is None or (args and recorder.sources(args)):
+            return recorder.other(func, input, *args, **kwargs)
+        return recorder.overwrite(
+            input, recorder.add(op, (step,), shape=tuple(input.shape), attrs={"kind": kind})
+        )
+
+    return handler
+
+
+for _name, _kind in _ACTIVATIONS.items():
+    HANDLERS[_name] = _same_shape("activation", _kind)
+    HANDLERS[_name + "_"] = _same_shape_in_place("activation", _kind)
+for _name in _FUNCTIONS:
+    HANDLERS[_name] = _same_shape("unary", _name.strip("_"))
+    HANDLERS[_name + "_"] = _same_shape_in_place("unary", _name.strip("_"))
+
+
+@handles("prelu")
+def _prelu(recorder: Recorder, func: Any, input: Tensor, weight: Tensor) -> Any:
+    step, slope = recorder.step_of(input), recorder.step_of(weight)
+    if step is None or slope is None:
+        return recorder.other(func, input, weight)
+    return recorder.make(
+        "activation", (step,), input.shape, input.dtype, weights=(("slope", slope),), attrs={"kind": "prelu"}
+    )
+
+
+@handles("softmax", "log_softmax", "_softmax", "_log_softmax")
+def _softmax(
+    recorder: Recorder, func: Any, input: Tensor, dim: int | None = None, *args: Any, **kwargs: Any
+) -> Any:
+    step = recorder.step_of(input)
+    if step is None:
+        return func(input, dim, *args, **kwargs)
+    dtype = kwargs.get("dtype") or input.dtype
+    axis = -1 if dim is None else int(dim)
+    return recorder.make("softmax", (step,), input.shape, dtype, attrs={"axis": axis})
+
+
+@handles(
+    "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout", "feature_alpha_dropout",
+    "contiguous", "clone", "detach", "cpu", "cuda", "requires_grad_", "fill_diagonal_", "data", "positive", "__pos__",
+    "dropout_", "detach_",
+)  # fmt: skip
+def _identity(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """The same values (dropout: at evaluation), in another tensor."""
+    step = recorder.step_of(input)
+    if step is None:
+        return func(input, *args, **kwargs)
+    return recorder.bind(input.detach(), step)
+
+
+@handles("to", "type", "type_as", "float", "half", "double", "bfloat16")
+def _cast(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: Any) -> Any:
+    step = recorder.step_of(input)
+    if step is None:
+        return func(input, *args, **kwargs)
+    if recorder.device.type == "meta":
+        # A tensor without values cannot leave the meta device; the number format is all that may change.
+        dtype = _dtype_in((*args, *kwargs.values()))
+        if func is Tensor.to:
+            return recorder.bind(input.detach() if dtype is None else input.detach().to(dtype), step)
+    return recorder.bind(func(input.detach(), *args, **kwargs), step)
+
+
+def _dtype_in(values: tuple[Any, ...]) -> torch.dtype | None:
+    for value in values:
+        if isinstance(value, torch.dtype):
+            return value
+        if isinstance(value, Tensor):
+            return value.dtype
+    return None

@@ -1,0 +1,133 @@
+"""The input that a module wants, when nobody says: from what the module tells about itself, then from its first layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+# Every network is tried with a batch of two: a squeeze() must not swallow the batch axis.
+BATCH = 2
+_IMAGE_SIDES = (224, 32, 28, 64, 96, 128, 299, 256, 384, 512, 48, 84, 112, 16)
+_SERIES_LENGTHS = (1024, 128, 4096, 16000, 256, 512, 64, 100, 32, 16)
+_VOLUMES = (
+    (16, 112, 112),
+    (8, 224, 224),
+    (16, 224, 224),
+    (32, 32, 32),
+    (64, 64, 64),
+    (16, 16, 16),
+    (96, 96, 96),
+)
+_TOKENS = (64, 16, 128, 256, 512)
+_INCEPTION_SIDE = 299
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """shape: without the batch axis. integers: it holds indices of a look-up table."""
+
+    shape: tuple[int, ...]
+    integers: bool = False
+
+    def tensor(self, device: torch.device, dtype: torch.dtype) -> Tensor:
+        return torch.zeros((BATCH, *self.shape), dtype=torch.int64 if self.integers else dtype, device=device)
+
+
+def floating_dtype(model: nn.Module) -> torch.dtype:
+    """The number format of the module's parameters."""
+    return next((p.dtype for p in model.parameters() if p.dtype.is_floating_point), torch.get_default_dtype())
+
+
+def candidates(model: nn.Module) -> Iterator[Example]:
+    """Inputs to try, the likeliest first; each once."""
+    seen: set[Example] = set()
+    for example in (*_told(model), *_from_layers(model)):
+        if example not in seen:
+            seen.add(example)
+            yield example
+
+
+def _told(model: nn.Module) -> Iterator[Example]:
+    """What the module says: timm's and torchvision's attributes."""
+    config = getattr(model, "default_cfg", None) or getattr(model, "pretrained_cfg", None)
+    size = config.get("input_size") if isinstance(config, dict) else None
+    channels = size[0] if size else _image_channels(model)
+    # The size that a vision transformer was built for wins over what its kind has by default.
+    for owner in (getattr(model, "patch_embed", None), model):
+        for attribute in ("img_size", "image_size", "input_resolution"):
+            side = getattr(owner, attribute, None)
+            if isinstance(side, int) and 0 < side <= 4096:
+                yield Example((channels, side, side))
+            elif isinstance(side, (tuple, list)) and len(side) == 2 and all(isinstance(s, int) for s in side):
+                yield Example((channels, *side))
+    if size:
+        first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+        yield Example(
+            (first.in_channels if first is not None and first.in_channels <= 4 else size[0], *size[1:])
+        )
+    if hasattr(model, "AuxLogits") and hasattr(model, "transform_input"):
+        yield Example((channels, _INCEPTION_SIDE, _INCEPTION_SIDE))
+
+
+def _image_channels(model: nn.Module) -> int:
+    return next((m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3)
+
+
+def _from_layers(model: nn.Module) -> Iterator[Example]:
+    """From the layers that tell what they read, in the order in which the module names them, each kind once."""
+    kinds: set[type] = set()
+    for module in model.modules():
+        kind = next((kind for kind in _LAYERS if isinstance(module, kind)), None)
+        if kind is not None and kind not in kinds:
+            kinds.add(kind)
+            yield from _LAYERS[kind](module)
+
+
+def _images(channels: int) -> Iterator[Example]:
+    return (Example((channels, side, side)) for side in _IMAGE_SIDES)
+
+
+def _series(channels: int) -> Iterator[Example]:
+    return (Example((channels, length)) for length in _SERIES_LENGTHS)
+
+
+def _volumes(channels: int) -> Iterator[Example]:
+    return (Example((channels, *volume)) for volume in _VOLUMES)
+
+
+def _vectors(features: int) -> Iterator[Example]:
+    yield Example((features,))
+    yield from (Example((length, features)) for length in _TOKENS)
+
+
+def _sequences(features: int) -> Iterator[Example]:
+    yield from (Example((length, features)) for length in _TOKENS)
+    yield Example((features,))
+
+
+def _last(shape: Any) -> int:
+    return int(shape[-1]) if isinstance(shape, (tuple, list)) else int(shape)
+
+
+_LAYERS: dict[type[nn.Module], Any] = {
+    nn.Conv2d: lambda m: _images(m.in_channels),
+    nn.ConvTranspose2d: lambda m: (
+        *_vectors(m.in_channels),
+        *(Example((m.in_channels, s, s)) for s in (1, 4, 8, 16, 32)),
+    ),
+    nn.Conv1d: lambda m: _series(m.in_channels),
+    nn.Conv3d: lambda m: _volumes(m.in_channels),
+    nn.Embedding: lambda m: (Example((length,), integers=True) for length in _TOKENS),
+    nn.EmbeddingBag: lambda m: (Example((length,), integers=True) for length in _TOKENS),
+    nn.RNNBase: lambda m: _sequences(m.input_size),
+    nn.MultiheadAttention: lambda m: _sequences(m.embed_dim),
+    nn.Linear: lambda m: _vectors(m.in_features),
+    nn.LayerNorm: lambda m: _sequences(_last(m.normalized_shape)),
+    nn.BatchNorm1d: lambda m: _vectors(m.num_features),
+    nn.BatchNorm2d: lambda m: _images(m.num_features),
+    nn.LazyLinear: lambda m: iter(()),
+}

@@ -1,0 +1,91 @@
+"""What a value that was computed from parameters alone is made of. Free of torch.
+
+A convolution's weight may be a standardised parameter, a position table two parameters side by side, a bias a parameter
+with zeros around it. The cone of such a value is everything it was computed from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from service.graph_io.archgraph import Parameter
+from service.graph_io.operators import NORMS
+from service.graph_io.torch_tracing.steps import PARAM, Step
+
+# Operators that turn a value into another one by learned weights: a value behind one is no longer "a parameter".
+LAYERS = frozenset({"conv", "conv_transpose", "linear", "recurrent", "attention"}) | NORMS
+
+
+@dataclass(frozen=True, slots=True)
+class Cone:
+    """leaves: the parameters' steps, in the order they were read. has_layer: learned layers lie in between."""
+
+    leaves: tuple[int, ...]
+    has_layer: bool
+
+
+class Cones:
+    """The cones of one record; each is found once."""
+
+    def __init__(self, steps: list[Step]) -> None:
+        self.steps = steps
+        self._found: dict[int, Cone] = {}
+
+    def of(self, value: int) -> Cone:
+        """value: a step that is not live."""
+        cone = self._found.get(value)
+        if cone is None:
+            cone = self._found[value] = self._walk(value)
+        return cone
+
+    def _walk(self, value: int) -> Cone:
+        leaves: dict[int, None] = {}
+        has_layer, stack, seen = False, [value], {value}
+        while stack:
+            index = stack.pop()
+            step = self.steps[index]
+            if step.op == PARAM:
+                leaves[index] = None
+                continue
+            # A norm without weights is how a weight is standardised.
+            has_layer = has_layer or (step.op in LAYERS and bool(step.weights))
+            for source in reversed(step.reads):
+                if source not in seen:
+                    seen.add(source)
+                    stack.append(source)
+        return Cone(tuple(leaves), has_layer)
+
+    def weight(self, value: int, role: str, shape: Sequence[int]) -> tuple[Parameter | None, tuple[int, ...]]:
+        """The parameter behind a weight or bias of the given shape, and the leaves that have another part in it.
+
+        The parameter is None if nothing in the cone has that shape, or that many values.
+        """
+        step = self.steps[value]
+        if step.op == PARAM:
+            return Parameter(step.name, step.shape, role), ()
+        if step.op == "permute" and self.steps[step.sources[0]].op == PARAM:
+            leaf = self.steps[step.sources[0]]
+            return Parameter(leaf.name, leaf.shape, role, _axes(step.attrs["axes"])), ()
+        cone = self.of(value)
+        wanted, numel = tuple(shape), prod(shape)
+        chosen = next((leaf for leaf in cone.leaves if self.steps[leaf].shape == wanted), None)
+        if chosen is None and not cone.has_layer:
+            chosen = next((leaf for leaf in cone.leaves if prod(self.steps[leaf].shape) == numel), None)
+        if chosen is None:
+            return None, cone.leaves
+        leaf = self.steps[chosen]
+        return Parameter(leaf.name, leaf.shape, role), tuple(
+            other for other in cone.leaves if other != chosen
+        )
+
+
+def _axes(value: object) -> tuple[int, ...] | None:
+    axes = tuple(int(axis) for axis in value) if isinstance(value, tuple) else ()
+    return None if axes == tuple(range(len(axes))) else axes
+
+
+def long_axes(shape: Sequence[int]) -> int:
+    """How many axes are longer than one."""
+    return sum(size > 1 for size in shape)

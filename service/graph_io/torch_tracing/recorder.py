@@ -1,0 +1,236 @@
+"""The torch function mode that writes down what a network computes, while it runs on tensors without memory.
+
+Every call into torch's Python functions passes through the mode. A handler (`handlers/`) writes a step and makes an empty
+tensor of the result's shape; convolutions and the like are never computed. What no handler knows runs as it is (on the meta
+device that costs nothing) and is written down as "some function of these tensors".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from service.graph_io.archgraph import AttrValue
+from service.graph_io.torch_tracing.steps import INPUT, PARAM, Step
+
+Handler = Callable[..., Any]
+
+META = torch.device("meta")
+
+# Handlers by the name of the function they stand for; filled by the modules of `handlers`.
+HANDLERS: dict[str, Handler] = {}
+# Where one name means different argument orders: by the function itself.
+EXACT_HANDLERS: dict[Any, Handler] = {}
+_resolved: dict[Any, Handler] = {}
+
+
+def handles(*names: str) -> Callable[[Handler], Handler]:
+    """Register a handler: called with the recorder, the function, and the call's own arguments."""
+
+    def register(handler: Handler) -> Handler:
+        for name in names:
+            HANDLERS[name] = handler
+        return handler
+
+    return register
+
+
+class Recorder(TorchFunctionMode):
+    """Records the calls made inside its `with` block.
+
+    device: where results are made. On "meta" nothing is ever computed; on a real device (for networks whose control flow looks at
+    values) what the handlers know is replaced by zeros, and the rest is computed.
+    """
+
+    def __init__(self, device: torch.device = META) -> None:
+        super().__init__()
+        self.device = device
+        self.steps: list[Step] = []
+        self._step_of: dict[int, int] = {}
+        # Tensors stay alive: the identity of a freed one could come back as another's.
+        self._kept: list[Tensor] = []
+        self._base_of: dict[int, Tensor] = {}
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        handler = _resolved.get(func)
+        if handler is None:
+            handler = _resolved[func] = _find_handler(func)
+        if kwargs:
+            return handler(self, func, *args, **kwargs)
+        return handler(self, func, *args)
+
+    # Values
+
+    def input(self, tensor: Tensor) -> None:
+        self.bind(tensor, self.add(INPUT, shape=tuple(tensor.shape)))
+
+    def parameter(self, tensor: Tensor, name: str) -> None:
+        self.steps.append(Step(PARAM, shape=tuple(tensor.shape), live=False, name=name))
+        self.bind(tensor, len(self.steps) - 1)
+
+    def step_of(self, value: Any) -> int | None:
+        """The step that made a tensor; None for fixed numbers and for whatever is no tensor."""
+        return self._step_of.get(id(value))
+
+    def bind(self, tensor: Tensor, step: int) -> Tensor:
+        self._step_of[id(tensor)] = step
+        self._kept.append(tensor)
+        return tensor
+
+    def view(self, out: Tensor, of: Tensor) -> None:
+        """`out` shares memory with `of`: writing into it changes `of` too."""
+        self._base_of[id(out)] = of
+
+    def overwrite(self, tensor: Tensor, step: int) -> Tensor:
+        """`tensor` was written in place; what it is a view of has changed with it."""
+        self.bind(tensor, step)
+        base = self._base_of.get(id(tensor))
+        while base is not None:
+            before = self.step_of(base)
+            sources = (step,) if before is None else (before, step)
+            op = "unary" if before is None else "merge"
+            self.bind(base, self.add(op, sources, shape=tuple(base.shape), attrs={"kind": "write"}))
+            base = self._base_of.get(id(base))
+        return tensor
+
+    # Steps
+
+    def add(
+        self,
+        op: str,
+        sources: tuple[int, ...] = (),
+        *,
+        shape: tuple[int, ...],
+        weights: tuple[tuple[str, int], ...] = (),
+        attrs: dict[str, AttrValue] | None = None,
+    ) -> int:
+        """Write a step down; its number."""
+        steps = self.steps
+        live = op == INPUT
+        for source in sources:
+            live = live or steps[source].live
+        for _, source in weights:
+            live = live or steps[source].live
+        steps.append(Step(op, sources, weights, attrs or {}, shape, live))
+        return len(steps) - 1
+
+    def make(
+        self,
+        op: str,
+        sources: tuple[int, ...],
+        shape: Sequence[int],
+        dtype: torch.dtype,
+        *,
+        weights: tuple[tuple[str, int], ...] = (),
+        attrs: dict[str, AttrValue] | None = None,
+    ) -> Tensor:
+        """Write a step down and make a tensor for its result, without computing it."""
+        size = tuple(shape)
+        return self.bind(
+            self.empty(size, dtype), self.add(op, sources, shape=size, weights=weights, attrs=attrs)
+        )
+
+    def empty(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        if self.device is META:
+            return torch.empty(shape, dtype=dtype, device=META)
+        return torch.zeros(shape, dtype=dtype, device=self.device)
+
+    def result(
+        self, op: str, sources: tuple[int, ...], out: Any, attrs: dict[str, AttrValue] | None = None
+    ) -> Any:
+        """Write a step down for a result that torch made: a tensor, or several from one call."""
+        if isinstance(out, Tensor):
+            return self.bind(out, self.add(op, sources, shape=tuple(out.shape), attrs=attrs))
+        for tensor in tensors_in(out):
+            self.bind(tensor, self.add(op, sources, shape=tuple(tensor.shape), attrs=attrs))
+        return out
+
+    def run(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call torch. Tensors that a network makes on the CPU while it runs follow the others to the meta device."""
+        try:
+            return func(*args, **kwargs)
+        except (RuntimeError, NotImplementedError):
+            if self.device is not META or not any(t.device != META for t in tensors_in((args, kwargs))):
+                raise
+        return func(*self._to_meta(args), **self._to_meta(kwargs))
+
+    def _to_meta(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return value if value.device == META else torch.empty_like(value, device=META)
+        if isinstance(value, dict):
+            return {key: self._to_meta(item) for key, item in value.items()}
+        if type(value) in (list, tuple):
+            return type(value)(self._to_meta(item) for item in value)
+        return value
+
+    def other(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        """A function that no handler knows: its tensors go in, its result comes out."""
+        out = self.run(func, *args, **kwargs)
+        sources = tuple(self.sources((args, kwargs)))
+        if not sources:
+            return out
+        name = function_name(func)
+        attrs: dict[str, AttrValue] = {"kind": name.strip("_")}
+        op = "unary" if len(sources) == 1 else "merge"
+        written = kwargs.get("out", args[0] if args else None)
+        if isinstance(written, Tensor) and (out is written or name == "__setitem__"):
+            self.overwrite(written, self.add(op, sources, shape=tuple(written.shape), attrs=attrs))
+            return out
+        return self.result(op, sources, out, attrs)
+
+    def sources(self, values: Any) -> list[int]:
+        """Steps of all tensors in nested arguments, each once."""
+        found: dict[int, None] = {}
+        for tensor in tensors_in(values):
+            step = self._step_of.get(id(tensor))
+            if step is not None:
+                found[step] = None
+        return list(found)
+
+
+def tensors_in(values: Any) -> Iterator[Tensor]:
+    """All tensors in nested lists, tuples, dictionaries and dataclasses."""
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, (list, tuple, set)):
+        for item in values:
+            yield from tensors_in(item)
+    elif isinstance(values, dict):
+        yield from tensors_in(list(values.values()))
+    elif hasattr(values, "__dataclass_fields__"):
+        yield from tensors_in([getattr(values, name) for name in values.__dataclass_fields__])
+
+
+def function_name(func: Any) -> str:
+    name = getattr(func, "__name__", "")
+    if name in ("__get__", "__set__", "__delete__"):
+        # A property of Tensor, such as x.T: named by its descriptor.
+        owner = getattr(getattr(func, "__self__", None), "__name__", "")
+        return str(owner) if name == "__get__" else f"{owner}.{name}"
+    return str(name).rsplit("::", 1)[-1].split(".", 1)[0]
+
+
+def _find_handler(func: Any) -> Handler:
+    if func in EXACT_HANDLERS:
+        return EXACT_HANDLERS[func]
+    return HANDLERS.get(function_name(func), _unknown)
+
+
+def _unknown(recorder: Recorder, func: Any, *args: Any, **kwargs: Any) -> Any:
+    return recorder.other(func, *args, **kwargs)
+
+
+def _plain(recorder: Recorder, func: Any, *args: Any, **kwargs: Any) -> Any:
+    """Questions about a tensor, answered by the tensor."""
+    return func(*args, **kwargs)
+
+
+def register_plain(names: Iterable[str]) -> None:
+    for name in names:
+        HANDLERS[name] = _plain
