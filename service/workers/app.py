@@ -11,9 +11,11 @@ import logging
 import os
 import socket
 import sys
+import warnings
 from typing import Any
 
 from celery import Celery, signals
+from celery.platforms import SecurityWarning
 
 from service.errors import InvalidRequest
 from service.logs import configure_logging
@@ -79,6 +81,8 @@ def run_worker(queues: list[str]) -> int:
     served = served_queues(queues or ["predict"])
     configure_logging(settings)
     logging.captureWarnings(True)
+    # It warns of pickles, which are not accepted here, whoever runs the worker.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     _connect_signals()
     app.conf.update(worker_options(settings))
     os.environ[stopping.QUEUES_VARIABLE] = ",".join(served)

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -30,6 +31,7 @@ from service.workers.stopping import QUEUES_VARIABLE
 
 log = structlog.get_logger("weightcast.worker")
 
+_WARM_UP_AGAIN_SECONDS = 5.0
 _stopped = threading.Event()
 
 
@@ -69,7 +71,9 @@ def stop() -> None:
 
 def _live(queues: list[str]) -> None:
     child = current()
-    _warm_up(child, queues)
+    while not _warm_up(child, queues):
+        if _stopped.wait(_WARM_UP_AGAIN_SECONDS):
+            return
     registry = WorkerRegistry(child.store.redis)
     reconciler = Reconciler(child.store, child.settings)
     name = f"{socket.gethostname()}:{os.getpid()}"
@@ -93,14 +97,18 @@ def _announce(registry: WorkerRegistry, me: list[WorkerInfo]) -> bool:
     return True
 
 
-def _warm_up(child: Child, queues: list[str]) -> None:
-    """Load what the first task of a queue needs. A model that is missing is the task's problem, not ours."""
+def _warm_up(child: Child, queues: list[str]) -> bool:
+    """Load what the first task of a queue needs. False when that failed: such a worker is not ready."""
     if "predict" not in queues and "rank" not in queues:
-        return
-    from service.workers.models import limit_threads
-
-    limit_threads(child.settings)
+        return True
+    started = time.monotonic()
     try:
         child.runtime.warm_up()
     except ServiceError as error:
-        log.warning("worker.warm_up_failed", detail=error.detail)
+        # A default model that is missing or damaged is told to those who ask for it; others may work.
+        log.warning("worker.warm_up_incomplete", detail=error.detail)
+    except Exception:
+        log.exception("worker.warm_up_failed")
+        return False
+    log.info("worker.warm", queues=queues, seconds=round(time.monotonic() - started, 2))
+    return True

@@ -24,7 +24,7 @@ from service.settings import Settings
 from service.store.artifacts import Artifact, ArtifactStore
 from service.weights.blocks import DTYPES, WeightBlocks
 from service.weights.formats import write_weights
-from service.workers.models import Models
+from service.workers.models import Models, limit_threads
 
 EXTENSIONS = {"safetensors": "safetensors", "tiles": "tiles.safetensors", "onnx": "onnx", "npz": "npz"}
 STAGES = ("reading the architecture", "loading the model", "predicting", "writing the file")
@@ -61,6 +61,7 @@ class Runtime:
         """Import what predicting needs and load the default model. Errors: UnknownModel."""
         import service.graph_io.torch_tracer  # noqa: F401
 
+        limit_threads(self.settings)
         self.models.get(self.settings.default_model)
 
     def run_predict(self, payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -131,13 +132,13 @@ class Runtime:
 
 
 def check_answer(graph: ArchGraph, weights: WeightBlocks, dtype: str) -> None:
-    """Every trainable parameter, at its own shape, with numbers that the format can hold; or ServiceError."""
+    """Every trainable parameter at its own shape, finite in the format. Errors: ServiceError."""
     wanted = {parameter.name: parameter.shape for parameter in graph.parameters()}
     answered = {name: block.stored_shape for name, block in weights.blocks.items()}
     if wanted != answered:
         missing = sorted(name for name in wanted if wanted[name] != answered.get(name))
         raise ServiceError(
-            f"the answer does not fit the network: {len(missing)} parameters are missing or have another shape",
+            f"the answer does not fit the network: {len(missing)} parameters missing or of another shape",
             parameters=missing[:10],
         )
     largest = float(ml_dtypes.finfo(DTYPES[dtype]).max)  # type: ignore[no-untyped-call]

@@ -1,0 +1,107 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from service.errors import InvalidRequest, NotFound, Unavailable
+from service.store.artifacts import ArtifactStore
+
+NAME = "ab" * 32 + ".safetensors"
+
+
+def names(count: int) -> list[str]:
+    return [hashlib.sha256(bytes([n])).hexdigest() + ".npz" for n in range(count)]
+
+
+def test_what_is_put_can_be_read_with_its_size_and_digest(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path / "made" / "when needed")
+    put = store.put_bytes(NAME, b"weights")
+    assert put == store.stat(NAME) and put.size == 7 and put.sha256 == hashlib.sha256(b"weights").hexdigest()
+    assert store.read_bytes(NAME) == b"weights" and store.exists(NAME) and store.total_bytes() == 7
+    assert store.delete(NAME) and not store.exists(NAME) and not store.delete(NAME)
+
+
+def test_content_is_named_by_its_digest(tmp_path: Path) -> None:
+    put = ArtifactStore(tmp_path).put_content(b"{}", "graph.json")
+    assert put.name == f"{put.sha256}.graph.json"
+
+
+def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+
+    def fail(file: BinaryIO) -> None:
+        file.write(b"half")
+        raise RuntimeError("interrupted")
+
+    with pytest.raises(RuntimeError):
+        store.put_file(NAME, fail)
+    assert not store.exists(NAME) and [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_a_full_disk_is_unavailable(tmp_path: Path) -> None:
+    def fail(file: BinaryIO) -> None:
+        raise OSError(28, os.strerror(28))
+
+    with pytest.raises(Unavailable):
+        ArtifactStore(tmp_path).put_file(NAME, fail)
+
+
+def test_a_file_that_is_there_is_not_written_again(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    store.put_bytes(NAME, b"first")
+    store.put_file(NAME, lambda file: pytest.fail("written twice"))
+    assert store.read_bytes(NAME) == b"first"
+
+
+def test_a_damaged_file_is_written_again(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    store.put_bytes(NAME, b"whole")
+    store.path(NAME).write_bytes(b"wh")
+    assert store.find(NAME) is None
+    store.put_bytes(NAME, b"whole")
+    assert store.read_bytes(NAME) == b"whole"
+
+
+def test_many_writers_of_one_name(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: store.put_bytes(NAME, b"x" * 100_000), range(32)))
+    assert store.read_bytes(NAME) == b"x" * 100_000
+    assert len([p for p in tmp_path.rglob("*") if p.is_file()]) == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "../../etc/passwd", "ab/../cd.npz", "a.npz", "AB" * 32 + ".npz", "ab" * 32, NAME + "\n",
+     NAME + ".meta.x", "ab" * 32 + "./x", "ab" * 32 + ".np z", f"/{NAME}", "ab" * 40 + ".npz"],
+)  # fmt: skip
+def test_names_that_are_not_ours_are_refused(tmp_path: Path, name: str) -> None:
+    store = ArtifactStore(tmp_path)
+    for use in (store.path, store.exists, store.find, store.delete):
+        with pytest.raises(InvalidRequest):
+            use(name)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        ArtifactStore(tmp_path).open(NAME)
+
+
+def test_the_longest_unused_files_go_first(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path, max_bytes=10_000)
+    first, second, third, fourth = names(4)
+    for age, name in ((300, first), (200, second), (100, third)):
+        store.put_bytes(name, b"x" * 3000)
+        path = store.path(name)
+        os.utime(path, (path.stat().st_mtime - age,) * 2)
+    store.path(first)  # used just now
+    store.put_bytes(fourth, b"x" * 3000)
+    assert not store.exists(second) and store.exists(first) and store.exists(fourth)
+    assert store.total_bytes() <= 9000

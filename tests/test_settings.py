@@ -1,0 +1,74 @@
+"""Options: documented, masked, checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from service.errors import InvalidRequest
+from service.exposure import refuse_open_door
+from service.settings import (
+    MASK,
+    Settings,
+    configuration_page,
+    environment_of,
+    masked,
+    unknown_variables,
+)
+
+PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
+
+
+def test_the_configuration_page_is_up_to_date() -> None:
+    assert PAGE.read_text() == configuration_page(), "run: python -m service.settings > docs/configuration.md"
+
+
+def test_every_option_has_a_sentence() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description and field.description.endswith("."), name
+
+
+def test_folders_lie_under_home_unless_told_otherwise(tmp_path: Path) -> None:
+    assert Settings(home=tmp_path).artifact_dir == tmp_path / "artifacts"
+    assert Settings(home=tmp_path, data_dir=tmp_path / "d").data_dir == tmp_path / "d"
+
+
+def test_secrets_are_masked(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, api_keys="hush-key", redis_url="redis://user:hush-pw@host/0")
+    assert "hush" not in repr(settings) and "hush" not in str(masked(settings))
+    assert masked(settings)["WEIGHTCAST_REDIS_URL"] == f"redis://{MASK}@host/0"
+
+
+def test_a_child_gets_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(home=tmp_path, api_keys="k", allow_anonymous=True, lease_seconds=2.5)
+    for name, value in environment_of(settings).items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == settings
+
+
+def test_misspelt_options_are_found() -> None:
+    assert unknown_variables({"WEIGHTCAST_PROT": "1", "WEIGHTCAST_PORT": "1", "OTHER": "x"}) == [
+        "WEIGHTCAST_PROT"
+    ]
+
+
+def test_tasks_must_be_shorter_than_half_the_visibility_timeout(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="twice the longest task"):
+        Settings(home=tmp_path, task_time_limit_seconds=1000)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_loopback_needs_no_keys(host: str, tmp_path: Path) -> None:
+    refuse_open_door(Settings(home=tmp_path, host=host))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
+def test_an_open_door_takes_an_explicit_word(host: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest):
+        refuse_open_door(Settings(home=tmp_path, host=host))
+    with pytest.raises(InvalidRequest):
+        refuse_open_door(Settings(home=tmp_path, host=host, api_keys=" , "))
+    refuse_open_door(Settings(home=tmp_path, host=host, api_keys="k"))
+    refuse_open_door(Settings(home=tmp_path, host=host, allow_anonymous=True))
