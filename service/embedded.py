@@ -8,6 +8,7 @@ leaves a process behind.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -62,7 +63,8 @@ def serve(
     say = say or _to_stdout
     with ExitStack() as stack:
         stack.enter_context(_only_one(settings))
-        check_port(settings.host, settings.port)
+        port = check_port(settings.host, settings.port)
+        settings = settings.model_copy(update={"port": port})
         supervisor = stack.enter_context(_stopped_by_signals(Supervisor()))
         run_folder = Path(stack.enter_context(_private_folder()))
         if settings.redis_url is None:
@@ -74,9 +76,10 @@ def serve(
         return supervisor.run()
 
 
-def check_port(host: str, port: int) -> None:
-    """Errors: Conflict when something listens there already, InvalidRequest for an address that is not this
-    machine's.
+def check_port(host: str, port: int) -> int:
+    """The port that can be listened on: `port`, or a free one for 0.
+
+    Errors: Conflict when something listens there, InvalidRequest for an address that is not this machine's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -84,12 +87,13 @@ def check_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            if isinstance(error, socket.gaierror) or error.errno is None or error.errno == 99:
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
                 raise InvalidRequest(f"{host} is not an address of this machine", field="host") from None
             raise Conflict(
                 f"{host}:{port} cannot be listened on: {error.strerror}",
                 hint="stop what listens there, or choose another port with --port",
             ) from None
+        return int(probe.getsockname()[1])
 
 
 def _services(settings: Settings) -> list[Service]:
