@@ -6,7 +6,7 @@ from service.errors import InvalidArchitecture
 from service.graph_io.archgraph import ArchGraph, Node, Parameter
 from service.graph_io.checks import build_graph
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
-from service.graph_io.onnx.draft import Draft, alive
+from service.graph_io.onnx.draft import Draft, pruned
 from service.graph_io.onnx.flatten import flatten
 from service.graph_io.onnx.fusions import fuse
 from service.graph_io.onnx.load import load
@@ -36,7 +36,7 @@ def _read(data: bytes, limits: GraphLimits) -> ArchGraph:
     outputs = _outputs(translator, [value.name for value in graph.output])
     drafts = fuse(translator.drafts, outputs)
     settle(drafts)
-    drafts = _without_idle_nodes(drafts, outputs)
+    drafts = pruned(drafts, outputs)
     read_inputs = [draft for draft in translator.inputs if draft in set(drafts)]
     shape = (read_inputs or translator.inputs)[0].shape
     return build_graph(
@@ -64,14 +64,6 @@ def _outputs(translator: Translator, names: list[str]) -> list[Draft]:
             "No output of the ONNX graph depends on its input.", hint="Name the result of the last layer as the graph's output."
         )
     return list(drafts)
-
-
-def _without_idle_nodes(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
-    """Drop what does not reach an output, unless it owns parameters: that is a mistake the checks report."""
-    wanted = set(alive(drafts, outputs))
-    owners = [draft for draft in drafts if draft not in wanted and draft.owned and draft.inputs]
-    wanted.update(alive(drafts, owners))
-    return [draft for draft in drafts if draft in wanted or draft.op == "input"] if owners else [d for d in drafts if d in wanted]
 
 
 def _node(draft: Draft) -> Node:

@@ -74,3 +74,10 @@ def alive(drafts: Iterable[Draft], outputs: Iterable[Draft]) -> list[Draft]:
             wanted.add(draft)
             stack.extend(draft.inputs)
     return [draft for draft in drafts if draft in wanted]
+
+
+def pruned(drafts: Iterable[Draft], outputs: Iterable[Draft]) -> list[Draft]:
+    """Drop what does not reach an output, unless it owns parameters: that is a mistake, which the checks report by name."""
+    drafts, outputs = list(drafts), list(outputs)
+    owners = [draft for draft in drafts if draft.owned and draft.inputs]
+    return alive(drafts, [*outputs, *owners])

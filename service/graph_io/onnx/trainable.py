@@ -30,6 +30,16 @@ def is_vector(shape: Shape) -> bool:
     return shape is not None and sum(dim != 1 for dim in shape) <= 1
 
 
+def is_plain_number(leaf: Leaf) -> bool:
+    """A single number that nobody trained, as far as its name and place tell: ReZero gains and temperatures have a module's name
+    in front, the bias of a layer with one output has an axis.
+    """
+    if leaf.numel != 1:
+        return False
+    named = leaf.origin in (Origin.INITIALIZER, Origin.INPUT) and not is_anonymous(leaf.name)
+    return not (named and ("." in leaf.name or len(leaf.shape) == 1) and leaf.kind != "BUFFER")
+
+
 def settle(drafts: list[Draft]) -> None:
     """Decide the doubtful parameters; nodes that lose theirs become functions without parameters."""
     certain = [owned.leaf for draft in drafts for owned in draft.owned if not owned.doubtful and draft.op in _LAYERS]

@@ -40,6 +40,8 @@ _NORMS = {
 }
 _CLIPS = {(0.0, 6.0): "relu6", (0.0, 1.0): "clip01", (-1.0, 1.0): "hardtanh"}
 _LONGEST_NODE_NAME = 200
+# Of one tensor they are that tensor.
+_JOINING = frozenset({"Concat", "Sum", "Mean", "Max", "Min"})
 
 
 class Translator:
@@ -172,7 +174,7 @@ class Translator:
             self._fixed(op, values)
             return
         shape = infer(op, values)
-        if op.type in PASSED_ON:
+        if op.type in PASSED_ON or (op.type in _JOINING and len(op.inputs) == 1):
             value = Value(draft=values[0].draft, shape=shape)
             self._assign(op, value, [shape])
             return
@@ -277,7 +279,7 @@ class Translator:
     def _elementwise(self, op: Op, values: list[Value]) -> Draft:
         drafts = [value.draft for value in values if value.draft is not None]
         fixed = [value for value in values if value.fixed]
-        trained = [value for value in fixed if any(leaf.is_float for leaf in weight_leaves(value))]
+        trained = [value for value in fixed if weighted.elementwise_leaves(value)]
         if len(drafts) > 1 or (not trained and not fixed):
             kind = "add" if op.type in ("Add", "Sum") else "mul" if op.type == "Mul" else "merge"
             draft = self.add(op, kind, drafts)

@@ -15,7 +15,7 @@ from service.graph_io.onnx.fixed import is_anonymous
 from service.graph_io.onnx.flatten import Op
 from service.graph_io.onnx.shapes import spatial_pads
 from service.graph_io.onnx.tensors import Leaf, Origin
-from service.graph_io.onnx.trainable import is_buffer, is_vector
+from service.graph_io.onnx.trainable import is_buffer, is_plain_number, is_vector
 from service.graph_io.onnx.values import ABSENT, Value
 
 
@@ -258,10 +258,15 @@ def _constant_norm(leaf: Leaf) -> bool:
     return is_anonymous(leaf.name) and leaf.is_uniform()
 
 
+def elementwise_leaves(value: Value) -> list[Leaf]:
+    """The tensors that may be parameters in a sum or product."""
+    return [leaf for leaf in weight_leaves(value) if leaf.is_float and not is_plain_number(leaf)]
+
+
 def add_parameters(build: Builder, op: Op, draft: Draft, value: Value, kind: str = "Add") -> Draft:
     """x + value or x * value for a value that nothing computes."""
     scalar = value.scalar()
-    leaves = [leaf for leaf in weight_leaves(value) if leaf.is_float]
+    leaves = elementwise_leaves(value)
     if not leaves:
         if value is ABSENT:
             return draft

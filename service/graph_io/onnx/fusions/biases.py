@@ -1,0 +1,42 @@
+"""A linear layer or convolution and the vector added right behind it are one layer."""
+
+from __future__ import annotations
+
+from service.graph_io.onnx.draft import Draft, Owned, readers_of
+from service.graph_io.onnx.fusions.regions import only_reader
+
+_LAYERS = frozenset({"conv", "conv_transpose", "linear"})
+
+
+def fuse_biases(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
+    readers = readers_of(drafts, outputs)
+    for draft in drafts:
+        if draft.op not in _LAYERS or len(draft.owned) != 1:
+            continue
+        reader = only_reader(readers, draft)
+        if reader is None or reader.op != "bias" or len(reader.owned) != 1 or reader.inputs != [draft]:
+            continue
+        weight, bias = draft.owned[0], reader.owned[0]
+        if not _fits(draft, weight, bias):
+            continue
+        name, shape = draft.name, draft.shape
+        draft.name, draft.owned = reader.name, []
+        reader.become(draft.op, draft.kind, draft.inputs, [weight, Owned(bias.leaf, "bias")], draft.attrs)
+        reader.name, reader.shape = name, shape
+    return drafts
+
+
+def _fits(layer: Draft, weight: Owned, bias: Owned) -> bool:
+    """Whether the bias has one number for each output of the layer, along the layer's output axis."""
+    stored = weight.leaf.shape
+    axes = weight.axes or tuple(range(len(stored)))
+    outputs = stored[axes[0]]
+    if layer.op == "conv_transpose":
+        groups = layer.attrs.get("groups", 1)
+        outputs = stored[1] * (groups if isinstance(groups, int) else 1)
+    if bias.leaf.numel != outputs:
+        return False
+    used = bias.shape or bias.leaf.shape
+    behind = len(used) - 1 - next((axis for axis, dim in enumerate(used) if dim != 1), len(used) - 1)
+    spatial = 0 if layer.kind in ("MatMul", "Gemm", "Einsum", "MatMulInteger", "QLinearMatMul") else len(stored) - 2
+    return outputs == 1 or behind == spatial

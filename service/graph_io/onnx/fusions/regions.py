@@ -1,0 +1,47 @@
+"""Walking backwards through drafts that own nothing."""
+
+from __future__ import annotations
+
+from service.graph_io.onnx.draft import Draft
+
+# Steps that change where numbers are, or scale them, and nothing else.
+_PLACING = frozenset({"reshape", "permute", "flatten", "identity"})
+
+
+def region(tail: Draft, entry: Draft, most: int = 24, *, owning: frozenset[str] = frozenset()) -> list[Draft] | None:
+    """All drafts between `entry` (left out) and `tail` (included), if everything that `tail` reads comes from `entry`.
+
+    None if something else flows in, if a draft with parameters is met (other than the operators in `owning`), or if there are
+    more than `most`.
+    """
+    found: dict[Draft, None] = {}
+    stack = [tail]
+    while stack:
+        draft = stack.pop()
+        if draft is entry or draft in found:
+            continue
+        if not draft.inputs or (draft.owned and draft.op not in owning) or len(found) >= most:
+            return None
+        found[draft] = None
+        stack.extend(draft.inputs)
+    return list(found)
+
+
+def is_scaling(draft: Draft) -> bool:
+    """x * c or x / c."""
+    return draft.op == "unary" and draft.kind in ("Mul", "Div") and draft.scalar is not None and len(draft.inputs) == 1
+
+
+def unplaced(draft: Draft, most: int = 12) -> Draft:
+    """Back over reshapes, permutations and scalings to where the numbers were made."""
+    for _ in range(most):
+        passing = draft.op in _PLACING or is_scaling(draft) or (draft.op == "unary" and draft.kind == "Expand")
+        if not passing or draft.owned or len(draft.inputs) != 1:
+            return draft
+        draft = draft.inputs[0]
+    return draft
+
+
+def only_reader(readers: dict[Draft, list[Draft]], draft: Draft) -> Draft | None:
+    found = readers.get(draft, [])
+    return found[0] if len(found) == 1 and found[0] is not draft else None
