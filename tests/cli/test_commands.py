@@ -1,0 +1,162 @@
+"""The other commands, and how the command as a whole behaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from service.cli import failures
+from service.cli.failures import report
+from service.errors import Unavailable
+from service.settings import get_settings
+from tests.cli.conftest import CELL, SMALL_GRAPH, Run, problems, write_json
+
+
+def test_embed(run: Run, tmp_path: Path) -> None:
+    write_json(tmp_path / "net.json", SMALL_GRAPH)
+    result = run("embed", "net.json", f"nasbench201:{CELL}", "-o", "e.npz", "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert [row["source"] for row in document["embeddings"]] == ["net.json", f"nasbench201:{CELL}"]
+    with np.load(tmp_path / "e.npz") as archive:
+        assert archive["embeddings"].shape == (2, 8)
+        np.testing.assert_array_equal(archive["embeddings"][0], document["embeddings"][0]["embedding"])
+
+
+def test_embed_skips_what_it_cannot_read(run: Run, tmp_path: Path) -> None:
+    write_json(tmp_path / "net.json", SMALL_GRAPH)
+    result = run("embed", "missing.json", "net.json")
+    assert result.exit_code == 3
+    assert problems(result)[0]["source"] == "missing.json"
+    assert (tmp_path / "embeddings.npz").exists()
+
+
+def test_models(run: Run) -> None:
+    listed = run("models", "list")
+    assert any(line.split()[:3] == ["tiny", "ghn", "digits"] for line in listed.stdout.splitlines())
+    assert [card["name"] for card in json.loads(run("models", "list", "--json").stdout)].count("tiny") == 1
+    shown = json.loads(run("models", "show", "tiny", "--json").stdout)
+    assert shown["scores"] == {"id-val": {"mean": 12.0}}
+    assert "path" not in shown
+    assert "id-val" in run("models", "show", "tiny").stdout
+    assert run("models", "show", "none").exit_code == 3
+
+
+def test_models_import_refuses_what_is_no_checkpoint(run: Run, tmp_path: Path) -> None:
+    torch.save({"weights": torch.zeros(3)}, tmp_path / "other.pt")
+    refused = run("models", "import", "other.pt", "--name", "mine")
+    assert refused.exit_code == 3
+    assert "not a reference checkpoint" in problems(refused)[0]["detail"]
+    assert run("models", "import", "missing.pt", "--name", "mine").exit_code == 2
+    assert run("models", "import", "other.pt", "--name", "../mine").exit_code == 2
+    assert run("models", "import", "other.pt", "--name", "tiny").exit_code == 2
+
+
+def test_architectures(run: Run, tmp_path: Path) -> None:
+    first = run("architectures", "--split", "train", "-n", "3", "--seed", "5")
+    assert first.exit_code == 0
+    lines = [json.loads(line) for line in first.stdout.splitlines()]
+    assert [line["format"] for line in lines] == ["darts"] * 3
+    assert run("architectures", "--split", "train", "-n", "3", "--seed", "5", "-o", "a.jsonl").stdout == ""
+    assert (tmp_path / "a.jsonl").read_text() == first.stdout
+    unknown = run("architectures", "--split", "huge")
+    assert unknown.exit_code == 3
+    assert problems(unknown)[0]["field"] == "split"
+
+
+def test_an_architecture_of_a_split_can_be_predicted(run: Run, tmp_path: Path) -> None:
+    line = run("architectures", "--split", "train", "-n", "1").stdout
+    (tmp_path / "one.json").write_text(line)
+    result = run("predict", "one.json", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)[0]["complete"]
+
+
+def test_doctor(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIGHTCAST_API_KEYS", "secret")
+    monkeypatch.setenv("WEIGHTCAST_REDIS_URL", "redis://user:pass@127.0.0.1:1/0")
+    monkeypatch.setenv("WEIGHTCAST_REDIS_ULR", "")
+    get_settings.cache_clear()
+    result = run("doctor", "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["prediction"]["model"] == "tiny"
+    assert document["models"]["tiny"]["kind"] == "ghn"
+    assert document["unknown_variables"] == ["WEIGHTCAST_REDIS_ULR"]
+    assert "error" in document["redis"]
+    assert "secret" not in result.output and "pass@" not in result.output
+    assert "WEIGHTCAST_PORT: 8000" in run("doctor").stdout
+
+
+def test_doctor_fails_where_nothing_can_be_predicted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIGHTCAST_DEFAULT_MODEL", "none-such")
+    get_settings.cache_clear()
+    result = run("doctor", "--json")
+    assert result.exit_code == 1
+    assert "none-such" in json.loads(result.stdout)["prediction"]["error"]
+
+
+def test_a_missing_part_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    error = ModuleNotFoundError("No module named 'torch'", name="torch")
+    assert report(error) == 1
+    problem = json.loads(capsys.readouterr().err)
+    assert problem["hint"] == "Install it: pip install 'weightcast[models]'"
+    assert report(ModuleNotFoundError("No module named 'x'", name="x")) is None
+
+
+def test_a_failure_is_not_a_refusal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report(Unavailable("The job store does not answer.")) == failures.FAILED
+    assert json.loads(capsys.readouterr().err)["status"] == 503
+
+
+def test_a_service_that_is_not_there(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.client.client.time.sleep", lambda seconds: None)
+    write_json(tmp_path / "net.json", SMALL_GRAPH)
+    for arguments in (["predict", "net.json"], ["models", "list"], ["jobs", "list"], ["jobs", "cancel", "x"]):
+        result = run(*arguments, "--url", "http://127.0.0.1:1")
+        assert result.exit_code == 1, result.output
+        assert "GET" in problems(result)[0]["detail"] or "/" in problems(result)[0]["detail"]
+
+
+def command(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "WEIGHTCAST_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "service.cli", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_real_process_is_quick_to_help_and_refuses_cleanly(model_home: Path) -> None:
+    durations = []
+    for _ in range(3):
+        start = time.perf_counter()
+        helped = command("--help", home=model_home)
+        durations.append(time.perf_counter() - start)
+    assert helped.returncode == 0
+    assert "predict" in helped.stdout
+    assert min(durations) < 1.0  # about 0.15 s on an idle machine
+
+    refused = command("predict", "missing.onnx", home=model_home)
+    assert refused.returncode == 3
+    assert json.loads(refused.stderr)["status"] == 400
+    assert "Traceback" not in refused.stderr
+
+
+def test_help_loads_nothing_heavy(model_home: Path) -> None:
+    code = "import sys, service.cli; print([m for m in ('torch', 'httpx', 'onnx', 'numpy', 'pydantic') if m in sys.modules])"
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert found.stdout.strip() == "[]"

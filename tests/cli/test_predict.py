@@ -1,0 +1,202 @@
+"""weightcast predict, in this process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+from safetensors.numpy import load_file
+
+from service.weights.formats import read_tiles
+from tests.cli.conftest import CELL, SMALL_GRAPH, Run, problems, write_json
+from tests.graph_io.test_onnx_strip import network
+
+NAMES = {"conv.weight", "fc.weight", "fc.bias"}
+
+
+def test_one_source_to_the_default_file(run: Run, tmp_path: Path) -> None:
+    write_json(tmp_path / "net.json", SMALL_GRAPH)
+    result = run("predict", "net.json")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("net.json: 306 parameters, 100.0% from tiny, ")
+    assert load_file(tmp_path / "net.safetensors").keys() == NAMES
+    assert result.stderr == ""
+
+
+def test_json_is_one_document(run: Run, tmp_path: Path) -> None:
+    write_json(tmp_path / "net.json", SMALL_GRAPH)
+    result = run("predict", "net.json", "--json", "-o", "out.safetensors")
+    (row,) = json.loads(result.stdout)
+    assert row.pop("seconds") > 0
+    assert row == {
+        "source": "net.json",
+        "model": "tiny",
+        "num_parameters": 306,
+        "complete": True,
+        "coverage": 1.0,
+        "defaulted": [],
+        "file": "out.safetensors",
+    }
+
+
+def test_all_forms_hold_the_same_numbers(run: Run, tmp_path: Path) -> None:
+    write_json(tmp_path / "net.json", SMALL_GRAPH)
+    for file in ("a.safetensors", "a.npz", "a.tiles.safetensors"):
+        assert run("predict", "net.json", "-o", file).exit_code == 0
+    expected = load_file(tmp_path / "a.safetensors")
+    tiles = read_tiles(tmp_path / "a.tiles.safetensors").expand()
+    with np.load(tmp_path / "a.npz") as npz:
+        for name, array in expected.items():
+            np.testing.assert_array_equal(npz[name], array)
+            np.testing.assert_array_equal(tiles[name], array)
+
+
+def test_half_precision(run: Run, tmp_path: Path) -> None:
+    write_json(tmp_path / "net.json", SMALL_GRAPH)
+    assert run("predict", "net.json", "--dtype", "float16").exit_code == 0
+    assert load_file(tmp_path / "net.safetensors")["fc.weight"].dtype == np.float16
+
+
+def test_an_onnx_model_is_filled_in(run: Run, tmp_path: Path) -> None:
+    source = tmp_path / "net.onnx"
+    source.write_bytes(network().SerializeToString())
+    before = source.read_bytes()
+
+    result = run("predict", "net.onnx", "--output", "onnx")
+
+    assert result.exit_code == 0, result.output
+    assert source.read_bytes() == before  # a source is never overwritten
+    filled = onnx.load(tmp_path / "net-2.onnx")
+    onnx.checker.check_model(filled)
+    assert run("predict", "net.onnx").exit_code == 0
+    expected = load_file(tmp_path / "net.safetensors")
+    found = {tensor.name: numpy_helper.to_array(tensor) for tensor in filled.graph.initializer}
+    np.testing.assert_array_equal(found["conv.weight"], expected["conv.weight"])
+
+
+def test_an_onnx_model_with_more_weights_than_the_limit_for_graphs(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = network()
+    padding = numpy_helper.from_array(np.zeros(17 * 2**20, np.float32), "unused")
+    model.graph.initializer.append(padding)
+    (tmp_path / "large.onnx").write_bytes(model.SerializeToString())
+    assert (tmp_path / "large.onnx").stat().st_size > 64 * 2**20
+    assert run("predict", "large.onnx").exit_code == 0
+
+
+def test_onnx_output_needs_an_onnx_source(run: Run, tmp_path: Path) -> None:
+    write_json(tmp_path / "net.json", SMALL_GRAPH)
+    result = run("predict", "net.json", "--output", "onnx")
+    assert result.exit_code == 3
+    assert problems(result)[0]["field"] == "output"
+    assert [path.name for path in tmp_path.iterdir()] == ["net.json"]
+
+
+def test_cells_and_standard_input(run: Run, tmp_path: Path) -> None:
+    assert run("predict", f"nasbench201:{CELL}", "-o", "cell.safetensors").exit_code == 0
+    assert run("predict", "-", "-o", "in.safetensors", stdin=json.dumps(SMALL_GRAPH)).exit_code == 0
+    assert load_file(tmp_path / "in.safetensors").keys() == NAMES
+
+
+def test_torchvision(run: Run, tmp_path: Path) -> None:
+    result = run("predict", "torchvision:squeezenet1_0", "--output", "tiles", "--json")
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(result.stdout)
+    assert row["num_parameters"] == 1248424
+    assert row["file"] == "squeezenet1_0.tiles.safetensors"
+
+
+def test_several_sources_go_into_a_folder(run: Run, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        write_json(tmp_path / folder / "net.json", SMALL_GRAPH)
+    result = run("predict", "a/net.json", "b/*.json", "-o", "out/deep", "--json")
+    assert result.exit_code == 0, result.output
+    assert [row["file"] for row in json.loads(result.stdout)] == [
+        "out/deep/net.safetensors",
+        "out/deep/net-2.safetensors",
+    ]
+
+
+def test_one_bad_network_does_not_stop_the_others(run: Run, tmp_path: Path) -> None:
+    cyclic = {
+        **SMALL_GRAPH,
+        "nodes": [*SMALL_GRAPH["nodes"], {"name": "loop", "op": "add", "inputs": ["loop"]}],
+    }
+    write_json(tmp_path / "bad.json", cyclic)
+    write_json(tmp_path / "good.json", SMALL_GRAPH)
+    result = run("predict", "bad.json", "good.json", "--json")
+    assert result.exit_code == 3
+    assert [row["source"] for row in json.loads(result.stdout)] == ["good.json"]
+    (problem,) = problems(result)
+    assert problem["status"] == 422
+    assert problem["source"] == "bad.json"
+    assert "loop" in problem["detail"]
+    assert not (tmp_path / "bad.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("empty.onnx", b""),
+        ("noise.onnx", bytes(range(256)) * 40),
+        ("truncated.onnx", network().SerializeToString()[:5000]),
+        ("broken.json", b"{"),
+        ("list.json", b"[]"),
+        ("unknown.json", b'{"format": "hieroglyphs"}'),
+        ("deep.json", b'{"nodes":' + b"[" * 5000 + b"]" * 5000 + b"}"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(run: Run, tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    result = run("predict", name)
+    assert result.exit_code == 3, result.output
+    (problem,) = problems(result)
+    assert problem["status"] in (400, 413, 422)
+    assert problem["detail"]
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("source", ["missing.onnx", "torchvision:resnet999", "what.is.this"])
+def test_sources_that_do_not_exist(run: Run, source: str) -> None:
+    result = run("predict", source)
+    assert result.exit_code == 3
+    assert problems(result)[0]["detail"]
+
+
+def test_unknown_model(run: Run, tmp_path: Path) -> None:
+    write_json(tmp_path / "net.json", SMALL_GRAPH)
+    result = run("predict", "net.json", "--model", "tinny")
+    assert result.exit_code == 3
+    (problem,) = problems(result)
+    assert problem["available"] == ["tiny"] or "tiny" in problem["available"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["predict"],
+        ["predict", "net.json", "--dtype", "float8"],
+        ["predict", "net.json", "--output", "pickle"],
+        ["predict", "net.json", "-o", "net.json"],
+        ["predict", "net.json", "net.json", "-o", "net.json"],
+        ["predict", "none*.onnx"],
+        ["predict", "-", "-"],
+        ["predikt"],
+    ],
+)
+def test_wrong_usage(run: Run, tmp_path: Path, arguments: list[str]) -> None:
+    write_json(tmp_path / "net.json", SMALL_GRAPH)
+    assert run(*arguments).exit_code == 2
+
+
+def test_no_bfloat16_in_npz(run: Run, tmp_path: Path) -> None:
+    write_json(tmp_path / "net.json", SMALL_GRAPH)
+    result = run("predict", "net.json", "--output", "npz", "--dtype", "bfloat16")
+    assert result.exit_code == 3
+    assert problems(result)[0]["field"] == "dtype"

@@ -1,0 +1,150 @@
+"""PredictedWeights: into a module, a file, a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from service.client import PredictedWeights, Refused, WeightsDoNotFit
+from service.weights.blocks import Block, Provenance, WeightBlocks
+from service.weights.formats import read_tiles
+
+
+class Tied(nn.Module):
+    """An embedding that is also the last layer, and a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(6, 4)
+        self.norm = nn.BatchNorm1d(4)
+        self.head = nn.Linear(4, 6, bias=False)
+        self.head.weight = self.embed.weight
+
+
+def block(*shape: int, seed: int = 0) -> Block:
+    values = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+    return Block(values, shape, 1.0, None, Provenance.PREDICTED)
+
+
+def tied_weights(dtype: str = "float32", tied_name: str = "head.weight") -> PredictedWeights:
+    blocks = {tied_name: block(6, 4), "norm.weight": block(4, seed=1), "norm.bias": block(4, seed=2)}
+    return PredictedWeights(WeightBlocks(blocks, "ghn2-cifar10", "abc", dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_state_dict_has_the_numbers_of_numpy(dtype: str) -> None:
+    weights = tied_weights(dtype)
+    state, arrays = weights.state_dict(), weights.numpy()
+    assert list(state) == list(arrays)
+    for name, tensor in state.items():
+        assert tensor.dtype == getattr(torch, dtype)
+        np.testing.assert_array_equal(tensor.float().numpy(), arrays[name].astype(np.float32))
+
+
+def test_state_dict_does_not_copy() -> None:
+    state = tied_weights().state_dict()
+    storages = {tensor.untyped_storage().data_ptr() // 4096 for tensor in state.values()}
+    assert len(storages) <= 2  # one allocation for the whole answer
+    state["norm.bias"].add_(1)  # and it is the caller's own
+
+
+@pytest.mark.parametrize("tied_name", ["embed.weight", "head.weight"])
+def test_apply_reaches_tied_parameters_and_leaves_buffers(tied_name: str) -> None:
+    module = Tied()
+    module.norm.running_mean.fill_(3.0)
+    weights = tied_weights(tied_name=tied_name)
+
+    report = weights.apply_to(module)
+
+    assert report.fits
+    assert set(report.applied) == {tied_name, "norm.weight", "norm.bias"}
+    assert module.head.weight is module.embed.weight
+    np.testing.assert_array_equal(module.embed.weight.detach(), weights.numpy()[tied_name])
+    assert module.norm.running_mean.eq(3.0).all()
+
+
+def test_apply_to_parameters_of_other_kinds() -> None:
+    weights = tied_weights()
+    expected = torch.from_numpy(weights.numpy()["head.weight"])
+    halved = Tied().half()
+    weights.apply_to(halved)
+    torch.testing.assert_close(halved.head.weight.detach(), expected.half(), rtol=0, atol=0)
+    transposed = Tied()
+    transposed.embed.weight.data = torch.zeros(4, 6).T  # not contiguous
+    weights.apply_to(transposed)
+    torch.testing.assert_close(transposed.head.weight.detach(), expected, rtol=0, atol=0)
+
+
+def test_apply_is_noticed_by_autograd() -> None:
+    module = nn.Linear(3, 3, bias=False)
+    loss = module.weight.square().sum()
+    blocks = {"weight": block(3, 3)}
+    PredictedWeights(WeightBlocks(blocks, "m", "d")).apply_to(module)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_a_module_that_does_not_fit_is_left_alone() -> None:
+    module = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    blocks = {"0.weight": block(4, 4), "0.bias": block(5), "extra": block(1), "1.weight": block(2, 4)}
+    weights = PredictedWeights(WeightBlocks(blocks, "m", "d"))
+
+    with pytest.raises(WeightsDoNotFit) as caught:
+        weights.apply_to(module)
+
+    report = caught.value.report
+    assert report.missing == ("1.bias",)
+    assert report.unexpected == ("extra",)
+    assert report.mismatched == {"0.bias": ((4,), (5,))}
+    assert "0.bias has shape [4] in the module, [5] in the weights" in str(caught.value)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+
+    weights.apply_to(module, strict=False)
+    np.testing.assert_array_equal(module[0].weight.detach(), blocks["0.weight"].values)
+    assert torch.equal(module[0].bias, before["0.bias"])
+
+
+@pytest.mark.parametrize("ending", [".safetensors", ".npz", ".tiles.safetensors"])
+def test_save_follows_the_ending(tmp_path: Path, ending: str) -> None:
+    weights = tied_weights()
+    path = weights.save(tmp_path / f"net{ending}")
+    if ending == ".npz":
+        with np.load(path) as archive:
+            saved = {name: archive[name] for name in archive.files}
+    elif ending == ".safetensors":
+        saved = {name: tensor.numpy() for name, tensor in load_file(path).items()}
+    else:
+        saved = read_tiles(path).expand()
+    assert saved.keys() == weights.numpy().keys()
+    for name, array in weights.numpy().items():
+        np.testing.assert_array_equal(saved[name], array)
+    assert [item.name for item in tmp_path.iterdir()] == [path.name]  # no temporary file is left
+
+
+@pytest.mark.parametrize(("name", "reason"), [("net.bin", "names no form"), ("net.onnx", "no ONNX model")])
+def test_save_refuses_what_it_cannot_write(tmp_path: Path, name: str, reason: str) -> None:
+    with pytest.raises(Refused, match=reason):
+        tied_weights().save(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "net.npz"
+    path.write_bytes(b"old")
+    weights = tied_weights("bfloat16")
+    with pytest.raises(Refused, match="bfloat16"):
+        weights.save(path)
+    assert path.read_bytes() == b"old"
+
+
+def test_summary() -> None:
+    lines = tied_weights().summary().splitlines()
+    assert lines[0].split() == ["parameter", "shape", "provenance", "std"]
+    assert lines[2].split()[:3] == ["head.weight", "6x4", "predicted"]
+    assert lines[-1] == "3 tensors, 32 parameters, 100.0% from ghn2-cifar10"
