@@ -61,11 +61,16 @@ class JobContext:
 
         Errors: JobCancelled.
         """
+        self.tell(done, total, message)
+        if self.should_stop():
+            raise JobCancelled
+
+    def tell(self, done: float, total: float, message: str = "") -> None:
+        """Only tell how far the work is."""
         try:
             self.store.progress(self.job.id, done, total, message, token=self._lease.token)
         except Unavailable:
             log.warning("job.progress_not_told", job_id=self.job.id)
-        self.check()
 
     def metric(self, values: dict[str, Any]) -> None:
         try:
@@ -81,11 +86,6 @@ class JobContext:
             return self.store.is_cancelled(self.job.id)
         except Unavailable:
             return False
-
-    def check(self) -> None:
-        """Errors: JobCancelled when the work is no longer wanted."""
-        if self.should_stop():
-            raise JobCancelled
 
 
 Work = Callable[[JobContext], dict[str, Any]]

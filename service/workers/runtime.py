@@ -84,6 +84,7 @@ class Runtime:
         report(3, len(STAGES), STAGES[3])
         with watch.stage("write"):
             artifact = self._write(payload, weights)
+        report(len(STAGES), len(STAGES), "done")
         return {
             "digest": payload["digest"],
             "model": model.card.name,

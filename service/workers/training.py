@@ -1,37 +1,33 @@
 """A training job: a subprocess that trains, supervised by a task.
 
-The subprocess owns the accelerator, may start helpers of its own (a prefork child may not), and can be
-killed without harm to the worker. It writes a run folder: measurements as JSON lines, and its state at
-checkpoints, from which it resumes. The task turns the measurements into events of the job, passes on
-cancellation, and gives way after a segment, so that no message stays unacknowledged for long and other jobs
-get their turn.
+The subprocess owns the accelerator, may start helpers of its own (a prefork child may not), and can be killed
+without harm to the worker. It writes a run folder: measurements as JSON lines, and checkpoints, from which it
+resumes. The task turns the measurements into events of the job, passes on cancellation, and gives way after a
+segment, so that no message stays unacknowledged for long and other jobs get their turn.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import signal
-import subprocess
+import shutil
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import structlog
 
-from service.errors import InvalidRequest, ServiceError
-from service.parent_death import wrapped
-from service.workers import stopping
-from service.workers.run_once import JobCancelled, JobContext, JobYields
+from service.catalog import list_cards
+from service.errors import Conflict, InvalidRequest, ServiceError
+from service.workers import stopping, trainer_process
+from service.workers.run_once import JobCancelled, JobContext, JobYields, TookTooLong
+from service.workers.train_ghn import PROBLEM, REFUSED, RESULT, write_json
 
 log = structlog.get_logger("weightcast.training")
 
-# Trainers by kind: a module that takes `--config FILE --run-dir FOLDER --resume`, ends with status 0 when it
-# is done, and on SIGTERM saves its state and ends.
-TRAINERS = {"ghn": "training.ghn"}
+# Trainers by kind: a module that takes `--config FILE --run-dir FOLDER` and keeps the promises of
+# train_ghn.py.
+TRAINERS = {"ghn": "service.workers.train_ghn"}
 
 _POLL_SECONDS = 0.5
 # From SIGTERM to SIGKILL. Cancelling promises ten seconds in all; a checkpoint is worth waiting for a little
@@ -45,24 +41,45 @@ class TrainingFailed(ServiceError):
     code, title = "training-failed", "The training ended with an error"
 
 
-def run_training(context: JobContext) -> dict[str, Any]:
-    """Train for one segment, or to the end. Returns the result of the job.
+class Refused(ServiceError):
+    """The trainer's own problem document, as it is."""
 
-    Errors: JobYields at the end of a segment, JobCancelled, InvalidRequest for a kind nobody trains,
-    TrainingFailed.
+    def __init__(self, problem: dict[str, Any]) -> None:
+        super().__init__(str(problem.get("detail", "the trainer refused the request")))
+        self.status = int(problem.get("status", 422))
+        self._problem = problem
+
+    def problem(self) -> dict[str, Any]:
+        return self._problem
+
+
+def run_training(context: JobContext) -> dict[str, Any]:
+    """Train for one segment, or to the end. Returns the result of the job; the model can be used at once.
+
+    Errors: JobYields at the end of a segment, JobCancelled; InvalidRequest, Conflict and the trainer's own
+    refusals; TrainingFailed.
     """
-    payload = context.job.payload
-    kind = payload.get("kind", "ghn")
+    payload, settings = context.job.payload, context.settings
+    kind, name = payload.get("kind", "ghn"), payload["name"]
     if kind not in TRAINERS:
         raise InvalidRequest(
-            f"nothing trains the kind {kind!r}", field="kind", hint=f"kinds are {', '.join(TRAINERS)}"
+            f"nothing trains the kind {kind!r}", field="kind", hint=f"kinds: {', '.join(TRAINERS)}"
         )
-    folder = context.settings.home / "runs" / context.job.id
-    folder.mkdir(parents=True, exist_ok=True)
-    config = folder / "config.json"
-    config.write_text(json.dumps({"name": payload.get("name"), **payload.get("config", {})}, indent=2))
-    Segment(context, folder, [sys.executable, "-m", TRAINERS[kind]]).run(config)
-    return {"name": payload.get("name"), "kind": kind, **_summary(folder)}
+    target = settings.home / "models" / name
+    folder = settings.home / "runs" / context.job.id
+    if not (folder / RESULT).exists():
+        if any(card.name == name for card in list_cards()):
+            raise _taken(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        config = folder / "job.json"
+        write_json(config, {"name": name, "config": payload.get("config") or {}})
+        command = [sys.executable, "-m", TRAINERS[kind], "--config", str(config), "--run-dir", str(folder)]
+        Segment(context, folder, command).run()
+    published = folder / "published"
+    if not published.exists():
+        publish(folder / "model", target)
+        published.touch()
+    return {"model": name, "kind": kind, **(trainer_process.read_json(folder / RESULT) or {})}
 
 
 class Segment:
@@ -72,145 +89,82 @@ class Segment:
         self.context = context
         self.folder = folder
         self.command = command
-        self.metrics = MetricsTail(folder)
+        self.metrics = trainer_process.MetricsTail(folder)
+        self.deadline = time.monotonic() + context.settings.training_segment_seconds
 
-    def run(self, config: Path) -> None:
+    def run(self) -> None:
         """Until the training is done. A trainer that is killed from outside is started again, a few times."""
-        command = [*self.command, "--config", str(config), "--run-dir", str(self.folder), "--resume"]
-        deadline = time.monotonic() + self.context.settings.training_segment_seconds
+        status = 0
         for _ in range(self.context.settings.job_attempts):
-            status = self._supervise(command, deadline)
-            if status == 0:
+            status = self._supervise()
+            if (self.folder / RESULT).exists():
                 return
+            if status == REFUSED and (problem := trainer_process.read_json(self.folder / PROBLEM)):
+                raise Refused(problem)
             if status > 0:
                 break
             log.warning("training.killed", signal=-status, job_id=self.context.job.id)
         raise TrainingFailed(
             f"the trainer ended with status {status}",
-            log=log_tail(self.folder / "trainer.log", _LOG_LINES_TOLD),
+            log=trainer_process.last_lines(self.folder / "trainer.log", _LOG_LINES_TOLD),
         )
 
-    def _supervise(self, command: list[str], deadline: float) -> int:
-        """The exit status of the trainer, negative when a signal ended it."""
+    def _supervise(self) -> int:
+        """The exit status of the trainer, negative when a signal ended it. Errors: JobYields, JobCancelled."""
         with (self.folder / "trainer.log").open("ab") as output:
-            trainer = start_trainer(command, output)
+            trainer = trainer_process.start(self.command, output)
         try:
             while trainer.poll() is None:
                 self._tell()
                 if self.context.should_stop():
-                    stop(trainer, CANCEL_GRACE_SECONDS)
+                    trainer_process.stop(trainer, CANCEL_GRACE_SECONDS)
                     raise JobCancelled
-                if stopping.announced() or time.monotonic() > deadline:
-                    stop(trainer, self._yield_grace())
-                    # It may have come to its end in the meantime.
-                    if trainer.returncode == 0 and is_done(self.folder):
-                        break
-                    self._tell()
-                    raise JobYields
+                if stopping.announced() or time.monotonic() > self.deadline:
+                    trainer_process.stop(trainer, self._yield_grace())
+                    break
                 time.sleep(_POLL_SECONDS)
+            else:
+                return trainer.wait()
         finally:
-            stop(trainer, 0)
-        self._tell()
-        return trainer.returncode
+            trainer_process.stop(trainer, 0)
+            self._tell()
+        if (self.folder / RESULT).exists():  # it came to its end in the meantime
+            return 0
+        raise JobYields
 
     def _yield_grace(self) -> float:
-        return min(
-            YIELD_GRACE_SECONDS,
-            self.context.settings.shutdown_seconds * 0.7 if stopping.announced() else math.inf,
-        )
+        if not stopping.announced():
+            return YIELD_GRACE_SECONDS
+        return min(YIELD_GRACE_SECONDS, self.context.settings.shutdown_seconds * 0.7)
 
     def _tell(self) -> None:
         for values in self.metrics.new():
             self.context.metric(values)
-            if "step" in values and "steps" in values:
-                self.context.progress(values["step"], values["steps"] or 0, str(values.get("message", "")))
+            share, step = values.get("progress"), values.get("step")
+            if isinstance(share, int | float):
+                self.context.tell(round(100 * share, 1), 100, f"step {step}")
+            if values.get("seconds", 0) > 60 * self.context.settings.training_max_minutes:
+                raise TookTooLong(
+                    "the training used all the time that one job may have",
+                    limit=self.context.settings.training_max_minutes,
+                    hint="give a budget in minutes",
+                )
 
 
-def start_trainer(command: list[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
-    """In a process group of its own, and gone when this process is gone."""
-    return subprocess.Popen(
-        wrapped(command),
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-
-
-def stop(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
-    """SIGTERM, then after `grace_seconds` SIGKILL to the whole group. Returns when the process is gone."""
-    if process.poll() is None and grace_seconds > 0:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(grace_seconds)
-        except subprocess.TimeoutExpired:
-            log.warning("training.did_not_stop", seconds=grace_seconds)
+def publish(model: Path, target: Path) -> None:
+    """Make a trained model appear in the catalogue, whole. Errors: Conflict when its name was taken
+    meanwhile.
+    """
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(temporary, ignore_errors=True)
+    shutil.copytree(model, temporary)
     try:
-        os.killpg(process.pid, signal.SIGKILL)  # helpers that the trainer left behind
-    except (ProcessLookupError, PermissionError):
-        pass
-    process.wait()
+        os.rename(temporary, target)
+    except OSError:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise _taken(target.name) from None
 
 
-class MetricsTail:
-    """New lines of metrics.jsonl, each told once over all segments: how far it was told is kept beside it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "metrics.jsonl"
-        self._mark = folder / "metrics.told"
-
-    def new(self) -> Iterator[dict[str, Any]]:
-        told = self._told()
-        try:
-            with self._path.open("rb") as file:
-                file.seek(told)
-                data = file.read()
-        except FileNotFoundError:
-            return
-        whole = data[: data.rfind(b"\n") + 1]  # the last line may still be being written
-        if not whole:
-            return
-        for line in whole.splitlines():
-            try:
-                values = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(values, dict):
-                yield finite(values)
-        self._mark.write_text(str(told + len(whole)))
-
-    def _told(self) -> int:
-        try:
-            told = int(self._mark.read_text())
-            # A trainer that resumes from a checkpoint may have cut the lines written after it.
-            return told if told <= self._path.stat().st_size else 0
-        except (FileNotFoundError, ValueError):
-            return 0
-
-
-def finite(values: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN and no infinity: such numbers become null."""
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in values.items()
-    }
-
-
-def log_tail(path: Path, lines: int) -> list[str]:
-    try:
-        return path.read_text(errors="replace").splitlines()[-lines:]
-    except FileNotFoundError:
-        return []
-
-
-def is_done(folder: Path) -> bool:
-    """Whether the trainer said that it came to its end (and not merely to a checkpoint)."""
-    return (folder / "result.json").exists()
-
-
-def _summary(folder: Path) -> dict[str, Any]:
-    try:
-        summary = json.loads((folder / "result.json").read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return finite(summary) if isinstance(summary, dict) else {}
+def _taken(name: str) -> Conflict:
+    return Conflict(f"there is a model {name!r} already", hint="choose another name")

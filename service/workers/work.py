@@ -34,7 +34,7 @@ def work_of(child: Child, kind: str) -> Work:
     """The function that does the work of this kind. Errors: ServiceError for a kind that no code knows."""
     known: dict[str, Work] = {
         "predict": lambda context: _predict(child, context),
-        "training": lambda context: run_training(context),
+        "training": run_training,
     }
     if kind not in known:
         raise ServiceError(f"this worker does not know jobs of the kind {kind!r}")
