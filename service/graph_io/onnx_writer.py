@@ -1,0 +1,118 @@
+"""The user's own ONNX model with its weights filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import GraphProto, ModelProto, TensorProto, helper
+
+from service.errors import InvalidArchitecture, LimitExceeded
+from service.graph_io.limits import DEFAULT_LIMITS
+from service.graph_io.onnx.load import load
+from service.graph_io.onnx.missing import complete_statistics, separate_statistics, set_values
+
+# What protobuf can serialise.
+MAX_MODEL_BYTES = 2**31 - 1
+_LIMITS = replace(DEFAULT_LIMITS, max_bytes=MAX_MODEL_BYTES)
+
+
+def fill_onnx(data: bytes, tensors: Mapping[str, NDArray[Any]]) -> bytes:
+    """The model in `data` with each tensor of `tensors` as an initializer that holds its values.
+
+    data: an ONNX file, with or without weights; tensors: {name as `read_onnx` gives it: values of the stored shape}. The values
+    take the type that the file declares (float32, float16, bfloat16, float64). Constant and ConstantOfShape nodes, Identity
+    copies of merged parameters and weights listed as inputs become initializers. Batch-norm statistics without values become
+    mean 0, variance 1. Everything else stays as it is.
+
+    Raises InvalidInput (no ONNX), InvalidArchitecture (a name that the graph does not have, another shape, a quantised tensor, a
+    constant without values) and LimitExceeded (more than 2 GiB).
+    """
+    model = load(data, _LIMITS)
+    total = sum(array.nbytes for array in tensors.values())
+    if total > MAX_MODEL_BYTES:
+        raise LimitExceeded(
+            f"The weights have {total:,} bytes; an ONNX file holds {MAX_MODEL_BYTES:,} at most.",
+            limit=MAX_MODEL_BYTES,
+            value=total,
+            hint="Ask for safetensors.",
+        )
+    _fill(model, tensors)
+    complete_statistics(model.graph)
+    try:
+        return model.SerializeToString()
+    except ValueError as error:
+        raise LimitExceeded(
+            "The model with its weights is too large for an ONNX file.", limit=MAX_MODEL_BYTES, hint="Ask for safetensors."
+        ) from error
+
+
+def _fill(model: ModelProto, tensors: Mapping[str, NDArray[Any]]) -> None:
+    graph = model.graph
+    initializers = {tensor.name: tensor for tensor in graph.initializer}
+    makers = {name: index for index, node in enumerate(graph.node) for name in node.output if name in tensors}
+    inputs = {value.name: value for value in graph.input}
+    types = _Types(graph)
+    replaced = separate_statistics(graph, tensors)
+    for name, values in tensors.items():
+        array = np.asarray(values)
+        tensor = initializers.get(name)
+        if tensor is None:
+            if name in makers:
+                replaced.add(makers[name])
+            elif name not in inputs:
+                raise InvalidArchitecture(
+                    f"The parameter {name!r} is not a tensor of the main graph, so it cannot be filled in there.",
+                    node=name,
+                    hint="Inline the model's functions and subgraphs, or ask for safetensors.",
+                )
+            tensor = graph.initializer.add(name=name, data_type=types.of(name), dims=array.shape)
+        set_values(tensor, array)
+    for index in sorted(replaced, reverse=True):
+        del graph.node[index]
+    _settle_inputs(model, tensors, inputs)
+
+
+def _settle_inputs(model: ModelProto, tensors: Mapping[str, NDArray[Any]], inputs: Mapping[str, onnx.ValueInfoProto]) -> None:
+    """From IR version 4 on an initializer that is also an input may be overridden by callers: weights are none of those.
+    Before, every initializer has to be listed as an input.
+    """
+    graph = model.graph
+    if model.ir_version >= 4:
+        for name in tensors:
+            if name in inputs:
+                graph.input.remove(inputs[name])
+        return
+    by_name = {tensor.name: tensor for tensor in graph.initializer}
+    for name in tensors:
+        if name not in inputs:
+            tensor = by_name[name]
+            graph.input.append(helper.make_tensor_value_info(name, tensor.data_type, list(tensor.dims)))
+
+
+class _Types:
+    """Element types of the tensors that a graph declares."""
+
+    def __init__(self, graph: GraphProto) -> None:
+        self.declared = {value.name: value.type.tensor_type.elem_type for value in (*graph.value_info, *graph.input)}
+        self.declared.update((tensor.name, tensor.data_type) for tensor in graph.initializer)
+        self.makers = {name: node for node in graph.node for name in node.output}
+
+    def of(self, name: str) -> int:
+        for _ in range(len(self.makers) + 1):
+            if self.declared.get(name):
+                return int(self.declared[name])
+            node = self.makers.get(name)
+            if node is None:
+                break
+            if node.op_type in ("Constant", "ConstantOfShape"):
+                attribute = next((a for a in node.attribute if a.name in ("value", "sparse_value")), None)
+                return int(attribute.t.data_type) if attribute is not None and attribute.t.data_type else int(TensorProto.FLOAT)
+            if node.op_type != "Identity" or not node.input:
+                break
+            name = node.input[0]
+        return int(TensorProto.FLOAT)
