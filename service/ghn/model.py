@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from service.ghn.batch import GraphBatch
 from service.ghn.config import GHNConfig
-from service.ghn.decoder import VectorDecoder, WeightDecoder
+from service.ghn.decoder import Cuts, VectorDecoder, WeightDecoder
 from service.ghn.gated_gnn import GatedGNN, NodeMLP
 from service.ghn.normalization import fan_in_scale, squash
 from service.ghn.shape_encoder import ShapeEncoder
@@ -65,11 +65,15 @@ class GHN(nn.Module):
                 if target.decoding is Decoding.DEFAULT or (is_classifier and not include_classifier):
                     continue
                 groups.setdefault((target.decoding, self._map_shape(target)), []).append((graph, target))
+        cuts = self.decoder.cut(
+            {shape for _, shape in groups if shape}
+            | {self.decoder.classifier_shape for kind, _ in groups if kind is Decoding.CLASS_WEIGHT}
+        )
         for (decoding, block_shape), members in groups.items():
             rows = torch.tensor(
                 [int(batch.rows[graph][target.node]) for graph, target in members], device=h_NC.device
             )
-            values = self._decode_group(decoding, block_shape, h_NC[rows])
+            values = self._decode_group(decoding, block_shape, h_NC[rows], cuts)
             scales = [self._scale(target) for _, target in members]
             if self.config.normalize:
                 values = squash(values, decoding)
@@ -93,11 +97,13 @@ class GHN(nn.Module):
         channels, kernel = self.config.max_channels, self.config.max_kernel
         return min(out, channels), min(inp, channels), min(height, kernel), min(width, kernel)
 
-    def _decode_group(self, decoding: Decoding, block_shape: tuple[int, ...], h_PC: Tensor) -> Tensor:
+    def _decode_group(
+        self, decoding: Decoding, block_shape: tuple[int, ...], h_PC: Tensor, cuts: Cuts
+    ) -> Tensor:
         if decoding in (Decoding.WEIGHT, Decoding.POSITION):
-            return self.decoder(h_PC, *block_shape)  # type: ignore[no-any-return]
+            return self.decoder(h_PC, block_shape, cuts)  # type: ignore[no-any-return]
         if decoding is Decoding.CLASS_WEIGHT:
-            return self.decoder.forward_classifier(h_PC)
+            return self.decoder.forward_classifier(h_PC, cuts)
         if decoding is Decoding.CLASS_BIAS:
             return self.vector_decoder.forward_classifier(h_PC)
         return self.vector_decoder(h_PC)[:, 0 if decoding is Decoding.NORM_WEIGHT else 1]  # type: ignore[no-any-return]

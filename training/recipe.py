@@ -1,0 +1,100 @@
+"""What a training run does: its configuration, the stages it goes through, the learning rate at any point.
+
+A run is a function of its configuration: what happens at a step depends on the step's number (or on the share of the time
+budget that has passed), never on the state of a random generator.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from math import cos, pi
+from typing import Any
+
+from training.deepnets import Bounds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """Part of a run. until: share of the budget at which it ends (1: the run's end).
+
+    cost: bound on `network_cost` of the networks, None without one. meta_batch networks a step, each on `images` images.
+    """
+
+    until: float = 1.0
+    image_size: int = 32
+    cost: float | None = None
+    most_channels: int = 128
+    most_parameters: float = 3.1e6
+    meta_batch: int = 4
+    images: int = 64
+
+    @property
+    def bounds(self) -> Bounds:
+        return Bounds(self.cost, self.image_size, self.most_channels, self.most_parameters)
+
+
+# Small images and cheap networks first: early on, what a step teaches depends little on them, and they are several times faster.
+CIFAR_STAGES = (
+    Stage(until=0.55, image_size=16, cost=60, meta_batch=4),
+    Stage(until=0.8, image_size=16, cost=200, meta_batch=8),
+    Stage(until=1.0, image_size=32, cost=600, meta_batch=8),
+)
+DIGITS_STAGES = (Stage(image_size=16, cost=25, most_channels=32, meta_batch=4, images=32),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """data: as `data.load_dataset` takes it. Give minutes or steps.
+
+    ghn: fields of GHNConfig that differ from GHN-2's. learning_rate: the highest, after a linear warm-up; falls along a cosine
+    to final_learning_rate. clip: largest gradient norm. ema: decay of the averaged weights, which are what is saved as the
+    model. validate_networks networks of id-val are measured every validate_minutes.
+    """
+
+    name: str
+    data: str
+    data_dir: str | None = None
+    minutes: float | None = None
+    steps: int | None = None
+    seed: int = 0
+    ghn: dict[str, Any] = field(default_factory=dict)
+    stages: tuple[Stage, ...] = CIFAR_STAGES
+    learning_rate: float = 3e-3
+    final_learning_rate: float = 3e-5
+    warmup_steps: int = 150
+    weight_decay: float = 1e-5
+    clip: float = 5.0
+    ema: float = 0.998
+    bfloat16: bool = True
+    threads: int = 0
+    log_steps: int = 20
+    checkpoint_minutes: float = 2.0
+    validate_minutes: float = 12.0
+    validate_networks: int = 8
+
+    def __post_init__(self) -> None:
+        if (self.minutes is None) == (self.steps is None):
+            raise ValueError("give minutes or steps, one of them")
+        if not self.stages or self.stages[-1].until < 1:
+            raise ValueError("the last stage must last until 1")
+
+    def stage(self, progress: float) -> Stage:
+        return next((stage for stage in self.stages if progress < stage.until), self.stages[-1])
+
+    def rate(self, step: int, progress: float) -> float:
+        """Learning rate at a step, when `progress` (0 to 1) of the budget is used."""
+        warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        falling = 0.5 * (1 + cos(pi * min(1.0, progress)))
+        return warm * (self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * falling)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        """Raises ValueError for unknown fields."""
+        unknown = sorted(set(values) - {entry.name for entry in fields(cls)})
+        if unknown:
+            raise ValueError(f"unknown training options: {', '.join(unknown)}")
+        stages = tuple(Stage(**stage) if isinstance(stage, dict) else stage for stage in values.get("stages", CIFAR_STAGES))
+        return cls(**{**values, "stages": stages})

@@ -1,0 +1,76 @@
+"""The folder of a training run: `config.json`, `metrics.jsonl`, `checkpoint-<step>/` (the last two), `model/` (the result).
+
+A checkpoint is complete or absent: it is written into a temporary folder, synced, and renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+_KEPT = 2
+
+
+class RunFolder:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        for unfinished in path.glob("checkpoint-*.tmp"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def model_folder(self) -> Path:
+        return self.path / "model"
+
+    def checkpoints(self) -> list[Path]:
+        """Oldest first."""
+        found = [path for path in self.path.glob("checkpoint-*") if path.name[11:].isdigit()]
+        return sorted(found, key=lambda path: int(path.name[11:]))
+
+    def save(self, step: int, tensors: dict[str, Tensor], state: dict[str, Any]) -> Path:
+        folder = self.path / f"checkpoint-{step}"
+        if folder.exists():
+            return folder
+        temporary = folder.with_suffix(".tmp")
+        temporary.mkdir()
+        save_file(tensors, temporary / "tensors.safetensors")
+        (temporary / "state.json").write_text(json.dumps(state, indent=2) + "\n")
+        for file in temporary.iterdir():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+        os.replace(temporary, folder)
+        for old in self.checkpoints()[:-_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+        return folder
+
+    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """The newest checkpoint, None without one."""
+        found = self.checkpoints()
+        if not found:
+            return None
+        state: dict[str, Any] = json.loads((found[-1] / "state.json").read_text())
+        return load_file(found[-1] / "tensors.safetensors"), state
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Append one line of metrics."""
+        with self.metrics_file.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        temporary = self.config_file.with_suffix(".tmp")
+        temporary.write_text(json.dumps(config, indent=2) + "\n")
+        os.replace(temporary, self.config_file)
