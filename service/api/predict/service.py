@@ -147,6 +147,8 @@ class Predictions:
         result = {**result, "cached": True}
         job_id = services.cache.get(f"answer:{digest}")
         job = services.jobs.get(job_id) if isinstance(job_id, str) else None
+        if job is not None and not job.is_final:
+            return job  # its worker has stored the answer and is about to say so
         if job is None or job.result is None:
             made = services.jobs.create(KIND, key="", payload={}, owner=caller.id, queue=QUEUE)
             services.jobs.begin(made.id, made.id)
@@ -177,6 +179,7 @@ class Predictions:
         }
         job = services.jobs.create(KIND, key=digest, payload=payload, owner=caller.id, queue=QUEUE)
         if job.is_new:
+            services.cache.put(f"answer:{digest}", job.id)
             enqueue(job, services.settings)
         return job
 

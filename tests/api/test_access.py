@@ -1,0 +1,125 @@
+"""Keys and scopes; what is open, and what an open server refuses."""
+
+from __future__ import annotations
+
+import hashlib
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from service.api.app import create_app
+from service.api.architectures import GRAPH_EXAMPLE
+from service.api.auth import KeyRing
+from service.errors import InvalidRequest
+from service.exposure import refuse_open_door
+from service.settings import Settings
+from service.store.jobs import JobStore
+
+from .checks import assert_problem
+from .fake_worker import FakeWorker
+
+HASHED = hashlib.sha256(b"hashed").hexdigest()
+KEYS = f"plain, reader:predict, trainer:train, root:admin, sha256${HASHED}:predict"
+
+
+@pytest.fixture
+def guarded(api_settings: Settings) -> httpx.AsyncClient:
+    settings = api_settings.model_copy(update={"api_keys": SecretStr(KEYS)})
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=create_app(settings)), base_url="http://test")
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+async def test_without_a_key(guarded: httpx.AsyncClient) -> None:
+    for method, path in (
+        *(("GET", path) for path in ("/models", "/jobs", "/limits", "/metrics", f"/weights/{'ab' * 32}.npz")),
+        ("POST", "/predict-weights"),
+        ("DELETE", f"/jobs/{'0' * 32}"),
+    ):
+        response = await guarded.request(method, path)
+        assert_problem(response, 401, "unauthorized")
+        assert response.headers["www-authenticate"].startswith("Bearer")
+    for path in ("/livez", "/readyz", "/openapi.json", "/docs", "/"):
+        assert (await guarded.get(path)).status_code in (200, 503)
+
+
+async def test_wrong_keys(guarded: httpx.AsyncClient) -> None:
+    for key in ("wrong", "plain ", "PLAIN", "reader:predict", KEYS, "ü"):
+        response = await guarded.get("/models", headers={b"X-API-Key": key.encode()})
+        assert_problem(response, 401)
+
+
+async def test_both_ways_to_send_a_key(guarded: httpx.AsyncClient) -> None:
+    assert (await guarded.get("/models", headers=bearer("plain"))).status_code == 200
+    assert (await guarded.get("/models", headers=bearer("hashed"))).status_code == 200
+    assert (await guarded.get("/models", headers={"X-API-Key": "plain"})).status_code == 200
+
+
+async def test_scopes(guarded: httpx.AsyncClient, worker: FakeWorker) -> None:
+    body = {"architecture": GRAPH_EXAMPLE}
+    for key in ("plain", "reader", "hashed", "root"):
+        assert (await guarded.post("/predict-weights", json=body, headers=bearer(key))).status_code == 200
+    problem = assert_problem(
+        await guarded.post("/predict-weights", json=body, headers=bearer("trainer")), 403, "forbidden"
+    )
+    assert problem["scope"] == "predict"
+    assert_problem(await guarded.get("/metrics", headers=bearer("plain")), 403)
+    assert (await guarded.get("/metrics", headers=bearer("root"))).status_code == 200
+
+
+async def test_jobs_belong_to_their_key(guarded: httpx.AsyncClient, api_settings: Settings) -> None:
+    store = JobStore.from_settings(api_settings)
+    ring = KeyRing(KEYS)
+    owner = ring.find("reader")
+    assert owner is not None
+    job = store.create("predict", key="", payload={}, owner=owner.id, queue="predict")
+    training = store.create("training", key="", payload={}, owner=owner.id, queue="training")
+    assert (await guarded.get(f"/jobs/{job.id}", headers=bearer("plain"))).status_code == 200
+    assert_problem(await guarded.get(f"/jobs/{training.id}", headers=bearer("hashed")), 404)
+    assert_problem(await guarded.delete(f"/jobs/{job.id}", headers=bearer("plain")), 403)
+    listed = {
+        key: len((await guarded.get("/jobs", headers=bearer(key))).json()["jobs"])
+        for key in ("reader", "plain", "root")
+    }
+    assert listed == {"reader": 2, "plain": 0, "root": 2}
+    assert (await guarded.delete(f"/jobs/{job.id}", headers=bearer("root"))).status_code == 200
+
+
+async def test_an_open_server_is_not_driven_by_other_pages(
+    client: httpx.AsyncClient, worker: FakeWorker
+) -> None:
+    body = {"architecture": GRAPH_EXAMPLE}
+    foreign = await client.post(
+        "/predict-weights", json=body, headers={"Origin": "https://elsewhere.example"}
+    )
+    assert_problem(foreign, 403, "forbidden")
+    own = await client.post("/predict-weights", json=body, headers={"Origin": "http://test"})
+    assert own.status_code == 200
+
+
+def test_keys_that_cannot_be_read() -> None:
+    for entries in ("a:fly", ":predict"):
+        with pytest.raises(ValueError, match="WEIGHTCAST_API_KEYS"):
+            KeyRing(entries)
+    assert KeyRing(None).is_open and KeyRing(" , ").is_open
+
+
+def test_keys_are_kept_as_hashes() -> None:
+    ring = KeyRing("secret-key")
+    assert "secret-key" not in repr([getattr(key, name) for key in ring._keys for name in key.__slots__])
+
+
+def test_public_addresses_need_keys(api_settings: Settings) -> None:
+    def at(host: str, **changes: object) -> Settings:
+        return api_settings.model_copy(update={"host": host, **changes})
+
+    for host in ("127.0.0.1", "::1", "localhost"):
+        refuse_open_door(at(host))
+    refuse_open_door(at("0.0.0.0", allow_anonymous=True))
+    refuse_open_door(at("0.0.0.0", api_keys=SecretStr("k")))
+    for settings in (at("0.0.0.0"), at("10.0.0.1"), at("0.0.0.0", api_keys=SecretStr(" , "))):
+        with pytest.raises(InvalidRequest):
+            refuse_open_door(settings)

@@ -1,0 +1,215 @@
+"""POST /predict-weights with a worker behind it: every way in, every way out, computed once."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from safetensors.numpy import load
+
+from service.api.architectures import GRAPH_EXAMPLE, NASBENCH201_EXAMPLE, TORCHVISION_EXAMPLE
+from service.store.jobs import JobStore
+from service.weights.formats import read_tiles
+
+from .checks import assert_problem
+from .fake_worker import FakeWorker
+from .onnx_files import small_onnx
+
+
+async def predict(client: httpx.AsyncClient, architecture: dict[str, Any], **body: Any) -> httpx.Response:
+    return await client.post("/predict-weights", json={"architecture": architecture, **body})
+
+
+async def test_a_graph_gives_a_finished_job_and_a_file(client: httpx.AsyncClient, worker: FakeWorker) -> None:
+    response = await predict(client, GRAPH_EXAMPLE)
+    assert response.status_code == 200
+    job = response.json()
+    assert (job["status"], job["kind"], job["error"]) == ("succeeded", "predict", None)
+    assert response.headers["location"] == job["links"]["self"]
+    result = job["result"]
+    assert result["model"] == "test-ghn" and result["cached"] is False and result["complete"] is True
+    file = await client.get(result["weights"]["url"])
+    tensors = load(file.content)
+    assert sorted(tensors) == ["conv.bias", "conv.weight", "fc.bias", "fc.weight"]
+    assert len(file.content) == result["weights"]["size"]
+
+
+async def test_the_second_time_the_answer_is_known(client: httpx.AsyncClient, worker: FakeWorker) -> None:
+    first = (await predict(client, GRAPH_EXAMPLE)).json()
+    response = await predict(client, GRAPH_EXAMPLE)
+    again = response.json()
+    assert again["result"]["cached"] is True
+    assert again["result"]["digest"] == first["result"]["digest"]
+    assert again["id"] == first["id"]
+    assert 'cache;desc="hit"' in response.headers["server-timing"]
+    assert sum(worker.runs.values()) == 1
+
+
+async def test_equal_networks_in_other_words_are_one(client: httpx.AsyncClient, worker: FakeWorker) -> None:
+    renamed = json.loads(json.dumps(GRAPH_EXAMPLE).replace('"relu"', '"activation_1"', 1))
+    renamed["nodes"][3]["inputs"] = ["activation_1"]
+    renamed["nodes"][2]["name"] = "activation_1"
+    renamed["nodes"][2]["attrs"] = {"kind": "relu"}
+    first = (await predict(client, GRAPH_EXAMPLE)).json()["result"]
+    second = (await predict(client, renamed)).json()["result"]
+    assert second["digest"] == first["digest"] and second["cached"] is True
+
+
+async def test_a_lost_file_is_computed_again(client: httpx.AsyncClient, worker: FakeWorker) -> None:
+    result = (await predict(client, GRAPH_EXAMPLE)).json()["result"]
+    worker.artifacts.delete(result["weights"]["url"].rpartition("/")[2])
+    again = (await predict(client, GRAPH_EXAMPLE)).json()["result"]
+    assert again["cached"] is False and sum(worker.runs.values()) == 2
+
+
+async def test_a_known_answer_outlives_its_job(client: httpx.AsyncClient, worker: FakeWorker) -> None:
+    first = (await predict(client, GRAPH_EXAMPLE)).json()
+    worker.jobs.redis.delete(f"wc:job:{first['id']}")
+    second = (await predict(client, GRAPH_EXAMPLE)).json()
+    third = (await predict(client, GRAPH_EXAMPLE)).json()
+    assert second["status"] == "succeeded" and second["result"]["cached"] is True
+    assert second["id"] == third["id"] != first["id"]
+    assert (await client.get(f"/jobs/{second['id']}")).json()["result"]["digest"] == first["result"]["digest"]
+
+
+@pytest.mark.parametrize("option", [{"dtype": "float16"}, {"output": "npz"}, {"include_classifier": False}])
+async def test_options_make_another_answer(
+    client: httpx.AsyncClient, worker: FakeWorker, option: dict[str, Any]
+) -> None:
+    plain = (await predict(client, GRAPH_EXAMPLE)).json()["result"]
+    other = (await predict(client, GRAPH_EXAMPLE, **option)).json()["result"]
+    assert other["digest"] != plain["digest"] and other["cached"] is False
+
+
+async def test_a_thousand_equal_requests_make_one_job(client: httpx.AsyncClient, worker: FakeWorker) -> None:
+    worker.seconds = 0.5
+    responses = await asyncio.gather(*(predict(client, GRAPH_EXAMPLE) for _ in range(1000)))
+    assert {response.status_code for response in responses} == {200}
+    assert len({response.json()["id"] for response in responses}) == 1
+    assert sum(worker.runs.values()) == 1
+
+
+async def test_not_done_in_time_is_202(client: httpx.AsyncClient, worker: FakeWorker) -> None:
+    worker.seconds = 1.0
+    response = await client.post(
+        "/predict-weights", json={"architecture": GRAPH_EXAMPLE}, headers={"Prefer": "wait=0"}
+    )
+    assert response.status_code == 202
+    assert response.headers["preference-applied"] == "wait=0"
+    assert int(response.headers["retry-after"]) >= 1
+    job = (await client.get(response.headers["location"], params={"wait": 10})).json()
+    assert job["status"] == "succeeded"
+
+
+async def test_known_answers_are_200_even_without_waiting(
+    client: httpx.AsyncClient, worker: FakeWorker
+) -> None:
+    await predict(client, GRAPH_EXAMPLE)
+    response = await client.post(
+        "/predict-weights", json={"architecture": GRAPH_EXAMPLE}, headers={"Prefer": "respond-async"}
+    )
+    assert response.status_code == 200 and response.headers["preference-applied"] == "respond-async"
+
+
+async def test_the_bytes_themselves(client: httpx.AsyncClient, worker: FakeWorker) -> None:
+    response = await client.post(
+        "/predict-weights",
+        json={"architecture": GRAPH_EXAMPLE},
+        headers={"Accept": "application/vnd.safetensors"},
+    )
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/vnd.safetensors"
+    assert response.headers["content-location"].startswith("/weights/")
+    assert "conv.weight" in load(response.content)
+
+
+async def test_tiles_expand_to_the_full_file(client: httpx.AsyncClient, worker: FakeWorker) -> None:
+    full = (await predict(client, GRAPH_EXAMPLE)).json()["result"]
+    small = (await predict(client, GRAPH_EXAMPLE, output="tiles")).json()["result"]
+    tensors = load((await client.get(full["weights"]["url"])).content)
+    expanded = read_tiles((await client.get(small["weights"]["url"])).content).expand()
+    assert all(np.array_equal(expanded[name], tensors[name]) for name in tensors)
+
+
+async def test_every_format_that_needs_no_torch(client: httpx.AsyncClient, worker: FakeWorker) -> None:
+    data = base64.b64encode(small_onnx()).decode()
+    for architecture in (NASBENCH201_EXAMPLE, {"format": "onnx", "data": data}, TORCHVISION_EXAMPLE):
+        response = await predict(client, architecture)
+        assert response.status_code == 200, response.text
+
+
+async def test_a_raw_onnx_body_with_options(client: httpx.AsyncClient, worker: FakeWorker) -> None:
+    for media_type in ("application/octet-stream", "application/onnx", "application/x-onnx"):
+        response = await client.post(
+            "/predict-weights?dtype=float16&include_classifier=false",
+            content=small_onnx(),
+            headers={"Content-Type": media_type},
+        )
+        assert response.status_code == 200, response.text
+    assert sum(worker.runs.values()) == 1
+    tensors = load((await client.get(response.json()["result"]["weights"]["url"])).content)
+    assert {tensor.dtype for tensor in tensors.values()} == {np.dtype(np.float16)}
+
+
+async def test_a_form_with_a_file(client: httpx.AsyncClient, worker: FakeWorker) -> None:
+    raw = (await client.post("/predict-weights", content=small_onnx())).json()["result"]
+    for name in ("model.onnx", "model.bin"):
+        response = await client.post(
+            "/predict-weights", files={"architecture": (name, small_onnx())}, data={"dtype": "float32"}
+        )
+        assert response.status_code == 200, response.text
+        assert response.json()["result"]["digest"] == raw["digest"]
+    text = json.dumps(GRAPH_EXAMPLE).encode()
+    response = await client.post("/predict-weights", files={"architecture": ("graph.json", text)})
+    assert response.status_code == 200, response.text
+
+
+async def test_the_onnx_output_is_the_users_own_model(client: httpx.AsyncClient, worker: FakeWorker) -> None:
+    response = await client.post("/predict-weights?output=onnx", content=small_onnx())
+    assert response.status_code == 200, response.text
+    file = await client.get(response.json()["result"]["weights"]["url"])
+    assert file.headers["content-type"] == "application/onnx" and file.content == small_onnx()
+    problem = assert_problem(await predict(client, GRAPH_EXAMPLE, output="onnx"), 422, "invalid-request")
+    assert problem["field"] == "output"
+
+
+async def test_bad_input_found_by_the_worker_is_the_callers_problem(
+    client: httpx.AsyncClient, worker: FakeWorker
+) -> None:
+    response = await predict(client, {"format": "torchvision", "name": "resnet5000"})
+    problem = assert_problem(response, 422, "invalid-architecture")
+    job = (await client.get(problem["job"])).json()
+    assert job["status"] == "failed" and job["error"]["status"] == 422
+
+
+async def test_our_own_failure_is_a_failed_job(client: httpx.AsyncClient, worker: FakeWorker) -> None:
+    worker.fails_with = {"type": "x", "title": "t", "status": 500, "detail": "d"}
+    response = await predict(client, GRAPH_EXAMPLE)
+    assert response.status_code == 200 and response.json()["status"] == "failed"
+
+
+async def test_idempotency_keys(client: httpx.AsyncClient, worker: FakeWorker, app: Any) -> None:
+    headers = {"Idempotency-Key": "once"}
+    first = await client.post("/predict-weights", json={"architecture": GRAPH_EXAMPLE}, headers=headers)
+    again = await client.post("/predict-weights", json={"architecture": GRAPH_EXAMPLE}, headers=headers)
+    assert first.status_code == again.status_code == 200 and first.json()["id"] == again.json()["id"]
+    other = await client.post("/predict-weights", json={"architecture": NASBENCH201_EXAMPLE}, headers=headers)
+    assert_problem(other, 422, "invalid-request")
+    bad = await client.post("/predict-weights", json={"architecture": {}}, headers={"Idempotency-Key": "two"})
+    assert bad.status_code in (400, 422)
+    mended = await client.post(
+        "/predict-weights", json={"architecture": GRAPH_EXAMPLE}, headers={"Idempotency-Key": "two"}
+    )
+    assert mended.status_code == 200
+
+
+async def test_nobody_to_do_the_work(client: httpx.AsyncClient, api_settings: Any) -> None:
+    response = await predict(client, GRAPH_EXAMPLE)
+    problem = assert_problem(response, 503, "unavailable")
+    assert int(response.headers["retry-after"]) == problem["retry_after"]
+    assert JobStore.from_settings(api_settings).list().jobs == []
