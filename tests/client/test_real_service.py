@@ -1,0 +1,171 @@
+"""The client and the command line against the real API, over a real connection, with a worker that needs no
+model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import structlog.testing
+import uvicorn
+from torch import nn
+from typer.testing import CliRunner
+
+from service.api.server import server_config
+from service.cli.app import app
+from service.client import AsyncClient, Client, Conflict, JobFailed, NotFound, Progress, Refused
+from service.settings import Settings
+from tests.api.conftest import MODEL, add_model
+from tests.api.fake_worker import FakeWorker
+from tests.graph_io.test_onnx_strip import network
+
+
+@pytest.fixture
+def api_settings(redis_server: str, tmp_path: Path) -> Settings:
+    add_model(tmp_path / "home", MODEL)
+    return Settings(redis_url=redis_server, home=tmp_path / "home", default_model=MODEL, port=0)
+
+
+@pytest.fixture
+def worker(api_settings: Settings) -> Iterator[FakeWorker]:
+    with FakeWorker(api_settings) as worker:
+        yield worker
+
+
+@pytest.fixture
+def url(api_settings: Settings, worker: FakeWorker) -> Iterator[str]:
+    server = uvicorn.Server(server_config(api_settings))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started:
+        assert time.monotonic() < deadline and thread.is_alive()
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    with structlog.testing.capture_logs():  # the command's output must be the command's alone
+        yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(20)
+
+
+class Net(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 10)
+        )
+
+
+def test_a_module_goes_and_its_weights_come_back(url: str) -> None:
+    module = Net()
+    with Client(url) as client:
+        assert client.health().ready
+        assert [model.name for model in client.models()].count(MODEL) == 1
+        weights = client.predict_weights(module, model=MODEL, input_shape=(3, 8, 8))
+        report = weights.apply_to(module)
+    assert report.fits and len(report.applied) == 6
+    assert all(parameter.eq(0.5).all() for parameter in module.parameters())
+    assert weights.complete and weights.result is not None and not weights.result.cached
+
+
+def test_forms_and_kinds_of_input_agree(url: str, tmp_path: Path) -> None:
+    model = network()
+    path = tmp_path / "net.onnx"
+    path.write_bytes(model.SerializeToString())
+    with Client(url) as client:
+        first = client.predict_weights(path, model=MODEL)
+        again = [
+            client.predict_weights(source, model=MODEL) for source in (str(path), path.read_bytes(), model)
+        ]
+        forms = [client.predict_weights(path, model=MODEL, output=form) for form in ("safetensors", "npz")]
+    assert all(weights.digest == first.digest for weights in again)  # stripped or not, it is one network
+    for weights in (*again, *forms):
+        assert weights.names == first.names
+        for name, array in weights.numpy().items():
+            np.testing.assert_array_equal(array, first.numpy()[name])
+
+
+def test_a_slow_job_is_watched_and_cancelled(url: str, worker: FakeWorker) -> None:
+    worker.seconds = 30
+    with Client(url) as client, Client(url) as other:
+        seen: list[Progress] = []
+        failure: list[BaseException] = []
+
+        def predict() -> None:
+            try:
+                client.predict_weights("torchvision:resnet18", model=MODEL, progress=seen.append)
+            except Exception as error:
+                failure.append(error)
+
+        thread = threading.Thread(target=predict)
+        thread.start()
+        deadline = time.monotonic() + 10
+        while not (jobs := [job for job in other.jobs() if job.status == "running"]):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        events = other.job_events(jobs[0].id)
+        assert next(events).event == "state"
+        other.cancel_job(jobs[0].id)
+        assert [event.event for event in events][-1] == "end"
+        with pytest.raises(NotFound):
+            other.job("0" * 32)
+        thread.join(25)
+    assert "cancelled" in str(failure[0])
+
+
+def test_refusals_and_failures(url: str, worker: FakeWorker) -> None:
+    with Client(url) as client:
+        with pytest.raises(Refused) as refused:
+            client.predict_weights({"format": "graph", "input_shape": [3], "nodes": []}, model=MODEL)
+        assert refused.value.code == "invalid-architecture"
+        with pytest.raises(Refused) as unknown:
+            client.predict_weights("torchvision:resnet18", model="none-such")
+        assert MODEL in unknown.value.problem["available"]
+        with pytest.raises((JobFailed, Refused)) as failed:
+            client.predict_weights("torchvision:resnet999", model=MODEL)
+        assert "torchvision" in str(failed.value)
+        done = client.predict_weights("torchvision:resnet18", model=MODEL)
+        assert done.result is not None
+        with pytest.raises(Conflict):
+            client.cancel_job(next(job.id for job in client.jobs() if job.status == "succeeded"))
+
+
+async def test_equal_requests_at_once_are_computed_once(url: str, worker: FakeWorker) -> None:
+    worker.seconds = 0.2
+    async with AsyncClient(url) as client:
+        calls = [client.predict_weights("torchvision:resnet18", model=MODEL) for _ in range(8)]
+        answers = await asyncio.gather(*calls)
+        listed = [job async for job in client.jobs()]
+    assert len({weights.digest for weights in answers}) == 1
+    assert worker.runs[answers[0].digest or ""] == 1
+    assert len(listed) == 1
+
+
+def test_the_command_line_against_a_service(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.onnx").write_bytes(network().SerializeToString())
+    (tmp_path / "bad.onnx").write_bytes(b"\x0a\xff\xff\xff")
+    runner = CliRunner(env={"WEIGHTCAST_URL": url})
+
+    result = runner.invoke(app, ["predict", "net.onnx", "--model", MODEL, "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)[0]["file"] == "net.safetensors"
+    refused = runner.invoke(app, ["predict", "bad.onnx", "--model", MODEL])
+    assert refused.exit_code == 3
+    assert json.loads(refused.stderr)["status"] == 400
+
+    jobs = json.loads(runner.invoke(app, ["jobs", "list", "--json"]).stdout)
+    assert [job["status"] for job in jobs] == ["succeeded"]
+    watched = runner.invoke(app, ["jobs", "watch", jobs[0]["id"]])
+    assert watched.exit_code == 0
+    assert watched.stdout.splitlines()[-1] == "state: succeeded"
+    assert runner.invoke(app, ["jobs", "cancel", jobs[0]["id"]]).exit_code == 1
+    assert MODEL in runner.invoke(app, ["models", "list"]).stdout
