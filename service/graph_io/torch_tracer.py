@@ -1,18 +1,25 @@
 """nn.Module -> ArchGraph, with the module's own parameter names and without its weights.
 
-The module runs once on tensors without memory (the meta device), in evaluation mode; a torch function mode writes down every
-call into torch, and the record becomes nodes. The module is lent stand-ins for its parameters and buffers and comes back
-untouched. A module whose control flow looks at the values of its features is run once more on the CPU, with zeros for its
+The module runs once on tensors without memory (the meta device), in evaluation mode; a torch function
+mode writes down every
+call into torch, and the record becomes nodes. The module is lent stand-ins for its parameters and buffers
+and comes back
+untouched. A module whose control flow looks at the values of its features is run once more on the CPU,
+with zeros for its
 parameters and its input, and everything expensive still left out.
 
-Parameters that evaluation does not reach, such as auxiliary classifiers, are looked for in training mode; what is still
-unread afterwards is listed in `ArchGraph.unattached`. Every parameter of the module is in the graph, always.
+Parameters that evaluation does not reach, such as auxiliary classifiers, are looked for in training mode;
+what is still
+unread afterwards is listed in `ArchGraph.unattached`. Every parameter of the module is in the graph,
+always.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -33,7 +40,10 @@ from service.graph_io.torch_tracing.torchvision_models import build
 __all__ = ["trace", "trace_torchvision"]
 
 CPU = torch.device("cpu")
-HINT = "Pass input_shape, without the batch axis, such as (3, 224, 224), or example with what the module is called with."
+HINT = (
+    "Pass input_shape, without the batch axis, such as (3, 224, 224), "
+    "or example, with what the module is called with."
+)
 # A module that is already in memory is limited by that memory; the limits are for what strangers send.
 LIMITS = dataclasses.replace(
     DEFAULT_LIMITS, max_parameters=10**12, max_dim=2**40, max_nodes=200_000, max_edges=2_000_000
@@ -45,9 +55,12 @@ def trace(
 ) -> ArchGraph:
     """The graph of a module.
 
-    input_shape: of the input without the batch axis; the input's numbers are floating point. Guessed if neither this nor
-        `example` is given: from what timm and torchvision models say about themselves, then from the first layers.
-    example: what the module is called with: a tensor (batch axis included), a tuple of positional arguments or a dictionary of
+    input_shape: of the input without the batch axis; the input's numbers are floating point. Guessed if
+        neither this nor
+        `example` is given: from what timm and torchvision models say about themselves, then from the
+        first layers.
+    example: what the module is called with: a tensor (batch axis included), a tuple of positional
+        arguments or a dictionary of
         keyword arguments. Only shapes and number formats are read.
     name: of the graph; the class of the module if empty.
 
@@ -117,6 +130,10 @@ class _Tracer:
             )
 
     def graph(self, example: Any, name: str) -> ArchGraph:
+        with _without_collections():
+            return self._graph(example, name)
+
+    def _graph(self, example: Any, name: str) -> ArchGraph:
         name = name or type(self.runnable).__name__
         graph = self._build(self._record(example, training=False), example, name)
         if graph.unattached:
@@ -159,7 +176,8 @@ class _Tracer:
         live = tuple(dict.fromkeys(step for step in outputs if recorder.steps[step].live))
         if not live:
             raise InvalidArchitecture(
-                f"What {type(self.runnable).__name__} returns does not depend on its input through functions of torch.",
+                f"What {type(self.runnable).__name__} returns does not depend on its input "
+                "through functions of torch.",
                 hint="Scripted functions and other libraries cannot be followed; export the module to ONNX.",
             )
         return Record(recorder.steps, live)
@@ -186,6 +204,19 @@ class _Tracer:
             wrong = sorted(answered.items() ^ self.shapes.items())[:3]
             raise ServiceError(f"The graph of {name} does not have the module's parameters: {wrong}.")
         return graph
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Thousands of short-lived records would set off full garbage collections, each ten times as long as
+    a trace."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:

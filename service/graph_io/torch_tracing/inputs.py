@@ -1,4 +1,5 @@
-"""The input that a module wants, when nobody says: from what the module tells about itself, then from its first layers."""
+"""The input that a module wants, when nobody says: from what the module tells about itself, then from its
+first layers."""
 
 from __future__ import annotations
 
@@ -78,7 +79,8 @@ def _image_channels(model: nn.Module) -> int:
 
 
 def _from_layers(model: nn.Module) -> Iterator[Example]:
-    """From the layers that tell what they read, in the order in which the module names them, each kind once."""
+    """From the layers that tell what they read, in the order in which the module names them, each kind
+    once."""
     kinds: set[type] = set()
     for module in model.modules():
         kind = next((kind for kind in _LAYERS if isinstance(module, kind)), None)

@@ -1,7 +1,10 @@
-"""The torch function mode that writes down what a network computes, while it runs on tensors without memory.
+"""The torch function mode that writes down what a network computes, while it runs on tensors without
+memory.
 
-Every call into torch's Python functions passes through the mode. A handler (`handlers/`) writes a step and makes an empty
-tensor of the result's shape; convolutions and the like are never computed. What no handler knows runs as it is (on the meta
+Every call into torch's Python functions passes through the mode. A handler (`handlers/`) writes a step
+and makes an empty
+tensor of the result's shape; convolutions and the like are never computed. What no handler knows runs as
+it is (on the meta
 device that costs nothing) and is written down as "some function of these tensors".
 """
 
@@ -42,7 +45,8 @@ def handles(*names: str) -> Callable[[Handler], Handler]:
 class Recorder(TorchFunctionMode):
     """Records the calls made inside its `with` block.
 
-    device: where results are made. On "meta" nothing is ever computed; on a real device (for networks whose control flow looks at
+    device: where results are made. On "meta" nothing is ever computed; on a real device (for networks
+        whose control flow looks at
     values) what the handlers know is replaced by zeros, and the rest is computed.
     """
 
@@ -152,7 +156,8 @@ class Recorder(TorchFunctionMode):
         return out
 
     def run(self, func: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call torch. Tensors that a network makes on the CPU while it runs follow the others to the meta device."""
+        """Call torch. Tensors that a network makes on the CPU while it runs follow the others to the meta
+        device."""
         try:
             return func(*args, **kwargs)
         except (RuntimeError, NotImplementedError):

@@ -1,8 +1,11 @@
 """Lending a module tensors without memory, and giving everything back as it was.
 
-While a module is traced, every parameter and buffer is replaced by an empty tensor, and it runs in the mode that the trace
-wants. Afterwards its attributes, containers, buffers, hooks and mode are the objects they were before, also where the
-forward pass stored something (a cache of position tables, a counter). Random number generators are put back too. What a
+While a module is traced, every parameter and buffer is replaced by an empty tensor, and it runs in the
+mode that the trace
+wants. Afterwards its attributes, containers, buffers, hooks and mode are the objects they were before,
+also where the
+forward pass stored something (a cache of position tables, a counter). Random number generators are put
+back too. What a
 forward pass writes into objects that are no modules, lists, dictionaries or sets of a module stays written.
 """
 
@@ -82,36 +85,40 @@ def _constant(tensor: Tensor, recorder: Recorder) -> Tensor:
 class _Saved:
     """A module's attributes and the contents of its containers."""
 
-    __slots__ = ("attributes", "containers", "contents")
+    __slots__ = ("attributes", "contents", "empty", "filled")
 
     def __init__(self, module: nn.Module) -> None:
         self.attributes = module.__dict__
         self.contents = self.attributes.copy()
-        self.containers: list[tuple[Any, Any]] = [
-            (value, _copied(value)) for value in self.contents.values() if isinstance(value, _CONTAINERS)
-        ]
+        self.empty: list[Any] = []
+        self.filled: list[tuple[Any, Any]] = []
+        for value in self.contents.values():
+            if isinstance(value, _CONTAINERS):
+                if value:
+                    self.filled.append((value, _copied(value)))
+                else:
+                    self.empty.append(value)
 
     def restore(self) -> None:
-        for container, contents in self.containers:
-            if not container and not contents:
-                continue
+        for container in self.empty:
+            if container:
+                container.clear()
+        for container, contents in self.filled:
             if isinstance(container, list):
                 container[:] = contents
             else:
                 container.clear()
                 container.update(contents)
-        if self.attributes.keys() != self.contents.keys() or any(
-            self.attributes[key] is not value for key, value in self.contents.items()
+        now = self.attributes
+        if len(now) != len(self.contents) or any(
+            now.get(key) is not old for key, old in self.contents.items()
         ):
-            self.attributes.clear()
-            self.attributes.update(self.contents)
+            now.clear()
+            now.update(self.contents)
 
 
 def _copied(container: Any) -> Any:
-    return (
-        list(container)
-        if isinstance(container, list)
-        else dict(container)
-        if isinstance(container, dict)
-        else set(container)
-    )
+    for kind in _CONTAINERS:
+        if isinstance(container, kind):
+            return kind(container)
+    return container

@@ -23,7 +23,8 @@ _FACTORIES = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.
 class _WithoutMemory(TorchFunctionMode):
     """Inside the block, parameters are made on the meta device and their initialisation is skipped.
 
-    torch.device("meta") would do the first but also initialise, slowly, and move the tables that constructors look into.
+    torch.device("meta") would do the first but also initialise, slowly, and move the tables that
+    constructors look into.
     """
 
     def __torch_function__(
@@ -41,9 +42,11 @@ class _WithoutMemory(TorchFunctionMode):
 
 
 def build(name: str, *, num_classes: int | None, image_size: int | None) -> tuple[nn.Module, Any]:
-    """A model without values for its parameters, and an example of its input (meta tensors, batch axis included).
+    """A model without values for its parameters, and an example of its input (meta tensors, batch axis
+    included).
 
-    Raises InvalidArchitecture for a name that torchvision does not have, naming those that look like it, and for a size that the model
+    Raises InvalidArchitecture for a name that torchvision does not have, naming those that look like it,
+    and for a size that the model
     cannot take.
     """
     from torchvision import models

@@ -11,7 +11,8 @@ from torch import Tensor
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.torch_tracing.recorder import HANDLERS, Recorder, handles
 
-# What a call with two computed tensors becomes: operators.py knows sums and products; the rest is "some function of both".
+# What a call with two computed tensors becomes: operators.py knows sums and products; the rest is "some
+# function of both".
 _OPS = {
     "add": "add",
     "mul": "mul",

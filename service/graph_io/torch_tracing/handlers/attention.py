@@ -1,4 +1,5 @@
-"""Attention that torch computes in one call. What networks spell out themselves is found by `torch_tracing/attention.py`."""
+"""Attention that torch computes in one call. What networks spell out themselves is found by
+`torch_tracing/attention.py`."""
 
 from __future__ import annotations
 
@@ -12,9 +13,17 @@ from service.graph_io.torch_tracing.recorder import Recorder, handles
 
 @handles("scaled_dot_product_attention")
 def _scaled_dot_product(
-    recorder: Recorder, func: Any, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0, is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,
-) -> Any:  # fmt: skip
+    recorder: Recorder,
+    func: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Any:
     steps = [recorder.step_of(tensor) for tensor in (query, key, value)]
     if all(step is None for step in steps):
         return func(query, key, value, attn_mask, 0.0, is_causal, scale=scale, enable_gqa=enable_gqa)
@@ -38,15 +47,36 @@ def _scaled_dot_product(
 
 @handles("multi_head_attention_forward")
 def _multi_head(
-    recorder: Recorder, func: Any, query: Tensor, key: Tensor, value: Tensor, embed_dim_to_check: int, num_heads: int,
-    in_proj_weight: Tensor | None, in_proj_bias: Tensor | None, bias_k: Tensor | None, bias_v: Tensor | None,
-    add_zero_attn: bool, dropout_p: float, out_proj_weight: Tensor, out_proj_bias: Tensor | None, training: bool = True,
-    key_padding_mask: Tensor | None = None, need_weights: bool = True, attn_mask: Tensor | None = None,
-    use_separate_proj_weight: bool = False, q_proj_weight: Tensor | None = None, k_proj_weight: Tensor | None = None,
-    v_proj_weight: Tensor | None = None, static_k: Tensor | None = None, static_v: Tensor | None = None,
-    average_attn_weights: bool = True, is_causal: bool = False,
-) -> Any:  # fmt: skip
-    """nn.MultiheadAttention: projections in, attention, projection out. Tokens are (length, batch, width)."""
+    recorder: Recorder,
+    func: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    embed_dim_to_check: int,
+    num_heads: int,
+    in_proj_weight: Tensor | None,
+    in_proj_bias: Tensor | None,
+    bias_k: Tensor | None,
+    bias_v: Tensor | None,
+    add_zero_attn: bool,
+    dropout_p: float,
+    out_proj_weight: Tensor,
+    out_proj_bias: Tensor | None,
+    training: bool = True,
+    key_padding_mask: Tensor | None = None,
+    need_weights: bool = True,
+    attn_mask: Tensor | None = None,
+    use_separate_proj_weight: bool = False,
+    q_proj_weight: Tensor | None = None,
+    k_proj_weight: Tensor | None = None,
+    v_proj_weight: Tensor | None = None,
+    static_k: Tensor | None = None,
+    static_v: Tensor | None = None,
+    average_attn_weights: bool = True,
+    is_causal: bool = False,
+) -> Any:
+    """nn.MultiheadAttention: projections in, attention, projection out. Tokens are (length, batch,
+    width)."""
     if query.shape[-1] != embed_dim_to_check:
         raise RuntimeError(
             f"attention over {embed_dim_to_check} features was given the shape {list(query.shape)}"

@@ -11,23 +11,24 @@ from torch import Tensor
 from service.graph_io.torch_tracing.recorder import HANDLERS, Recorder, handles, register_plain
 
 register_plain(
-    "shape dtype device layout ndim is_leaf requires_grad grad is_sparse is_quantized is_cuda is_mps is_cpu is_meta names "
-    "dim size numel nelement ndimension element_size stride storage_offset is_contiguous is_floating_point is_complex is_signed "
-    "get_device itemsize nbytes is_nested is_mkldnn is_xpu retains_grad __len__ is_same_size result_type is_tensor "
-    "_assert assert_int_or_pair is_grad_enabled empty empty_like zeros zeros_like ones ones_like full full_like arange "
-    "linspace rand randn randint randperm tensor eye new_empty new_zeros new_ones new_full new_tensor rand_like randn_like "
-    "bernoulli meshgrid __hash__ has_names __repr__ __format__ requires_grad.__set__ grad.__set__".split()
+    "shape dtype device layout ndim is_leaf requires_grad grad is_sparse is_quantized is_cuda is_mps "
+    "is_cpu is_meta names dim size numel nelement ndimension element_size stride storage_offset "
+    "is_contiguous is_floating_point is_complex is_signed get_device itemsize nbytes is_nested is_mkldnn "
+    "is_xpu retains_grad __len__ is_same_size result_type is_tensor _assert is_grad_enabled __hash__ "
+    "has_names __repr__ __format__ "
+    # Fresh numbers, whatever tensor says their shape.
+    "empty empty_like zeros zeros_like ones ones_like full full_like arange linspace rand randn randint "
+    "randperm tensor eye new_empty new_zeros new_ones new_full new_tensor rand_like randn_like".split()
 )
 
-# torch's name -> the kind that operators.py calls it.
-_ACTIVATIONS = {
-    name: name
-    for name in "relu relu6 gelu silu sigmoid tanh hardswish hardsigmoid hardtanh elu selu celu mish softplus leaky_relu "
+# torch's name is the kind that operators.py calls it.
+_ACTIVATIONS = (
+    "relu relu6 gelu silu sigmoid tanh hardswish hardsigmoid hardtanh elu selu celu mish softplus leaky_relu "
     "softsign logsigmoid hardshrink softshrink tanhshrink threshold rrelu".split()
-}
+)
 _FUNCTIONS = (
-    "exp expm1 sqrt rsqrt neg negative abs absolute log log1p log2 clamp clamp_min clamp_max clip square sin cos erf "
-    "reciprocal round floor ceil sign nan_to_num sinc atan __neg__ __abs__ tril triu".split()
+    "exp expm1 sqrt rsqrt neg negative abs absolute log log1p log2 clamp clamp_min clamp_max clip square sin "
+    "cos erf reciprocal round floor ceil sign nan_to_num sinc atan __neg__ __abs__ tril triu".split()
 )
 
 
@@ -57,9 +58,9 @@ def _same_shape_in_place(op: str, kind: str) -> Callable[..., Any]:
     return handler
 
 
-for _name, _kind in _ACTIVATIONS.items():
-    HANDLERS[_name] = _same_shape("activation", _kind)
-    HANDLERS[_name + "_"] = _same_shape_in_place("activation", _kind)
+for _name in _ACTIVATIONS:
+    HANDLERS[_name] = _same_shape("activation", _name)
+    HANDLERS[_name + "_"] = _same_shape_in_place("activation", _name)
 for _name in _FUNCTIONS:
     HANDLERS[_name] = _same_shape("unary", _name.strip("_"))
     HANDLERS[_name + "_"] = _same_shape_in_place("unary", _name.strip("_"))
@@ -88,10 +89,25 @@ def _softmax(
 
 
 @handles(
-    "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout", "feature_alpha_dropout",
-    "contiguous", "clone", "detach", "cpu", "cuda", "requires_grad_", "fill_diagonal_", "data", "positive", "__pos__",
-    "dropout_", "detach_",
-)  # fmt: skip
+    "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
+    "alpha_dropout",
+    "feature_dropout",
+    "feature_alpha_dropout",
+    "contiguous",
+    "clone",
+    "detach",
+    "cpu",
+    "cuda",
+    "requires_grad_",
+    "data",
+    "positive",
+    "__pos__",
+    "dropout_",
+    "detach_",
+)
 def _identity(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: Any) -> Any:
     """The same values (dropout: at evaluation), in another tensor."""
     step = recorder.step_of(input)

@@ -51,7 +51,7 @@ def _convolution(axes: int) -> Callable[..., Any]:
         shape, kernel = tuple(input.shape), tuple(weight.shape)[2:]
         if shape[-axes - 1] != weight.shape[1] * groups:
             raise RuntimeError(
-                f"a convolution over {weight.shape[1] * groups} channels was given {shape[-axes - 1]} (input shape {list(shape)})"
+                f"a convolution over {weight.shape[1] * groups} channels was given the shape {list(shape)}"
             )
         strides, dilations = per_axis(stride, axes), per_axis(dilation, axes)
         paddings = _paddings(padding, kernel, dilations)
@@ -62,8 +62,11 @@ def _convolution(axes: int) -> Callable[..., Any]:
         if min(sizes) < 1:
             raise RuntimeError(f"a kernel of {list(kernel)} is larger than its input of {list(shape)}")
         attrs: dict[str, AttrValue] = {
-            "stride": strides, "padding": paddings, "dilation": dilations, "groups": int(groups),
-        }  # fmt: skip
+            "stride": strides,
+            "padding": paddings,
+            "dilation": dilations,
+            "groups": int(groups),
+        }
         out_shape = (*shape[: -axes - 1], weight.shape[0], *sizes)
         return recorder.make("conv", sources, out_shape, input.dtype, weights=weights, attrs=attrs)
 
@@ -98,9 +101,12 @@ def _transposed(axes: int) -> Callable[..., Any]:
             )
         out = recorder.run(func, input, weight, bias, stride, padding, output_padding, groups, dilation)
         attrs: dict[str, AttrValue] = {
-            "stride": per_axis(stride, axes), "padding": per_axis(padding, axes), "dilation": per_axis(dilation, axes),
-            "output_padding": per_axis(output_padding, axes), "groups": int(groups),
-        }  # fmt: skip
+            "stride": per_axis(stride, axes),
+            "padding": per_axis(padding, axes),
+            "dilation": per_axis(dilation, axes),
+            "output_padding": per_axis(output_padding, axes),
+            "groups": int(groups),
+        }
         step = recorder.add("conv_transpose", sources, shape=tuple(out.shape), weights=weights, attrs=attrs)
         return recorder.bind(out, step)
 
@@ -116,7 +122,8 @@ for _axes in (1, 2, 3):
 def _deformable(
     recorder: Recorder, func: Any, input: Tensor, weight: Tensor, *args: Any, **kwargs: Any
 ) -> Any:
-    """torchvision's operator: (input, weight, offset, mask, bias, stride, ...); the offsets were computed by a convolution before."""
+    """torchvision's operator: (input, weight, offset, mask, bias, stride, ...); the offsets were computed
+    by a convolution before."""
     out = recorder.run(func, input, weight, *args, **kwargs)
     offset, mask, bias = (*args, *[None] * 3)[:3]
     sources = recorder.sources([input, offset, mask])
@@ -135,7 +142,7 @@ def _linear(recorder: Recorder, func: Any, input: Tensor, weight: Tensor, bias: 
     shape = tuple(input.shape)
     if shape[-1] != weight.shape[1]:
         raise RuntimeError(
-            f"a linear layer over {weight.shape[1]} features was given {shape[-1]} (input shape {list(shape)})"
+            f"a linear layer over {weight.shape[1]} features was given the shape {list(shape)}"
         )
     return recorder.make("linear", sources, (*shape[:-1], weight.shape[0]), input.dtype, weights=weights)
 
@@ -175,9 +182,17 @@ def _check_channels(input: Tensor, *tensors: Tensor | None) -> None:
 
 @handles("batch_norm")
 def _batch_norm(
-    recorder: Recorder, func: Any, input: Tensor, running_mean: Tensor | None, running_var: Tensor | None,
-    weight: Tensor | None = None, bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
-) -> Any:  # fmt: skip
+    recorder: Recorder,
+    func: Any,
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
     _check_channels(input, running_mean, weight)
     out = _norm(recorder, "batch_norm", input, weight, bias, {"eps": float(eps)})
     return (
@@ -186,9 +201,18 @@ def _batch_norm(
 
 
 def _native_batch_norm(
-    recorder: Recorder, func: Any, input: Tensor, weight: Tensor | None, bias: Tensor | None,
-    running_mean: Tensor | None, running_var: Tensor | None, training: bool, momentum: float, eps: float, cudnn: bool = False,
-) -> Any:  # fmt: skip
+    recorder: Recorder,
+    func: Any,
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    cudnn: bool = False,
+) -> Any:
     return _batch_norm(
         recorder, F.batch_norm, input, running_mean, running_var, weight, bias, training, momentum, eps
     )
@@ -196,9 +220,17 @@ def _native_batch_norm(
 
 @handles("instance_norm")
 def _instance_norm(
-    recorder: Recorder, func: Any, input: Tensor, running_mean: Tensor | None = None, running_var: Tensor | None = None,
-    weight: Tensor | None = None, bias: Tensor | None = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
-) -> Any:  # fmt: skip
+    recorder: Recorder,
+    func: Any,
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
     _check_channels(input, running_mean, weight)
     out = _norm(recorder, "instance_norm", input, weight, bias, {"eps": float(eps)})
     return (
@@ -209,9 +241,18 @@ def _instance_norm(
 
 
 def _native_instance_norm(
-    recorder: Recorder, func: Any, input: Tensor, weight: Tensor | None, bias: Tensor | None,
-    running_mean: Tensor | None, running_var: Tensor | None, use_input_stats: bool, momentum: float, eps: float, cudnn: bool = False,
-) -> Any:  # fmt: skip
+    recorder: Recorder,
+    func: Any,
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+    cudnn: bool = False,
+) -> Any:
     return _instance_norm(
         recorder,
         F.instance_norm,
@@ -233,9 +274,15 @@ EXACT_HANDLERS[torch.instance_norm] = _native_instance_norm
 
 @handles("group_norm")
 def _group_norm(
-    recorder: Recorder, func: Any, input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None,
-    eps: float = 1e-5, *args: Any,
-) -> Any:  # fmt: skip
+    recorder: Recorder,
+    func: Any,
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    *args: Any,
+) -> Any:
     _check_channels(input, weight)
     out = _norm(recorder, "group_norm", input, weight, bias, {"groups": int(num_groups), "eps": float(eps)})
     return func(input, num_groups, weight, bias, eps) if out is None else out
@@ -243,8 +290,14 @@ def _group_norm(
 
 def _last_axes_norm(op: str) -> Callable[..., Any]:
     def handler(
-        recorder: Recorder, func: Any, input: Tensor, normalized_shape: Any, weight: Tensor | None = None, *args: Any, **kwargs: Any
-    ) -> Any:  # fmt: skip
+        recorder: Recorder,
+        func: Any,
+        input: Tensor,
+        normalized_shape: Any,
+        weight: Tensor | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
         axes = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (int(normalized_shape),)
         if tuple(input.shape)[-len(axes) :] != axes:
             raise RuntimeError(f"a norm over {list(axes)} was given the shape {list(input.shape)}")

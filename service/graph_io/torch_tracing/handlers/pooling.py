@@ -14,9 +14,16 @@ from service.graph_io.torch_tracing.recorder import HANDLERS, Recorder, handles
 
 def _max_pool(axes: int) -> Callable[..., Any]:
     def handler(
-        recorder: Recorder, func: Any, input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-        ceil_mode: bool = False, return_indices: bool = False,
-    ) -> Any:  # fmt: skip
+        recorder: Recorder,
+        func: Any,
+        input: Tensor,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
+    ) -> Any:
         step = recorder.step_of(input)
         out = recorder.run(
             func,
@@ -31,9 +38,12 @@ def _max_pool(axes: int) -> Callable[..., Any]:
         if step is None:
             return out
         attrs: dict[str, AttrValue] = {
-            "kernel_size": per_axis(kernel_size, axes), "stride": per_axis(stride or kernel_size, axes),
-            "padding": per_axis(padding, axes), "dilation": per_axis(dilation, axes), "ceil_mode": bool(ceil_mode),
-        }  # fmt: skip
+            "kernel_size": per_axis(kernel_size, axes),
+            "stride": per_axis(stride or kernel_size, axes),
+            "padding": per_axis(padding, axes),
+            "dilation": per_axis(dilation, axes),
+            "ceil_mode": bool(ceil_mode),
+        }
         return recorder.result("max_pool", (step,), out, attrs)
 
     return handler
@@ -46,9 +56,17 @@ def _indices(wanted: bool) -> dict[str, bool]:
 
 def _avg_pool(axes: int) -> Callable[..., Any]:
     def handler(
-        recorder: Recorder, func: Any, input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
-        ceil_mode: bool = False, count_include_pad: bool = True, *args: Any, **kwargs: Any,
-    ) -> Any:  # fmt: skip
+        recorder: Recorder,
+        func: Any,
+        input: Tensor,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
         step = recorder.step_of(input)
         out = recorder.run(
             func, input, kernel_size, stride, padding, ceil_mode, count_include_pad, *args, **kwargs
@@ -56,9 +74,12 @@ def _avg_pool(axes: int) -> Callable[..., Any]:
         if step is None:
             return out
         attrs: dict[str, AttrValue] = {
-            "kernel_size": per_axis(kernel_size, axes), "stride": per_axis(stride or kernel_size, axes),
-            "padding": per_axis(padding, axes), "ceil_mode": bool(ceil_mode), "count_include_pad": bool(count_include_pad),
-        }  # fmt: skip
+            "kernel_size": per_axis(kernel_size, axes),
+            "stride": per_axis(stride or kernel_size, axes),
+            "padding": per_axis(padding, axes),
+            "ceil_mode": bool(ceil_mode),
+            "count_include_pad": bool(count_include_pad),
+        }
         return recorder.result("avg_pool", (step,), out, attrs)
 
     return handler
@@ -95,7 +116,8 @@ for _axes in (1, 2, 3):
 def _mean(
     recorder: Recorder, func: Any, input: Tensor, dim: Any = None, keepdim: bool = False, **kwargs: Any
 ) -> Any:
-    """A mean over H and W that keeps them is the global average pooling of the GHN paper; every other mean is a plain function."""
+    """A mean over H and W that keeps them is the global average pooling of the GHN paper; every other
+    mean is a plain function."""
     step = recorder.step_of(input)
     if step is None:
         return func(input, **kwargs) if dim is None else func(input, dim, keepdim, **kwargs)

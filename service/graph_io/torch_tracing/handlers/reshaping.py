@@ -19,7 +19,8 @@ def _reshape(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs:
     try:
         out = func(input, *args, **kwargs)
     except RuntimeError:
-        # Our elementwise results are contiguous where torch would have kept the strides, and the other way round.
+        # Our elementwise results are contiguous where torch would have kept the strides, and the other
+        # way round.
         if func is not Tensor.view:
             raise
         out = input.reshape(*args, **kwargs)
@@ -44,8 +45,19 @@ def _flatten(recorder: Recorder, func: Any, input: Tensor, start_dim: int = 0, e
 
 
 @handles(
-    "permute", "transpose", "t", "T", "mT", "H", "mH", "swapaxes", "swapdims", "movedim", "moveaxis", "adjoint",
-)  # fmt: skip
+    "permute",
+    "transpose",
+    "t",
+    "T",
+    "mT",
+    "H",
+    "mH",
+    "swapaxes",
+    "swapdims",
+    "movedim",
+    "moveaxis",
+    "adjoint",
+)
 def _permute(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: Any) -> Any:
     step = recorder.step_of(input)
     out = func(input, *args, **kwargs)
@@ -83,7 +95,8 @@ def _getitem(recorder: Recorder, func: Any, input: Tensor, index: Any) -> Any:
 
 
 def _slice_attributes(index: Any, input: Tensor) -> dict[str, AttrValue]:
-    """axes, starts, ends, steps of a plain slice; an integer also drops its axis. Nothing for fancier indices."""
+    """axes, starts, ends, steps of a plain slice; an integer also drops its axis. Nothing for fancier
+    indices."""
     entries = index if isinstance(index, tuple) else (index,)
     if any(not isinstance(entry, (int, slice)) and entry is not Ellipsis for entry in entries):
         return {"kind": "index"}
