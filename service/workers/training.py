@@ -110,7 +110,7 @@ class Segment:
         )
 
     def _supervise(self) -> int:
-        """The exit status of the trainer, negative when a signal ended it. Errors: JobYields, JobCancelled."""
+        """The exit status, negative when a signal ended the trainer. Errors: JobYields, JobCancelled."""
         with (self.folder / "trainer.log").open("ab") as output:
             trainer = trainer_process.start(self.command, output)
         try:

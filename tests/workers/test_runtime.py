@@ -1,0 +1,136 @@
+"""A prediction job from its payload to a file and a result."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from service.errors import NotFound, ServiceError, UnknownModel
+from service.graph_io.archgraph import ArchGraph
+from service.graph_io.json_reader import read_json_graph
+from service.settings import Settings
+from service.weights.blocks import Block, Provenance, WeightBlocks
+from service.weights.formats import read_tiles
+from service.workers.runtime import Runtime, check_answer
+
+DIGEST = "ab" * 32
+GRAPH: dict[str, Any] = {
+    "format": "graph",
+    "name": "small",
+    "input_shape": [3, 8, 8],
+    "outputs": ["fc"],
+    "nodes": [
+        {"name": "x", "op": "input"},
+        {
+            "name": "conv",
+            "op": "conv",
+            "inputs": ["x"],
+            "params": {"weight": {"name": "conv.weight", "shape": [16, 3, 3, 3]}},
+        },
+        {"name": "pool", "op": "global_avg_pool", "inputs": ["conv"]},
+        {
+            "name": "fc",
+            "op": "linear",
+            "inputs": ["pool"],
+            "params": {
+                "weight": {"name": "fc.weight", "shape": [10, 16]},
+                "bias": {"name": "fc.bias", "shape": [10]},
+            },
+        },
+    ],
+}
+SHAPES = {"conv.weight": (16, 3, 3, 3), "fc.weight": (10, 16), "fc.bias": (10,)}
+
+
+def ignore(done: float, total: float, message: str) -> None:
+    """Nobody is interested in the progress."""
+
+
+@pytest.fixture
+def runtime(tiny: Settings) -> Runtime:
+    return Runtime(tiny)
+
+
+def payload(runtime: Runtime, **changes: Any) -> dict[str, Any]:
+    graph = runtime.artifacts.put_content(json.dumps(GRAPH).encode(), "graph.json").name
+    asked = {
+        "graph": graph,
+        "model": "tiny",
+        "dtype": "float32",
+        "output": "safetensors",
+        "include_classifier": True,
+    }
+    return {**asked, "digest": DIGEST, **changes}
+
+
+def test_the_file_holds_every_parameter(runtime: Runtime) -> None:
+    stages: list[str] = []
+    result = runtime.run_predict(payload(runtime), lambda done, total, message: stages.append(message))
+    path = runtime.artifacts.path(result["weights"]["url"].removeprefix("/weights/"))
+    tensors = load_file(path)
+    assert {name: tensor.shape for name, tensor in tensors.items()} == SHAPES
+    assert all(np.isfinite(tensor).all() for tensor in tensors.values())
+    assert (
+        result["num_parameters"] == 16 * 27 + 160 + 10 and result["num_tensors"] == 3 and result["complete"]
+    )
+    assert result["weights"]["size"] == path.stat().st_size
+    assert set(result["timings_ms"]) == {"graph", "model", "predict", "write", "total"} and len(stages) == 5
+
+
+def test_tiles_and_npz_agree_with_safetensors(runtime: Runtime) -> None:
+    files = {
+        output: runtime.artifacts.path(
+            runtime.run_predict(payload(runtime, output=output), ignore)["weights"]["url"].removeprefix(
+                "/weights/"
+            )
+        )
+        for output in ("safetensors", "tiles", "npz")
+    }
+    plain = load_file(files["safetensors"])
+    tiles = read_tiles(files["tiles"]).expand()
+    with np.load(files["npz"]) as archive:
+        for name, tensor in plain.items():
+            assert tensor.tobytes() == tiles[name].tobytes() == archive[name].tobytes()
+
+
+def test_the_model_is_loaded_once_and_again_when_it_changed(runtime: Runtime) -> None:
+    first = runtime.models.get("tiny")
+    assert runtime.models.get("tiny", first.card.digest) is first
+    assert runtime.models.get("tiny", "0" * 64) is not first
+
+
+def test_what_is_not_there_is_said(runtime: Runtime) -> None:
+    with pytest.raises(NotFound, match="expired"):
+        runtime.run_predict(payload(runtime, graph="cd" * 32 + ".graph.json"), ignore)
+    with pytest.raises(UnknownModel):
+        runtime.run_predict(payload(runtime, model="nobody"), ignore)
+
+
+def graph() -> ArchGraph:
+    return read_json_graph(GRAPH)
+
+
+def answer(**changes: np.ndarray[Any, Any]) -> WeightBlocks:
+    values = {name: np.zeros(shape, np.float32) for name, shape in SHAPES.items()} | changes
+    blocks = {n: Block(v, v.shape, 1.0, None, Provenance.PREDICTED) for n, v in values.items()}
+    return WeightBlocks(blocks, "tiny", "")
+
+
+def test_an_answer_is_checked_before_it_is_given() -> None:
+    check_answer(graph(), answer(), "float32")
+    wrong_shape = {"fc.bias": np.zeros(9, np.float32)}
+    too_large = {"fc.bias": np.full(10, 1e6, np.float32)}
+    check_answer(graph(), answer(**too_large), "float32")
+    for changes, dtype in (
+        (wrong_shape, "float32"),
+        (too_large, "float16"),
+        ({"fc.bias": np.full(10, np.nan, np.float32)}, "float32"),
+        ({"fc.bias": np.full(10, np.inf, np.float32)}, "bfloat16"),
+    ):
+        with pytest.raises(ServiceError) as caught:
+            check_answer(graph(), answer(**changes), dtype)
+        assert "fc.bias" in str(caught.value.problem())

@@ -1,0 +1,181 @@
+"""Supervising a trainer: its measurements, its end, and every way of stopping it. The trainer is a script."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from service.settings import Settings
+from service.store.jobs import JobStore
+from service.store.records import Job, JobStatus
+from service.workers import stopping, training
+from service.workers.run_once import run_once
+from service.workers.trainer_process import MetricsTail
+from service.workers.training import run_training
+
+# Ten steps a run, a tenth of a second each, one checkpoint a step. It can be told to misbehave.
+TRAINER = """
+import json, math, os, signal, sys, time
+from pathlib import Path
+job = json.loads(Path(sys.argv[sys.argv.index("--config") + 1]).read_text())
+run = Path(sys.argv[sys.argv.index("--run-dir") + 1])
+config, state, stop = job["config"], run / "state", []
+signal.signal(signal.SIGTERM, lambda *_: None if config.get("deaf") else stop.append(1))
+(run / "pid").write_text(str(os.getpid()))
+if config.get("refused"):
+    (run / "problem.json").write_text(json.dumps({"title": "no", "status": 422, "detail": config["refused"]}))
+    sys.exit(3)
+if config.get("crash"):
+    sys.exit("the trainer crashed")
+step = int(state.read_text()) if state.exists() else 0
+while step < 10 and not stop:
+    time.sleep(config.get("seconds", 0.02))
+    step += 1
+    if step == config.get("killed_at") and not (run / "killed").exists():
+        (run / "killed").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    with (run / "metrics.jsonl").open("a") as file:
+        loss = math.nan if step == 3 else 1 / step
+        file.write(json.dumps({"step": step, "progress": step / 10, "loss": loss}) + "\\n")
+    state.write_text(str(step))
+if step == 10:
+    (run / "model").mkdir(exist_ok=True)
+    (run / "model" / "weights").write_text("w")
+    (run / "result.json").write_text(json.dumps({"steps": step}))
+"""
+
+
+@pytest.fixture
+def store(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JobStore:
+    (tmp_path / "fake_trainer.py").write_text(TRAINER)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', os.getcwd())}")
+    monkeypatch.setitem(training.TRAINERS, "ghn", "fake_trainer")
+    monkeypatch.setattr(training, "_POLL_SECONDS", 0.05)
+    return JobStore.from_settings(settings)
+
+
+@pytest.fixture(autouse=True)
+def _not_stopping() -> Iterator[None]:
+    yield
+    stopping._flag[0] = 0
+
+
+def make(store: JobStore, name: str = "mine", **config: object) -> Job:
+    payload = {"kind": "ghn", "name": name, "config": config}
+    return store.create("training", key="", payload=payload, owner="anna", queue="training")
+
+
+def steps_told(store: JobStore, job: Job) -> list[int]:
+    return [event.data["step"] for event in store.read_events(job.id) if event.type == "metric"]
+
+
+def status(store: JobStore, job: Job) -> JobStatus:
+    found = store.get(job.id)
+    assert found is not None
+    return found.status
+
+
+def is_alive(settings: Settings, job: Job) -> bool:
+    pid = int((settings.home / "runs" / job.id / "pid").read_text())
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def soon(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_run_to_the_end_publishes_the_model(store: JobStore, settings: Settings) -> None:
+    job = make(store)
+    assert not run_once(store, job.id, run_training, settings)
+    done = store.get(job.id)
+    assert done is not None and done.result == {"model": "mine", "kind": "ghn", "steps": 10}, done
+    assert done.progress.done == 100 and steps_told(store, job) == list(range(1, 11))
+    assert (settings.home / "models" / "mine" / "weights").read_text() == "w"
+    losses = [event.data["loss"] for event in store.read_events(job.id) if event.type == "metric"]
+    assert losses[2] is None  # not a number, and so not JSON
+
+
+def test_cancelling_takes_less_than_ten_seconds_even_of_a_deaf_trainer(
+    store: JobStore, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "CANCEL_GRACE_SECONDS", 0.5)
+    job = make(store, seconds=1, deaf=True)
+    thread = threading.Thread(target=run_once, args=(store, job.id, run_training, settings))
+    thread.start()
+    soon(lambda: steps_told(store, job) != [])
+    store.request_cancel(job.id)
+    thread.join(5)
+    assert status(store, job) is JobStatus.CANCELLED and not is_alive(settings, job)
+    assert not (settings.home / "models" / "mine").exists()
+
+
+def test_segments_make_one_run(store: JobStore, settings: Settings) -> None:
+    job, segments = make(store, seconds=0.1), 1
+    short = settings.model_copy(update={"training_segment_seconds": 0.6})
+    while run_once(store, job.id, run_training, short):
+        segments += 1
+        assert status(store, job) is JobStatus.RUNNING and not is_alive(settings, job)
+    assert status(store, job) is JobStatus.SUCCEEDED and segments > 1
+    assert steps_told(store, job) == list(range(1, 11))
+
+
+def test_a_stopping_worker_gives_the_job_back(store: JobStore, settings: Settings) -> None:
+    job = make(store, seconds=0.2)
+    threading.Timer(1.0, stopping.announce).start()
+    assert run_once(store, job.id, run_training, settings)
+    assert status(store, job) is JobStatus.RUNNING and not is_alive(settings, job)
+    stopping._flag[0] = 0
+    run_once(store, job.id, run_training, settings)
+    assert status(store, job) is JobStatus.SUCCEEDED
+
+
+def test_a_killed_trainer_goes_on_from_its_checkpoint(store: JobStore, settings: Settings) -> None:
+    job = make(store, killed_at=5)
+    run_once(store, job.id, run_training, settings)
+    assert status(store, job) is JobStatus.SUCCEEDED and steps_told(store, job) == list(range(1, 11))
+
+
+def test_a_trainer_that_crashes_fails_the_job_with_its_last_words(
+    store: JobStore, settings: Settings
+) -> None:
+    job = make(store, crash=True)
+    run_once(store, job.id, run_training, settings)
+    error = store.get(job.id).error  # type: ignore[union-attr]
+    assert error is not None and error["type"].endswith("training-failed")
+    assert error["log"][-1] == "the trainer crashed"
+
+
+def test_a_refusal_of_the_trainer_reaches_the_user(store: JobStore, settings: Settings) -> None:
+    job = make(store, refused="unknown training options: lr")
+    run_once(store, job.id, run_training, settings)
+    error = store.get(job.id).error  # type: ignore[union-attr]
+    assert error == {"title": "no", "status": 422, "detail": "unknown training options: lr"}
+
+
+def test_a_name_that_is_taken_is_refused_before_training(tiny: Settings, store: JobStore) -> None:
+    job = make(store, name="tiny")
+    run_once(store, job.id, run_training, tiny)
+    error = store.get(job.id).error  # type: ignore[union-attr]
+    assert error is not None and error["status"] == 409
+
+
+def test_a_line_is_told_once_and_only_whole(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2')
+    assert list(MetricsTail(tmp_path).new()) == [{"step": 1}]
+    with path.open("a") as file:
+        file.write('}\nnonsense\n[]\n{"step": 3}\n')
+    assert list(MetricsTail(tmp_path).new()) == [{"step": 2}, {"step": 3}]
+    assert list(MetricsTail(tmp_path).new()) == []
