@@ -34,7 +34,7 @@ from service.graph_io.torch_tracing.inputs import Example, candidates, floating_
 from service.graph_io.torch_tracing.lowering import lower
 from service.graph_io.torch_tracing.recorder import META, Recorder, tensors_in
 from service.graph_io.torch_tracing.stand_ins import borrowed
-from service.graph_io.torch_tracing.steps import Record
+from service.graph_io.torch_tracing.steps import Record, Step
 from service.graph_io.torch_tracing.torchvision_models import build
 
 __all__ = ["trace", "trace_torchvision"]
@@ -174,6 +174,8 @@ class _Tracer:
             result = _call(self.runnable, arguments)
         outputs = [step for tensor in tensors_in(result) if (step := recorder.step_of(tensor)) is not None]
         live = tuple(dict.fromkeys(step for step in outputs if recorder.steps[step].live))
+        # A detector that finds nothing in an empty image returns what depends on nothing.
+        live = live or _ends(recorder.steps)
         if not live:
             raise InvalidArchitecture(
                 f"What {type(self.runnable).__name__} returns does not depend on its input "
@@ -244,6 +246,14 @@ def _call(model: nn.Module, arguments: Any) -> Any:
     if isinstance(arguments, tuple):
         return model(*arguments)
     return model(arguments)
+
+
+def _ends(steps: list[Step]) -> tuple[int, ...]:
+    """Computed values that nothing reads, if layers were run at all."""
+    if not any(step.live and step.weights for step in steps):
+        return ()
+    read = {source for step in steps for source in step.reads}
+    return tuple(index for index, step in enumerate(steps) if step.live and index not in read)
 
 
 def _looks_at_values(failure: Exception) -> bool:

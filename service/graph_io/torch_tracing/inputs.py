@@ -125,6 +125,7 @@ _LAYERS: dict[type[nn.Module], Any] = {
     nn.Conv3d: lambda m: _volumes(m.in_channels),
     nn.Embedding: lambda m: (Example((length,), integers=True) for length in _TOKENS),
     nn.EmbeddingBag: lambda m: (Example((length,), integers=True) for length in _TOKENS),
+    nn.RNNCellBase: lambda m: _vectors(m.input_size),
     nn.RNNBase: lambda m: _sequences(m.input_size),
     nn.MultiheadAttention: lambda m: _sequences(m.embed_dim),
     nn.Linear: lambda m: _vectors(m.in_features),

@@ -90,6 +90,7 @@ class Recorder(TorchFunctionMode):
     def view(self, out: Tensor, of: Tensor) -> None:
         """`out` shares memory with `of`: writing into it changes `of` too."""
         self._base_of[id(out)] = of
+        self._kept.append(out)
 
     def overwrite(self, tensor: Tensor, step: int) -> Tensor:
         """`tensor` was written in place; what it is a view of has changed with it."""

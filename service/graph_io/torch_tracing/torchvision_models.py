@@ -16,7 +16,7 @@ from service.graph_io.torch_tracing.recorder import META
 
 _INCEPTION_SIDE = 299
 _IMAGE_SIDE = 224
-_VIDEO_SHAPE = (3, 16, 112, 112)
+_VIDEO_SHAPE = (3, 16, 224, 224)
 _FACTORIES = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn})
 
 

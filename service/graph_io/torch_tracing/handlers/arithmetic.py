@@ -58,7 +58,7 @@ def _arithmetic(kind: str) -> Callable[..., Any]:
         if (a is None and b is None) or kwargs.get("out") is not None:
             return recorder.other(func, input, other, *args, **kwargs)
         op, sources, attrs = _describe(kind, a, b, input, other)
-        shape, dtype = _result(kind, input, other)
+        shape, dtype = _result("floor" if kwargs.get("rounding_mode") else kind, input, other)
         return recorder.make(op, sources, shape, dtype, attrs=attrs)
 
     return handler

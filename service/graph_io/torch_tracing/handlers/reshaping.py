@@ -85,10 +85,11 @@ def _expand(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: 
 @handles("__getitem__")
 def _getitem(recorder: Recorder, func: Any, input: Tensor, index: Any) -> Any:
     out = recorder.run(func, input, index)
+    # Also of fixed numbers: a buffer that is filled part by part becomes a computed value.
+    recorder.view(out, input)
     sources = tuple(recorder.sources([input, index]))
     if not sources:
         return out
-    recorder.view(out, input)
     if len(sources) > 1:
         return recorder.result("merge", sources, out, {"kind": "index"})
     return recorder.result("slice", sources, out, _slice_attributes(index, input))
@@ -173,7 +174,7 @@ def _concat(recorder: Recorder, func: Any, tensors: Any, dim: int = 0, **kwargs:
     if not sources:
         return recorder.run(func, tensors, dim, **kwargs)
     # torch ignores tensors of the shape (0,) among others.
-    shapes = [shape for tensor in tensors if (shape := tuple(tensor.shape)) != (0,)]
+    shapes = [shape for tensor in tensors if (shape := tuple(tensor.shape)) != (0,)] or [(0,)]
     rank = len(shapes[0])
     axis = kwargs.get("axis", dim) % rank
     rest = {(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}
@@ -227,8 +228,9 @@ def _rearrange(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwarg
 @handles("select", "narrow", "diagonal", "index_select", "take_along_dim", "gather")
 def _select(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: Any) -> Any:
     out = recorder.run(func, input, *args, **kwargs)
+    # Also of fixed numbers: a buffer that is filled part by part becomes a computed value.
+    recorder.view(out, input)
     sources = tuple(recorder.sources([input, args, kwargs]))
     if not sources:
         return out
-    recorder.view(out, input)
     return recorder.result("slice" if len(sources) == 1 else "merge", sources, out, {"kind": "index"})
