@@ -15,6 +15,7 @@ import warnings
 from typing import Any
 
 from celery import Celery, signals
+from celery.exceptions import CPendingDeprecationWarning
 from celery.platforms import SecurityWarning
 
 from service.errors import InvalidRequest
@@ -83,6 +84,8 @@ def run_worker(queues: list[str]) -> int:
     logging.captureWarnings(True)
     # It warns of pickles, which are not accepted here, whoever runs the worker.
     warnings.filterwarnings("ignore", category=SecurityWarning)
+    # It announces another default of worker_cancel_long_running_tasks_on_connection_loss, which is set here.
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     _connect_signals()
     app.conf.update(worker_options(settings))
     os.environ[stopping.QUEUES_VARIABLE] = ",".join(served)

@@ -1,0 +1,133 @@
+"""One command starts everything, survives what kills parts of it, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+from safetensors.numpy import load
+
+from tests.system.conftest import RunningService, end, soon, start
+
+# One group: the tests share a service, and must run in one test process.
+pytestmark = [pytest.mark.system, pytest.mark.timeout(180), pytest.mark.xdist_group("serve")]
+
+
+def torchvision(name: str, **options: object) -> dict[str, object]:
+    return {"architecture": {"format": "torchvision", "name": name}, **options}
+
+
+def test_predict_and_download(service: RunningService) -> None:
+    answer = service.post("/predict-weights", torchvision("resnet18"), Prefer="wait=30")
+    assert answer.status_code == 200, answer.text
+    result = answer.json()["result"]
+    assert result["complete"] and result["num_parameters"] == 11_689_512
+    tensors = load(service.get(result["weights"]["url"]).content)
+    assert tensors["layer4.1.conv2.weight"].shape == (512, 512, 3, 3)
+    again = service.post("/predict-weights", torchvision("resnet18"))
+    assert again.json()["result"]["cached"] and again.json()["result"]["digest"] == result["digest"]
+
+
+def test_equal_requests_at_once_are_computed_once(service: RunningService) -> None:
+    body = torchvision("squeezenet1_1", output="tiles")
+    with ThreadPoolExecutor(30) as pool:
+        answers = list(
+            pool.map(lambda _: service.post("/predict-weights", body, Prefer="wait=30"), range(60))
+        )
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.json()["result"]["digest"] for answer in answers}) == 1
+    computed = [line for line in service.log.read_text().splitlines() if '"job.started"' in line]
+    ids = {answer.json()["id"] for answer in answers}
+    assert sum(any(job_id in line for line in computed) for job_id in ids) == 1
+
+
+def kill_during_job(service: RunningService, victim: int, names: list[str]) -> None:
+    """Kill a process of the predict worker while it computes: 0 the parent, 1 the child that does the work.
+
+    names: networks to try, for a job may be done before it is hit.
+    """
+    for name in names:
+        soon(service.is_ready)
+        job = service.post("/predict-weights", torchvision(name), Prefer="respond-async").json()
+        started = f'"attempt": 1, "event": "job.started", "job_id": "{job["id"]}"'
+        soon(lambda mark=started: mark in service.log.read_text(), every=0.005)
+        service.workers("predict")[victim].kill()
+        ended = service.final(job["id"])
+        assert ended["status"] == "succeeded", ended
+        assert service.get(ended["result"]["weights"]["url"]).status_code == 200
+        if f'"attempt": 2, "event": "job.started", "job_id": "{job["id"]}"' in service.log.read_text():
+            return
+    pytest.fail("no job was hit")
+
+
+def test_a_job_survives_the_death_of_the_process_that_computes_it(service: RunningService) -> None:
+    kill_during_job(service, 1, ["resnet50", "resnet101", "resnet152"])
+
+
+def test_a_job_survives_the_death_of_its_worker(service: RunningService) -> None:
+    kill_during_job(service, 0, ["densenet121", "densenet169", "densenet201"])
+    soon(service.is_ready)
+
+
+def test_redis_may_crash_and_come_back(service: RunningService) -> None:
+    before = service.post("/predict-weights", torchvision("mobilenet_v2"), Prefer="wait=30").json()
+    (redis,) = (p for p in service.children() if "redis-server" in p.name())
+    time.sleep(1.2)  # the last second may be lost
+    redis.kill()
+    soon(service.is_ready)
+    assert service.get(f"/jobs/{before['id']}").json()["status"] == "succeeded"
+    after = soon(lambda: answered(service, "mobilenet_v3_small"))
+    assert after["result"]["complete"]
+
+
+def answered(service: RunningService, name: str) -> dict[str, object] | None:
+    answer = service.post("/predict-weights", torchvision(name), Prefer="wait=30")
+    return answer.json() if answer.status_code == 200 else None
+
+
+def test_a_second_service_on_the_same_home_or_port_is_refused(
+    service: RunningService, tmp_path: Path
+) -> None:
+    for home, port, said in (
+        (service.home, "0", "already runs"),
+        (tmp_path, service.url.rpartition(":")[2], "cannot be listened on"),
+    ):
+        command = [sys.executable, "-m", "service.cli", "serve", "--port", port]
+        second = subprocess.run(
+            command,
+            env={**os.environ, "WEIGHTCAST_HOME": str(home)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert second.returncode == 1 and said in second.stderr
+    assert service.is_ready()
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_is_left_when_it_ends(home_with_model: Path, tmp_path: Path, number: signal.Signals) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "models").symlink_to(home_with_model / "models")
+    running = start(home)
+    try:
+        processes = running.children()
+        assert len(processes) == 6  # Redis, the API, two workers with a child each
+        sent = time.monotonic()
+        running.process.send_signal(number)
+        assert running.process.wait(30) == (0 if number == signal.SIGINT else -signal.SIGKILL)
+        soon(lambda: gone(processes), 10)
+        assert time.monotonic() - sent < 15
+    finally:
+        end(running)
