@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from service.cli import doctor, embed, jobs, models, predict, running, train
+from service.cli import doctor, embed, jobs, models, predict, running, splits, train
 from service.cli.failures import Commands
 
 app = typer.Typer(
@@ -25,7 +25,9 @@ app.command()(embed.embed)
 app.command()(running.serve)
 app.command()(running.api)
 app.command()(running.worker)
-app.command()(train.architectures)
+app.command()(train.train)
+app.command()(splits.evaluate)
+app.command()(splits.architectures)
 app.add_typer(models.app, name="models")
 app.add_typer(jobs.app, name="jobs")
 app.command()(doctor.doctor)

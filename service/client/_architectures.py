@@ -154,6 +154,6 @@ def onnx_bytes(source: OnnxSource) -> bytes:
     if isinstance(source, Path):
         return read_file(source)
     try:
-        return source.SerializeToString()
+        return bytes(source.SerializeToString())
     except ValueError as error:
         raise InvalidInput(f"The ONNX model cannot be serialised: {error}.") from error

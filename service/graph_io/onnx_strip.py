@@ -28,12 +28,12 @@ def strip_onnx(model: Any) -> bytes:
     Raises InvalidInput for bytes that are no ONNX model.
     """
     import onnx
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     if isinstance(model, onnx.ModelProto):
         stripped = onnx.ModelProto()
         _copy_without_weights(model, stripped)
-        return stripped.SerializeToString()
+        return bytes(stripped.SerializeToString())
     try:
         parsed = onnx.ModelProto.FromString(bytes(model))
     except DecodeError:
@@ -43,7 +43,7 @@ def strip_onnx(model: Any) -> bytes:
         ) from None
     for tensor in _tensors(parsed.graph):
         _strip(tensor)
-    return parsed.SerializeToString()
+    return bytes(parsed.SerializeToString())
 
 
 def _copy_without_weights(model: Any, target: Any) -> None:

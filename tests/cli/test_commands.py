@@ -60,26 +60,6 @@ def test_models_import_refuses_what_is_no_checkpoint(run: Run, tmp_path: Path) -
     assert run("models", "import", "other.pt", "--name", "tiny").exit_code == 2
 
 
-def test_architectures(run: Run, tmp_path: Path) -> None:
-    first = run("architectures", "--split", "train", "-n", "3", "--seed", "5")
-    assert first.exit_code == 0
-    lines = [json.loads(line) for line in first.stdout.splitlines()]
-    assert [line["format"] for line in lines] == ["darts"] * 3
-    assert run("architectures", "--split", "train", "-n", "3", "--seed", "5", "-o", "a.jsonl").stdout == ""
-    assert (tmp_path / "a.jsonl").read_text() == first.stdout
-    unknown = run("architectures", "--split", "huge")
-    assert unknown.exit_code == 3
-    assert problems(unknown)[0]["field"] == "split"
-
-
-def test_an_architecture_of_a_split_can_be_predicted(run: Run, tmp_path: Path) -> None:
-    line = run("architectures", "--split", "train", "-n", "1").stdout
-    (tmp_path / "one.json").write_text(line)
-    result = run("predict", "one.json", "--json")
-    assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)[0]["complete"]
-
-
 def test_doctor(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEIGHTCAST_API_KEYS", "secret")
     monkeypatch.setenv("WEIGHTCAST_REDIS_URL", "redis://user:pass@127.0.0.1:1/0")
@@ -155,7 +135,8 @@ def test_the_real_process_is_quick_to_help_and_refuses_cleanly(model_home: Path)
 
 
 def test_help_loads_nothing_heavy(model_home: Path) -> None:
-    code = "import sys, service.cli; print([m for m in ('torch', 'httpx', 'onnx', 'numpy', 'pydantic') if m in sys.modules])"
+    heavy = ("torch", "httpx", "onnx", "numpy", "pydantic")
+    code = f"import sys, service.cli; print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )

@@ -14,7 +14,7 @@ from service.graph_io.onnx_strip import strip_onnx
 
 
 def network() -> onnx.ModelProto:
-    """A convolution from an initializer, a linear layer from a Constant node, a Reshape whose target is read."""
+    """A convolution from an initializer, a linear layer from a Constant, a Reshape whose target matters."""
     rng = np.random.default_rng(0)
     kernel = numpy_helper.from_array(rng.standard_normal((64, 3, 3, 3)).astype(np.float32), "conv.weight")
     target = numpy_helper.from_array(np.array([-1, 64 * 32 * 32]), "target")

@@ -1,0 +1,138 @@
+"""weightcast train, evaluate, architectures. The trainer itself is tested in tests/training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from service.ghn.checkpoint import save_checkpoint
+from service.ghn.config import GHNConfig
+from service.ghn.model import GHN
+from service.settings import get_settings
+from tests.cli.conftest import SMALL_GRAPH, Run, problems, write_json
+
+TRAIN = {
+    "kind": "train",
+    "step": 5,
+    "loss": 2.25,
+    "accuracy": 13.5,
+    "progress": 0.5,
+    "seconds": 1.0,
+    "eta_seconds": 1,
+}
+VALIDATION = {"kind": "validation", "step": 10, "mean": 20.5, "max": 31.0, "networks": 8, "seconds": 2.0}
+
+
+@pytest.fixture
+def trainer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
+    """Replaces the trainer by one that is done at once. Returns the configurations it was given."""
+    given: list[Any] = []
+
+    def train(
+        config: Any, folder: Path, *, on_progress: Callable[[dict[str, Any]], None], **options: Any
+    ) -> Path:
+        given.append((config, options))
+        on_progress(TRAIN)
+        on_progress(VALIDATION)
+        torch.manual_seed(len(given))
+        ghn = GHN(GHNConfig(hidden=8, max_channels=16, max_kernel=3))
+        card = {"name": config.name, "kind": "ghn", "dataset": "digits", "num_classes": 10}
+        save_checkpoint(folder / "model", ghn, card)
+        return folder
+
+    monkeypatch.setattr("training.ghn.train", train)
+    monkeypatch.setenv("WEIGHTCAST_HOME", str(tmp_path / "own"))
+    get_settings.cache_clear()
+    return given
+
+
+def test_a_trained_model_can_be_used_at_once(run: Run, trainer: list[Any], tmp_path: Path) -> None:
+    result = run("train", "--data", "digits", "--minutes", "2", "--name", "mine")
+    assert result.exit_code == 0, result.output
+    assert (
+        "8 unseen networks with predicted weights: 20.5% correct on average, 31.0% at best" in result.stdout
+    )
+    config, options = trainer[0]
+    assert (config.name, config.data, config.minutes, config.steps) == ("mine", "digits", 2.0, None)
+    assert options["resume"] is False
+    write_json(tmp_path / "net.json", SMALL_GRAPH)
+    assert json.loads(run("predict", "net.json", "--model", "mine", "--json").stdout)[0]["model"] == "mine"
+
+
+def test_resuming_replaces_the_model(run: Run, trainer: list[Any]) -> None:
+    first = run("train", "--data", "digits", "--steps", "10", "--json")
+    assert json.loads(first.stdout)["name"] == "ghn2-digits"
+    digest = json.loads(run("models", "show", "ghn2-digits", "--json").stdout)["digest"]
+    assert run("train", "--data", "digits", "--steps", "20", "--resume").exit_code == 0
+    assert trainer[1][1]["resume"] is True
+    assert json.loads(run("models", "show", "ghn2-digits", "--json").stdout)["digest"] != digest
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--data", "digits"],
+        ["--data", "digits", "--minutes", "1", "--steps", "1"],
+        ["--data", "digits", "--steps", "0"],
+        ["--data", "digits", "--steps", "1", "--name", "../x"],
+        ["--minutes", "1"],
+    ],
+)
+def test_wrong_usage(run: Run, trainer: list[Any], arguments: list[str]) -> None:
+    assert run("train", *arguments).exit_code == 2
+    assert trainer == []
+
+
+def test_a_name_that_is_taken(run: Run, trainer: list[Any], tmp_path: Path) -> None:
+    (tmp_path / "own" / "models" / "taken").mkdir(parents=True)
+    assert run("train", "--data", "digits", "--steps", "1", "--name", "taken").exit_code == 2
+
+
+def test_a_data_set_that_is_not_there(run: Run) -> None:
+    result = run("train", "--data", "no-such-folder", "--steps", "1", "--name", "never")
+    assert result.exit_code == 3
+    assert problems(result)[0]["field"] == "data"
+
+
+def test_evaluate(run: Run) -> None:
+    arguments = ("evaluate", "--model", "tiny", "--split", "train", "-n", "2", "--images", "64", "--json")
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert set(report) == {
+        "model", "split", "n", "mean", "stderr", "max", "random_init_mean", "data", "images", "bn"
+    }  # fmt: skip
+    assert (report["data"], report["n"], report["images"], report["bn"]) == ("digits", 2, 64, "batch")
+    assert 0 <= report["mean"] <= report["max"] <= 100
+    assert 0 <= report["random_init_mean"] <= 100
+
+
+def test_evaluate_refuses_what_does_not_fit(run: Run, tmp_path: Path) -> None:
+    assert run("evaluate", "--model", "none", "--split", "train").exit_code == 3
+    assert run("evaluate", "--model", "tiny", "--split", "none", "-n", "1").exit_code == 3
+    assert run("evaluate", "--model", "tiny", "--split", "train", "--bn", "none").exit_code == 2
+
+
+def test_architectures(run: Run, tmp_path: Path) -> None:
+    first = run("architectures", "--split", "train", "-n", "3", "--seed", "5")
+    assert first.exit_code == 0
+    lines = [json.loads(line) for line in first.stdout.splitlines()]
+    assert [line["format"] for line in lines] == ["darts"] * 3
+    assert run("architectures", "--split", "train", "-n", "3", "--seed", "5", "-o", "a.jsonl").stdout == ""
+    assert (tmp_path / "a.jsonl").read_text() == first.stdout
+    unknown = run("architectures", "--split", "huge")
+    assert unknown.exit_code == 3
+    assert problems(unknown)[0]["field"] == "split"
+
+
+def test_an_architecture_of_a_split_can_be_predicted(run: Run, tmp_path: Path) -> None:
+    line = run("architectures", "--split", "train", "-n", "1").stdout
+    (tmp_path / "one.json").write_text(line)
+    result = run("predict", "one.json", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)[0]["complete"]
