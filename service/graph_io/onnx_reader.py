@@ -1,4 +1,4 @@
-"""ONNX to ArchGraph: any network in standard ONNX, with or without weights. Values of weights are never read."""
+"""ONNX to ArchGraph: any network in standard ONNX, with or without weights, whose values are never read."""
 
 from __future__ import annotations
 
@@ -17,15 +17,19 @@ from service.graph_io.onnx.translate import Translator
 def read_onnx(data: bytes, *, limits: GraphLimits = DEFAULT_LIMITS) -> ArchGraph:
     """Read a network from the bytes of an ONNX file.
 
-    Parameters keep the names that the file has for them; shapes are as stored. External data is never opened.
+    Parameters keep the names that the file has for them; shapes are as stored. External data is never
+    opened.
 
-    Raises InvalidInput (the bytes are no ONNX model), LimitExceeded (too large, before or after functions are inlined),
-    UnsupportedOperator (a custom operator) and InvalidArchitecture (no valid network), each naming the node.
+    Raises InvalidInput (the bytes are no ONNX model), LimitExceeded (too large, before or after functions
+    are inlined), UnsupportedOperator (a custom operator) and InvalidArchitecture (no valid network), each
+    naming the node.
     """
     try:
         return _read(data, limits)
     except UnicodeDecodeError as error:
-        raise InvalidArchitecture("A name in the ONNX file is not valid UTF-8.", hint="Export the model again.") from error
+        raise InvalidArchitecture(
+            "A name in the ONNX file is not valid UTF-8.", hint="Export the model again."
+        ) from error
 
 
 def _read(data: bytes, limits: GraphLimits) -> ArchGraph:
@@ -49,19 +53,24 @@ def _read(data: bytes, limits: GraphLimits) -> ArchGraph:
 
 
 def _outputs(translator: Translator, names: list[str]) -> list[Draft]:
-    """The drafts behind the graph's outputs; outputs that do not depend on the input (shapes, constants) are left out."""
+    """The drafts behind the graph's outputs; outputs that do not depend on the input (shapes, constants) are
+    left out.
+    """
     drafts: dict[Draft, None] = {}
     for name in names:
         value = translator.values.get(name)
         if value is None:
             raise InvalidArchitecture(
-                f"The output {name!r} is computed by no node of the graph.", node=name, hint="Export the whole graph."
+                f"The output {name!r} is computed by no node of the graph.",
+                node=name,
+                hint="Export the whole graph.",
             )
         if value.draft is not None:
             drafts[value.draft] = None
     if not drafts:
         raise InvalidArchitecture(
-            "No output of the ONNX graph depends on its input.", hint="Name the result of the last layer as the graph's output."
+            "No output of the ONNX graph depends on its input.",
+            hint="Name the result of the last layer as the graph's output.",
         )
     return list(drafts)
 

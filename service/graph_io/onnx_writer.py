@@ -24,13 +24,14 @@ _LIMITS = replace(DEFAULT_LIMITS, max_bytes=MAX_MODEL_BYTES)
 def fill_onnx(data: bytes, tensors: Mapping[str, NDArray[Any]]) -> bytes:
     """The model in `data` with each tensor of `tensors` as an initializer that holds its values.
 
-    data: an ONNX file, with or without weights; tensors: {name as `read_onnx` gives it: values of the stored shape}. The values
-    take the type that the file declares (float32, float16, bfloat16, float64). Constant and ConstantOfShape nodes, Identity
-    copies of merged parameters and weights listed as inputs become initializers. Batch-norm statistics without values become
-    mean 0, variance 1. Everything else stays as it is.
+    data: an ONNX file, with or without weights; tensors: {name as `read_onnx` gives it: values of the
+    stored shape}. The values take the type that the file declares (float32, float16, bfloat16, float64).
+    Constant and ConstantOfShape nodes, Identity copies of merged parameters and weights listed as inputs
+    become initializers. Batch-norm statistics without values become mean 0, variance 1. Everything else
+    stays as it is.
 
-    Raises InvalidInput (no ONNX), InvalidArchitecture (a name that the graph does not have, another shape, a quantised tensor, a
-    constant without values) and LimitExceeded (more than 2 GiB).
+    Raises InvalidInput (no ONNX), InvalidArchitecture (a name that the graph does not have, another shape,
+    a quantised tensor, a constant without values) and LimitExceeded (more than 2 GiB).
     """
     model = load(data, _LIMITS)
     total = sum(array.nbytes for array in tensors.values())
@@ -44,10 +45,12 @@ def fill_onnx(data: bytes, tensors: Mapping[str, NDArray[Any]]) -> bytes:
     _fill(model, tensors)
     complete_statistics(model.graph)
     try:
-        return model.SerializeToString()
+        return bytes(model.SerializeToString())
     except ValueError as error:
         raise LimitExceeded(
-            "The model with its weights is too large for an ONNX file.", limit=MAX_MODEL_BYTES, hint="Ask for safetensors."
+            "The model with its weights is too large for an ONNX file.",
+            limit=MAX_MODEL_BYTES,
+            hint="Ask for safetensors.",
         ) from error
 
 
@@ -66,7 +69,7 @@ def _fill(model: ModelProto, tensors: Mapping[str, NDArray[Any]]) -> None:
                 replaced.add(makers[name])
             elif name not in inputs:
                 raise InvalidArchitecture(
-                    f"The parameter {name!r} is not a tensor of the main graph, so it cannot be filled in there.",
+                    f"The parameter {name!r} is not a tensor of the main graph and cannot be filled in.",
                     node=name,
                     hint="Inline the model's functions and subgraphs, or ask for safetensors.",
                 )
@@ -77,9 +80,11 @@ def _fill(model: ModelProto, tensors: Mapping[str, NDArray[Any]]) -> None:
     _settle_inputs(model, tensors, inputs)
 
 
-def _settle_inputs(model: ModelProto, tensors: Mapping[str, NDArray[Any]], inputs: Mapping[str, onnx.ValueInfoProto]) -> None:
-    """From IR version 4 on an initializer that is also an input may be overridden by callers: weights are none of those.
-    Before, every initializer has to be listed as an input.
+def _settle_inputs(
+    model: ModelProto, tensors: Mapping[str, NDArray[Any]], inputs: Mapping[str, onnx.ValueInfoProto]
+) -> None:
+    """From IR version 4 on an initializer that is also an input may be overridden by callers: weights are
+    none of those. Before, every initializer has to be listed as an input.
     """
     graph = model.graph
     if model.ir_version >= 4:
@@ -98,7 +103,9 @@ class _Types:
     """Element types of the tensors that a graph declares."""
 
     def __init__(self, graph: GraphProto) -> None:
-        self.declared = {value.name: value.type.tensor_type.elem_type for value in (*graph.value_info, *graph.input)}
+        self.declared = {
+            value.name: value.type.tensor_type.elem_type for value in (*graph.value_info, *graph.input)
+        }
         self.declared.update((tensor.name, tensor.data_type) for tensor in graph.initializer)
         self.makers = {name: node for node in graph.node for name in node.output}
 
@@ -111,7 +118,11 @@ class _Types:
                 break
             if node.op_type in ("Constant", "ConstantOfShape"):
                 attribute = next((a for a in node.attribute if a.name in ("value", "sparse_value")), None)
-                return int(attribute.t.data_type) if attribute is not None and attribute.t.data_type else int(TensorProto.FLOAT)
+                return (
+                    int(attribute.t.data_type)
+                    if attribute is not None and attribute.t.data_type
+                    else int(TensorProto.FLOAT)
+                )
             if node.op_type != "Identity" or not node.input:
                 break
             name = node.input[0]

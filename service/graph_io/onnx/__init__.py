@@ -1,4 +1,5 @@
-"""The ONNX reader and writer, in steps: bytes -> model -> flat operations -> drafts -> fused drafts -> ArchGraph.
+"""The ONNX reader and writer, in steps: bytes -> model -> flat operations -> drafts -> fused drafts ->
+ArchGraph.
 
 wire.py        counts what the bytes would become before anything is parsed
 load.py        bytes to a protobuf message

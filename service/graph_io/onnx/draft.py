@@ -1,4 +1,6 @@
-"""Nodes under construction: linked by reference, so that fusions can replace groups of them without names getting in the way."""
+"""Nodes under construction: linked by reference, so that fusions can replace groups of them without names
+getting in the way.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +45,18 @@ class Draft:
     scalar: float | None = None
     shape: Shape = None
 
-    def become(self, op: str, kind: str, inputs: list[Draft], owned: list[Owned], attrs: dict[str, AttrValue]) -> None:
+    def become(
+        self, op: str, kind: str, inputs: list[Draft], owned: list[Owned], attrs: dict[str, AttrValue]
+    ) -> None:
         """Turn into another operation with the same readers, as the last node of a fused group does."""
-        self.op, self.kind, self.inputs, self.owned, self.attrs, self.scalar = op, kind, inputs, owned, attrs, None
+        self.op, self.kind, self.inputs, self.owned, self.attrs, self.scalar = (
+            op,
+            kind,
+            inputs,
+            owned,
+            attrs,
+            None,
+        )
 
     @property
     def weightless(self) -> bool:
@@ -53,7 +64,7 @@ class Draft:
 
 
 def readers_of(drafts: Iterable[Draft], outputs: Iterable[Draft]) -> dict[Draft, list[Draft]]:
-    """Who reads each draft; an output of the network counts as read by itself, so that no fusion swallows it."""
+    """Who reads each draft; an output of the network is read by itself, so that no fusion swallows it."""
     readers: dict[Draft, list[Draft]] = {}
     for draft in drafts:
         readers.setdefault(draft, [])
@@ -77,7 +88,9 @@ def alive(drafts: Iterable[Draft], outputs: Iterable[Draft]) -> list[Draft]:
 
 
 def pruned(drafts: Iterable[Draft], outputs: Iterable[Draft]) -> list[Draft]:
-    """Drop what does not reach an output, unless it owns parameters: that is a mistake, which the checks report by name."""
+    """Drop what does not reach an output, unless it owns parameters: that is a mistake, which the checks
+    report by name.
+    """
     drafts, outputs = list(drafts), list(outputs)
     owners = [draft for draft in drafts if draft.owned and draft.inputs]
     return alive(drafts, [*outputs, *owners])

@@ -1,4 +1,6 @@
-"""Operations whose inputs are all fixed before the network sees its input: what they make of constants and parameters."""
+"""Operations whose inputs are all fixed before the network sees its input: what they make of constants and
+parameters.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,15 @@ from service.graph_io.onnx.shapes import infer, squeeze_axes
 from service.graph_io.onnx.tensors import Leaf
 from service.graph_io.onnx.values import Value, merged_leaves
 
-_SAME_VIEW = frozenset({"Identity", "Cast", "CastLike", "QuantizeLinear", "DequantizeLinear", "Slice", "Split", "Dropout"})
+_SAME_VIEW = frozenset(
+    {"Identity", "Cast", "CastLike", "QuantizeLinear", "DequantizeLinear", "Slice", "Split", "Dropout"}
+)
 # Names that exporters make up for values; a tensor's own name is better.
 _ANONYMOUS = re.compile(r"^(onnx::|_?val_|const_fold|Constant|/|\d+$)|_output_\d+$")
 # Results that depend on the shape of their input and on nothing else of it.
-_ONLY_SHAPE = frozenset({"Shape", "Size", "ConstantOfShape", "EyeLike", "RandomNormalLike", "RandomUniformLike"})
+_ONLY_SHAPE = frozenset(
+    {"Shape", "Size", "ConstantOfShape", "EyeLike", "RandomNormalLike", "RandomUniformLike"}
+)
 
 
 def is_anonymous(name: str) -> bool:
@@ -69,11 +75,15 @@ def _matched(before: Shape, view: tuple[int, ...], after: Shape) -> tuple[int, .
 
 
 def renamed(value: Value, name: str) -> Value:
-    """The value behind an Identity. Exporters merge equal tensors and put an Identity where the other name was: the name behind
-    it is a parameter of its own.
+    """The value behind an Identity. Exporters merge equal tensors and put an Identity where the other name
+    was: the name behind it is a parameter of its own.
     """
     leaf = value.leaf
-    if leaf is None or value.view != tuple(range(len(leaf.shape))) or (is_anonymous(name) and not is_anonymous(leaf.name)):
+    if (
+        leaf is None
+        or value.view != tuple(range(len(leaf.shape)))
+        or (is_anonymous(name) and not is_anonymous(leaf.name))
+    ):
         return value
     own = Leaf(name, leaf.shape, leaf.data_type, leaf.origin, leaf.kind, leaf.tensor)
     return Value(shape=value.shape, const=value.const, leaves=(own,), view=value.view)

@@ -1,7 +1,7 @@
 """From a model to one flat, sorted list of operations.
 
-Local functions are inlined, after their full size is known: nested functions double with every level. A subgraph (If, Loop,
-Scan) stays one operation that reads what the subgraph captures.
+Local functions are inlined, after their full size is known: nested functions double with every level. A
+subgraph (If, Loop, Scan) stays one operation that reads what the subgraph captures.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import onnx
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto
 
 from service.errors import InvalidArchitecture, LimitExceeded, UnsupportedOperator
@@ -23,6 +22,11 @@ MAX_FUNCTION_DEPTH = 64
 # Raw ONNX nodes a kept node may need: shape arithmetic and constants outnumber layers in exported graphs.
 RAW_NODES_PER_NODE = 5
 
+# Operators that are at least one node of the result each: too many of them are told at once.
+_CERTAIN_LAYERS = frozenset(
+    {"Conv", "ConvTranspose", "Gemm", "BatchNormalization", "Relu", "MaxPool", "AveragePool", "LSTM", "GRU"}
+)
+
 FunctionKey = tuple[str, str, str]
 
 
@@ -30,7 +34,8 @@ FunctionKey = tuple[str, str, str]
 class Op:
     """One operation. Values are named as in the file; names inside inlined functions get a prefix.
 
-    name: of the node, may be "" or repeat. tensors: tensor attributes. inner: tensors that a subgraph brings along.
+    name: of the node, may be "" or repeat. tensors: tensor attributes. inner: tensors that a subgraph
+        brings along.
     """
 
     name: str
@@ -54,12 +59,12 @@ class Op:
 def flatten(model: ModelProto, limits: GraphLimits) -> list[Op]:
     """Every operation of the model, in an order in which each reads only what was computed before.
 
-    Raises LimitExceeded (nodes after inlining, nesting), UnsupportedOperator (a custom operator without a function body),
-    InvalidArchitecture (a cycle, a value that is read and never made, a value made twice, a function that calls itself).
+    Raises LimitExceeded (nodes after inlining, nesting), UnsupportedOperator (a custom operator without a
+    function body), InvalidArchitecture (a cycle, a value that is read and never made, a value made twice,
+    a function that calls itself).
     """
     functions = {_key(function): function for function in model.functions}
-    budget = RAW_NODES_PER_NODE * limits.max_nodes
-    _check_budget(model.graph, functions, budget)
+    _check_budget(model.graph, functions, limits)
     inliner = _Inliner(functions, limits)
     inliner.expand(model.graph.node, {}, {}, "", "")
     given = {value.name for value in model.graph.input}
@@ -76,8 +81,11 @@ def _domain(domain: str) -> str:
     return "" if domain == "ai.onnx" else domain
 
 
-def _check_budget(graph: GraphProto, functions: Mapping[FunctionKey, FunctionProto], budget: int) -> None:
+def _check_budget(
+    graph: GraphProto, functions: Mapping[FunctionKey, FunctionProto], limits: GraphLimits
+) -> None:
     """Count the nodes after inlining, with memory, before any is made."""
+    budget = RAW_NODES_PER_NODE * limits.max_nodes
     sizes: dict[FunctionKey, int] = {}
 
     def size(nodes: Iterable[NodeProto], path: tuple[FunctionKey, ...]) -> int:
@@ -90,7 +98,9 @@ def _check_budget(graph: GraphProto, functions: Mapping[FunctionKey, FunctionPro
                 continue
             if key in path:
                 raise InvalidArchitecture(
-                    f"The function {function.name!r} calls itself.", node=node.name or function.name, hint="Unroll the recursion."
+                    f"The function {function.name!r} calls itself.",
+                    node=node.name or function.name,
+                    hint="Unroll the recursion.",
                 )
             if len(path) >= MAX_FUNCTION_DEPTH:
                 raise LimitExceeded(
@@ -103,11 +113,18 @@ def _check_budget(graph: GraphProto, functions: Mapping[FunctionKey, FunctionPro
             total += sizes[key] + 1
         return total
 
+    layers = sum(node.op_type in _CERTAIN_LAYERS for node in graph.node)
+    if layers > limits.max_nodes:
+        raise LimitExceeded(
+            f"The ONNX graph has {layers:,} layers, the limit is {limits.max_nodes:,} nodes.",
+            limit=limits.max_nodes,
+            value=layers,
+        )
     total = size(graph.node, ())
     if total > budget:
         raise LimitExceeded(
-            f"The ONNX graph has {total if total < 10**12 else 'more than 10^12'} nodes with its functions inlined, "
-            f"the limit is {budget:,}.",
+            f"The ONNX graph has {total if total < 10**12 else 'more than 10^12'} nodes "
+            f"with its functions inlined, the limit is {budget:,}.",
             limit=budget,
             value=min(total, 2**53),
             hint="Simplify the model before sending it.",
@@ -128,7 +145,9 @@ class _Inliner:
         value_prefix: str,
         node_prefix: str,
     ) -> None:
-        """names: what the values of this body are called outside; bound: attributes of the call that the body refers to."""
+        """names: what the values of this body are called outside; bound: attributes of the call that the
+        body refers to.
+        """
 
         def outer(name: str) -> str:
             return names.get(name, value_prefix + name) if name else ""
@@ -146,22 +165,32 @@ class _Inliner:
             for formal, actual in zip(function.output, node.output, strict=False):
                 if formal in inner_names and actual:
                     # An output that is an input needs a node of its own to carry its second name.
-                    self.ops.append(Op(f"{node_prefix}{label}", "Identity", "", [inner_names[formal]], [outer(actual)]))
+                    self.ops.append(
+                        Op(f"{node_prefix}{label}", "Identity", "", [inner_names[formal]], [outer(actual)])
+                    )
                 elif actual:
                     inner_names[formal] = outer(actual)
             attributes = {attribute.name: attribute for attribute in function.attribute_proto}
             attributes.update((attribute.name, _resolve(attribute, bound)) for attribute in node.attribute)
-            self.expand(function.node, inner_names, attributes, f"{value_prefix}{label}#{self.calls}/", f"{node_prefix}{label}/")
+            self.expand(
+                function.node,
+                inner_names,
+                attributes,
+                f"{value_prefix}{label}#{self.calls}/",
+                f"{node_prefix}{label}/",
+            )
 
-    def _operation(self, node: NodeProto, outer: Any, bound: Mapping[str, AttributeProto], node_prefix: str) -> Op:
+    def _operation(
+        self, node: NodeProto, outer: Any, bound: Mapping[str, AttributeProto], node_prefix: str
+    ) -> Op:
         domain = _domain(node.domain)
         if domain and not domain.startswith("ai.onnx."):
             raise UnsupportedOperator(
-                f"Node {node.name or node.op_type!r} uses the operator {node.op_type!r} of the domain {domain!r}, "
-                "which is not part of ONNX, and the model brings no function body for it.",
+                f"Node {node.name or node.op_type!r} uses the operator {node.op_type!r} of the domain "
+                f"{domain!r}, which is not part of ONNX, and the model brings no function body for it.",
                 operator=f"{domain}::{node.op_type}",
                 node=node.name or (node.output[0] if node.output else node.op_type),
-                hint="Export with standard ONNX operators only, or leave pre- and post-processing out of the model.",
+                hint="Export with standard ONNX operators only; leave pre- and post-processing out.",
             )
         op = Op(
             name=f"{node_prefix}{node.name}" if node.name else "",
@@ -204,7 +233,9 @@ def _read_attribute(op: Op, attribute: AttributeProto, outer: Any, limits: Graph
     elif kind == AttributeProto.TENSOR:
         op.tensors[name] = attribute.t
     elif kind == AttributeProto.SPARSE_TENSOR:
-        op.tensors[name] = TensorProto(dims=attribute.sparse_tensor.dims, data_type=attribute.sparse_tensor.values.data_type)
+        op.tensors[name] = TensorProto(
+            dims=attribute.sparse_tensor.dims, data_type=attribute.sparse_tensor.values.data_type
+        )
     elif kind in (AttributeProto.GRAPH, AttributeProto.GRAPHS):
         for graph in [attribute.g] if kind == AttributeProto.GRAPH else attribute.graphs:
             for captured in _captured(graph, op, 1, limits):
@@ -251,7 +282,9 @@ def _sorted(ops: list[Op], given: set[str]) -> list[Op]:
                 continue
             if output in maker:
                 raise InvalidArchitecture(
-                    f"The value {output!r} is computed twice, by {ops[maker[output]].where!r} and {op.where!r}.", node=op.where
+                    f"The value {output!r} is computed twice, "
+                    f"by {ops[maker[output]].where!r} and {op.where!r}.",
+                    node=op.where,
                 )
             maker[output] = index
     in_order = True

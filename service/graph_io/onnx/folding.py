@@ -1,6 +1,7 @@
 """Arithmetic on the few small constants that say how the network computes: shapes, axes, scales.
 
-Nothing here is larger than MAX_KNOWN_VALUES numbers. An entry that depends on the input's size is UNKNOWN and stays so.
+Nothing here is larger than MAX_KNOWN_VALUES numbers. An entry that depends on the input's size is UNKNOWN
+and stays so.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.graph_io.onnx.flatten import Op
-from service.graph_io.onnx.tensors import _NUMPY, MAX_KNOWN_VALUES, small_values
+from service.graph_io.onnx.tensors import MAX_KNOWN_VALUES, NUMPY_TYPES, small_values
 from service.graph_io.onnx.values import UNKNOWN, Value
 
 Array = NDArray[Any]
@@ -35,7 +36,9 @@ _ELEMENTWISE: dict[str, Callable[..., Array]] = {
 
 
 def fold(op: Op, inputs: list[Value]) -> Array | None:
-    """The result of an operation on known small constants, None where it is not known, not small, or not needed."""
+    """The result of an operation on known small constants, None where it is not known, not small, or not
+    needed.
+    """
     if op.type in ("Shape", "Size"):
         return _shape_of(op, inputs)
     rule = _RULES.get(op.type)
@@ -50,7 +53,8 @@ def fold(op: Op, inputs: list[Value]) -> Array | None:
         with np.errstate(all="ignore"):
             result = rule(op, known) if rule else _elementwise(_ELEMENTWISE[op.type], known)
     except (ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError):
-        # A malformed constant expression steers nothing; the shapes that matter are checked on the parameters.
+        # A malformed constant expression steers nothing; the shapes that matter are checked on the
+        # parameters.
         return None
     return result if result is not None and result.size <= MAX_KNOWN_VALUES else None
 
@@ -106,7 +110,7 @@ def _modulo(op: Op, known: list[Array]) -> Array | None:
 
 def _cast(op: Op, known: list[Array]) -> Array | None:
     (array,) = known[:1]
-    dtype = _NUMPY.get(op.attrs.get("to", 0)) if op.type == "Cast" else None
+    dtype = NUMPY_TYPES.get(op.attrs.get("to", 0)) if op.type == "Cast" else None
     if dtype is None or (array.dtype.kind in "iu" and dtype.kind == "i"):
         return array
     if array.dtype.kind in "iu" and (array == UNKNOWN).any():
@@ -170,7 +174,8 @@ def _range(op: Op, known: list[Array]) -> Array | None:
     start, end, step = (array.reshape(()) for array in known)
     if UNKNOWN in (start, end, step) or step == 0 or abs((end - start) / step) > MAX_KNOWN_VALUES:
         return None
-    return np.arange(start, end, step)
+    first, last, by = (array.item() for array in (start, end, step))
+    return np.arange(first, last, by)
 
 
 def _power(op: Op, known: list[Array]) -> Array | None:

@@ -1,4 +1,6 @@
-"""Tensors that a file declares without values and that nobody predicts: statistics of batch norms, and what is not used."""
+"""Tensors that a file declares without values and that nobody predicts: statistics of batch norms, and what
+is not used.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,23 @@ from service.errors import InvalidArchitecture
 
 # Data fields of a TensorProto besides raw_data.
 _TYPED = ("float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data")
-_SUFFIXES = {"running_mean": 0.0, "running_var": 1.0, "moving_mean": 0.0, "moving_variance": 1.0, "num_batches_tracked": 0.0}
+_SUFFIXES = {
+    "running_mean": 0.0,
+    "running_var": 1.0,
+    "moving_mean": 0.0,
+    "moving_variance": 1.0,
+    "num_batches_tracked": 0.0,
+}
 
 
 def has_values(tensor: TensorProto) -> bool:
     if tensor.data_location == TensorProto.EXTERNAL:
         return False
-    return prod(tensor.dims) == 0 or bool(tensor.raw_data) or any(len(getattr(tensor, field)) for field in _TYPED)
+    return (
+        prod(tensor.dims) == 0
+        or bool(tensor.raw_data)
+        or any(len(getattr(tensor, field)) for field in _TYPED)
+    )
 
 
 def complete_statistics(graph: GraphProto) -> None:
@@ -28,32 +40,30 @@ def complete_statistics(graph: GraphProto) -> None:
     """
     statistics = _batch_norm_statistics(graph)
     used = _used_names(graph)
-    kept: list[TensorProto] = []
-    for tensor in graph.initializer:
+    unused: list[int] = []
+    for index, tensor in enumerate(graph.initializer):
         if has_values(tensor):
-            kept.append(tensor)
             continue
         if tensor.name not in used:
+            unused.append(index)
             continue
         value = statistics.get(tensor.name, _SUFFIXES.get(tensor.name.rsplit(".", 1)[-1]))
         if value is None:
             raise InvalidArchitecture(
-                f"The tensor {tensor.name!r} has no values in the file and is no parameter that is predicted.",
+                f"The tensor {tensor.name!r} has no values in the file and is not predicted.",
                 node=tensor.name,
                 hint="Send the model with the values of its constants; only weights may be left out.",
             )
         filled = np.full(tuple(tensor.dims), value, dtype=np.float32)
         set_values(tensor, filled)
-        kept.append(tensor)
-    if len(kept) < len(graph.initializer):
-        copies = [TensorProto.FromString(tensor.SerializeToString()) for tensor in kept]
-        del graph.initializer[:]
-        graph.initializer.extend(copies)
+    for index in reversed(unused):
+        del graph.initializer[index]
 
 
 def separate_statistics(graph: GraphProto, parameters: Container[str]) -> set[int]:
-    """Give statistics that exporters merged with an equal parameter (a fresh norm's variance and weight are both 1) a tensor of
-    their own, before the parameter gets other values. Returns the positions of the Identity nodes that did the merging.
+    """Give statistics that exporters merged with an equal parameter (a fresh norm's variance and weight are
+    both 1) a tensor of their own, before the parameter gets other values. Returns the positions of the
+    Identity nodes that did the merging.
     """
     initializers = {tensor.name: tensor for tensor in graph.initializer}
     copies = {
@@ -80,8 +90,12 @@ def separate_statistics(graph: GraphProto, parameters: Container[str]) -> set[in
 
 
 def _batch_norm_statistics(graph: GraphProto) -> dict[str, float]:
-    """{tensor name: value} for means and variances, also those that reach their norm through Identity nodes."""
-    source = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Identity" and node.input and node.output}
+    """{tensor name: value} for means and variances, also those that reach their norm through Identity."""
+    source = {
+        node.output[0]: node.input[0]
+        for node in graph.node
+        if node.op_type == "Identity" and node.input and node.output
+    }
     found: dict[str, float] = {}
     for node in graph.node:
         if node.op_type != "BatchNormalization":
@@ -112,19 +126,22 @@ def _used_names(graph: GraphProto) -> set[str]:
 def set_values(tensor: TensorProto, values: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> None:
     """Store values as raw data in the tensor's own type; whatever it had before goes.
 
-    Raises InvalidArchitecture for a type that is not floating point (quantised weights), and for a shape that differs.
+    Raises InvalidArchitecture for a type that is not floating point (quantised weights), and for a shape
+    that differs.
     """
     floating = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
     integers = (TensorProto.INT64, TensorProto.INT32)
     if tensor.data_type not in floating and tensor.data_type not in integers:
         raise InvalidArchitecture(
-            f"The tensor {tensor.name!r} is stored as {TensorProto.DataType.Name(tensor.data_type)}; predicted weights are real numbers.",
+            f"The tensor {tensor.name!r} is stored as {TensorProto.DataType.Name(tensor.data_type)}; "
+            "predicted weights are real numbers.",
             node=tensor.name,
             hint="Send the network before quantisation.",
         )
     if tuple(tensor.dims) != values.shape:
         raise InvalidArchitecture(
-            f"The tensor {tensor.name!r} has the shape {list(tensor.dims)} in the file, its values {list(values.shape)}.",
+            f"The tensor {tensor.name!r} has the shape {list(tensor.dims)} in the file, "
+            f"its values {list(values.shape)}.",
             node=tensor.name,
         )
     for field in ("raw_data", "external_data", "data_location", *_TYPED):

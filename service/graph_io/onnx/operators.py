@@ -1,6 +1,7 @@
 """ONNX operators that own no parameters, and what they are in our table. The others are in `weighted.py`.
 
-Everything of the ONNX standard that is in no table here is a function of its inputs: "unary" of one, "merge" of several.
+Everything of the ONNX standard that is in no table here is a function of its inputs: "unary" of one,
+    "merge" of several.
 """
 
 from __future__ import annotations
@@ -39,28 +40,39 @@ ACTIVATIONS = {
 }
 
 # The result is the input, as far as a network's architecture goes.
-PASSED_ON = frozenset({"Identity", "Cast", "CastLike", "Dropout", "QuantizeLinear", "DequantizeLinear", "BitCast"})
+PASSED_ON = frozenset(
+    {"Identity", "Cast", "CastLike", "Dropout", "QuantizeLinear", "DequantizeLinear", "BitCast"}
+)
 
 # Their result does not depend on the values of their inputs, or does not carry the network's signal.
 ALWAYS_FIXED = frozenset(
-    {"Shape", "Size", "ConstantOfShape", "EyeLike", "RandomNormalLike", "RandomUniformLike", "RandomNormal", "RandomUniform"}
+    {
+        "Shape",
+        "Size",
+        "ConstantOfShape",
+        "EyeLike",
+        "RandomNormalLike",
+        "RandomUniformLike",
+        "RandomNormal",
+        "RandomUniform",
+    }
 )
 
 # Only the first input carries the signal; the others say how.
 FIRST_ONLY = PASSED_ON | frozenset(
-    "Reshape Slice Pad Resize Upsample Expand Tile Squeeze Unsqueeze Flatten Clip Split SplitToSequence Transpose TopK Trilu CumSum "
-    "ReduceMean ReduceSum ReduceMax ReduceMin ReduceL1 ReduceL2 ReduceProd ReduceSumSquare ReduceLogSum ReduceLogSumExp "
-    "DynamicQuantizeLinear CenterCropPad OneHot".split()
+    "Reshape Slice Pad Resize Upsample Expand Tile Squeeze Unsqueeze Flatten Clip Split SplitToSequence "
+    "Transpose TopK Trilu CumSum ReduceMean ReduceSum ReduceMax ReduceMin ReduceL1 ReduceL2 ReduceProd "
+    "ReduceSumSquare ReduceLogSum ReduceLogSumExp DynamicQuantizeLinear CenterCropPad OneHot".split()
 )
 
 ELEMENTWISE = frozenset(
-    "Add Sub Mul Div Pow Mod Min Max Sum Mean Where And Or Xor Equal Less Greater LessOrEqual GreaterOrEqual BitShift "
-    "BitwiseAnd BitwiseOr BitwiseXor".split()
+    "Add Sub Mul Div Pow Mod Min Max Sum Mean Where And Or Xor Equal Less Greater LessOrEqual "
+    "GreaterOrEqual BitShift BitwiseAnd BitwiseOr BitwiseXor".split()
 )
 
 # Operators of early ONNX versions that today's definitions no longer list.
 _RETIRED = frozenset(
-    "ATen Affine ConstantFill Crop DynamicSlice GRUUnit GivenTensorFill GRUUnit ImageScaler LayerNorm Normalizer "
+    "ATen Affine ConstantFill Crop DynamicSlice GRUUnit GivenTensorFill ImageScaler LayerNorm "
     "ParametricSoftplus Scale ScaledTanh SpatialBN".split()
 )
 
@@ -81,7 +93,9 @@ def _per_axis(op: Op, values: list[Value]) -> Attributes:
         return {}
     rank = len(kernel)
     shape = values[0].shape
-    begin, end = spatial_pads(op, rank, kernel, shape[2:] if shape is not None and len(shape) == rank + 2 else None)
+    begin, end = spatial_pads(
+        op, rank, kernel, shape[2:] if shape is not None and len(shape) == rank + 2 else None
+    )
     return {
         "kernel_size": kernel,
         "stride": op.attrs.get("strides", (1,) * rank),
@@ -140,7 +154,11 @@ def _pad(op: Op, values: list[Value]) -> Attributes:
 def _slice(op: Op, values: list[Value]) -> Attributes:
     if op.type == "Gather":
         index = values[1].ints() if len(values) > 1 else None
-        return {"kind": "gather", "axis": int(op.attrs.get("axis", 0)), **({} if index is None else {"index": index})}
+        return {
+            "kind": "gather",
+            "axis": int(op.attrs.get("axis", 0)),
+            **({} if index is None else {"index": index}),
+        }
     names = ("starts", "ends", "axes", "steps")
     attrs: Attributes = {}
     for place, name in enumerate(names, start=1):

@@ -52,7 +52,9 @@ def _broadcast(op: Op, inputs: list[Value]) -> Shape:
     return broadcast([value.shape for value in inputs])
 
 
-def spatial_pads(op: Op, rank: int, kernel: tuple[int, ...], size: Shape) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def spatial_pads(
+    op: Op, rank: int, kernel: tuple[int, ...], size: Shape
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """(begin, end) padding a spatial axis of a convolution or pooling."""
     strides = op.attrs.get("strides", (1,) * rank)
     dilations = op.attrs.get("dilations", (1,) * rank)
@@ -112,7 +114,12 @@ def _conv_transpose(op: Op, inputs: list[Value]) -> Shape:
     extra, pads = op.attrs.get("output_padding", (0,) * rank), op.attrs.get("pads", (0,) * (2 * rank))
     for axis in range(rank):
         length, kernel = (data[2 + axis] if data else None), weight[2 + axis]
-        if length is None or kernel is None or "output_shape" in op.attrs or op.attrs.get("auto_pad", "NOTSET") != "NOTSET":
+        if (
+            length is None
+            or kernel is None
+            or "output_shape" in op.attrs
+            or op.attrs.get("auto_pad", "NOTSET") != "NOTSET"
+        ):
             result.append(None)
         else:
             span = dilations[axis] * (kernel - 1) + 1
@@ -172,7 +179,10 @@ def _reshape(op: Op, inputs: list[Value]) -> Shape:
         rest = [dim for index, dim in enumerate(result) if index != place]
         result[place] = None
         if data is not None and all(dim is not None for dim in (*data, *rest)):
-            whole, part = prod(dim for dim in data if dim is not None), prod(dim for dim in rest if dim is not None)
+            whole, part = (
+                prod(dim for dim in data if dim is not None),
+                prod(dim for dim in rest if dim is not None),
+            )
             result[place] = whole // part if part > 0 and whole % part == 0 else None
     return tuple(result)
 
@@ -286,7 +296,9 @@ def _slice(op: Op, inputs: list[Value]) -> Shape:
         if dim is None or starts is None or ends is None:
             result[axis] = None
         else:
-            result[axis] = len(range(*slice(starts[place], ends[place], steps[place] if steps else 1).indices(dim)))
+            result[axis] = len(
+                range(*slice(starts[place], ends[place], steps[place] if steps else 1).indices(dim))
+            )
     return tuple(result)
 
 
@@ -300,7 +312,9 @@ def _pad(op: Op, inputs: list[Value]) -> Shape:
     pads = op.attrs.get("pads") or op.attrs.get("paddings") or (inputs[1].ints() if len(inputs) > 1 else None)
     if data is None or pads is None or len(pads) != 2 * len(data):
         return None if data is None else (None,) * len(data)
-    return tuple(None if dim is None else dim + pads[axis] + pads[len(data) + axis] for axis, dim in enumerate(data))
+    return tuple(
+        None if dim is None else dim + pads[axis] + pads[len(data) + axis] for axis, dim in enumerate(data)
+    )
 
 
 def _resize(op: Op, inputs: list[Value]) -> Shape:
@@ -328,16 +342,23 @@ def _tensor_attribute(op: Op, inputs: list[Value]) -> Shape:
 
 
 _SAME = (
-    "Relu LeakyRelu Elu Selu Celu Gelu Sigmoid HardSigmoid HardSwish Swish Tanh Softplus Softsign Mish ThresholdedRelu Erf Clip "
-    "PRelu Softmax LogSoftmax Hardmax BatchNormalization InstanceNormalization LayerNormalization GroupNormalization "
-    "RMSNormalization LpNormalization MeanVarianceNormalization LRN Dropout Identity Cast CastLike Neg Abs Exp Log Sqrt Reciprocal "
-    "Floor Ceil Round Sign Sin Cos Not IsNaN QuantizeLinear DequantizeLinear CumSum Trilu Shrink Attention RotaryEmbedding"
+    "Relu LeakyRelu Elu Selu Celu Gelu Sigmoid HardSigmoid HardSwish Swish Tanh Softplus Softsign Mish "
+    "ThresholdedRelu Erf Clip Softmax LogSoftmax Hardmax BatchNormalization InstanceNormalization "
+    "LayerNormalization GroupNormalization RMSNormalization LpNormalization MeanVarianceNormalization LRN "
+    "Dropout Identity Cast CastLike Neg Abs Exp Log Sqrt Reciprocal Floor Ceil Round Sign Sin Cos Not IsNaN "
+    "QuantizeLinear DequantizeLinear CumSum Trilu Shrink Attention RotaryEmbedding"
 )
-_BROADCAST = "Add Sub Mul Div Pow Mod Min Max Sum Mean Where And Or Xor Equal Less Greater LessOrEqual GreaterOrEqual PRelu"
+_BROADCAST = (
+    "Add Sub Mul Div Pow Mod Min Max Sum Mean Where And Or Xor Equal Less Greater LessOrEqual GreaterOrEqual "
+    "PRelu"
+)
 _RULES: dict[str, Callable[[Op, list[Value]], Shape]] = {
     **dict.fromkeys(_SAME.split(), same),
     **dict.fromkeys(_BROADCAST.split(), _broadcast),
-    **dict.fromkeys("ReduceMean ReduceSum ReduceMax ReduceMin ReduceL1 ReduceL2 ReduceProd ReduceSumSquare".split(), _reduce),
+    **dict.fromkeys(
+        "ReduceMean ReduceSum ReduceMax ReduceMin ReduceL1 ReduceL2 ReduceProd ReduceSumSquare".split(),
+        _reduce,
+    ),
     **dict.fromkeys(("Conv", "QLinearConv", "ConvInteger", "DeformConv"), _conv),
     **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), _pool),
     **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"), _global_pool),

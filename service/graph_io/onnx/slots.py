@@ -1,8 +1,8 @@
 """Where operations take their weights, and which fixed computations only make such weights.
 
-A weight may be computed from parameters before it is used (standardised, normalised, concatenated for a recurrent layer): those
-computations are no layers of their own. Everything else with weights and a fixed input (learned queries through a linear
-layer) is.
+A weight may be computed from parameters before it is used (standardised, normalised, concatenated for a
+recurrent layer): those computations are no layers of their own. Everything else with weights and a fixed
+input (learned queries through a linear layer) is.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ WEIGHT_SLOTS: dict[str, tuple[int, ...]] = {
     "GRU": (1, 2, 3, 5),
     "RNN": (1, 2, 3, 5),
 }
-_CONVOLUTIONS = frozenset({"Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "LSTM", "GRU", "RNN", "BatchNormalization"})
+_CONVOLUTIONS = frozenset(
+    {"Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "LSTM", "GRU", "RNN", "BatchNormalization"}
+)
 _LAYERS = frozenset(WEIGHT_SLOTS) - {"PRelu"}
 
 
@@ -53,8 +55,8 @@ def computed_values(ops: Iterable[Op], inputs: Iterable[str]) -> set[str]:
 def weight_making(ops: list[Op], computed: set[str]) -> set[str]:
     """Names of the fixed values that are only steps on the way to a weight.
 
-    Behind a convolution's weight everything is such a step; behind a linear layer's only what is no layer itself, because
-    the same place also takes keys and queries made by layers.
+    Behind a convolution's weight everything is such a step; behind a linear layer's only what is no layer
+    itself, because the same place also takes keys and queries made by layers.
     """
     steps: set[str] = set()
     inside_layers: set[str] = set()

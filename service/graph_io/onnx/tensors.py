@@ -1,6 +1,7 @@
 """Tensors of the file: what may be a parameter, and the few small values that say how the network computes.
 
-Values are read only from small tensors (shapes, axes, scalars). No tensor is ever allocated from its declared size.
+Values are read only from small tensors (shapes, axes, scalars). No tensor is ever allocated from its
+declared size.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ MAX_KNOWN_VALUES = 64
 # Values of anonymous norm tensors are compared with each other (all ones, all zeros), up to this many.
 MAX_UNIFORM_VALUES = 65_536
 
-_NUMPY = {
+NUMPY_TYPES: dict[int, np.dtype[Any]] = {
     TensorProto.FLOAT: np.dtype("<f4"),
     TensorProto.DOUBLE: np.dtype("<f8"),
     TensorProto.FLOAT16: np.dtype("<f2"),
@@ -49,7 +50,9 @@ _FLOATS = frozenset(
         TensorProto.FLOAT8E5M2FNUZ,
     }
 )
-_INTEGER_WEIGHTS = frozenset({TensorProto.INT8, TensorProto.UINT8, TensorProto.INT4, TensorProto.UINT4, TensorProto.INT16})
+_INTEGER_WEIGHTS = frozenset(
+    {TensorProto.INT8, TensorProto.UINT8, TensorProto.INT4, TensorProto.UINT4, TensorProto.INT16}
+)
 _TYPED_FIELDS = {
     TensorProto.FLOAT: "float_data",
     TensorProto.DOUBLE: "double_data",
@@ -105,13 +108,16 @@ class Leaf:
         return None if self.tensor is None else small_values(self.tensor)
 
     def is_uniform(self) -> bool:
-        """Whether all values are in the file and equal: a norm without learned parameters is exported like that."""
+        """Whether all values are in the file and equal: a norm without learned parameters is exported like
+        that.
+        """
         values = None if self.tensor is None else read_values(self.tensor, MAX_UNIFORM_VALUES)
         return values is not None and values.size > 0 and bool((values == values.flat[0]).all())
 
 
 def checked_dims(tensor: TensorProto, name: str, limits: GraphLimits) -> tuple[int, ...]:
-    """The declared shape. A constant may be empty (0); nothing may be negative, or have more axes than a tensor should.
+    """The declared shape. A constant may be empty (0); nothing may be negative, or have more axes than a
+    tensor should.
 
     Parameters are held to stricter limits later (`checks.check_shape`).
     """
@@ -138,7 +144,7 @@ def small_values(tensor: TensorProto) -> NDArray[Any] | None:
 
 
 def read_values(tensor: TensorProto, most: int) -> NDArray[Any] | None:
-    dtype = _NUMPY.get(tensor.data_type)
+    dtype = NUMPY_TYPES.get(tensor.data_type)
     if dtype is None or tensor.data_location == TensorProto.EXTERNAL or any(dim < 0 for dim in tensor.dims):
         return None
     count = prod(tensor.dims)
@@ -148,7 +154,8 @@ def read_values(tensor: TensorProto, most: int) -> NDArray[Any] | None:
         raw = tensor.raw_data
         if len(raw) != count * dtype.itemsize:
             return None
-        return np.frombuffer(raw, dtype).reshape(tuple(tensor.dims))
+        values: NDArray[Any] = np.frombuffer(raw, dtype)
+        return values.reshape(tuple(tensor.dims))
     typed = _TYPED_FIELDS.get(tensor.data_type)
     if typed is None:
         return None
@@ -156,7 +163,9 @@ def read_values(tensor: TensorProto, most: int) -> NDArray[Any] | None:
     if len(numbers) != count:
         return None
     # Out-of-range numbers in a narrow type wrap: they come from a malformed file and steer nothing.
-    wide = np.array(numbers, dtype=np.float64 if dtype.kind == "f" else np.int64 if typed != "uint64_data" else np.uint64)
+    wide = np.array(
+        numbers, dtype=np.float64 if dtype.kind == "f" else np.int64 if typed != "uint64_data" else np.uint64
+    )
     return wide.astype(dtype).reshape(tuple(tensor.dims))
 
 

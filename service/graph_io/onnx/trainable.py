@@ -1,7 +1,9 @@
 """Which tensors in doubtful places are parameters.
 
-ONNX does not say what was trained. A tensor that a convolution, a linear layer or a norm takes is a parameter. A tensor that is
-added, multiplied or joined may also be a constant: normalisation of the input, anchors of a detector, a mask, rotary tables.
+ONNX does not say what was trained. A tensor that a convolution, a linear layer or a norm takes is a
+parameter. A tensor that is
+added, multiplied or joined may also be a constant: normalisation of the input, anchors of a detector, a
+    mask, rotary tables.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ from service.graph_io.onnx.tensors import Leaf, Origin
 
 # Last parts of names that frameworks give to tensors they do not train.
 _BUFFER_NAMES = frozenset(
-    "filt kernel_blur anchors anchor_grid grid attn_mask attention_mask mask pixel_mean pixel_std inv_freq position_ids token_type_ids "
-    "relative_coords_table relative_position_index num_batches_tracked running_mean running_var moving_mean moving_variance "
-    "cos_cached sin_cached freqs_cis causal_mask k_bias_zeros".split()
+    "filt kernel_blur anchors anchor_grid grid attn_mask attention_mask mask pixel_mean pixel_std inv_freq "
+    "position_ids token_type_ids relative_coords_table relative_position_index num_batches_tracked "
+    "running_mean running_var moving_mean moving_variance cos_cached "
+    "sin_cached freqs_cis causal_mask k_bias_zeros".split()
 )
 _LAYERS = frozenset({"conv", "conv_transpose", "linear", "recurrent", "embedding"})
 
@@ -31,8 +34,8 @@ def is_vector(shape: Shape) -> bool:
 
 
 def is_plain_number(leaf: Leaf) -> bool:
-    """A single number that nobody trained, as far as its name and place tell: ReZero gains and temperatures have a module's name
-    in front, the bias of a layer with one output has an axis.
+    """A single number that nobody trained, as far as its name and place tell: ReZero gains and temperatures
+    have a module's name in front, the bias of a layer with one output has an axis.
     """
     if leaf.numel != 1:
         return False
@@ -42,7 +45,9 @@ def is_plain_number(leaf: Leaf) -> bool:
 
 def settle(drafts: list[Draft]) -> None:
     """Decide the doubtful parameters; nodes that lose theirs become functions without parameters."""
-    certain = [owned.leaf for draft in drafts for owned in draft.owned if not owned.doubtful and draft.op in _LAYERS]
+    certain = [
+        owned.leaf for draft in drafts for owned in draft.owned if not owned.doubtful and draft.op in _LAYERS
+    ]
     constants = sum(leaf.origin is Origin.CONSTANT for leaf in certain)
     constants_are_weights = 2 * constants > len(certain)
     before_layers = _before_layers(drafts)
@@ -52,9 +57,16 @@ def settle(drafts: list[Draft]) -> None:
         draft.owned = [
             owned
             for owned in draft.owned
-            if not owned.doubtful or _is_parameter(owned, draft, constants_are_weights, draft in before_layers)
+            if not owned.doubtful
+            or _is_parameter(owned, draft, constants_are_weights, draft in before_layers)
         ]
-        if not draft.owned and draft.op not in ("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"):
+        if not draft.owned and draft.op not in (
+            "batch_norm",
+            "layer_norm",
+            "group_norm",
+            "instance_norm",
+            "rms_norm",
+        ):
             draft.op = _without_parameters(draft)
     _prefer_known_roles(drafts)
 
@@ -71,7 +83,11 @@ def _is_parameter(owned: Owned, draft: Draft, constants_are_weights: bool, befor
         return False
     if leaf.origin is Origin.FILLED:
         return False
-    if draft.op in ("position", "parameter") and (anonymous or leaf.origin is Origin.CONSTANT) and not before_layers:
+    if (
+        draft.op in ("position", "parameter")
+        and (anonymous or leaf.origin is Origin.CONSTANT)
+        and not before_layers
+    ):
         return False
     return not (draft.op == "parameter" and (anonymous or leaf.origin is Origin.CONSTANT))
 
@@ -93,7 +109,12 @@ def _before_layers(drafts: list[Draft]) -> set[Draft]:
 
 def _prefer_known_roles(drafts: Iterable[Draft]) -> None:
     """A tensor that one node owns in a role we know is not owned again by a node of which we know nothing."""
-    known = {owned.leaf.name for draft in drafts if draft.op not in ("parameter", "class_token") for owned in draft.owned}
+    known = {
+        owned.leaf.name
+        for draft in drafts
+        if draft.op not in ("parameter", "class_token")
+        for owned in draft.owned
+    }
     for draft in drafts:
         if draft.op in ("parameter", "class_token") and len(draft.owned) > 0:
             rest = [owned for owned in draft.owned if owned.leaf.name not in known]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from onnx import GraphProto, TensorProto
+from onnx import GraphProto, TensorProto, ValueInfoProto
 
-from service.errors import InvalidArchitecture, UnsupportedOperator
+from service.errors import InvalidArchitecture, LimitExceeded, UnsupportedOperator
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.limits import GraphLimits
 from service.graph_io.onnx import weighted
@@ -40,6 +40,8 @@ _NORMS = {
 }
 _CLIPS = {(0.0, 6.0): "relu6", (0.0, 1.0): "clip01", (-1.0, 1.0): "hardtanh"}
 _LONGEST_NODE_NAME = 200
+# Fusions make fewer nodes of the drafts, but not a third.
+DRAFTS_PER_NODE = 3
 # Of one tensor they are that tensor.
 _JOINING = frozenset({"Concat", "Sum", "Mean", "Max", "Min"})
 
@@ -70,6 +72,12 @@ class Translator:
         self.steps = weight_making(self.ops, computed)
         for op in self.ops:
             self._operation(op)
+            if len(self.drafts) > DRAFTS_PER_NODE * self.limits.max_nodes:
+                raise LimitExceeded(
+                    f"The ONNX graph has more than {len(self.drafts) - 1:,} operations on its input.",
+                    limit=DRAFTS_PER_NODE * self.limits.max_nodes,
+                    node=op.where,
+                )
 
     # Sources
 
@@ -85,13 +93,17 @@ class Translator:
         """Tell the network's inputs from weights that the file lists as inputs without values."""
         pending = [value for value in self.graph.input if value.name not in self.values]
         weights = _weight_inputs([value.name for value in pending], self.ops)
+        if len(weights) == len(pending):
+            weights = _weight_inputs([value.name for value in pending], self.ops, products=False)
         real = [value for value in pending if value.name not in weights]
         if weights and len(real) > 1:
-            # Such a file lists every parameter as an input; what is not in a weight's place but looks like one is one, too.
+            # Such a file lists every parameter as an input; what is not in a weight's place but looks like
+            # one is one, too.
             real = [real[0], *(value for value in real[1:] if not _looks_like_parameter(value, self.kinds))]
         if not real:
             raise InvalidArchitecture(
-                "The ONNX graph has no input besides its weights.", hint="Export the network with an input tensor."
+                "The ONNX graph has no input besides its weights.",
+                hint="Export the network with an input tensor.",
             )
         chosen = {value.name for value in real}
         for value in pending:
@@ -127,7 +139,9 @@ class Translator:
         shape: Shape = None,
     ) -> Draft:
         name = f"{op.name or op.where}/{part}" if part else op.name
-        draft = Draft(self._unique(name, op.type), kind, op.type, list(inputs), list(owned), attrs or {}, scalar, shape)
+        draft = Draft(
+            self._unique(name, op.type), kind, op.type, list(inputs), list(owned), attrs or {}, scalar, shape
+        )
         self.drafts.append(draft)
         return draft
 
@@ -137,14 +151,20 @@ class Translator:
             return value.draft
         if id(value) not in self._sources:
             leaves = [leaf for leaf in weight_leaves(value) if leaf.numel > 1]
-            owned = [Owned(leaf, "weight" if not place else f"weight_{place}") for place, leaf in enumerate(leaves)]
+            owned = [
+                Owned(leaf, "weight" if not place else f"weight_{place}") for place, leaf in enumerate(leaves)
+            ]
             kind = "constant" if not owned else "class_token" if len(owned) == 1 else "parameter"
             self._sources[id(value)] = self.add(op, kind, [], owned, part="source", shape=value.shape)
         return self._sources[id(value)]
 
     def _unique(self, name: str, kind: str) -> str:
         if not name or len(name) > _LONGEST_NODE_NAME or not name.isprintable():
-            name = f"{kind}_{len(self.drafts)}" if kind.isprintable() and len(kind) < 64 else f"node_{len(self.drafts)}"
+            name = (
+                f"{kind}_{len(self.drafts)}"
+                if kind.isprintable() and len(kind) < 64
+                else f"node_{len(self.drafts)}"
+            )
         chosen, number = name, 1
         while chosen in self.names:
             number += 1
@@ -189,7 +209,9 @@ class Translator:
                 self.values[name] = value if place == 0 else Value(draft=value.draft, shape=shape)
 
     def _output_shapes(self, op: Op, values: list[Value], first: Shape) -> list[Shape]:
-        sizes = op.attrs.get("split") or (values[1].ints() if op.type == "Split" and len(values) > 1 else None)
+        sizes = op.attrs.get("split") or (
+            values[1].ints() if op.type == "Split" and len(values) > 1 else None
+        )
         if op.type != "Split" or first is None:
             return [first]
         axis = op.attrs.get("axis", 0) % len(first)
@@ -203,13 +225,24 @@ class Translator:
             if key in op.tensors:
                 self.values[name] = self._tensor(name, op.tensors[key], Origin.CONSTANT)
                 return
-        numbers = next((op.attrs[key] for key in ("value_float", "value_int", "value_floats", "value_ints") if key in op.attrs), None)
+        numbers = next(
+            (
+                op.attrs[key]
+                for key in ("value_float", "value_int", "value_floats", "value_ints")
+                if key in op.attrs
+            ),
+            None,
+        )
         count = op.attrs.get("value_floats#count", 0)
         if count > 64:
             tensor = TensorProto(dims=[count], data_type=TensorProto.FLOAT)
             self.values[name] = self._tensor(name, tensor, Origin.CONSTANT)
             return
-        const = None if numbers is None or (isinstance(numbers, tuple) and len(numbers) > 64) else np.asarray(numbers)
+        const = (
+            None
+            if numbers is None or (isinstance(numbers, tuple) and len(numbers) > 64)
+            else np.asarray(numbers)
+        )
         self.values[name] = Value(shape=None if const is None else const.shape, const=const)
 
     def _inner(self, name: str, tensor: TensorProto) -> Value:
@@ -220,7 +253,9 @@ class Translator:
         result = evaluate(op, values)
         if op.type == "ConstantOfShape" and values and (dims := values[0].ints()) is not None and op.outputs:
             fill = op.tensors.get("value")
-            proto = TensorProto(dims=[max(dim, -1) for dim in dims], data_type=fill.data_type if fill else TensorProto.FLOAT)
+            proto = TensorProto(
+                dims=[max(dim, -1) for dim in dims], data_type=fill.data_type if fill else TensorProto.FLOAT
+            )
             filled = self._tensor(op.outputs[0], proto, Origin.FILLED)
             result = Value(shape=filled.shape, const=result.const, leaves=filled.leaves, view=filled.view)
         if op.type == "Identity" and op.outputs:
@@ -228,11 +263,17 @@ class Translator:
         self._assign(op, result, [])
         for name in op.outputs[1:]:
             if name:
-                shape = result.shape if op.type == "Split" and "split" not in op.attrs and len(values) < 2 else None
+                shape = (
+                    result.shape
+                    if op.type == "Split" and "split" not in op.attrs and len(values) < 2
+                    else None
+                )
                 self.values[name] = Value(shape=shape, leaves=result.leaves, view=result.view)
 
     def _is_layer(self, op: Op, values: list[Value]) -> bool:
-        """Whether an operation on fixed inputs is a layer of its own (learned queries through a linear layer)."""
+        """Whether an operation on fixed inputs is a layer of its own (learned queries through a linear
+        layer).
+        """
         slots = WEIGHT_SLOTS.get(op.type)
         if slots is None or not op.outputs or op.outputs[0] in self.steps or not values:
             return False
@@ -240,7 +281,9 @@ class Translator:
         leaves = [leaf for leaf in weight_leaves(weight) if leaf.numel > 1]
         norm = op.type in _NORMS
         certain = [leaf for leaf in leaves if leaf.origin is not Origin.FILLED]
-        return bool(certain) and (norm or len(weight.shape or ()) >= 2) and not (norm and not values[0].leaves)
+        return (
+            bool(certain) and (norm or len(weight.shape or ()) >= 2) and not (norm and not values[0].leaves)
+        )
 
     def _draft(self, op: Op, values: list[Value]) -> Draft:
         kind = op.type
@@ -293,7 +336,11 @@ class Translator:
         return draft
 
     def _weightless(self, op: Op, values: list[Value]) -> Draft:
-        drafts = [value.draft for value in (values[:1] if op.type in FIRST_ONLY else values) if value.draft is not None]
+        drafts = [
+            value.draft
+            for value in (values[:1] if op.type in FIRST_ONLY else values)
+            if value.draft is not None
+        ]
         if op.type in ACTIVATIONS:
             return self.add(op, "activation", drafts[:1], attrs={"kind": ACTIVATIONS[op.type]})
         if op.type == "Clip":
@@ -330,28 +377,34 @@ class Translator:
         return self.add(op, "unary", drafts[:1], attrs=attrs)
 
 
-def _declared_shape(value: object) -> Shape:
+def _declared_shape(value: ValueInfoProto) -> Shape:
     """Dimensions that an input declares; unknown ones are None."""
-    kind = value.type  # type: ignore[attr-defined]
+    kind = value.type
     if not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
         return None
     return tuple(dim.dim_value if dim.dim_value > 0 else None for dim in kind.tensor_type.shape.dim)
 
 
-def _weight_inputs(names: list[str], ops: list[Op]) -> set[str]:
-    """Inputs that are used as weights and as nothing else that says otherwise."""
-    candidates = set(names[:])
+def _weight_inputs(names: list[str], ops: list[Op], *, products: bool = True) -> set[str]:
+    """Inputs that are used as weights and as nothing else that says otherwise. products: also as factors of
+    matrix products.
+    """
+    candidates = set(names)
     alias: dict[str, str] = {name: name for name in names}
     weights: set[str] = set()
     for op in ops:
-        if op.type in ("Identity", "Cast", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "DequantizeLinear") and op.input(0) in alias:
+        if (
+            op.type
+            in ("Identity", "Cast", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "DequantizeLinear")
+            and op.input(0) in alias
+        ):
             if op.type in ("Identity", "Transpose", "DequantizeLinear") and op.outputs:
                 alias[op.outputs[0]] = alias[op.inputs[0]]
             continue
         slots = WEIGHT_SLOTS.get(op.type, ())
         if op.type in ("MatMul", "MatMulInteger", "Einsum"):
             # Either side may be the weight: only the right one counts, and only against a computed left one.
-            slots = (1,) if op.input(0) not in alias or alias[op.input(0)] == names[0] else ()
+            slots = (1,) if products and (op.input(0) not in alias or alias[op.input(0)] == names[0]) else ()
         for slot in slots:
             name = alias.get(op.input(slot))
             if name in candidates:
@@ -363,12 +416,16 @@ def _weight_inputs(names: list[str], ops: list[Op]) -> set[str]:
     return weights
 
 
-def _looks_like_parameter(value: object, kinds: dict[str, str]) -> bool:
-    name: str = value.name  # type: ignore[attr-defined]
+def _looks_like_parameter(value: ValueInfoProto, kinds: dict[str, str]) -> bool:
+    name: str = value.name
     shape = _declared_shape(value)
     if kinds.get(name, "").startswith("USER"):
         return False
-    floating = value.type.tensor_type.elem_type in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)  # type: ignore[attr-defined]
+    floating = value.type.tensor_type.elem_type in (
+        TensorProto.FLOAT,
+        TensorProto.FLOAT16,
+        TensorProto.DOUBLE,
+    )
     return floating and shape is not None and len(shape) > 0 and None not in shape
 
 
@@ -392,24 +449,38 @@ def _heads(op: Op, values: list[Value]) -> dict[str, AttrValue]:
 
 
 def _covers_all(op: Op, values: list[Value]) -> bool:
-    """Whether a pooling sees everything at once, or is what an adaptive pooling of fitting size becomes (1x1 windows)."""
+    """Whether a pooling sees everything at once, or is what an adaptive pooling of fitting size becomes (1x1
+    windows).
+    """
     kernel, shape = op.attrs.get("kernel_shape", ()), values[0].shape
     if not kernel:
         return False
     if all(size == 1 for size in kernel) and all(stride == 1 for stride in op.attrs.get("strides", (1,))):
         return True
-    return shape is not None and len(shape) == len(kernel) + 2 and tuple(shape[2:]) == tuple(kernel) and max(kernel) > 1
+    return (
+        shape is not None
+        and len(shape) == len(kernel) + 2
+        and tuple(shape[2:]) == tuple(kernel)
+        and max(kernel) > 1
+    )
 
 
 def _adaptive(op: Op, values: list[Value]) -> dict[str, AttrValue]:
     shape = values[0].shape
-    if all(size == 1 for size in op.attrs["kernel_shape"]) and shape is not None and len(shape) > 2 and None not in shape[2:]:
+    if (
+        all(size == 1 for size in op.attrs["kernel_shape"])
+        and shape is not None
+        and len(shape) > 2
+        and None not in shape[2:]
+    ):
         return {"output_size": tuple(int(dim or 1) for dim in shape[2:])}
     return {}
 
 
 def _spatial(axes: tuple[int, ...], rank: int | None, keepdims: bool) -> bool:
-    """Whether a mean over these axes is over all positions: (N, C, H, W), (N, H, W, C), (N, tokens, C), and their 1-D and 3-D kin."""
+    """Whether a mean over these axes is over all positions: (N, C, H, W), (N, H, W, C), (N, tokens, C), and
+    their 1-D and 3-D kin.
+    """
     if rank is None:
         return axes in ((2, 3), (-2, -1), (1, 2))
     if axes == tuple(range(2, rank)) and rank > 3:

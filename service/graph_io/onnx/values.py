@@ -1,7 +1,7 @@
 """What is known of a value while the operations are read in order.
 
-A value is either computed from the network's input (it has a draft), or fixed before it: a constant, a parameter, shape
-arithmetic, or whatever is computed from those.
+A value is either computed from the network's input (it has a draft), or fixed before it: a constant, a
+parameter, shape arithmetic, or whatever is computed from those.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Value:
     shape: None if unknown; an entry None if only that is unknown.
     const: its numbers, if few and known; entries may be UNKNOWN.
     leaves: the file's tensors that a fixed value is computed from.
-    view: for a fixed value that shows exactly one leaf with its axes moved: for each axis of the value the leaf's axis, -1 for
-        an axis of size 1 that was added. None where it is more than a view.
+    view: for a fixed value that shows exactly one leaf with its axes moved: for each axis of the value the
+        leaf's axis, -1 for an axis of size 1 that was added. None where it is more than a view.
     """
 
     draft: Draft | None = None

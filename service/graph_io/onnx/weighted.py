@@ -1,6 +1,7 @@
 """The operations that own parameters: convolutions, linear layers, norms, recurrent layers, tables.
 
-Each function turns one ONNX operation with known inputs into drafts and returns the draft that makes its outputs.
+Each function turns one ONNX operation with known inputs into drafts and returns the draft that makes its
+outputs.
 """
 
 from __future__ import annotations
@@ -40,15 +41,22 @@ class Builder(Protocol):
 
 def weight_leaves(value: Value) -> list[Leaf]:
     """The tensors behind a value in a place where only weights go, the largest first."""
-    leaves = [leaf for leaf in value.leaves if (leaf.is_float or leaf.is_quantized) and not is_buffer(leaf) and leaf.numel > 0]
-    # Scales and shifts of quantisation and the constants of a computed weight are single numbers; a weight may be one too.
-    several = [leaf for leaf in leaves if leaf.numel > 1 and not (leaf.origin is Origin.CONSTANT and len(leaves) > 1)]
+    leaves = [
+        leaf
+        for leaf in value.leaves
+        if (leaf.is_float or leaf.is_quantized) and not is_buffer(leaf) and leaf.numel > 0
+    ]
+    # Scales and shifts of quantisation and the constants of a computed weight are single numbers; a weight
+    # may be one too.
+    several = [
+        leaf for leaf in leaves if leaf.numel > 1 and not (leaf.origin is Origin.CONSTANT and len(leaves) > 1)
+    ]
     chosen = several or (leaves if value.leaf is not None else [])
     return sorted(chosen, key=lambda leaf: -leaf.numel)
 
 
 def stored_axes(value: Value, leaf: Leaf, order: Sequence[int]) -> tuple[int, ...] | None:
-    """Permutation from the stored to the canonical layout, `order` being the value's axes in canonical order."""
+    """Permutation from the stored to the canonical layout; order: the value's axes in canonical order."""
     if value.leaf is not leaf or value.view is None or len(order) != len(value.view):
         return None
     axes = [value.view[axis] for axis in order if value.view[axis] >= 0]
@@ -60,7 +68,9 @@ def stored_axes(value: Value, leaf: Leaf, order: Sequence[int]) -> tuple[int, ..
 
 def own_weight(value: Value, order: Sequence[int]) -> list[Owned]:
     leaves = weight_leaves(value)
-    owned = [Owned(leaf, "weight" if place == 0 else f"weight_{place}", None) for place, leaf in enumerate(leaves)]
+    owned = [
+        Owned(leaf, "weight" if place == 0 else f"weight_{place}", None) for place, leaf in enumerate(leaves)
+    ]
     if owned:
         owned[0].axes = stored_axes(value, leaves[0], order)
     return owned
@@ -71,11 +81,17 @@ def own_bias(value: Value) -> list[Owned]:
     return [Owned(leaf, "bias" if place == 0 else f"bias_{place}") for place, leaf in enumerate(leaves)]
 
 
-def convolution(build: Builder, op: Op, values: list[Value], *, data: int = 0, weight: int = 1, bias: int = 2) -> Draft:
+def convolution(
+    build: Builder, op: Op, values: list[Value], *, data: int = 0, weight: int = 1, bias: int = 2
+) -> Draft:
     transposed = op.type == "ConvTranspose"
     source, kernel = build.source(values[data], op), values[weight]
     offset = values[bias] if len(values) > bias else ABSENT
-    extra = [value.draft for value in (kernel, offset, *values[4:5]) if value.draft is not None and op.type != "QLinearConv"]
+    extra = [
+        value.draft
+        for value in (kernel, offset, *values[4:5])
+        if value.draft is not None and op.type != "QLinearConv"
+    ]
     owned = own_weight(kernel, _convolution_order(kernel, transposed))
     if extra or not owned:
         # A kernel computed from the input, or one that nobody trained (blurring).
@@ -87,7 +103,9 @@ def convolution(build: Builder, op: Op, values: list[Value], *, data: int = 0, w
     attrs, pads = _convolution_attributes(op, values[data].shape, kernel.shape, rank, transposed)
     if pads is not None:
         source = build.add(op, "pad", [source], part="pad", attrs={"mode": "constant", "pads": pads})
-    return layer(build, op, "conv_transpose" if transposed else "conv", source, owned, own_bias(offset), attrs)
+    return layer(
+        build, op, "conv_transpose" if transposed else "conv", source, owned, own_bias(offset), attrs
+    )
 
 
 def layer(
@@ -99,7 +117,9 @@ def layer(
     biases: list[Owned],
     attrs: dict[str, AttrValue] | None = None,
 ) -> Draft:
-    """A convolution or linear layer, whichever the stored weight's rank allows, and nodes for what does not fit it."""
+    """A convolution or linear layer, whichever the stored weight's rank allows, and nodes for what does not
+    fit it.
+    """
     main = weights[0]
     rank = len(main.leaf.shape)
     if rank == 2:
@@ -110,7 +130,11 @@ def layer(
         name, attrs = "parameter", None
     axes = main.axes if main.axes is not None else tuple(range(rank))
     outputs = main.leaf.shape[axes[0]] if rank else 1
-    fits = len(biases) == 1 and (biases[0].leaf.numel == outputs or name == "conv_transpose") and name != "parameter"
+    fits = (
+        len(biases) == 1
+        and (biases[0].leaf.numel == outputs or name == "conv_transpose")
+        and name != "parameter"
+    )
     draft = build.add(op, name, [source], [main, *(biases if fits else [])], attrs=attrs)
     for place, owned in enumerate(weights[1:]):
         draft = build.add(op, "parameter", [draft], [owned], part=f"weight_{place + 1}")
@@ -133,7 +157,9 @@ def _convolution_attributes(
     if rank < 1:
         return {}, None
     sizes = op.attrs.get("kernel_shape") or tuple(dim or 1 for dim in (kernel or ())[2:])
-    if len(sizes) != rank or any(len(op.attrs.get(key, sizes)) != rank for key in ("strides", "dilations", "output_padding")):
+    if len(sizes) != rank or any(
+        len(op.attrs.get(key, sizes)) != rank for key in ("strides", "dilations", "output_padding")
+    ):
         return {}, None
     size = data[2:] if data is not None and len(data) == rank + 2 else None
     begin, end = spatial_pads(op, rank, sizes, size)
@@ -198,7 +224,9 @@ def _linear_order(rank: int, *, weight_right: bool) -> tuple[int, ...]:
 
 
 def _flattened_axes(stored: tuple[int, ...], used: Shape, *, weight_right: bool) -> tuple[int, ...] | None:
-    """A stored (in, height, width, out) that is reshaped to (in * height * width, out) is (out, in, height, width)."""
+    """A stored (in, height, width, out) that is reshaped to (in * height * width, out) is (out, in, height,
+    width).
+    """
     rank = len(stored)
     if used is None or not weight_right or rank < 2:
         return None
@@ -270,9 +298,15 @@ def add_parameters(build: Builder, op: Op, draft: Draft, value: Value, kind: str
     if not leaves:
         if value is ABSENT:
             return draft
-        return build.add(op, "unary", [draft], part="constant", scalar=float("nan") if scalar is None else scalar)
+        return build.add(
+            op, "unary", [draft], part="constant", scalar=float("nan") if scalar is None else scalar
+        )
     for place, leaf in enumerate(leaves):
-        shape = value.shape if len(leaves) == 1 and value.shape is not None and None not in value.shape else leaf.shape
+        shape = (
+            value.shape
+            if len(leaves) == 1 and value.shape is not None and None not in value.shape
+            else leaf.shape
+        )
         draft = _elementwise_parameter(build, op, draft, leaf, kind, shape, value, place)
         if len(leaves) == 1:
             draft.scalar = scalar
@@ -305,7 +339,14 @@ def prelu(build: Builder, op: Op, values: list[Value]) -> Draft:
     return build.add(op, "parameter", [source], owned, attrs={"kind": "prelu"})
 
 
-_RECURRENT_ROLES = {1: "weight", 2: "recurrent_weight", 3: "bias", 5: "initial_h", 6: "initial_c", 7: "peephole"}
+_RECURRENT_ROLES = {
+    1: "weight",
+    2: "recurrent_weight",
+    3: "bias",
+    5: "initial_h",
+    6: "initial_c",
+    7: "peephole",
+}
 
 
 def recurrent(build: Builder, op: Op, values: list[Value]) -> Draft:
@@ -330,7 +371,11 @@ def gather(build: Builder, op: Op, values: list[Value]) -> Draft:
     table, index = values[0], values[1]
     if table.draft is not None:
         drafts = [value.draft for value in values if value.draft is not None]
-        return build.add(op, "merge", drafts) if len(drafts) > 1 else build.add(op, "slice", drafts, attrs={"kind": "gather"})
+        return (
+            build.add(op, "merge", drafts)
+            if len(drafts) > 1
+            else build.add(op, "slice", drafts, attrs={"kind": "gather"})
+        )
     source = build.source(index, op)
     leaves = [leaf for leaf in weight_leaves(table) if leaf.numel > 1]
     if len(leaves) == 1 and len(leaves[0].shape) >= 2:

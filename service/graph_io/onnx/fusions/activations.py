@@ -57,4 +57,6 @@ def _with_tail_factor(draft: Draft, kind: str, readers: dict[Draft, list[Draft]]
     reader = only_reader(readers, draft)
     if reader is None or not is_scaling(reader) or reader.scalar is None:
         return draft
-    return reader if any(abs(reader.scalar - factor) < 1e-3 for factor in _TAIL_FACTORS.get(kind, ())) else draft
+    return (
+        reader if any(abs(reader.scalar - factor) < 1e-3 for factor in _TAIL_FACTORS.get(kind, ())) else draft
+    )

@@ -1,4 +1,6 @@
-"""softmax(q k^T * scale + bias) v, however it is written, as one attention node that reads q, k, v and the biases."""
+"""softmax(q k^T * scale + bias) v, however it is written, as one attention node that reads q, k, v and the
+biases.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ def fuse_attention(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
 
 
 def _softmax_behind(draft: Draft, most: int = 12) -> Draft | None:
-    stack, seen = [draft], set()
+    stack, seen = [draft], set[Draft]()
     while stack and len(seen) < most:
         part = stack.pop()
         if part.op == "softmax":
@@ -41,7 +43,9 @@ def _softmax_behind(draft: Draft, most: int = 12) -> Draft | None:
     return None
 
 
-def _become_attention(draft: Draft, tail: Draft, softmax: Draft, weights: Draft, values: Draft) -> list[Draft]:
+def _become_attention(
+    draft: Draft, tail: Draft, softmax: Draft, weights: Draft, values: Draft
+) -> list[Draft]:
     """Turn `tail` into the attention; returns the sources of parameters it now reads."""
     attrs: dict[str, AttrValue] = {}
     path = _path_to_scores(softmax.inputs[0]) if softmax.inputs else None
@@ -72,7 +76,9 @@ def _path_to_scores(start: Draft, most: int = 24) -> tuple[Draft, list[Draft], l
         if part.op == "matmul" and len(part.inputs) == 2:
             product = part
             break
-        if part.op not in _TO_SCORES and not (part.op in _SCORE_PARAMETERS and all(own.doubtful for own in part.owned)):
+        if part.op not in _TO_SCORES and not (
+            part.op in _SCORE_PARAMETERS and all(own.doubtful for own in part.owned)
+        ):
             continue
         for source in reversed(part.inputs):
             if source not in parents:
@@ -80,10 +86,11 @@ def _path_to_scores(start: Draft, most: int = 24) -> tuple[Draft, list[Draft], l
                 stack.append(source)
     if product is None:
         return None
-    trail, part = [], parents[product]
-    while part is not None:
-        trail.append(part)
-        part = parents[part]
+    trail: list[Draft] = []
+    step = parents[product]
+    while step is not None:
+        trail.append(step)
+        step = parents[step]
     on_trail = {product, *trail}
     sides = [source for part in trail for source in part.inputs if source not in on_trail]
     return product, [part for part in trail if part.owned], list(dict.fromkeys(sides))
@@ -97,7 +104,9 @@ def _released(part: Draft) -> list[Draft]:
         op = "relative_position" if additive else "parameter"
         name = part.name if part.name.endswith("/bias") else f"{part.name}/{'bias' if additive else 'factor'}"
         own = Owned(owned.leaf, "weight", None, owned.doubtful, owned.shape)
-        sources.append(Draft(f"{name}_{place}" if place else name, op, part.kind, [], [own], {}, None, owned.shape))
+        sources.append(
+            Draft(f"{name}_{place}" if place else name, op, part.kind, [], [own], {}, None, owned.shape)
+        )
     part.owned, part.op = [], "unary"
     return sources
 

@@ -38,5 +38,7 @@ def _fits(layer: Draft, weight: Owned, bias: Owned) -> bool:
         return False
     used = bias.shape or bias.leaf.shape
     behind = len(used) - 1 - next((axis for axis, dim in enumerate(used) if dim != 1), len(used) - 1)
-    spatial = 0 if layer.kind in ("MatMul", "Gemm", "Einsum", "MatMulInteger", "QLinearMatMul") else len(stored) - 2
+    spatial = (
+        0 if layer.kind in ("MatMul", "Gemm", "Einsum", "MatMulInteger", "QLinearMatMul") else len(stored) - 2
+    )
     return outputs == 1 or behind == spatial

@@ -10,8 +10,8 @@ _PLACING = frozenset({"reshape", "permute", "flatten"})
 _POOLS = frozenset({"global_avg_pool", "global_max_pool"})
 # What a gate may be computed with; it never looks at single positions again.
 _GATE_OPS = frozenset(
-    "linear conv bias activation unary reshape permute flatten batch_norm layer_norm group_norm add layer_scale mul "
-    "softmax concat slice split parameter pad".split()
+    "linear conv bias activation unary reshape permute flatten batch_norm layer_norm group_norm add "
+    "layer_scale mul softmax concat slice split parameter pad".split()
 )
 
 
@@ -36,7 +36,11 @@ def _squashed(draft: Draft) -> Draft | None:
     for _ in range(8):
         if draft.op == "activation":
             return draft if draft.attrs.get("kind") in _SQUASHING else None
-        if draft.op not in _PLACING and not is_scaling(draft) and not (draft.op == "unary" and draft.kind == "Expand"):
+        if (
+            draft.op not in _PLACING
+            and not is_scaling(draft)
+            and not (draft.op == "unary" and draft.kind == "Expand")
+        ):
             return None
         if len(draft.inputs) != 1:
             return None

@@ -1,4 +1,6 @@
-"""Norms that are written out: layer norm, RMS norm and instance norm from means and roots, group norm from an instance norm."""
+"""Norms that are written out: layer norm, RMS norm and instance norm from means and roots, group norm from
+an instance norm.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ def fuse_norms(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
 
 
 def _fuse_outside(draft: Draft, readers: dict[Draft, list[Draft]]) -> None:
-    for centred, root in (draft.inputs, draft.inputs[::-1]):
+    for centred in draft.inputs:
         entries = [centred.inputs[0]] if centred.kind == "Sub" and len(centred.inputs) == 2 else []
         for entry in (*entries, centred):
             inside = region(draft, entry, most=20)
@@ -61,7 +63,9 @@ def _fuse_inside(draft: Draft) -> None:
                 continue
             for part in inside:
                 part.owned = []
-            draft.become(name, "Norm", [entry], [Owned(scales[0].leaf, "weight"), Owned(shifts[0].leaf, "bias")], attrs)
+            draft.become(
+                name, "Norm", [entry], [Owned(scales[0].leaf, "weight"), Owned(shifts[0].leaf, "bias")], attrs
+            )
             return
 
 
@@ -77,10 +81,18 @@ def _centres(inside: list[Draft]) -> bool:
 
 
 def _norm(inside: list[Draft]) -> tuple[str, dict[str, AttrValue]]:
-    reduced = next((part.attrs.get("axes") for part in inside if part.kind == "ReduceMean" and part.op == "unary"), None)
+    reduced = next(
+        (part.attrs.get("axes") for part in inside if part.kind == "ReduceMean" and part.op == "unary"), None
+    )
     pooled = any(part.op == "global_avg_pool" for part in inside)
-    offsets = [part.scalar for part in inside if part.kind == "Add" and part.op == "unary" and part.scalar is not None]
-    attrs: dict[str, AttrValue] = {"eps": round(float(offsets[0]), 12)} if offsets and 0 < offsets[0] < 0.1 else {}
+    offsets = [
+        part.scalar
+        for part in inside
+        if part.kind == "Add" and part.op == "unary" and part.scalar is not None
+    ]
+    attrs: dict[str, AttrValue] = (
+        {"eps": round(float(offsets[0]), 12)} if offsets and 0 < offsets[0] < 0.1 else {}
+    )
     if not _centres(inside):
         return "rms_norm", {**attrs, "axis": -1}
     if pooled:
@@ -118,7 +130,10 @@ def fuse_group_norms(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
         groups = shape[1] if shape is not None and len(shape) > 1 else None
         if groups is None and draft.owned:
             groups = draft.owned[0].leaf.numel
-        attrs: dict[str, AttrValue] = {"eps": draft.attrs.get("eps", 1e-5), **({} if groups is None else {"groups": groups})}
+        attrs: dict[str, AttrValue] = {
+            "eps": draft.attrs.get("eps", 1e-5),
+            **({} if groups is None else {"groups": groups}),
+        }
         tail, owned = _affine(back, readers)
         draft.owned = []
         tail.become("group_norm", "Norm", [draft.inputs[0].inputs[0]], owned, attrs)

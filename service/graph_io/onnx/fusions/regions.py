@@ -8,11 +8,14 @@ from service.graph_io.onnx.draft import Draft
 _PLACING = frozenset({"reshape", "permute", "flatten", "identity"})
 
 
-def region(tail: Draft, entry: Draft, most: int = 24, *, owning: frozenset[str] = frozenset()) -> list[Draft] | None:
-    """All drafts between `entry` (left out) and `tail` (included), if everything that `tail` reads comes from `entry`.
+def region(
+    tail: Draft, entry: Draft, most: int = 24, *, owning: frozenset[str] = frozenset()
+) -> list[Draft] | None:
+    """All drafts between `entry` (left out) and `tail` (included), if everything that `tail` reads comes
+    from `entry`.
 
-    None if something else flows in, if a draft with parameters is met (other than the operators in `owning`), or if there are
-    more than `most`.
+    None if something else flows in, if a draft with parameters is met (other than the operators in
+    `owning`), or if there are more than `most`.
     """
     found: dict[Draft, None] = {}
     stack = [tail]
@@ -29,13 +32,20 @@ def region(tail: Draft, entry: Draft, most: int = 24, *, owning: frozenset[str] 
 
 def is_scaling(draft: Draft) -> bool:
     """x * c or x / c."""
-    return draft.op == "unary" and draft.kind in ("Mul", "Div") and draft.scalar is not None and len(draft.inputs) == 1
+    return (
+        draft.op == "unary"
+        and draft.kind in ("Mul", "Div")
+        and draft.scalar is not None
+        and len(draft.inputs) == 1
+    )
 
 
 def unplaced(draft: Draft, most: int = 12) -> Draft:
     """Back over reshapes, permutations and scalings to where the numbers were made."""
     for _ in range(most):
-        passing = draft.op in _PLACING or is_scaling(draft) or (draft.op == "unary" and draft.kind == "Expand")
+        passing = (
+            draft.op in _PLACING or is_scaling(draft) or (draft.op == "unary" and draft.kind == "Expand")
+        )
         if not passing or draft.owned or len(draft.inputs) != 1:
             return draft
         draft = draft.inputs[0]
