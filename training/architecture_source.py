@@ -33,13 +33,14 @@ def make_task(seed: int, index: int, num_classes: int, bounds: Bounds) -> Task:
 
 
 class ArchitectureSource:
-    """Architectures number `start`, `start + 1`, ... of the train split.
+    """Architectures number `start`, `start + stride`, ... of the train split.
 
     ahead: how many are made before they are asked for.
     """
 
-    def __init__(self, seed: int, start: int, num_classes: int, ahead: int = 24) -> None:
-        self._seed, self._next, self._classes, self._ahead = seed, start, num_classes, ahead
+    def __init__(self, seed: int, start: int, num_classes: int, *, stride: int = 1, ahead: int = 24) -> None:
+        self._seed, self._next, self._stride = seed, start, stride
+        self._classes, self._ahead = num_classes, ahead
         self._pending: deque[tuple[Bounds, Future[Task]]] = deque()
         self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),))
 
@@ -50,7 +51,7 @@ class ArchitectureSource:
             if not self._pending:
                 self._submit(bound)
             made_for, future = self._pending.popleft()
-            index = self._next - len(self._pending) - 1
+            index = self._next - (len(self._pending) + 1) * self._stride
             # Bounds change between stages: what was made for the old ones is made again.
             tasks.append(future.result() if made_for == bound else make_task(self._seed, index, self._classes, bound))
             self._submit(bound)
@@ -61,7 +62,7 @@ class ArchitectureSource:
     def _submit(self, bounds: Bounds) -> None:
         future = self._pool.submit(make_task, self._seed, self._next, self._classes, bounds)
         self._pending.append((bounds, future))
-        self._next += 1
+        self._next += self._stride
 
     def __enter__(self) -> ArchitectureSource:
         return self

@@ -29,8 +29,11 @@ from training.evaluate import evaluate_networks, validation_networks
 from training.recipe import Stage, TrainConfig
 from training.run_folder import RunFolder
 from training.step import NetworkRunner, accumulate
+from training.team import Team
 
 Progress = Callable[[dict[str, Any]], None]
+
+_LOSS_CAP = 10.0
 
 
 def train(
@@ -50,20 +53,25 @@ def train(
         raise InvalidRequest(
             f"{folder} already holds a training run.", field="name", hint="Resume it, or choose another name."
         )
-    run.write_config(config.to_dict())
     trainer = Trainer(config, run, cache_dir, on_progress)
+    if trainer.team.leads:
+        run.write_config(config.to_dict())
     trainer.restore()
     trainer.run_until_done()
     return folder
 
 
 class Trainer:
-    """The state of a run. `seconds`: time spent training so far, over all resumptions."""
+    """The state of a run. `seconds`: time spent training so far, over all resumptions.
+
+    Under torchrun every process has one, and the same GHN; the one that leads keeps the records.
+    """
 
     def __init__(
         self, config: TrainConfig, folder: RunFolder, cache_dir: Path | None = None, on_progress: Progress | None = None
     ) -> None:
         self.config, self.folder, self.on_progress = config, folder, on_progress
+        self.team = Team()
         data_dir = None if config.data_dir is None else Path(config.data_dir)
         self.dataset = load_dataset(config.data, data_dir=data_dir, cache_dir=cache_dir)
         self._sizes: dict[int, Dataset] = {}
@@ -92,18 +100,22 @@ class Trainer:
 
     def run_until_done(self) -> None:
         config = self.config
-        threads = config.threads or min(8, os.cpu_count() or 1)
+        threads = config.threads or max(1, min(8, os.cpu_count() or 1) // self.team.size)
         torch.set_num_threads(threads)
         runner = NetworkRunner(threads, torch.bfloat16 if config.bfloat16 else torch.float32, config.clip)
         stop_before = self._catch_signals()
         last_save = last_check = self.seconds
         recent: list[dict[str, float]] = []
         try:
-            with ArchitectureSource(config.seed, self.networks_seen, len(self.dataset.classes)) as source:
+            with ArchitectureSource(
+                config.seed, self.networks_seen + self.team.rank, len(self.dataset.classes), stride=self.team.size
+            ) as source:
                 while self.progress < 1 and not self._stop:
                     started = time.monotonic()
                     recent.append(self._train_step(source, runner))
                     self.seconds += time.monotonic() - started
+                    if not self.team.leads:
+                        continue
                     if self.step % config.log_steps == 0:
                         self._log(recent)
                         recent = []
@@ -117,34 +129,51 @@ class Trainer:
             runner.close()
             for number, handler in stop_before.items():
                 signal.signal(number, handler)
-        self.save()
-        if config.validate_networks:
-            self.validate()
-        self.save_model(self.folder.model_folder)
+        if self.team.leads:
+            self.save()
+            # A run that was told to stop has no time for measuring.
+            if config.validate_networks and not self._stop:
+                self.validate()
+            self.save_model(self.folder.model_folder)
 
     def _train_step(self, source: ArchitectureSource, runner: NetworkRunner) -> dict[str, float]:
         stage = self.config.stage(self.progress)
         rate = self.config.rate(self.step, self.progress)
-        tasks = source.take([stage.bounds] * stage.meta_batch)
-        data = self._batches(stage)
+        tasks = source.take([stage.bounds] * self.team.share(stage.meta_batch))
+        data = self._batches(stage)[self.team.rank :: self.team.size]
         self.optimizer.zero_grad(set_to_none=True)
-        outcomes = accumulate(self.ghn, tasks, data, runner)
-        used = [outcome for outcome in outcomes if outcome.finite]
-        self.skipped += len(outcomes) - len(used)
-        norm = float(torch.nn.utils.clip_grad_norm_(self.ghn.parameters(), self.config.clip)) if used else float("nan")
+        used = [outcome for outcome in accumulate(self.ghn, tasks, data, runner) if outcome.finite]
+        # A network without normalisation may have a loss in the thousands; capped, the mean still says something.
+        losses = [min(outcome.loss, _LOSS_CAP) for outcome in used]
+        finite, loss, accuracy = self._join(len(used), sum(losses), sum(outcome.accuracy for outcome in used))
+        self.skipped += stage.meta_batch - finite
+        norm = float("nan")
+        if finite:
+            torch._foreach_div_([parameter.grad for parameter in self.ghn.parameters()], finite)
+            norm = float(torch.nn.utils.clip_grad_norm_(self.ghn.parameters(), self.config.clip))
         if np.isfinite(norm):
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             self.optimizer.step()
             self._update_average()
-        elif used:
-            self.skipped += len(used)
+        else:
+            self.skipped += finite
         self.step += 1
-        self.networks_seen += len(tasks)
+        self.networks_seen += stage.meta_batch
         self.images_seen += stage.meta_batch * stage.images
-        loss = float(np.mean([outcome.loss for outcome in used])) if used else float("nan")
-        accuracy = float(np.mean([outcome.accuracy for outcome in used])) if used else float("nan")
-        return {"loss": loss, "accuracy": accuracy, "norm": norm, "rate": rate}
+        count = finite or float("nan")
+        return {"loss": loss / count, "accuracy": 100 * accuracy / count, "norm": norm, "rate": rate}
+
+    def _join(self, finite: int, loss: float, accuracy: float) -> tuple[int, float, float]:
+        """Sum gradients and numbers over the team, which also agrees on the time used and on when to stop."""
+        for parameter in self.ghn.parameters():
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [parameter.grad for parameter in self.ghn.parameters() if parameter.grad is not None]
+        seconds = self.seconds if self.team.leads else 0.0
+        total = self.team.sum(gradients, [finite, loss, accuracy, seconds, float(self._stop)])
+        self.seconds, self._stop = total[3], total[4] > 0
+        return round(total[0]), total[1], total[2]
 
     def _update_average(self) -> None:
         # Early on the average follows quickly.

@@ -76,16 +76,15 @@ class NetworkRunner:
 def accumulate(
     ghn: GHN, tasks: Sequence[Task], data: Sequence[tuple[Tensor, Tensor]], runner: NetworkRunner
 ) -> list[Outcome]:
-    """Add the gradient of the mean loss over the networks to the GHN's parameters. Networks with a non-finite loss are left out."""
+    """Add the gradient of the networks' summed loss to the GHN's parameters. Networks with a non-finite loss are left out."""
     batch = GraphBatch.from_graphs([task.primitives for task in tasks], ghn.config)
     predicted = ghn.predict_tensors(batch)
     outcomes = runner.run(tasks, predicted, data)
-    finite = sum(outcome.finite for outcome in outcomes)
     outputs, gradients = [], []
     for tensors, outcome in zip(predicted, outcomes, strict=True):
         for name, gradient in outcome.gradients.items():
             outputs.append(tensors[name])
-            gradients.append(gradient / finite)
+            gradients.append(gradient)
     if outputs:
         torch.autograd.backward(outputs, gradients)
     return outcomes
