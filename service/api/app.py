@@ -6,6 +6,8 @@ RequestContext -> BodyLimit -> FastAPI (routes, problem documents)
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,8 +21,11 @@ from service.api.middleware import BodyLimit, RequestContext
 from service.api.predict import endpoints as predict
 from service.api.predict.service import Predictions
 from service.api.services import Services
+from service.api.training import endpoints as training
+from service.api.training.schemas import TrainingRequest
 from service.api.weights import endpoints as weights
 from service.settings import Settings, get_settings
+from service.store.queue import sender
 
 VERSION = "0.1.0"
 
@@ -40,7 +45,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # The first request should not pay for what takes long to load; nobody waits for it either.
+        warming = asyncio.create_task(asyncio.to_thread(warm_up, settings))
         yield
+        await warming
         await services.close()
 
     app = FastAPI(
@@ -55,13 +63,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.services = services
     app.state.predictions = Predictions(services)
-    for resource in (predict, jobs, weights, models, info, health, pages):
+    for resource in (predict, training, jobs, weights, models, info, health, pages):
         app.include_router(resource.router)
     errors.install(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestContext, observe=services.metrics.observe)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     return app
+
+
+def warm_up(settings: Settings) -> None:
+    """Load the ONNX library and the sender of jobs, which requests load late."""
+    importlib.import_module("service.graph_io.sandbox")
+    sender(settings)
 
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:
@@ -74,5 +88,5 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
             license_info=app.license_info,
             routes=app.routes,
         )
-        app.openapi_schema = openapi.finish(document)
+        app.openapi_schema = openapi.finish(document, (TrainingRequest,))
     return app.openapi_schema

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import models_json_schema
 
 from service import errors
 from service.api.errors import PROBLEM_JSON
@@ -66,8 +68,11 @@ def _example(error: type[errors.ServiceError]) -> dict[str, Any]:
     return {**error(error.title + ".").problem(), "request_id": "4f1c0a5b9d3e4c7f8a6b2d1e0f9c8b7a"}
 
 
-def json_body(schema: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:
-    """`openapi_extra` of a route that reads a JSON body itself."""
+def json_body(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
+    """`openapi_extra` of a route that reads and validates its JSON body itself; pass the model to `finish`
+    too.
+    """
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     named = {name: {"value": value} for name, value in examples.items()}
     return {
         "requestBody": {
@@ -77,9 +82,9 @@ def json_body(schema: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any
     }
 
 
-def finish(document: dict[str, Any]) -> dict[str, Any]:
-    """Problem answers are typed `application/problem+json` only, and FastAPI's own 422 schema is not used
-    here.
+def finish(document: dict[str, Any], request_models: Sequence[type[BaseModel]]) -> dict[str, Any]:
+    """Problem answers are typed `application/problem+json` only, FastAPI's own 422 schema is not used here,
+    and the models of bodies that routes read themselves are added.
     """
     for path in document["paths"].values():
         for operation in path.values():
@@ -91,7 +96,11 @@ def finish(document: dict[str, Any]) -> dict[str, Any]:
                 if status == "422" and "HTTPValidationError" in str(content):
                     response["content"] = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
                     response["description"] = errors.InvalidRequest.title
-    schemas = document.get("components", {}).get("schemas", {})
+    schemas = document["components"]["schemas"]
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in request_models], ref_template="#/components/schemas/{model}"
+    )
+    schemas.update(definitions["$defs"])
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     return document

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
-import time
 
 import httpx
 import pytest
@@ -125,14 +125,12 @@ def test_it_starts_fast_and_without_torch() -> None:
         "create_app(Settings(redis_url='unix:///nowhere'));"
         "assert not {'torch', 'onnx', 'service.workers'} & set(sys.modules)"
     )
-    best = min(_seconds(code) for _ in range(3))
-    assert best < 2.0, f"{best:.2f} s, interpreter included"
-
-
-def _seconds(code: str) -> float:
-    started = time.perf_counter()
+    before = os.times()
     subprocess.run([sys.executable, "-c", code], check=True)
-    return time.perf_counter() - started
+    after = os.times()
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    # Processor time, for the machine may be busy with something else.
+    assert spent < 2.0, f"{spent:.2f} s, interpreter included"
 
 
 @pytest.mark.parametrize("path", ["/predict-weights", "/jobs"])

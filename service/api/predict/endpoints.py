@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header
@@ -18,6 +17,7 @@ from service.api.architectures import (
 )
 from service.api.auth import Principal, require
 from service.api.errors import problem_response, request_id_of
+from service.api.idempotency import IdempotencyKey, once
 from service.api.jobs.endpoints import job_response
 from service.api.jobs.schemas import FINISHED_JOB_EXAMPLE, RUNNING_JOB_EXAMPLE
 from service.api.middleware import record_of
@@ -124,10 +124,7 @@ async def predict_weights(
     predictions: Annotated[Predictions, Depends(predictions_of)],
     services: Injected,
     prefer: Annotated[str | None, Header(description="`wait=N` seconds, or `respond-async`.")] = None,
-    idempotency_key: Annotated[
-        str | None,
-        Header(max_length=255, description="Repeating a request with the same key gives the same job."),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Send a network as JSON, as a form with a file, or as the bytes of an ONNX file. Its weights are not
     needed.
@@ -145,11 +142,7 @@ async def predict_weights(
     async def start() -> Job:
         return await predictions.start(asked, caller, record)
 
-    if idempotency_key:
-        scoped = hashlib.sha256(f"{caller.id} predict-weights {idempotency_key}".encode()).hexdigest()
-        job = await predictions.once(scoped, asked.key, start)
-    else:
-        job = await start()
+    job = await once(services.jobs, caller, "predict-weights", idempotency_key, asked.key, start)
     with record.stage("wait"):
         job = await services.watcher.wait(job, preference.wait_seconds) or job
     return await _answer(request, job, asked.submission.options.output, preference.headers)

@@ -83,9 +83,9 @@ class ArchitectureReader:
 
 def _read_file(data: bytes, limits: GraphLimits) -> ReadArchitecture:
     # Imported late: the API starts without the ONNX library, which takes longer to load than all the rest.
-    from service.graph_io.onnx_reader import read_onnx
+    from service.graph_io.sandbox import read_onnx_isolated
 
-    return _understood(read_onnx(data, limits=limits), onnx=data)
+    return _understood(read_onnx_isolated(data, limits), onnx=data)
 
 
 def _read_document(architecture: dict[str, Any], limits: GraphLimits) -> ReadArchitecture:

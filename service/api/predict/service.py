@@ -7,7 +7,6 @@ by remembering which digest they led to, and by letting equal requests that arri
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 import anyio.to_thread
@@ -88,24 +87,6 @@ class Predictions:
         with record.stage("queue"):
             job = await anyio.to_thread.run_sync(self._queue, asked, architecture, digest, caller)
         record.cache = "miss" if job.is_new else "shared"
-        return job
-
-    async def once(self, key: str, body: str, work: Callable[[], Awaitable[Job]]) -> Job:
-        """Do `work` once for an Idempotency-Key: later calls get the same job. Conflict while the first is
-        being made.
-        """
-        jobs = self._services.jobs
-        existing = await anyio.to_thread.run_sync(jobs.idempotency, key, body)
-        if existing is not None:
-            job = await anyio.to_thread.run_sync(jobs.get, existing)
-            if job is not None:
-                return job
-        try:
-            job = await work()
-        except BaseException:
-            await anyio.to_thread.run_sync(jobs.release_idempotency, key)
-            raise
-        await anyio.to_thread.run_sync(jobs.bind_idempotency, key, body, job.id)
         return job
 
     async def _remembered_digest(self, key: str) -> str | None:

@@ -1,0 +1,114 @@
+"""POST and GET /training-jobs: what is recorded, what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import httpx
+import pytest
+
+from service.api.training.schemas import TRAINING_EXAMPLE, GHNOptions, GHNTraining, TrainingStage
+from service.ghn.config import GHNConfig
+from service.settings import Settings
+from service.store.connection import connect
+from service.store.jobs import JobStore
+from service.store.workers import WorkerInfo, WorkerRegistry
+from training.recipe import Stage, TrainConfig
+
+from .checks import assert_problem
+
+
+@pytest.fixture
+def store(api_settings: Settings) -> JobStore:
+    WorkerRegistry(connect(api_settings)).announce(WorkerInfo(queue="training", name="fake:2"), 600)
+    return JobStore.from_settings(api_settings)
+
+
+def request(**config: Any) -> dict[str, Any]:
+    return {"kind": "ghn", "name": "mine", "config": {"steps": 10, **config}}
+
+
+async def test_a_job_is_queued_with_what_was_said(client: httpx.AsyncClient, store: JobStore) -> None:
+    response = await client.post(
+        "/training-jobs", json=request(seed=3, ghn={"hidden": 16}, stages=[{"images": 8}])
+    )
+    assert response.status_code == 202, response.text
+    job = store.get(response.json()["id"])
+    assert job is not None and (job.kind, job.queue) == ("training", "training")
+    assert job.payload == {
+        "kind": "ghn",
+        "name": "mine",
+        "config": {
+            "data": "digits",
+            "steps": 10,
+            "seed": 3,
+            "ghn": {"hidden": 16},
+            "stages": [{"images": 8}],
+        },
+    }
+    assert store.queue_depth("training") == 1
+    listed = (await client.get("/training-jobs")).json()
+    assert [entry["id"] for entry in listed["jobs"]] == [job.id] and listed["next_cursor"] is None
+
+
+async def test_a_name_is_trained_once(client: httpx.AsyncClient, store: JobStore) -> None:
+    first = await client.post("/training-jobs", json=request())
+    problem = assert_problem(await client.post("/training-jobs", json=request(seed=1)), 409, "conflict")
+    assert problem["job"] == first.json()["links"]["self"]
+    taken = {**request(), "name": "test-ghn"}
+    assert_problem(await client.post("/training-jobs", json=taken), 409, "conflict")
+
+
+async def test_an_idempotency_key(client: httpx.AsyncClient, store: JobStore) -> None:
+    headers = {"Idempotency-Key": "k"}
+    first = await client.post("/training-jobs", json=request(), headers=headers)
+    again = await client.post("/training-jobs", json=request(), headers=headers)
+    assert again.json()["id"] == first.json()["id"] and again.status_code == 202
+    assert_problem(await client.post("/training-jobs", json=request(seed=5), headers=headers), 422)
+
+
+WRONG: dict[str, Any] = {
+    "no budget": {"kind": "ghn", "name": "mine", "config": {}},
+    "two budgets": request(minutes=1),
+    "a budget without end": {"kind": "ghn", "name": "mine", "config": {"minutes": 1e9}},
+    "no name": {"kind": "ghn", "config": {"steps": 1}},
+    "a path as name": {**request(), "name": "../x"},
+    "unknown kind": {**request(), "kind": "gan"},
+    "unknown option": request(learning_rat=0.1),
+    "a folder elsewhere": request(data="../../etc"),
+    "paths of the machine": request(data_dir="/etc"),
+    "a negative rate": request(learning_rate=-1),
+    "a rate as text": request(learning_rate="fast"),
+    "hidden not divisible by 4": request(ghn={"hidden": 30}),
+    "stages that end early": request(stages=[{"until": 0.5}]),
+    "no stages": request(stages=[]),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+async def test_what_is_refused(client: httpx.AsyncClient, store: JobStore, name: str) -> None:
+    assert_problem(await client.post("/training-jobs", json=WRONG[name]), 422, "invalid-request")
+    assert store.list().jobs == []
+
+
+async def test_nobody_trains(client: httpx.AsyncClient) -> None:
+    problem = assert_problem(await client.post("/training-jobs", json=TRAINING_EXAMPLE), 503, "unavailable")
+    assert problem["queue"] == "training"
+    assert_problem(await client.post("/training-jobs", content=b"x"), 415)
+
+
+def test_the_schema_offers_what_the_trainer_takes() -> None:
+    def names(config: Any) -> set[str]:
+        return {entry.name for entry in fields(config)}
+
+    assert set(GHNTraining.model_fields) == names(TrainConfig) - {"name", "data_dir", "threads"}
+    assert set(TrainingStage.model_fields) == names(Stage)
+    assert set(GHNOptions.model_fields) == names(GHNConfig) - {"num_classes"}
+
+
+def test_every_accepted_default_is_the_trainers() -> None:
+    stage = TrainingStage()
+    assert stage.model_dump() == {entry.name: getattr(Stage(), entry.name) for entry in fields(Stage)}
+    config = GHNTraining(steps=5, ghn=GHNOptions(hidden=16), stages=[stage]).given()
+    assert TrainConfig.from_dict({"name": "x", **config}).stages == (Stage(),)
