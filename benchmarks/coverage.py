@@ -105,8 +105,10 @@ def build(name: str) -> nn.Module:
 
 def check_forward(model: nn.Module, graph: ArchGraph, blocks: WeightBlocks) -> str:
     """Load the prediction and run a batch of noise."""
-    state = {key: torch.from_numpy(values) for key, values in blocks.expand().items()}
-    model.load_state_dict(state, strict=False, assign=True)
+    values = blocks.expand()
+    for key, parameter in model.named_parameters():
+        # Not load_state_dict: some models (MNASNet) want to know which version of themselves was saved.
+        parameter.data = torch.from_numpy(values[key])
     model.eval()
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):

@@ -89,8 +89,14 @@ def _ends_a_branch(steps: list[Step], value: int) -> bool:
     a gain: as small as a layer scale it would silence the network.
     """
     step = steps[value]
-    while step.op in _MOVES and len(step.sources) == 1:
-        step = steps[step.sources[0]]
+    while step.op in _MOVES or step.op in ("add", "matmul"):
+        live = [source for source in step.sources if steps[source].live]
+        if len(live) != 1:
+            break
+        if step.op == "matmul":
+            # With a learned matrix: a linear layer.
+            return True
+        step = steps[live[0]]
     return step.op in _BRANCH_ENDS or step.attrs.get("kind") == "sub"
 
 

@@ -70,7 +70,7 @@ def build(name: str, *, num_classes: int | None, image_size: int | None) -> tupl
     try:
         with _WithoutMemory():
             model = models.get_model(name, weights=None, **options)
-    except (ValueError, TypeError, RuntimeError) as failure:
+    except (ValueError, TypeError, RuntimeError, AssertionError) as failure:
         raise InvalidArchitecture(f"torchvision refuses to build {name}: {failure}.", node=name) from failure
     return model, _example(models.get_model_builder(name).__module__, side)
 

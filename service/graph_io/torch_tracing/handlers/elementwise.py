@@ -66,6 +66,22 @@ for _name in _FUNCTIONS:
     HANDLERS[_name + "_"] = _same_shape_in_place("unary", _name.strip("_"))
 
 
+@handles("hardtanh", "hardtanh_")
+def _hardtanh(
+    recorder: Recorder,
+    func: Any,
+    input: Tensor,
+    min_val: float = -1.0,
+    max_val: float = 1.0,
+    inplace: bool = False,
+) -> Any:
+    """torch's ReLU6 is a hardtanh between 0 and 6."""
+    kind = "relu6" if (min_val, max_val) == (0, 6) else "hardtanh"
+    written = inplace or getattr(func, "__name__", "").endswith("_")
+    handler = (_same_shape_in_place if written else _same_shape)("activation", kind)
+    return handler(recorder, func, input, min_val, max_val)
+
+
 @handles("prelu")
 def _prelu(recorder: Recorder, func: Any, input: Tensor, weight: Tensor) -> Any:
     step, slope = recorder.step_of(input), recorder.step_of(weight)
