@@ -1,7 +1,7 @@
 """Make a model folder of a training run, at any time: `python -m training.ship RUN_FOLDER OUT_FOLDER`.
 
-The averaged GHN of the run's newest checkpoint is stored in float16 with a card that says how it was made. Measured scores
-come from `weightcast evaluate --json`, one file a split: `--scores FILE...`.
+The averaged GHN of the run's newest checkpoint is stored in float16 with a card that says how it was made.
+Measured scores come from `weightcast evaluate --json`, one file a split: `--scores FILE...`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from service.ghn.model import GHN
 from training.ghn import load_config
 from training.run_folder import RunFolder
 
-DESCRIPTION = "GHN-2 trained on DeepNets-like random networks; predicts the weights of image classifiers with {classes} classes."
+DESCRIPTION = (
+    "GHN-2 trained on DeepNets-like random networks; predicts the weights of image classifiers with {classes} classes."
+)
 
 
 def ship(

@@ -58,6 +58,7 @@ def save_checkpoint(
     config = {"format": FORMAT, "ghn": ghn.config.to_dict()}
     temporary = folder / "weights.safetensors.tmp"
     save_file(tensors, temporary)
+    temporary.chmod(0o644)  # safetensors creates it for its owner alone
     os.replace(temporary, folder / "weights.safetensors")
     for name, document in (("config.json", config), ("card.json", card)):
         temporary = folder / f"{name}.tmp"
