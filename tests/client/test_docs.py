@@ -1,0 +1,33 @@
+"""The Python in the documentation runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from service.settings import Settings
+from tests.api.conftest import add_model
+
+ROOT = Path(__file__).parents[2]
+BLOCKS = [
+    pytest.param(block, id=f"{name}:{index}")
+    for name in ("README.md", "docs/client.md")
+    for index, block in enumerate(re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL))
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_python_blocks_run(
+    block: str, url: str, api_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_model(api_settings.home, "ghn2-cifar10")
+    monkeypatch.chdir(tmp_path)
+    exec(
+        compile(block.replace("http://127.0.0.1:8000", url), "<documentation>", "exec"), {"__name__": "docs"}
+    )
+
+
+def test_there_is_python_to_run() -> None:
+    assert len(BLOCKS) >= 6
