@@ -21,10 +21,11 @@ from service.ghn.checkpoint import save_checkpoint
 from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
+_WORKER = "service.workers.app"
 
 
-def soon(condition: Callable[[], Any], seconds: float = 30.0, every: float = 0.05) -> Any:
+def soon(condition: Callable[[], Any], seconds: float = 60.0, every: float = 0.05) -> Any:
     """The first true value of `condition`."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -48,9 +49,9 @@ class RunningService:
 
     def workers(self, queue: str) -> list[psutil.Process]:
         """The worker of a queue and its child: the parent comes first."""
-        return [
-            p for p in self.children() if f"celeryd: {queue}-" in " ".join(p.cmdline()) or _serves(p, queue)
-        ]
+        named = f"celeryd: {queue}-"
+        found = [(p, command_of(p)) for p in self.children()]
+        return [p for p, command in found if named in " ".join(command) or command[-2:] == [_WORKER, queue]]
 
     def is_ready(self) -> bool:
         try:
@@ -64,6 +65,9 @@ class RunningService:
     def get(self, path: str) -> httpx.Response:
         return httpx.get(f"{self.url}{path}", timeout=60, trust_env=False)
 
+    def delete(self, path: str) -> httpx.Response:
+        return httpx.delete(f"{self.url}{path}", timeout=60, trust_env=False)
+
     def final(self, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
         """The job once it has ended."""
 
@@ -75,9 +79,12 @@ class RunningService:
         return found
 
 
-def _serves(process: psutil.Process, queue: str) -> bool:
-    command = process.cmdline()
-    return command[-3:-1] == ["-m", "service.workers.app"] and command[-1] == queue
+def command_of(process: psutil.Process) -> list[str]:
+    """Its command line, empty for one that has ended."""
+    try:
+        return list(process.cmdline())
+    except psutil.NoSuchProcess:
+        return []
 
 
 def start(home: Path, **options: str) -> RunningService:

@@ -17,7 +17,7 @@ from safetensors.numpy import load
 from tests.system.conftest import RunningService, end, soon, start
 
 # One group: the tests share a service, and must run in one test process.
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180), pytest.mark.xdist_group("serve")]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300), pytest.mark.xdist_group("serve")]
 
 
 def torchvision(name: str, **options: object) -> dict[str, object]:

@@ -1,0 +1,77 @@
+"""A training job through the API: trained, followed, used; cancelled; resumed when its worker dies."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from tests.system.conftest import RunningService, command_of, soon
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400), pytest.mark.xdist_group("training-jobs")]
+
+SMALL: dict[str, Any] = {
+    "data": "digits",
+    "ghn": {"hidden": 8, "max_channels": 8},
+    "stages": [{"image_size": 8, "cost": 5, "most_channels": 16, "meta_batch": 1, "images": 16}],
+    "log_steps": 1,
+    "validate_networks": 1,
+    "checkpoint_minutes": 0.005,
+}
+ENDLESS = 100_000
+
+
+def train(service: RunningService, name: str, steps: int) -> dict[str, Any]:
+    body = {"kind": "ghn", "name": name, "config": {**SMALL, "steps": steps}}
+    answer = service.post("/training-jobs", body)
+    assert answer.status_code == 202, answer.text
+    job: dict[str, Any] = answer.json()
+    return job
+
+
+def steps_done(service: RunningService, job: dict[str, Any]) -> int:
+    """The last step in the trainer's own record."""
+    path = service.home / "runs" / job["id"] / "metrics.jsonl"
+    return path.read_text().count('"kind": "train"') if path.exists() else 0
+
+
+def trainers(service: RunningService) -> list[int]:
+    return [p.pid for p in service.children() if "service.workers.train_ghn" in command_of(p)]
+
+
+def test_the_model_can_be_used_when_the_job_is_done(service: RunningService) -> None:
+    job = train(service, "mine", steps=4)
+    done = service.final(job["id"], 120)
+    assert done["status"] == "succeeded" and done["result"]["steps"] == 4, done
+    events = service.get(f"/jobs/{job['id']}/events").text
+    assert events.count("event: metrics") >= 4
+    assert "mine" in [model["name"] for model in service.get("/models").json()["models"]]
+    body = {"architecture": {"format": "torchvision", "name": "resnet18"}, "model": "mine"}
+    answer = service.post("/predict-weights", body, Prefer="wait=30")
+    assert answer.status_code == 200 and answer.json()["result"]["model"] == "mine"
+    again = service.post("/training-jobs", {"kind": "ghn", "name": "mine", "config": {**SMALL, "steps": 4}})
+    assert again.status_code == 409
+
+
+def test_cancelling_takes_less_than_ten_seconds(service: RunningService) -> None:
+    job = train(service, "endless", steps=ENDLESS)
+    soon(lambda: steps_done(service, job) > 0, 120)
+    asked = time.monotonic()
+    service.delete(f"/jobs/{job['id']}")
+    assert service.final(job["id"], 15)["status"] == "cancelled"
+    assert time.monotonic() - asked < 10 and trainers(service) == []
+
+
+def test_training_goes_on_after_the_death_of_its_worker(service: RunningService) -> None:
+    job = train(service, "survivor", steps=ENDLESS)
+    run = service.home / "runs" / job["id"]
+    soon(lambda: list(run.glob("checkpoint-*")), 120)
+    (trainer,) = trainers(service)
+    service.workers("training")[0].kill()
+    soon(lambda: trainers(service) not in ([], [trainer]), 120)
+    before = steps_done(service, job)
+    soon(lambda: steps_done(service, job) > before, 120)
+    assert service.get(f"/jobs/{job['id']}").json()["status"] == "running"
+    service.delete(f"/jobs/{job['id']}")
+    assert service.final(job["id"], 15)["status"] == "cancelled"
