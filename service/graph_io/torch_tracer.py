@@ -1,17 +1,14 @@
 """nn.Module -> ArchGraph, with the module's own parameter names and without its weights.
 
 The module runs once on tensors without memory (the meta device), in evaluation mode; a torch function
-mode writes down every
-call into torch, and the record becomes nodes. The module is lent stand-ins for its parameters and buffers
-and comes back
-untouched. A module whose control flow looks at the values of its features is run once more on the CPU,
-with zeros for its
-parameters and its input, and everything expensive still left out.
+mode writes down every call into torch, and the record becomes nodes. The module is lent stand-ins for its
+parameters and buffers and comes back untouched. A module whose control flow looks at the values of its
+features is run once more on the CPU, with zeros for its parameters and its input, and everything
+expensive still left out.
 
 Parameters that evaluation does not reach, such as auxiliary classifiers, are looked for in training mode;
-what is still
-unread afterwards is listed in `ArchGraph.unattached`. Every parameter of the module is in the graph,
-always.
+what is still unread afterwards is listed in `ArchGraph.unattached`. Every parameter of the module is in
+the graph, always.
 """
 
 from __future__ import annotations
@@ -30,7 +27,7 @@ from service.graph_io.archgraph import ArchGraph, Parameter
 from service.graph_io.checks import build_graph
 from service.graph_io.limits import DEFAULT_LIMITS
 from service.graph_io.torch_tracing import handlers  # noqa: F401  registers the handlers
-from service.graph_io.torch_tracing.inputs import Example, candidates, floating_dtype
+from service.graph_io.torch_tracing.inputs import candidates, floating_dtype, of_shape
 from service.graph_io.torch_tracing.lowering import lower
 from service.graph_io.torch_tracing.recorder import META, Recorder, tensors_in
 from service.graph_io.torch_tracing.stand_ins import borrowed
@@ -56,12 +53,10 @@ def trace(
     """The graph of a module.
 
     input_shape: of the input without the batch axis; the input's numbers are floating point. Guessed if
-        neither this nor
-        `example` is given: from what timm and torchvision models say about themselves, then from the
-        first layers.
+        neither this nor `example` is given: from what timm and torchvision models say about themselves,
+        then from the first layers.
     example: what the module is called with: a tensor (batch axis included), a tuple of positional
-        arguments or a dictionary of
-        keyword arguments. Only shapes and number formats are read.
+        arguments or a dictionary of keyword arguments. Only shapes and number formats are read.
     name: of the graph; the class of the module if empty.
 
     Raises InvalidArchitecture if the module cannot be run on such an input, saying why.
@@ -73,14 +68,14 @@ def trace(
     if example is not None:
         return tracer.graph(example, name)
     dtype = floating_dtype(model)
-    if input_shape is not None:
-        return tracer.graph(Example(tuple(int(size) for size in input_shape)).tensor(META, dtype), name)
     first_failure: InvalidArchitecture | None = None
-    for candidate in candidates(model):
+    for candidate in candidates(model) if input_shape is None else of_shape(model, input_shape):
         try:
             return tracer.graph(candidate.tensor(META, dtype), name)
         except InvalidArchitecture as failure:
             first_failure = first_failure or failure
+    if input_shape is not None and first_failure is not None:
+        raise first_failure
     detail = f" {first_failure.detail}" if first_failure else ""
     raise InvalidArchitecture(f"No input was found that {type(model).__name__} takes.{detail}", hint=HINT)
 
@@ -210,8 +205,9 @@ class _Tracer:
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Thousands of short-lived records would set off full garbage collections, each ten times as long as
-    a trace."""
+    """Thousands of short-lived records would set off full garbage collections, each ten times as long as a
+    trace.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -261,7 +257,7 @@ def _looks_at_values(failure: Exception) -> bool:
     if isinstance(failure, NotImplementedError):
         return True
     text = str(failure)
-    return isinstance(failure, RuntimeError | ValueError) and any(
+    return isinstance(failure, RuntimeError | ValueError | TypeError) and any(
         phrase in text
         for phrase in ("meta tensor", "Meta tensor", "meta device", "device meta", "data-dependent", "item()")
     )

@@ -638,3 +638,8 @@ def test_the_module_comes_back_untouched_when_the_trace_fails() -> None:
     assert {name: id(parameter) for name, parameter in model.named_parameters()} == before
     assert model.training
     assert model(torch.zeros(2, 3, 32, 32)).isfinite().all()
+
+
+def test_a_shape_may_be_that_of_indices() -> None:
+    model = nn.Sequential(nn.Embedding(10, 4), nn.Linear(4, 2))
+    assert trace(model, input_shape=(5,)).input_shape == (5,)

@@ -1,9 +1,9 @@
 """Finds attention that a network spells out itself. Free of torch.
 
-softmax(q k^T + ...) v, as Swin and many others write it, becomes one attention step with the inputs q, k, v,
-and after them whatever else entered the scores: relative position tables, temperatures, masks. A softmax that
-is no product of q and k (outlook attention, attention factorised differently), or that learned layers follow
-(talking heads), stays; its product with the values becomes the attention step.
+softmax(q k^T + ...) v, as Swin and many others write it, becomes one attention step with the inputs q, k,
+v, and after them whatever else entered the scores: relative position tables, temperatures, masks. A
+softmax that is no product of q and k (outlook attention, attention factorised differently), or that
+learned layers follow (talking heads), stays; its product with the values becomes the attention step.
 """
 
 from __future__ import annotations

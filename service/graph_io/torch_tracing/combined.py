@@ -85,8 +85,8 @@ def product(build: NodeBuilder, step: Step) -> str:
 def _ends_a_branch(steps: list[Step], value: int) -> bool:
     """Whether a value comes straight from a layer, which is what a layer scale follows.
 
-    A factor behind anything else (a norm that the network spells out, the sum of a residual connection) is
-    a gain: as small as a layer scale it would silence the network.
+    A factor behind anything else (a norm that the network spells out, the sum of a residual connection)
+    is a gain: as small as a layer scale it would silence the network.
     """
     step = steps[value]
     while step.op in _MOVES or step.op in ("add", "matmul"):

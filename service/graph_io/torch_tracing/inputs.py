@@ -1,9 +1,10 @@
 """The input that a module wants, when nobody says: from what the module tells about itself, then from its
-first layers."""
+first layers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,14 @@ def candidates(model: nn.Module) -> Iterator[Example]:
             yield example
 
 
+def of_shape(model: nn.Module, shape: Sequence[int]) -> Iterator[Example]:
+    """Inputs of a given shape: floating point numbers, then indices if the module looks anything up."""
+    size = tuple(int(side) for side in shape)
+    yield Example(size)
+    if any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in model.modules()):
+        yield Example(size, integers=True)
+
+
 def _told(model: nn.Module) -> Iterator[Example]:
     """What the module says: timm's and torchvision's attributes."""
     config = getattr(model, "default_cfg", None) or getattr(model, "pretrained_cfg", None)
@@ -80,7 +89,8 @@ def _image_channels(model: nn.Module) -> int:
 
 def _from_layers(model: nn.Module) -> Iterator[Example]:
     """From the layers that tell what they read, in the order in which the module names them, each kind
-    once."""
+    once.
+    """
     kinds: set[type] = set()
     for module in model.modules():
         kind = next((kind for kind in _LAYERS if isinstance(module, kind)), None)

@@ -113,7 +113,8 @@ class NodeBuilder:
 
     def _branch(self, index: int) -> str:
         """A value that learned layers compute from parameters or fixed numbers, such as Swin V2's position
-        bias."""
+        bias.
+        """
         found, stack = {index}, [index]
         while stack:
             for source in self.steps[stack.pop()].sources:

@@ -1,8 +1,7 @@
 """What a value that was computed from parameters alone is made of. Free of torch.
 
 A convolution's weight may be a standardised parameter, a position table two parameters side by side, a
-bias a parameter
-with zeros around it. The cone of such a value is everything it was computed from.
+bias a parameter with zeros around it. The cone of such a value is everything it was computed from.
 """
 
 from __future__ import annotations
@@ -22,8 +21,7 @@ LAYERS = frozenset({"conv", "conv_transpose", "linear", "recurrent", "attention"
 
 @dataclass(frozen=True, slots=True)
 class Cone:
-    """leaves: the parameters' steps, in the order they were read. has_layer: learned layers lie in
-    between."""
+    """leaves: the parameters' steps, in the order they were read. has_layer: behind learned layers."""
 
     leaves: tuple[int, ...]
     has_layer: bool
@@ -61,8 +59,7 @@ class Cones:
         return Cone(tuple(leaves), has_layer)
 
     def weight(self, value: int, role: str, shape: Sequence[int]) -> tuple[Parameter | None, tuple[int, ...]]:
-        """The parameter behind a weight or bias of the given shape, and the leaves that have another part
-        in it.
+        """The parameter behind a weight or bias of the given shape, and the leaves with another part in it.
 
         The parameter is None if nothing in the cone has that shape, or that many values.
         """

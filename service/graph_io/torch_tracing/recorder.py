@@ -1,11 +1,9 @@
-"""The torch function mode that writes down what a network computes, while it runs on tensors without
-memory.
+"""The torch function mode that writes down what a network computes while it runs without memory.
 
 Every call into torch's Python functions passes through the mode. A handler (`handlers/`) writes a step
-and makes an empty
-tensor of the result's shape; convolutions and the like are never computed. What no handler knows runs as
-it is (on the meta
-device that costs nothing) and is written down as "some function of these tensors".
+and makes an empty tensor of the result's shape; convolutions and the like are never computed. What no
+handler knows runs as it is (on the meta device that costs nothing) and is written down as "some function
+of these tensors".
 """
 
 from __future__ import annotations
@@ -46,8 +44,8 @@ class Recorder(TorchFunctionMode):
     """Records the calls made inside its `with` block.
 
     device: where results are made. On "meta" nothing is ever computed; on a real device (for networks
-        whose control flow looks at
-    values) what the handlers know is replaced by zeros, and the rest is computed.
+        whose control flow looks at values) what the handlers know is replaced by zeros, and the rest is
+        computed.
     """
 
     def __init__(self, device: torch.device = META) -> None:
@@ -157,8 +155,7 @@ class Recorder(TorchFunctionMode):
         return out
 
     def run(self, func: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call torch. Tensors that a network makes on the CPU while it runs follow the others to the meta
-        device."""
+        """Call torch. Tensors that a network makes on the CPU meanwhile follow the others to meta."""
         try:
             return func(*args, **kwargs)
         except (RuntimeError, NotImplementedError):

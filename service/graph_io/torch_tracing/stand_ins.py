@@ -1,12 +1,10 @@
 """Lending a module tensors without memory, and giving everything back as it was.
 
 While a module is traced, every parameter and buffer is replaced by an empty tensor, and it runs in the
-mode that the trace
-wants. Afterwards its attributes, containers, buffers, hooks and mode are the objects they were before,
-also where the
-forward pass stored something (a cache of position tables, a counter). Random number generators are put
-back too. What a
-forward pass writes into objects that are no modules, lists, dictionaries or sets of a module stays written.
+mode that the trace wants. Afterwards its attributes, containers, buffers, hooks and mode are the objects
+they were before, also where the forward pass stored something (a cache of position tables, a counter).
+Random number generators are put back too. What a forward pass writes into objects that are no modules,
+lists, dictionaries or sets of a module stays written.
 """
 
 from __future__ import annotations

@@ -18,8 +18,7 @@ class Step:
     op: an operator of `operators.py`, or "input", or "param" (a leaf: a parameter itself).
     sources: the steps whose values it reads, in the operator's order. Fixed numbers are not listed.
     weights: (role, step) of the tensors that play a parameter's part in the operator, such as a
-        convolution's weight. They need not be
-        parameters themselves: a weight may be computed from parameters.
+        convolution's weight. They need not be parameters themselves: a weight may be computed from some.
     shape: of the result, batch axis included.
     live: depends on an input of the network. What is not live was computed from parameters alone.
     name: of the parameter, for a leaf.

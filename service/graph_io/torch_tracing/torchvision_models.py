@@ -46,8 +46,7 @@ def build(name: str, *, num_classes: int | None, image_size: int | None) -> tupl
     included).
 
     Raises InvalidArchitecture for a name that torchvision does not have, naming those that look like it,
-    and for a size that the model
-    cannot take.
+    and for a size that the model cannot take.
     """
     from torchvision import models
 

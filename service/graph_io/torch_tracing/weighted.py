@@ -34,8 +34,9 @@ def layer(build: NodeBuilder, step: Step) -> str:
 
 
 def _fit_rank(parameter: Parameter, step: Step) -> tuple[Parameter, str, dict[str, AttrValue]] | None:
-    """The operator that takes the parameter as it is stored: a 1x1 convolution may be stored as a matrix,
-    a linear layer as a 1x1 convolution. None if no operator takes it."""
+    """The operator that takes the parameter as it is stored: a 1x1 convolution may be stored as a matrix, a
+    linear layer as a 1x1 convolution. None if no operator takes it.
+    """
     rank, op, attrs = len(parameter.shape), step.op, step.attrs
     if op == "linear" and rank != 2:
         op, attrs = "conv", {}

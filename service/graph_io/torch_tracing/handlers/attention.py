@@ -1,5 +1,6 @@
 """Attention that torch computes in one call. What networks spell out themselves is found by
-`torch_tracing/attention.py`."""
+`torch_tracing/attention.py`.
+"""
 
 from __future__ import annotations
 
@@ -75,8 +76,7 @@ def _multi_head(
     average_attn_weights: bool = True,
     is_causal: bool = False,
 ) -> Any:
-    """nn.MultiheadAttention: projections in, attention, projection out. Tokens are (length, batch,
-    width)."""
+    """nn.MultiheadAttention: projections in, attention, projection out. Tokens are (length, batch, width)."""
     if query.shape[-1] != embed_dim_to_check:
         raise RuntimeError(
             f"attention over {embed_dim_to_check} features was given the shape {list(query.shape)}"

@@ -122,8 +122,7 @@ for _axes in (1, 2, 3):
 def _deformable(
     recorder: Recorder, func: Any, input: Tensor, weight: Tensor, *args: Any, **kwargs: Any
 ) -> Any:
-    """torchvision's operator: (input, weight, offset, mask, bias, stride, ...); the offsets were computed
-    by a convolution before."""
+    """torchvision's operator: (input, weight, offset, mask, bias, ...). A convolution gave the offsets."""
     out = recorder.run(func, input, weight, *args, **kwargs)
     offset, mask, bias = (*args, *[None] * 3)[:3]
     sources = recorder.sources([input, offset, mask])
@@ -319,7 +318,9 @@ def _embedding(
     recorder: Recorder, func: Any, input: Tensor, weight: Tensor, *args: Any, **kwargs: Any
 ) -> Any:
     """torch.nn.functional takes (input, weight), torch itself (weight, input)."""
-    indices, table = (weight, input) if input.is_floating_point() else (input, weight)
+    indices, table = (input, weight) if func is F.embedding else (weight, input)
+    if indices.is_floating_point():
+        raise RuntimeError("a look-up table was given numbers that are no integers")
     weights = _weights(recorder, weight=table)
     if not weights:
         return recorder.other(func, input, weight, *args, **kwargs)

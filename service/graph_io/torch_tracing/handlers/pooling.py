@@ -116,8 +116,9 @@ for _axes in (1, 2, 3):
 def _mean(
     recorder: Recorder, func: Any, input: Tensor, dim: Any = None, keepdim: bool = False, **kwargs: Any
 ) -> Any:
-    """A mean over H and W that keeps them is the global average pooling of the GHN paper; every other
-    mean is a plain function."""
+    """A mean over H and W that keeps them is the global average pooling of the GHN paper; every other mean
+    is a plain function.
+    """
     step = recorder.step_of(input)
     if step is None:
         return func(input, **kwargs) if dim is None else func(input, dim, keepdim, **kwargs)

@@ -15,7 +15,8 @@ _GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 @handles("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
 def _recurrent(recorder: Recorder, func: Any, *args: Any, **kwargs: Any) -> Any:
     """Two layouts: (input, state, weights, ...) and, for packed sequences, (data, batch sizes, state,
-    weights, ...)."""
+    weights, ...).
+    """
     kind = function_name(func)
     tensors = list(tensors_in((args, kwargs)))
     known = list(dict.fromkeys(step for tensor in tensors if (step := recorder.step_of(tensor)) is not None))

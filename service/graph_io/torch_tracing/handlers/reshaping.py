@@ -97,7 +97,8 @@ def _getitem(recorder: Recorder, func: Any, input: Tensor, index: Any) -> Any:
 
 def _slice_attributes(index: Any, input: Tensor) -> dict[str, AttrValue]:
     """axes, starts, ends, steps of a plain slice; an integer also drops its axis. Nothing for fancier
-    indices."""
+    indices.
+    """
     entries = index if isinstance(index, tuple) else (index,)
     if any(not isinstance(entry, (int, slice)) and entry is not Ellipsis for entry in entries):
         return {"kind": "index"}
