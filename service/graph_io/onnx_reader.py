@@ -10,6 +10,7 @@ from service.graph_io.onnx.draft import Draft, pruned
 from service.graph_io.onnx.flatten import flatten
 from service.graph_io.onnx.fusions import fuse
 from service.graph_io.onnx.load import load
+from service.graph_io.onnx.names import text
 from service.graph_io.onnx.trainable import settle
 from service.graph_io.onnx.translate import Translator
 
@@ -24,20 +25,11 @@ def read_onnx(data: bytes, *, limits: GraphLimits = DEFAULT_LIMITS) -> ArchGraph
     are inlined), UnsupportedOperator (a custom operator) and InvalidArchitecture (no valid network), each
     naming the node.
     """
-    try:
-        return _read(data, limits)
-    except UnicodeDecodeError as error:
-        raise InvalidArchitecture(
-            "A name in the ONNX file is not valid UTF-8.", hint="Export the model again."
-        ) from error
-
-
-def _read(data: bytes, limits: GraphLimits) -> ArchGraph:
     model = load(data, limits)
     graph = model.graph
     translator = Translator(graph, flatten(model, limits), limits)
     translator.run()
-    outputs = _outputs(translator, [value.name for value in graph.output])
+    outputs = _outputs(translator, [text(value.name) for value in graph.output])
     drafts = fuse(translator.drafts, outputs)
     settle(drafts)
     drafts = pruned(drafts, outputs)
@@ -47,8 +39,14 @@ def _read(data: bytes, limits: GraphLimits) -> ArchGraph:
         [_node(draft) for draft in drafts],
         outputs=[draft.name for draft in outputs],
         input_shape=_without_batch(shape),
-        name=graph.name if graph.name.isprintable() and len(graph.name) <= limits.max_name_length else "",
+        name=_graph_name(graph.name, limits),
         limits=limits,
+    )
+
+
+def _graph_name(name: str | bytes, limits: GraphLimits) -> str:
+    return (
+        name if isinstance(name, str) and name.isprintable() and len(name) <= limits.max_name_length else ""
     )
 
 

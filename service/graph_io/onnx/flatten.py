@@ -15,6 +15,7 @@ from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProt
 
 from service.errors import InvalidArchitecture, LimitExceeded, UnsupportedOperator
 from service.graph_io.limits import GraphLimits
+from service.graph_io.onnx.names import text
 
 # Lists longer than this in attributes are no setting of an operator.
 MAX_ATTRIBUTE_VALUES = 256
@@ -26,6 +27,25 @@ RAW_NODES_PER_NODE = 5
 _CERTAIN_LAYERS = frozenset(
     {"Conv", "ConvTranspose", "Gemm", "BatchNormalization", "Relu", "MaxPool", "AveragePool", "LSTM", "GRU"}
 )
+
+# Types of the attributes that are read here, wherever they occur.
+_ATTRIBUTE_TYPES: dict[str, int] = {
+    **dict.fromkeys(
+        "axis group keepdims transA transB allowzero num_groups blocksize ceil_mode count_include_pad "
+        "start end hidden_size q_num_heads value_int".split(),
+        AttributeProto.INT,
+    ),
+    **dict.fromkeys(
+        "pads paddings strides dilations kernel_shape output_padding output_shape perm axes split starts "
+        "ends value_ints".split(),
+        AttributeProto.INTS,
+    ),
+    **dict.fromkeys("epsilon min max value_float".split(), AttributeProto.FLOAT),
+    **dict.fromkeys("auto_pad mode equation direction".split(), AttributeProto.STRING),
+    "value_floats": AttributeProto.FLOATS,
+    "value": AttributeProto.TENSOR,
+    "sparse_value": AttributeProto.SPARSE_TENSOR,
+}
 
 FunctionKey = tuple[str, str, str]
 
@@ -78,7 +98,7 @@ def _key(function: FunctionProto) -> FunctionKey:
 
 
 def _domain(domain: str) -> str:
-    return "" if domain == "ai.onnx" else domain
+    return "" if domain == "ai.onnx" else text(domain)
 
 
 def _check_budget(
@@ -150,7 +170,9 @@ class _Inliner:
         """
 
         def outer(name: str) -> str:
-            return names.get(name, value_prefix + name) if name else ""
+            if not name:
+                return ""
+            return names[name] if name in names else value_prefix + text(name)
 
         for node in nodes:
             function = self.functions.get((_domain(node.domain), node.op_type, node.overload))
@@ -158,10 +180,10 @@ class _Inliner:
                 self.ops.append(self._operation(node, outer, bound, node_prefix))
                 continue
             self.calls += 1
-            label = node.name or f"{function.name}_{self.calls}"
+            label = text(node.name) or f"{text(function.name)}_{self.calls}"
             inner_names = {"": ""}
             for index, formal in enumerate(function.input):
-                inner_names[formal] = outer(node.input[index]) if index < len(node.input) else ""
+                inner_names[text(formal)] = outer(node.input[index]) if index < len(node.input) else ""
             for formal, actual in zip(function.output, node.output, strict=False):
                 if formal in inner_names and actual:
                     # An output that is an input needs a node of its own to carry its second name.
@@ -169,7 +191,7 @@ class _Inliner:
                         Op(f"{node_prefix}{label}", "Identity", "", [inner_names[formal]], [outer(actual)])
                     )
                 elif actual:
-                    inner_names[formal] = outer(actual)
+                    inner_names[text(formal)] = outer(actual)
             attributes = {attribute.name: attribute for attribute in function.attribute_proto}
             attributes.update((attribute.name, _resolve(attribute, bound)) for attribute in node.attribute)
             self.expand(
@@ -193,8 +215,8 @@ class _Inliner:
                 hint="Export with standard ONNX operators only; leave pre- and post-processing out.",
             )
         op = Op(
-            name=f"{node_prefix}{node.name}" if node.name else "",
-            type=node.op_type,
+            name=node_prefix + text(node.name) if node.name else "",
+            type=text(node.op_type),
             domain=domain,
             inputs=[outer(name) for name in node.input],
             outputs=[outer(name) for name in node.output],
@@ -218,7 +240,14 @@ def _resolve(attribute: AttributeProto, bound: Mapping[str, AttributeProto]) -> 
 
 
 def _read_attribute(op: Op, attribute: AttributeProto, outer: Any, limits: GraphLimits) -> None:
-    name, kind = attribute.name, attribute.type
+    name, kind = text(attribute.name), attribute.type
+    expected = _ATTRIBUTE_TYPES.get(name, kind)
+    if kind not in (expected, AttributeProto.UNDEFINED):
+        raise InvalidArchitecture(
+            f"The attribute {name!r} of node {op.where!r} ({op.type}) has the wrong type.",
+            node=op.where,
+            hint=f"It must be {AttributeProto.AttributeType.Name(expected)}.",
+        )
     if kind == AttributeProto.INT:
         op.attrs[name] = attribute.i
     elif kind == AttributeProto.FLOAT:
@@ -256,17 +285,17 @@ def _captured(graph: GraphProto, op: Op, depth: int, limits: GraphLimits) -> lis
             node=op.where,
             hint="Flatten the control flow.",
         )
-    made = {value.name for value in graph.input}
+    made = {text(value.name) for value in graph.input}
     read: dict[str, None] = {}
     for tensor in graph.initializer:
-        made.add(tensor.name)
-        op.inner.append((tensor.name, tensor))
+        made.add(text(tensor.name))
+        op.inner.append((text(tensor.name), tensor))
     for node in graph.node:
         read.update(dict.fromkeys(name for name in node.input if name))
         made.update(node.output)
         for attribute in node.attribute:
             if node.op_type == "Constant" and attribute.type == AttributeProto.TENSOR and node.output:
-                op.inner.append((node.output[0], attribute.t))
+                op.inner.append((text(node.output[0]), attribute.t))
             for inner in [attribute.g] if attribute.type == AttributeProto.GRAPH else attribute.graphs:
                 read.update(dict.fromkeys(_captured(inner, op, depth + 1, limits)))
     read.update(dict.fromkeys(value.name for value in graph.output))

@@ -13,7 +13,7 @@ import onnx
 
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.onnx.flatten import Op
-from service.graph_io.onnx.shapes import spatial_pads, squeeze_axes
+from service.graph_io.onnx.shapes import per_axis, spatial_pads, squeeze_axes
 from service.graph_io.onnx.values import Value
 
 Attributes = dict[str, AttrValue]
@@ -98,7 +98,7 @@ def _per_axis(op: Op, values: list[Value]) -> Attributes:
     )
     return {
         "kernel_size": kernel,
-        "stride": op.attrs.get("strides", (1,) * rank),
+        "stride": per_axis(op, "strides", rank, 1),
         # Windows that are padded on one side only count as padded there on both.
         "padding": tuple(max(pair) for pair in zip(begin, end, strict=True)),
         "ceil_mode": bool(op.attrs.get("ceil_mode", 0)),

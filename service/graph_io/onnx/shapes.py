@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
+from service.errors import InvalidArchitecture
 from service.graph_io.onnx.draft import Shape
 from service.graph_io.onnx.flatten import Op
 from service.graph_io.onnx.values import Value
@@ -23,7 +24,7 @@ def infer(op: Op, inputs: list[Value]) -> Shape:
     if rule is not None:
         try:
             shape = rule(op, inputs)
-        except (IndexError, ValueError, TypeError, ZeroDivisionError, OverflowError):
+        except (LookupError, ValueError, TypeError, ZeroDivisionError, OverflowError):
             # An ill-formed operation: its shape is unknown, and the checks of the finished graph decide.
             return None
         return shape if shape is None or len(shape) <= MAX_RANK else None
@@ -52,12 +53,22 @@ def _broadcast(op: Op, inputs: list[Value]) -> Shape:
     return broadcast([value.shape for value in inputs])
 
 
+def per_axis(op: Op, name: str, rank: int, default: int) -> tuple[int, ...]:
+    """An attribute with one number for each spatial axis. Raises InvalidArchitecture for another count."""
+    numbers = op.attrs.get(name) or (default,) * rank
+    if len(numbers) != rank:
+        raise InvalidArchitecture(
+            f"Node {op.where!r} ({op.type}) has {len(numbers)} {name} for {rank} spatial axes.", node=op.where
+        )
+    return tuple(numbers)
+
+
 def spatial_pads(
     op: Op, rank: int, kernel: tuple[int, ...], size: Shape
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """(begin, end) padding a spatial axis of a convolution or pooling."""
-    strides = op.attrs.get("strides", (1,) * rank)
-    dilations = op.attrs.get("dilations", (1,) * rank)
+    strides = per_axis(op, "strides", rank, 1)
+    dilations = per_axis(op, "dilations", rank, 1)
     mode = op.attrs.get("auto_pad", "NOTSET")
     if mode in ("SAME_UPPER", "SAME_LOWER"):
         begin, end = [], []
@@ -71,16 +82,14 @@ def spatial_pads(
             begin.append(small if mode == "SAME_UPPER" else total - small)
             end.append(total - small if mode == "SAME_UPPER" else small)
         return tuple(begin), tuple(end)
-    pads = op.attrs.get("pads", (0,) * (2 * rank)) if mode != "VALID" else (0,) * (2 * rank)
-    if len(pads) != 2 * rank:
-        return (0,) * rank, (0,) * rank
+    pads = per_axis(op, "pads", 2 * rank, 0) if mode != "VALID" else (0,) * (2 * rank)
     return tuple(pads[:rank]), tuple(pads[rank:])
 
 
 def _windows(op: Op, size: Shape, kernel: tuple[int, ...]) -> tuple[int | None, ...]:
     rank = len(kernel)
-    strides = op.attrs.get("strides", (1,) * rank)
-    dilations = op.attrs.get("dilations", (1,) * rank)
+    strides = per_axis(op, "strides", rank, 1)
+    dilations = per_axis(op, "dilations", rank, 1)
     begin, end = spatial_pads(op, rank, kernel, size)
     result: list[int | None] = []
     for axis in range(rank):
@@ -110,8 +119,8 @@ def _conv_transpose(op: Op, inputs: list[Value]) -> Shape:
     groups = op.attrs.get("group", 1)
     rank = len(weight) - 2
     result: list[int | None] = [data[0] if data else None, weight[1] * groups]
-    strides, dilations = op.attrs.get("strides", (1,) * rank), op.attrs.get("dilations", (1,) * rank)
-    extra, pads = op.attrs.get("output_padding", (0,) * rank), op.attrs.get("pads", (0,) * (2 * rank))
+    strides, dilations = per_axis(op, "strides", rank, 1), per_axis(op, "dilations", rank, 1)
+    extra, pads = per_axis(op, "output_padding", rank, 0), per_axis(op, "pads", 2 * rank, 0)
     for axis in range(rank):
         length, kernel = (data[2 + axis] if data else None), weight[2 + axis]
         if (

@@ -14,6 +14,7 @@ from service.graph_io.onnx import weighted
 from service.graph_io.onnx.draft import Draft, Owned, Shape
 from service.graph_io.onnx.fixed import evaluate, renamed
 from service.graph_io.onnx.flatten import Op
+from service.graph_io.onnx.names import text
 from service.graph_io.onnx.operators import (
     ACTIVATIONS,
     ALWAYS_FIXED,
@@ -39,6 +40,7 @@ _NORMS = {
     "RMSNormalization": "rms_norm",
 }
 _CLIPS = {(0.0, 6.0): "relu6", (0.0, 1.0): "clip01", (-1.0, 1.0): "hardtanh"}
+_PRODUCTS = frozenset({"MatMul", "MatMulInteger", "QLinearMatMul", "Einsum"})
 _LONGEST_NODE_NAME = 200
 # Fusions make fewer nodes of the drafts, but not a third.
 DRAFTS_PER_NODE = 3
@@ -63,10 +65,11 @@ class Translator:
 
     def run(self) -> None:
         for tensor in self.graph.initializer:
-            self.values[tensor.name] = self._tensor(tensor.name, tensor, Origin.INITIALIZER)
+            self.values[text(tensor.name)] = self._tensor(tensor.name, tensor, Origin.INITIALIZER)
         for sparse in self.graph.sparse_initializer:
             dense = TensorProto(dims=sparse.dims, data_type=sparse.values.data_type)
-            self.values[sparse.values.name] = self._tensor(sparse.values.name, dense, Origin.INITIALIZER)
+            name = text(sparse.values.name)
+            self.values[name] = self._tensor(name, dense, Origin.INITIALIZER)
         computed_inputs = self._inputs()
         computed = computed_values(self.ops, computed_inputs)
         self.steps = weight_making(self.ops, computed)
@@ -91,7 +94,7 @@ class Translator:
 
     def _inputs(self) -> list[str]:
         """Tell the network's inputs from weights that the file lists as inputs without values."""
-        pending = [value for value in self.graph.input if value.name not in self.values]
+        pending = [value for value in self.graph.input if text(value.name) not in self.values]
         weights = _weight_inputs([value.name for value in pending], self.ops)
         if len(weights) == len(pending):
             weights = _weight_inputs([value.name for value in pending], self.ops, products=False)
@@ -402,16 +405,17 @@ def _weight_inputs(names: list[str], ops: list[Op], *, products: bool = True) ->
                 alias[op.outputs[0]] = alias[op.inputs[0]]
             continue
         slots = WEIGHT_SLOTS.get(op.type, ())
-        if op.type in ("MatMul", "MatMulInteger", "Einsum"):
+        if op.type in _PRODUCTS:
             # Either side may be the weight: only the right one counts, and only against a computed left one.
-            slots = (1,) if products and (op.input(0) not in alias or alias[op.input(0)] == names[0]) else ()
+            left = op.input(0)
+            slots = slots[1:] if products and (left not in alias or alias[left] == names[0]) else ()
         for slot in slots:
             name = alias.get(op.input(slot))
             if name in candidates:
                 weights.add(name)
     # What also carries the signal is an input, whatever else it does.
     for op in ops:
-        if op.type in WEIGHT_SLOTS and op.type not in ("MatMul", "MatMulInteger", "Einsum", "QLinearMatMul"):
+        if op.type in WEIGHT_SLOTS and op.type not in _PRODUCTS:
             weights.discard(op.input(0))
     return weights
 

@@ -14,7 +14,7 @@ from service.graph_io.archgraph import AttrValue
 from service.graph_io.onnx.draft import Draft, Owned, Shape
 from service.graph_io.onnx.fixed import is_anonymous
 from service.graph_io.onnx.flatten import Op
-from service.graph_io.onnx.shapes import spatial_pads
+from service.graph_io.onnx.shapes import per_axis, spatial_pads
 from service.graph_io.onnx.tensors import Leaf, Origin
 from service.graph_io.onnx.trainable import is_buffer, is_plain_number, is_vector
 from service.graph_io.onnx.values import ABSENT, Value
@@ -41,11 +41,7 @@ class Builder(Protocol):
 
 def weight_leaves(value: Value) -> list[Leaf]:
     """The tensors behind a value in a place where only weights go, the largest first."""
-    leaves = [
-        leaf
-        for leaf in value.leaves
-        if (leaf.is_float or leaf.is_quantized) and not is_buffer(leaf) and leaf.numel > 0
-    ]
+    leaves = [leaf for leaf in value.leaves if (leaf.is_float or leaf.is_quantized) and not is_buffer(leaf)]
     # Scales and shifts of quantisation and the constants of a computed weight are single numbers; a weight
     # may be one too.
     several = [
@@ -156,21 +152,19 @@ def _convolution_attributes(
     """The attributes, and ONNX pads where they differ at both ends of an axis."""
     if rank < 1:
         return {}, None
-    sizes = op.attrs.get("kernel_shape") or tuple(dim or 1 for dim in (kernel or ())[2:])
-    if len(sizes) != rank or any(
-        len(op.attrs.get(key, sizes)) != rank for key in ("strides", "dilations", "output_padding")
-    ):
+    sizes = tuple(dim or 1 for dim in (kernel or ())[2:])
+    if len(sizes) != rank:
         return {}, None
     size = data[2:] if data is not None and len(data) == rank + 2 else None
     begin, end = spatial_pads(op, rank, sizes, size)
     attrs: dict[str, AttrValue] = {
-        "stride": op.attrs.get("strides", (1,) * rank),
+        "stride": per_axis(op, "strides", rank, 1),
         "padding": begin,
-        "dilation": op.attrs.get("dilations", (1,) * rank),
+        "dilation": per_axis(op, "dilations", rank, 1),
         "groups": int(op.attrs.get("group", 1)),
     }
     if transposed:
-        attrs["output_padding"] = op.attrs.get("output_padding", (0,) * rank)
+        attrs["output_padding"] = per_axis(op, "output_padding", rank, 0)
         return attrs, None
     if begin == end:
         return attrs, None

@@ -52,8 +52,8 @@ _MESSAGES: dict[str, dict[int, str]] = {
     "tensor": {13: "leaf", 16: "leaf"},
 }
 _GRAPH_FIELD, _INITIALIZER_FIELD = 7, 5
-# Below this a file cannot become more than about 100 MB of messages, whatever is in it.
-_HARMLESS_BYTES = 2**20
+# Below this a file cannot become more than about 400 MB of messages, whatever is in it.
+_HARMLESS_BYTES = 4 * 2**20
 
 
 def measure(data: bytes, limits: GraphLimits) -> int:

@@ -1,0 +1,147 @@
+"""Filling a user's model: checked by onnx, run by onnxruntime."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from service.errors import InvalidArchitecture, InvalidInput
+from service.graph_io.onnx_reader import read_onnx
+from service.graph_io.onnx_strip import strip_onnx
+from service.graph_io.onnx_writer import fill_onnx
+from tests.graph_io.onnx_models import FLOAT, bare, full, ints, model, node, small_resnet
+
+
+def weights_for(data: bytes, seed: int = 0) -> dict[str, NDArray[np.float32]]:
+    generator = np.random.default_rng(seed)
+    graph = read_onnx(data)
+    return {p.name: generator.normal(0, 0.1, p.shape).astype(np.float32) for p in graph.parameters()}
+
+
+def run(data: bytes, x: NDArray[np.float32] | None = None) -> Any:
+    onnx.checker.check_model(onnx.load_model_from_string(data))
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    (only_input,) = session.get_inputs()
+    shape = tuple(only_input.shape)
+    values = np.random.default_rng(1).normal(size=shape).astype(np.float32) if x is None else x
+    return session.run(None, {only_input.name: values})[0]
+
+
+def initializers(data: bytes) -> dict[str, NDArray[Any]]:
+    return {
+        tensor.name: numpy_helper.to_array(tensor)
+        for tensor in onnx.load_model_from_string(data).graph.initializer
+    }
+
+
+@pytest.mark.parametrize("external", [False, True])
+def test_a_model_without_values_runs_when_filled(external: bool) -> None:
+    proto = small_resnet()
+    if external:
+        for tensor in proto.graph.initializer:
+            tensor.data_location = TensorProto.EXTERNAL
+            tensor.external_data.add(key="location", value="nowhere")
+    data = proto.SerializeToString()
+    weights = weights_for(data)
+    filled = fill_onnx(data, weights)
+    assert run(filled).shape == (1, 10)
+    stored = initializers(filled)
+    for name, values in weights.items():
+        np.testing.assert_array_equal(stored[name], values)
+    assert (stored["bn1.running_mean"] == 0).all() and (stored["bn1.running_var"] == 1).all()
+
+
+def test_the_model_s_own_weights_give_its_own_results() -> None:
+    data = small_resnet().SerializeToString()
+    original = fill_onnx(data, weights_for(data))
+    proto = onnx.load_model_from_string(original)
+    kept = {p.name for p in read_onnx(original).parameters()}
+    values = {name: array for name, array in initializers(original).items() if name in kept}
+    again = fill_onnx(strip_onnx(proto), values)
+    np.testing.assert_array_equal(run(again), run(original))
+
+
+def test_values_are_written_whatever_held_the_tensor() -> None:
+    nodes = [
+        helper.make_node("Constant", [], ["w1"], value=full("", np.zeros((4, 3, 1, 1)))),
+        node("ConstantOfShape", ["shape"], "w2"),
+        node("Identity", ["s1"], "s2"),
+        node("Conv", ["x", "w1"], "a"),
+        node("Conv", ["a", "w2"], "b"),
+        node("BatchNormalization", ["b", "s1", "s1b", "m", "v"], "c"),
+        node("BatchNormalization", ["c", "s2", "s2b", "m", "v"], "d"),
+        node("Conv", ["d", "w3"], "y"),
+    ]
+    tensors = [ints("shape", 4, 4, 1, 1), *(bare(name, 4) for name in ("s1", "s1b", "s2b", "m", "v"))]
+    inputs = [helper.make_tensor_value_info("w3", FLOAT, [2, 4, 1, 1])]
+    data = model(nodes, tensors, inputs=inputs, output_shape=(1, 2, 8, 8)).SerializeToString()
+    weights = weights_for(data)
+    assert set(weights) == {"w1", "w2", "w3", "s1", "s2", "s1b", "s2b"}
+    filled = fill_onnx(data, weights)
+    assert run(filled).shape == (1, 2, 8, 8)
+    stored = initializers(filled)
+    assert all((stored[name] == values).all() for name, values in weights.items())
+    graph = onnx.load_model_from_string(filled).graph
+    assert [value.name for value in graph.input] == ["x"]
+    assert not [part for part in graph.node if part.op_type in ("Constant", "ConstantOfShape", "Identity")]
+
+
+def test_a_variance_merged_with_a_weight_stays_a_variance() -> None:
+    """Exporters merge equal tensors: the ones of a fresh norm's weight and variance."""
+    nodes = [
+        node("Identity", ["bn.weight"], "bn.running_var"),
+        node("BatchNormalization", ["x", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"], "y"),
+    ]
+    tensors = [bare(f"bn.{name}", 3) for name in ("weight", "bias", "running_mean")]
+    filled = fill_onnx(
+        model(nodes, tensors, output_shape=(1, 3, 8, 8)).SerializeToString(),
+        {"bn.weight": np.full(3, -2.0, np.float32), "bn.bias": np.zeros(3)},
+    )
+    assert np.isfinite(run(filled)).all() and (initializers(filled)["bn.running_var"] == 1).all()
+
+
+def test_old_files_list_every_initializer_as_an_input() -> None:
+    constant = helper.make_node("Constant", [], ["w"], value=full("", np.zeros((4, 3, 1, 1))))
+    data = model(
+        [constant, node("Conv", ["x", "w"], "y")], ir_version=3, opset=8, output_shape=(1, 4, 8, 8)
+    ).SerializeToString()
+    filled = onnx.load_model_from_string(fill_onnx(data, weights_for(data)))
+    assert {value.name for value in filled.graph.input} == {"x", "w"}
+    onnx.checker.check_model(filled)
+
+
+def test_the_file_s_own_type_is_kept() -> None:
+    data = model(
+        [
+            node("Cast", ["x"], "h", to=TensorProto.FLOAT16),
+            node("Conv", ["h", "w"], "c"),
+            node("Cast", ["c"], "y", to=FLOAT),
+        ],
+        [bare("w", 4, 3, 1, 1, data_type=TensorProto.FLOAT16)],
+    ).SerializeToString()
+    assert initializers(fill_onnx(data, weights_for(data)))["w"].dtype == np.float16
+
+
+def test_what_cannot_be_filled_is_said() -> None:
+    data = small_resnet().SerializeToString()
+    with pytest.raises(InvalidArchitecture, match="'lost'"):
+        fill_onnx(data, {"lost": np.zeros(3)})
+    with pytest.raises(InvalidArchitecture, match="shape"):
+        fill_onnx(data, {"fc.bias": np.zeros(3)})
+    with pytest.raises(InvalidInput):
+        fill_onnx(b"\x08", {})
+    quantised = model(
+        [node("DequantizeLinear", ["w8", "s"], "w"), node("Conv", ["x", "w"], "y")],
+        [bare("w8", 4, 3, 1, 1, data_type=TensorProto.INT8), full("s", 1.0)],
+    ).SerializeToString()
+    with pytest.raises(InvalidArchitecture, match="INT8"):
+        fill_onnx(quantised, weights_for(quantised))
+    masked = model([node("Add", ["x", "attn_mask"], "y")], [bare("attn_mask", 3, 8, 8)]).SerializeToString()
+    with pytest.raises(InvalidArchitecture, match="attn_mask"):
+        fill_onnx(masked, {})
