@@ -79,4 +79,9 @@ def services_of(request: Request) -> Services:
     return services
 
 
-Injected = Annotated[Services, Depends(services_of)]
+async def _injected(request: Request) -> Services:
+    # A coroutine, for the framework would send a plain function through a thread at every request.
+    return services_of(request)
+
+
+Injected = Annotated[Services, Depends(_injected)]

@@ -35,7 +35,7 @@ from service.store.records import Job, JobStatus
 router = APIRouter(tags=["predict"])
 
 
-def predictions_of(request: Request) -> Predictions:
+async def predictions_of(request: Request) -> Predictions:
     predictions = request.app.state.predictions
     assert isinstance(predictions, Predictions)
     return predictions
@@ -137,7 +137,7 @@ async def predict_weights(
     )
     record = record_of(request)
     with record.stage("receive"):
-        asked = await predictions.prepare(await read_submission(request))
+        asked = await predictions.prepare(await read_submission(request), caller)
 
     async def start() -> Job:
         return await predictions.start(asked, caller, record)

@@ -30,11 +30,17 @@ QUEUE = "predict"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A submission with its model: what the digest of the answer is made of. key: see `submission_key`."""
+    """A submission with its model: what the digest of the answer is made of.
+
+    key: see `submission_key`. digest: what equal bytes led to before. job: the one that has answered them, or is
+    at it.
+    """
 
     submission: Submission
     card: ModelCard
     key: str
+    digest: str | None = None
+    job: Job | None = None
 
 
 class Predictions:
@@ -45,8 +51,8 @@ class Predictions:
         self._reader = ArchitectureReader(services.graph_limits)
         self._reading: dict[str, asyncio.Task[tuple[ReadArchitecture, str]]] = {}
 
-    async def prepare(self, submission: Submission) -> Prepared:
-        """Check the options. UnknownModel, InvalidRequest."""
+    async def prepare(self, submission: Submission, caller: Principal) -> Prepared:
+        """Check the options, and look up whether these bytes are known. UnknownModel, InvalidRequest."""
         options = submission.options
         check_output(options.output, options.dtype)
         uploaded = submission.onnx is not None or (submission.architecture or {}).get("format") == "onnx"
@@ -57,41 +63,42 @@ class Predictions:
                 field="output",
                 hint="Send the network as ONNX, or ask for safetensors.",
             )
-        name = options.model or self._services.settings.default_model
-        card = await anyio.to_thread.run_sync(find_model, self._services.settings, name)
-        if card.kind != "ghn":
-            raise InvalidRequest(
-                f"The model {name!r} is a {card.kind}; it predicts no weights.", field="model"
-            )
-        submission = replace(submission, options=options.model_copy(update={"model": card.name}))
-        kind = "onnx" if submission.onnx is not None else "json"
-        return Prepared(submission, card, submission_key(submission.content, kind, options, card.digest))
+        # One thread for all of it: changing threads costs more than each of these questions.
+        return await anyio.to_thread.run_sync(self._look_up, submission, caller)
 
     async def start(self, asked: Prepared, caller: Principal, record: RequestRecord) -> Job:
         """The job of a prediction: finished where the answer is known, else one in flight, else a new one.
 
         The readers' errors; Unavailable and TooManyRequests where no more work is taken.
         """
-        services = self._services
-        known = await self._remembered_digest(asked.key)
-        if known is not None and (job := await self._answered(known, caller)) is not None:
-            record.cache = "hit"
-            return job
+        if asked.job is not None:
+            record.cache = "hit" if asked.job.is_final else "shared"
+            return asked.job
         with record.stage("read"):
             architecture, digest = await self._read(asked)
-        if digest != known:
-            await anyio.to_thread.run_sync(services.cache.put, f"submission:{asked.key}", digest)
-            if (job := await self._answered(digest, caller)) is not None:
-                record.cache = "hit"
-                return job
         with record.stage("queue"):
-            job = await anyio.to_thread.run_sync(self._queue, asked, architecture, digest, caller)
-        record.cache = "miss" if job.is_new else "shared"
+            job = await anyio.to_thread.run_sync(self._answer_or_queue, asked, architecture, digest, caller)
+        record.cache = "miss" if job.is_new else "hit" if job.is_final else "shared"
         return job
 
-    async def _remembered_digest(self, key: str) -> str | None:
-        digest = await anyio.to_thread.run_sync(self._services.cache.get, f"submission:{key}")
-        return digest if isinstance(digest, str) else None
+    def _look_up(self, submission: Submission, caller: Principal) -> Prepared:
+        """Blocking."""
+        services = self._services
+        options = submission.options
+        name = options.model or services.settings.default_model
+        card = find_model(services.settings, name)
+        if card.kind != "ghn":
+            raise InvalidRequest(
+                f"The model {name!r} is a {card.kind}; it predicts no weights.", field="model"
+            )
+        submission = replace(submission, options=options.model_copy(update={"model": card.name}))
+        kind = "onnx" if submission.onnx is not None else "json"
+        key = submission_key(submission.content, kind, options, card.digest)
+        known = services.cache.get(f"submission:{key}")
+        if not isinstance(known, str):
+            return Prepared(submission, card, key)
+        job = self._answer(known, caller) or services.jobs.by_key(known)
+        return Prepared(submission, card, key, known, job)
 
     async def _read(self, asked: Prepared) -> tuple[ReadArchitecture, str]:
         """Read the architecture, once for all equal requests of the moment."""
@@ -108,9 +115,6 @@ class Predictions:
         options = asked.submission.options
         source = architecture.onnx_sha256 if options.output == "onnx" else None
         return architecture, prediction_digest(architecture.digest, options, asked.card.digest, source)
-
-    async def _answered(self, digest: str, caller: Principal) -> Job | None:
-        return await anyio.to_thread.run_sync(self._answer, digest, caller)
 
     def _answer(self, digest: str, caller: Principal) -> Job | None:
         """A finished job that holds the known answer, None where there is none. Blocking.
@@ -137,6 +141,16 @@ class Predictions:
             services.cache.put(f"answer:{digest}", made.id)
             job = services.jobs.get(made.id)
         return job.model_copy(update={"result": result}) if job else None
+
+    def _answer_or_queue(
+        self, asked: Prepared, architecture: ReadArchitecture, digest: str, caller: Principal
+    ) -> Job:
+        """Blocking."""
+        if digest != asked.digest:
+            self._services.cache.put(f"submission:{asked.key}", digest)
+            if (job := self._answer(digest, caller)) is not None:
+                return job
+        return self._queue(asked, architecture, digest, caller)
 
     def _queue(self, asked: Prepared, architecture: ReadArchitecture, digest: str, caller: Principal) -> Job:
         """The live job for this digest, or a new one, handed to the workers. Blocking."""
