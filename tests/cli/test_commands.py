@@ -106,6 +106,23 @@ def test_a_service_that_is_not_there(run: Run, tmp_path: Path, monkeypatch: pyte
         assert "GET" in problems(result)[0]["detail"] or "/" in problems(result)[0]["detail"]
 
 
+def test_doctor_looks_into_redis(run: Run, redis_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIGHTCAST_REDIS_URL", redis_server)
+    get_settings.cache_clear()
+    redis = json.loads(run("doctor", "--json").stdout)["redis"]
+    assert redis["waiting"]["predict"] == 0
+    assert redis["workers"] == {}
+
+
+def test_an_interruption_is_quiet(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(source: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("service.cli.reading.read_network", interrupted)
+    result = run("predict", "net.json")
+    assert (result.exit_code, result.output) == (130, "")
+
+
 def command(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "WEIGHTCAST_HOME": str(home), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
