@@ -38,7 +38,9 @@ def progress_bar(description: str) -> Iterator[ReportProgress]:
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    # Lines that are said meanwhile go above the bar, unless they are on their way into a file.
+    above = sys.stdout.isatty()
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=above) as bar:
         task = bar.add_task(description, total=None)
 
         def update(done: float, total: float | None, message: str) -> None:
