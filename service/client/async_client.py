@@ -225,11 +225,9 @@ class AsyncClient:
         async for job in self._list("jobs", kind, page_size, timeout):
             yield job
 
-    async def training_jobs(
-        self, *, kind: TrainingKind | None = None, page_size: int = 50, timeout: float | None = None
-    ) -> AsyncIterator[Job]:
+    async def training_jobs(self, *, page_size: int = 50, timeout: float | None = None) -> AsyncIterator[Job]:
         """Training jobs, newest first, fetched page by page. `timeout`: seconds a page."""
-        async for job in self._list("training-jobs", kind, page_size, timeout):
+        async for job in self._list("training-jobs", None, page_size, timeout):
             yield job
 
     async def _list(

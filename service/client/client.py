@@ -222,11 +222,9 @@ class Client:
         """Jobs of this key, newest first, fetched page by page. `timeout`: seconds a page."""
         return self._list("jobs", kind, page_size, timeout)
 
-    def training_jobs(
-        self, *, kind: TrainingKind | None = None, page_size: int = 50, timeout: float | None = None
-    ) -> Iterator[Job]:
+    def training_jobs(self, *, page_size: int = 50, timeout: float | None = None) -> Iterator[Job]:
         """Training jobs, newest first, fetched page by page. `timeout`: seconds a page."""
-        return self._list("training-jobs", kind, page_size, timeout)
+        return self._list("training-jobs", None, page_size, timeout)
 
     def _list(self, path: str, kind: str | None, page_size: int, timeout: float | None) -> Iterator[Job]:
         cursor: str | None = None

@@ -103,9 +103,9 @@ def test_training_jobs_page_by_page(either: Make, fake_time: FakeTime) -> None:
         httpx.Response(200, json={"jobs": [one, {**one, "id": "j2"}], "next_cursor": "c1"}),
         httpx.Response(200, json={"jobs": [{**one, "id": "j3"}], "next_cursor": None}),
     )
-    listed = either(script.transport).training_jobs(kind="ghn", page_size=2)
+    listed = either(script.transport).training_jobs(page_size=2)
     assert [item.id for item in listed] == ["j1", "j2", "j3"]
-    assert dict(script.requests[1].url.params) == {"limit": "2", "kind": "ghn", "cursor": "c1"}
+    assert dict(script.requests[1].url.params) == {"limit": "2", "cursor": "c1"}
 
 
 def test_models(either: Make, fake_time: FakeTime) -> None:

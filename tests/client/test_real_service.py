@@ -16,7 +16,8 @@ from torch import nn
 from typer.testing import CliRunner
 
 from service.cli.app import app
-from service.client import AsyncClient, Client, Conflict, JobFailed, NotFound, Progress, Refused
+from service.client import AsyncClient, Client, Conflict, JobCancelled, JobFailed, NotFound, Progress, Refused
+from service.store.workers import WorkerInfo
 from tests.api.conftest import MODEL
 from tests.api.fake_worker import FakeWorker
 from tests.graph_io.test_onnx_strip import network
@@ -101,6 +102,24 @@ def test_refusals_and_failures(url: str, worker: FakeWorker) -> None:
         assert done.result is not None
         with pytest.raises(Conflict):
             client.cancel_job(next(job.id for job in client.jobs() if job.status == "succeeded"))
+
+
+def test_training_jobs(url: str, worker: FakeWorker) -> None:
+    worker.registry.announce(WorkerInfo(queue="training", name="fake:2"), 600)
+    with Client(url) as client:
+        job = client.create_training_job(
+            "ghn", "mine", {"data": "digits", "minutes": 2}, idempotency_key="k-1"
+        )
+        again = client.create_training_job(
+            "ghn", "mine", {"data": "digits", "minutes": 2}, idempotency_key="k-1"
+        )
+        assert again.id == job.id
+        assert [listed.id for listed in client.training_jobs(page_size=1)] == [job.id]
+        assert client.cancel_job(job.id).status == "cancelled"
+        with pytest.raises(JobCancelled):
+            client.wait_for_job(job.id)
+        with pytest.raises(Refused):
+            client.create_training_job("ghn", "mine", {"data": "digits"})
 
 
 async def test_equal_requests_at_once_are_computed_once(url: str, worker: FakeWorker) -> None:
