@@ -39,6 +39,7 @@ from service.supervisor import Service, Supervisor
 log = structlog.get_logger("weightcast.serve")
 
 _READY_SECONDS = 180.0
+_LONGEST_SOCKET_FOLDER = 80  # bytes; the path of a Unix socket may have about 100
 _EXTRA_STOP_SECONDS = 3.0  # what a worker needs besides its running task
 
 
@@ -66,7 +67,7 @@ def serve(
         port = check_port(settings.host, settings.port)
         settings = settings.model_copy(update={"port": port})
         supervisor = stack.enter_context(_stopped_by_signals(Supervisor()))
-        run_folder = Path(stack.enter_context(_private_folder()))
+        run_folder = stack.enter_context(_private_folder(settings))
         if settings.redis_url is None:
             redis, url = redis_service(settings, run_folder)
             settings = settings.model_copy(update={"redis_url": url})
@@ -179,11 +180,15 @@ def _only_one(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def _private_folder() -> Iterator[str]:
-    """A folder only this user can enter, with a short name: the path of a Unix socket may have about 100
-    characters.
+def _private_folder(settings: Settings) -> Iterator[Path]:
+    """A folder for sockets that only this user can enter: in the home, or elsewhere when that path is too
+    long.
     """
-    folder = tempfile.mkdtemp(prefix="weightcast-")
+    folder = settings.home / "run"
+    if len(os.fsencode(folder)) > _LONGEST_SOCKET_FOLDER:
+        folder = Path(tempfile.mkdtemp(prefix="weightcast-"))
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
     try:
         yield folder
     finally:

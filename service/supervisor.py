@@ -29,8 +29,9 @@ _HEALTHY_SECONDS = 60.0
 class Service:
     """One child. It stops with SIGTERM within stop_seconds, or is killed; a lower stop_order stops earlier.
 
-    death_signal: what it gets when the supervisor dies. started: called after each start; it returns when
-    the service can be used by the others, and raises when it cannot.
+    death_signal: what it gets when the supervisor dies. started: called after each start with a function that
+    tells whether the process lives; it returns when the service can be used by the others, and raises
+    ServiceError when it cannot.
     """
 
     name: str
@@ -39,7 +40,7 @@ class Service:
     stop_seconds: float
     stop_order: int
     death_signal: signal.Signals = signal.SIGKILL
-    started: Callable[[], None] | None = None
+    started: Callable[[Callable[[], bool]], None] | None = None
 
 
 @dataclass(slots=True)
@@ -49,6 +50,9 @@ class _Running:
     since: float = field(default_factory=time.monotonic)
     crashes: int = 0
     restart_at: float | None = None
+
+    def is_alive(self) -> bool:
+        return self.process.poll() is None
 
 
 class Supervisor:
@@ -61,9 +65,10 @@ class Supervisor:
 
     def start(self, services: Sequence[Service]) -> None:
         for service in services:
-            self._running.append(_Running(service, _spawn(service)))
+            child = _Running(service, _spawn(service))
+            self._running.append(child)
             if service.started:
-                service.started()
+                service.started(child.is_alive)
 
     def run(self) -> int:
         """Watch until `stop`, then shut down. Returns the exit status."""
@@ -116,7 +121,7 @@ class Supervisor:
         child.process, child.since, child.restart_at = _spawn(child.service), now, None
         if child.service.started:
             try:
-                child.service.started()
+                child.service.started(child.is_alive)
             except ServiceError as error:
                 log.error("service.not_usable", service=child.service.name, detail=error.detail)
 

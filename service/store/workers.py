@@ -61,6 +61,11 @@ class WorkerRegistry:
         self.redis.zrem(_KEY, _member(worker))
 
     @redis_or_unavailable()
+    def clear(self) -> None:
+        """Forget everybody; who lives announces itself again within seconds."""
+        self.redis.delete(_KEY)
+
+    @redis_or_unavailable()
     def present(self) -> dict[str, list[WorkerInfo]]:
         """Warm workers by queue; a queue that nobody serves is not there."""
         serving: dict[str, list[WorkerInfo]] = {}

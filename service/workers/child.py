@@ -33,6 +33,7 @@ log = structlog.get_logger("weightcast.worker")
 
 _WARM_UP_AGAIN_SECONDS = 5.0
 _stopped = threading.Event()
+_pulse: list[threading.Thread] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,15 @@ def start() -> None:
     bind_to_parent(signal.SIGKILL, os.getppid())
     configure_logging(get_settings())
     queues = [queue for queue in os.environ.get(QUEUES_VARIABLE, "predict").split(",") if queue]
-    threading.Thread(target=_live, args=(queues,), name="pulse", daemon=True).start()
+    _pulse.append(threading.Thread(target=_live, args=(queues,), name="pulse", daemon=True))
+    _pulse[0].start()
 
 
 def stop() -> None:
+    """Say goodbye, so that nobody counts on this worker; but do not wait for a warm-up."""
     _stopped.set()
+    for thread in _pulse:
+        thread.join(1.0)
 
 
 def _live(queues: list[str]) -> None:
