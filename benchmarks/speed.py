@@ -1,0 +1,118 @@
+"""How fast an answer is, next to the reference implementation: `python -m benchmarks.speed [--url URL]
+[--json FILE]`.
+
+In process: tracing a module, predicting blocks ("tiles"), and expanding them to a full state dict. With
+--url also through a running service, uncached and cached. Medians; the reference's figures were taken on two
+cores, warm (graph from the module + prediction with the graph at hand).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+
+from service.client import Client
+from service.ghn.registry import load_model
+from service.graph_io.torch_tracer import trace
+
+# Seconds of the reference implementation: graph, prediction.
+REFERENCE = {"resnet50": (0.167, 0.135), "densenet121": (0.240, 0.346)}
+
+
+def median_seconds(action: Callable[[], object], repeats: int) -> float:
+    action()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def measure_in_process(name: str, model: str, repeats: int) -> dict[str, float]:
+    module = torchvision.models.get_model(name)
+    loaded = load_model(model)
+    graph = trace(module)
+    blocks = loaded.predict(graph)
+    return {
+        "graph": median_seconds(lambda: trace(module), repeats),
+        "predict": median_seconds(lambda: loaded.predict(graph), repeats),
+        "expand": median_seconds(blocks.expand, repeats),
+        "to_tiles": median_seconds(lambda: loaded.predict(trace(module)), repeats),
+        "to_state_dict": median_seconds(lambda: loaded.predict(trace(module)).expand(), repeats),
+    }
+
+
+def measure_service(name: str, model: str, url: str, repeats: int) -> dict[str, float]:
+    """A fresh network each time (its number of classes differs) is computed; the same again comes from the
+    cache."""
+    fresh = iter(range(20, 20 + repeats + 1))
+    module = torchvision.models.get_model(name)
+    with Client(url) as client:
+
+        def uncached() -> None:
+            client.predict_weights(torchvision.models.get_model(name, num_classes=next(fresh)), model=model)
+
+        def cached() -> None:
+            client.predict_weights(module, model=model)
+
+        def cached_state_dict() -> None:
+            client.predict_weights(module, model=model).state_dict()
+
+        return {
+            "http_uncached": median_seconds(uncached, repeats),
+            "http_cached": median_seconds(cached, repeats),
+            "http_cached_state_dict": median_seconds(cached_state_dict, repeats),
+        }
+
+
+def table(results: dict[str, dict[str, float]]) -> str:
+    columns = list(next(iter(results.values())))
+    lines = [
+        "| network | "
+        + " | ".join(f"{column} ms" for column in columns)
+        + " | reference ms | tiles x | state dict x |",
+        "|" + " --- |" * (len(columns) + 4),
+    ]
+    for name, result in results.items():
+        reference = sum(REFERENCE[name])
+        cells = [f"{1000 * result[column]:.1f}" for column in columns]
+        speedups = [f"{reference / result[key]:.1f}" for key in ("to_tiles", "to_state_dict")]
+        lines.append("| " + " | ".join([name, *cells, f"{1000 * reference:.0f}", *speedups]) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="ghn2-cifar10")
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--url", help="also measure a running service")
+    parser.add_argument("--json", type=Path, help="write the results here")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    results: dict[str, dict[str, float]] = {}
+    for name in REFERENCE:
+        results[name] = measure_in_process(name, options.model, options.repeats)
+        if options.url:
+            results[name] |= measure_service(name, options.model, options.url, options.repeats)
+    print(table(results))
+    if options.json:
+        document: dict[str, Any] = {
+            "threads": options.threads,
+            "torch": torch.__version__,
+            "seconds": results,
+        }
+        options.json.write_text(json.dumps(document, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
