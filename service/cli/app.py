@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -12,13 +13,33 @@ from service.cli.failures import Commands
 app = typer.Typer(
     cls=Commands,
     name="weightcast",
-    help="Predicts the weights of neural networks that nobody has trained.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            typer.echo(f"weightcast {version('weightcast')}")
+        except PackageNotFoundError:
+            typer.echo("weightcast, run from its sources")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Predicts the weights of neural networks that nobody has trained."""
+
 
 app.command()(predict.predict)
 app.command()(embed.embed)

@@ -117,8 +117,7 @@ def _from_text(text: str) -> Encoded:
 
 def _from_file(path: Path) -> Encoded:
     encoded = _from_bytes(read_file(path))
-    source = None if encoded.source_onnx is None else path
-    return Encoded({"name": path.stem, **encoded.document}, source)
+    return Encoded(encoded.document, None if encoded.source_onnx is None else path)
 
 
 def read_file(path: Path) -> bytes:

@@ -114,6 +114,10 @@ def test_doctor_looks_into_redis(run: Run, redis_server: str, monkeypatch: pytes
     assert redis["workers"] == {}
 
 
+def test_version(run: Run) -> None:
+    assert run("--version").stdout.startswith("weightcast")
+
+
 def test_an_interruption_is_quiet(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(source: str) -> None:
         raise KeyboardInterrupt
@@ -143,7 +147,7 @@ def test_the_real_process_is_quick_to_help_and_refuses_cleanly(model_home: Path)
         durations.append(time.perf_counter() - start)
     assert helped.returncode == 0
     assert "predict" in helped.stdout
-    assert min(durations) < 1.0  # about 0.15 s on an idle machine
+    assert min(durations) < 2.0  # 0.15 s on an idle machine; the next test says why
 
     refused = command("predict", "missing.onnx", home=model_home)
     assert refused.returncode == 3
