@@ -105,12 +105,22 @@ def start(home: Path, **options: str) -> RunningService:
         process = subprocess.Popen(
             command, env=environment, stdout=output, stderr=errors, text=True, start_new_session=True
         )
+    running = RunningService(process, home, "", log)
+    try:
+        running.url = _address(process, told, log)
+    except BaseException:
+        end(running)
+        raise
+    return running
+
+
+def _address(process: subprocess.Popen[str], told: Path, log: Path) -> str:
+    """Where the service says it is ready."""
     deadline = time.monotonic() + START_SECONDS
     while "is ready on " not in (said := told.read_text()):
         assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-4000:]
         time.sleep(0.05)
-    url = said.split("is ready on ")[1].split()[0]
-    return RunningService(process, home, url, log)
+    return said.split("is ready on ")[1].split()[0]
 
 
 def end(service: RunningService) -> None:
