@@ -144,6 +144,14 @@ class Recorder(TorchFunctionMode):
             return torch.empty(shape, dtype=dtype, device=META)
         return torch.zeros(shape, dtype=dtype, device=self.device)
 
+    def has_no_values(self, *values: Any) -> bool:
+        """Whether all tensors among the values are without memory: fixed numbers of which only the shape is
+        known need no computing.
+        """
+        return self.device is META and all(
+            v.device is META or v.device == META for v in values if isinstance(v, Tensor)
+        )
+
     def result(
         self, op: str, sources: tuple[int, ...], out: Any, attrs: dict[str, AttrValue] | None = None
     ) -> Any:

@@ -31,7 +31,7 @@ def borrowed(
 
     names: name of each parameter by its identity. A parameter that two modules share gets one stand-in.
     """
-    saved = [_Saved(module) for module in modules]
+    saved = [_SavedTensors(module) if _keeps_to_itself(module) else _Saved(module) for module in modules]
     stand_ins: dict[int, Tensor] = {}
     generators = (torch.get_rng_state(), random.getstate(), np.random.get_state())
     fast_path = torch.backends.mha.get_fastpath_enabled()
@@ -40,6 +40,9 @@ def borrowed(
         torch.backends.mha.set_fastpath_enabled(False)
         for module in modules:
             _lend(module, names, stand_ins, recorder)
+        for module, state in zip(modules, saved, strict=True):
+            if isinstance(state, _Saved):
+                _lend_attributes(module, recorder)
             module.__dict__["training"] = training
         yield
     finally:
@@ -66,18 +69,57 @@ def _lend(module: nn.Module, names: dict[int, str], stand_ins: dict[int, Tensor]
     for key, buffer in buffers.items():
         if buffer is not None:
             buffers[key] = _constant(buffer, recorder)
+
+
+def _lend_attributes(module: nn.Module, recorder: Recorder) -> None:
+    """Stand-ins for tensors that are attributes: no buffers, but they could be."""
+    attributes = module.__dict__
     for key, value in attributes.items():
-        # Tensors that are no buffers but could be.
         if isinstance(value, Tensor):
             attributes[key] = _constant(value, recorder)
     if isinstance(module, nn.RNNBase):
-        attributes["_flat_weights"] = [parameters.get(name) for name in module._flat_weights_names]
+        attributes["_flat_weights"] = [
+            attributes["_parameters"].get(name) for name in module._flat_weights_names
+        ]
+
+
+def _keeps_to_itself(module: nn.Module) -> bool:
+    """Whether a module changes nothing of itself but buffers when it runs: torch's own layers without
+    hooks.
+
+    Most modules of a network are such, and saving only their tensors makes a trace a third faster.
+    """
+    attributes = module.__dict__
+    return (
+        type(module).__module__.startswith("torch.nn.modules.")
+        and not attributes["_forward_hooks"]
+        and not attributes["_forward_pre_hooks"]
+        and "forward" not in attributes
+        and not isinstance(module, nn.RNNBase)
+    )
 
 
 def _constant(tensor: Tensor, recorder: Recorder) -> Tensor:
     if recorder.device is META or tensor.device == META:
         return recorder.empty(tensor.shape, tensor.dtype)
     return tensor.detach().to(recorder.device, copy=True)
+
+
+class _SavedTensors:
+    """A module's parameters, buffers and mode."""
+
+    __slots__ = ("attributes", "buffers", "parameters", "training")
+
+    def __init__(self, module: nn.Module) -> None:
+        self.attributes = module.__dict__
+        self.training = self.attributes["training"]
+        self.parameters = self.attributes["_parameters"].copy()
+        self.buffers = self.attributes["_buffers"].copy()
+
+    def restore(self) -> None:
+        self.attributes["training"] = self.training
+        self.attributes["_parameters"].update(self.parameters)
+        self.attributes["_buffers"].update(self.buffers)
 
 
 class _Saved:

@@ -55,8 +55,12 @@ def broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
 def _arithmetic(kind: str) -> Callable[..., Any]:
     def handler(recorder: Recorder, func: Any, input: Any, other: Any, *args: Any, **kwargs: Any) -> Any:
         a, b = recorder.step_of(input), recorder.step_of(other)
-        if (a is None and b is None) or kwargs.get("out") is not None:
+        if kwargs.get("out") is not None:
             return recorder.other(func, input, other, *args, **kwargs)
+        if a is None and b is None:
+            if not recorder.has_no_values(input, other):
+                return recorder.run(func, input, other, *args, **kwargs)
+            return recorder.empty(*_result("floor" if kwargs.get("rounding_mode") else kind, input, other))
         op, sources, attrs = _describe(kind, a, b, input, other)
         shape, dtype = _result("floor" if kwargs.get("rounding_mode") else kind, input, other)
         return recorder.make(op, sources, shape, dtype, attrs=attrs)
@@ -114,6 +118,37 @@ for _kind, _names in _SPELLINGS.items():
 for _kind, _names in _IN_PLACE.items():
     for _name in _names.split():
         HANDLERS[_name] = _arithmetic_in_place(_kind)
+
+
+_COMPARISONS = "eq ne lt le gt ge logical_and logical_or logical_xor".split()
+
+
+@handles(*_COMPARISONS, *(f"__{name}__" for name in _COMPARISONS[:6]))
+def _compare(recorder: Recorder, func: Any, input: Any, other: Any, **kwargs: Any) -> Any:
+    if not isinstance(other, (Tensor, int, float)):
+        return func(input, other, **kwargs)
+    sources = tuple(recorder.sources([input, other]))
+    if (kwargs or not recorder.has_no_values(input, other)) and not sources:
+        return recorder.run(func, input, other, **kwargs)
+    if sources and recorder.device.type != "meta":
+        return recorder.other(func, input, other, **kwargs)
+    shape, _ = _result("compare", input, other)
+    if not sources:
+        return recorder.empty(shape, torch.bool)
+    op = "unary" if len(sources) == 1 else "merge"
+    return recorder.make(op, sources, shape, torch.bool, attrs={"kind": "compare"})
+
+
+@handles("masked_fill")
+def _masked_fill(recorder: Recorder, func: Any, input: Tensor, mask: Tensor, value: Any) -> Any:
+    sources = tuple(recorder.sources([input, mask, value]))
+    if not sources:
+        if not recorder.has_no_values(input, mask):
+            return recorder.run(func, input, mask, value)
+        return recorder.empty(broadcast(tuple(input.shape), tuple(mask.shape)), input.dtype)
+    shape = broadcast(tuple(input.shape), tuple(mask.shape))
+    op = "unary" if len(sources) == 1 else "merge"
+    return recorder.make(op, sources, shape, input.dtype, attrs={"kind": "masked_fill"})
 
 
 @handles("addcmul")

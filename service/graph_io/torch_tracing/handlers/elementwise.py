@@ -28,15 +28,20 @@ _ACTIVATIONS = (
 )
 _FUNCTIONS = (
     "exp expm1 sqrt rsqrt neg negative abs absolute log log1p log2 clamp clamp_min clamp_max clip square sin "
-    "cos erf reciprocal round floor ceil sign nan_to_num sinc atan __neg__ __abs__ tril triu".split()
+    "cos erf reciprocal round floor ceil sign nan_to_num sinc atan __neg__ __abs__ tril triu normalize roll "
+    "flip fliplr flipud cumsum".split()
 )
 
 
 def _same_shape(op: str, kind: str) -> Callable[..., Any]:
     def handler(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: Any) -> Any:
         step = recorder.step_of(input)
-        if step is None or (args and recorder.sources(args)) or kwargs.get("out") is not None:
+        if (args and recorder.sources(args)) or kwargs.get("out") is not None:
             return recorder.other(func, input, *args, **kwargs)
+        if step is None:
+            if recorder.has_no_values(input):
+                return recorder.empty(input.shape, input.dtype)
+            return func(input, *args, **kwargs)
         shape = tuple(input.shape)
         made = recorder.add(op, (step,), shape=shape, attrs={"kind": kind})
         if kwargs.get("inplace"):

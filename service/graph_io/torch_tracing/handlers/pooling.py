@@ -122,16 +122,34 @@ def _mean(
     step = recorder.step_of(input)
     if step is None:
         return func(input, **kwargs) if dim is None else func(input, dim, keepdim, **kwargs)
-    shape = tuple(input.shape)
-    rank = len(shape)
-    chosen = range(rank) if dim is None else (dim,) if isinstance(dim, int) else dim
-    axes = tuple(sorted(int(axis) % rank for axis in chosen))
-    if keepdim and rank == 4 and axes == (2, 3):
-        return recorder.make(
-            "global_avg_pool", (step,), (*shape[:2], 1, 1), input.dtype, attrs={"output_size": (1, 1)}
-        )
-    sizes = [1 if axis in axes else size for axis, size in enumerate(shape) if keepdim or axis not in axes]
+    shape, axes = _reduced(input, dim, keepdim, **({"axis": kwargs["axis"]} if "axis" in kwargs else {}))
+    if keepdim and input.dim() == 4 and axes == (2, 3):
+        return recorder.make("global_avg_pool", (step,), shape, input.dtype, attrs={"output_size": (1, 1)})
     attrs: dict[str, AttrValue] = {"kind": "mean", "axes": axes}
     if keepdim:
         attrs["keepdims"] = True
-    return recorder.make("unary", (step,), sizes, kwargs.get("dtype") or input.dtype, attrs=attrs)
+    return recorder.make("unary", (step,), shape, kwargs.get("dtype") or input.dtype, attrs=attrs)
+
+
+@handles("sum", "amax", "amin", "logsumexp")
+def _reduce(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """Other functions of all numbers along some axes, called as a mean is."""
+    step = recorder.step_of(input)
+    if step is None or not input.is_floating_point() or kwargs.get("out") is not None:
+        return recorder.other(func, input, *args, **kwargs)
+    attrs: dict[str, AttrValue] = {"kind": str(getattr(func, "__name__", "sum"))}
+    shape, axes = _reduced(input, *args[:2], **{k: v for k, v in kwargs.items() if k != "dtype"})
+    attrs["axes"] = axes
+    return recorder.make("unary", (step,), shape, kwargs.get("dtype") or input.dtype, attrs=attrs)
+
+
+def _reduced(
+    input: Tensor, dim: Any = None, keepdim: bool = False, axis: Any = None
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shape that is left, and the axes that were reduced."""
+    dim = axis if dim is None else dim
+    rank = input.dim()
+    chosen = range(rank) if dim is None or dim == () else (dim,) if isinstance(dim, int) else dim
+    axes = tuple(sorted(int(axis) % rank for axis in chosen)) if rank else ()
+    shape = enumerate(input.shape)
+    return tuple(1 if a in axes else size for a, size in shape if keepdim or a not in axes), axes

@@ -191,10 +191,35 @@ def _concat(recorder: Recorder, func: Any, tensors: Any, dim: int = 0, **kwargs:
 @handles("pad", "constant_pad_nd")
 def _pad(recorder: Recorder, func: Any, input: Tensor, pad: Any, *args: Any, **kwargs: Any) -> Any:
     step = recorder.step_of(input)
-    out = recorder.run(func, input, pad, *args, **kwargs)
+    if step is None and not recorder.has_no_values(input):
+        return recorder.run(func, input, pad, *args, **kwargs)
+    widths = tuple(int(width) for width in pad)
+    shape = list(input.shape)
+    # Pairs of (before, after), the last axis first.
+    for pair in range(len(widths) // 2):
+        shape[-1 - pair] += widths[2 * pair] + widths[2 * pair + 1]
+    if min(shape, default=1) < 0:
+        raise RuntimeError(f"padding by {list(widths)} leaves nothing of the shape {list(input.shape)}")
     if step is None:
-        return out
-    return recorder.result("pad", (step,), out, {"pads": tuple(int(width) for width in pad)})
+        return recorder.empty(shape, input.dtype)
+    return recorder.make("pad", (step,), shape, input.dtype, attrs={"pads": widths})
+
+
+@handles("stack")
+def _stack(recorder: Recorder, func: Any, tensors: Any, dim: int = 0, **kwargs: Any) -> Any:
+    tensors = list(tensors)
+    sources = tuple(step for tensor in tensors if (step := recorder.step_of(tensor)) is not None)
+    if not sources:
+        return recorder.run(func, tensors, dim, **kwargs)
+    shape = list(tensors[0].shape)
+    if any(list(tensor.shape) != shape for tensor in tensors):
+        raise RuntimeError(f"tensors of the shapes {[list(t.shape) for t in tensors]} cannot be stacked")
+    axis = dim % (len(shape) + 1)
+    shape.insert(axis, len(tensors))
+    attrs: dict[str, AttrValue] = {"kind": "stack", "axis": axis}
+    return recorder.make(
+        "merge" if len(sources) > 1 else "unary", sources, shape, tensors[0].dtype, attrs=attrs
+    )
 
 
 @handles("interpolate", "upsample", "upsample_nearest", "upsample_bilinear")
@@ -208,10 +233,6 @@ def _resize(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: 
 
 
 @handles(
-    "roll",
-    "flip",
-    "fliplr",
-    "flipud",
     "unfold",
     "fold",
     "pixel_shuffle",
