@@ -21,36 +21,42 @@ def fuse_attention(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
         if draft.op != "matmul" or len(draft.inputs) != 2:
             continue
         for weights, values in (draft.inputs, draft.inputs[::-1]):
-            softmax = _softmax_behind(weights)
-            if softmax is None:
+            found = _softmax_behind(weights)
+            if found is None:
                 continue
+            softmax, direct = found
             tail = _merged_heads(draft, readers)
-            before[tail] = _become_attention(draft, tail, softmax, weights, values)
+            before[tail] = _become_attention(draft, tail, softmax if direct else None, weights, values)
             break
     return [part for draft in drafts for part in (*before.get(draft, ()), draft)]
 
 
-def _softmax_behind(draft: Draft, most: int = 12) -> Draft | None:
-    stack, seen = [draft], set[Draft]()
+def _softmax_behind(draft: Draft, most: int = 12) -> tuple[Draft, bool] | None:
+    """The softmax that makes these weights, and whether nothing learned lies in between (talking heads mix
+    the heads of the weights by a linear layer).
+    """
+    stack, seen, direct = [draft], set[Draft](), True
     while stack and len(seen) < most:
         part = stack.pop()
         if part.op == "softmax":
-            return part
-        if part in seen or part.op not in _TO_SOFTMAX or part.owned:
+            return part, direct
+        mixing = part.op in ("linear", "conv")
+        if part in seen or not (mixing or (part.op in _TO_SOFTMAX and not part.owned)):
             continue
+        direct = direct and not mixing
         seen.add(part)
         stack.extend(part.inputs)
     return None
 
 
 def _become_attention(
-    draft: Draft, tail: Draft, softmax: Draft, weights: Draft, values: Draft
+    draft: Draft, tail: Draft, softmax: Draft | None, weights: Draft, values: Draft
 ) -> list[Draft]:
     """Turn `tail` into the attention; returns the sources of parameters it now reads."""
     attrs: dict[str, AttrValue] = {}
-    path = _path_to_scores(softmax.inputs[0]) if softmax.inputs else None
+    path = _path_to_scores(softmax.inputs[0]) if softmax is not None and softmax.inputs else None
     if path is None:
-        # Something with weights lies between the scores and the softmax (talking heads): that stays as it is.
+        # Talking heads: what lies between scores and values stays as it is.
         inputs, sources = [weights, unplaced(values)], []
     else:
         scores, passed, sides = path
