@@ -165,9 +165,6 @@ class Settings(BaseSettings):
     threads: NonNegativeInt = Field(
         default=0, description="CPU threads of one worker. 0: the machine's cores shared evenly."
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="Where models run; auto takes a GPU when there is one."
-    )
     default_model: str = Field(default="ghn2-cifar10", description="Model used when a request names none.")
     models_in_memory: PositiveInt = Field(
         default=4, description="Models that one worker keeps loaded; the longest unused goes first."
