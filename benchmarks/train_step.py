@@ -2,8 +2,10 @@
 
     python benchmarks/train_step.py [--batches FILE] [--dtype float32|bfloat16] [--threads N] [--steps N]
 
-FILE: {"batches": [[{"net_args": {...}}, ...], ...]}, the reference's arguments of every network; default: `parity/train/batches.json`
-below WEIGHTCAST_SHARED_DIR; without that, random architectures of the train split. 64 images of 32x32 a network, random.
+FILE: {"batches": [[{"net_args": {...}}, ...], ...]}, the reference's arguments of every network; default:
+`parity/train/batches.json`
+below WEIGHTCAST_SHARED_DIR; without that, random architectures of the train split. 64 images of 32x32 a
+network, random.
 
 The reference implementation needs 8.6 s a step on two threads (median of 15), of which 1.9 s are the GHN's.
 """
@@ -38,7 +40,9 @@ _IMAGES, _META_BATCH, _WARM_UP = 64, 8, 2
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--batches", type=Path)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--threads", type=int, default=2)
@@ -58,14 +62,29 @@ def main() -> None:
     runner.close()
     measured = records[_WARM_UP:]
     medians = {key: round(statistics.median(record[key] for record in measured), 3) for key in measured[0]}
-    json.dump({"dtype": options.dtype, "threads": options.threads, "steps": len(measured), "median_seconds": medians}, sys.stdout)
+    json.dump(
+        {
+            "dtype": options.dtype,
+            "threads": options.threads,
+            "steps": len(measured),
+            "median_seconds": medians,
+        },
+        sys.stdout,
+    )
     sys.stdout.write("\n")
 
 
 def one_step(
-    ghn: GHN, optimizer: torch.optim.Optimizer, runner: NetworkRunner, graphs: list[ArchGraph], images: Tensor, labels: Tensor
+    ghn: GHN,
+    optimizer: torch.optim.Optimizer,
+    runner: NetworkRunner,
+    graphs: list[ArchGraph],
+    images: Tensor,
+    labels: Tensor,
 ) -> dict[str, float]:
-    """Seconds of every part. `cpu`: processor time of all threads, which other programs on the machine change less."""
+    """Seconds of every part. `cpu`: processor time of all threads, which other programs on the machine
+    change less.
+    """
     marks: dict[str, float] = {}
     cpu, start = time.process_time(), time.perf_counter()
     last = start
@@ -103,9 +122,18 @@ def load_batches(path: Path | None, count: int) -> list[list[ArchGraph]]:
         path = Path(shared) / "parity/train/batches.json"
     if path is None:
         indices = iter(range(count * _META_BATCH))
-        return [[replace(architecture_graph("train", 0, next(indices)), unattached=()) for _ in range(_META_BATCH)] for _ in range(count)]
+        return [
+            [
+                replace(architecture_graph("train", 0, next(indices)), unattached=())
+                for _ in range(_META_BATCH)
+            ]
+            for _ in range(count)
+        ]
     batches = json.loads(path.read_text())["batches"][:count]
-    return [[replace(read_darts(document(entry["net_args"])), unattached=()) for entry in batch] for batch in batches]
+    return [
+        [replace(read_darts(document(entry["net_args"])), unattached=()) for entry in batch]
+        for batch in batches
+    ]
 
 
 def document(arguments: dict[str, Any]) -> dict[str, Any]:

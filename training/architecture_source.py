@@ -1,4 +1,6 @@
-"""Training architectures made ahead of need, in a process of their own: graphs are never what training waits for."""
+"""Training architectures made ahead of need, in a process of their own: graphs are never what training
+waits for.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ class Task:
 
 def make_task(seed: int, index: int, num_classes: int, bounds: Bounds) -> Task:
     # Parameters that the network never reads get no gradient: nothing to train.
-    graph = replace(architecture_graph("train", seed, index, num_classes=num_classes, bounds=bounds), unattached=())
+    graph = replace(
+        architecture_graph("train", seed, index, num_classes=num_classes, bounds=bounds), unattached=()
+    )
     return Task(graph, to_primitives(graph), network_cost(graph, bounds.image_size))
 
 
@@ -42,7 +46,9 @@ class ArchitectureSource:
         self._seed, self._next, self._stride = seed, start, stride
         self._classes, self._ahead = num_classes, ahead
         self._pending: deque[tuple[Bounds, Future[Task]]] = deque()
-        self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),))
+        self._pool = ProcessPoolExecutor(
+            1, get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),)
+        )
 
     def take(self, bounds: list[Bounds]) -> list[Task]:
         """The next len(bounds) architectures, each under its bounds."""
@@ -53,7 +59,9 @@ class ArchitectureSource:
             made_for, future = self._pending.popleft()
             index = self._next - (len(self._pending) + 1) * self._stride
             # Bounds change between stages: what was made for the old ones is made again.
-            tasks.append(future.result() if made_for == bound else make_task(self._seed, index, self._classes, bound))
+            tasks.append(
+                future.result() if made_for == bound else make_task(self._seed, index, self._classes, bound)
+            )
             self._submit(bound)
         while len(self._pending) < self._ahead:
             self._submit(bounds[-1])
@@ -67,7 +75,9 @@ class ArchitectureSource:
     def __enter__(self) -> ArchitectureSource:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 

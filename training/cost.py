@@ -1,18 +1,23 @@
-"""What running a network costs, from its graph alone: training samples networks under a budget (GHN-2 paper, section 3)."""
+"""What running a network costs, from its graph alone: training samples networks under a budget (GHN-2
+paper, section 3).
+"""
 
 from __future__ import annotations
 
 from service.graph_io.archgraph import ArchGraph, AttrValue, Node
 
-# Reading and writing one activation costs about as much time as this many multiply-adds (measured on a CPU with bfloat16
+# Reading and writing one activation costs about as much time as this many multiply-adds (measured on a CPU
+# with bfloat16
 # matrix units: a batch normalisation or a ReLU against a dense convolution of the same features).
 _MACS_PER_ACTIVATION = 150
 
 
 def network_cost(graph: ArchGraph, image_size: int) -> float:
-    """Millions of multiply-adds an image, forward, with activations counted as the time they take; square images.
+    """Millions of multiply-adds an image, forward, with activations counted as the time they take; square
+    images.
 
-    Meant for the graphs of the DARTS space; an operator that it does not know counts as one that keeps its input's shape.
+    Meant for the graphs of the DARTS space; an operator that it does not know counts as one that keeps its
+    input's shape.
     """
     channels: dict[str, int] = {}
     side: dict[str, float] = {}
@@ -22,7 +27,7 @@ def network_cost(graph: ArchGraph, image_size: int) -> float:
             channels[node.name], side[node.name] = 3, float(image_size)
             continue
         if not node.inputs:
-            channels[node.name], side[node.name] = int(node.attrs.get("channels", 0) or 0), 0.0  # type: ignore[arg-type]
+            channels[node.name], side[node.name] = _first(node.attrs.get("channels"), 0), 0.0
             continue
         width, size = channels[node.inputs[0]], max(side[name] for name in node.inputs)
         size_out, width_out, macs = size, width, 0.0

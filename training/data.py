@@ -1,7 +1,10 @@
-"""Image classification data sets as arrays in memory: uint8 images, int64 labels, and batches of normalised tensors.
+"""Image classification data sets as arrays in memory: uint8 images, int64 labels, and batches of normalised
+tensors.
 
-Sources: "digits" (scikit-learn's 8x8 digits, anywhere, at once), "cifar10" (packed files of JPEGs in a folder, or torchvision's
-download), or a folder of images, one sub-folder a class (optionally below `train/` and `val/` or `test/`, as ImageNet is laid
+Sources: "digits" (scikit-learn's 8x8 digits, anywhere, at once), "cifar10" (packed files of JPEGs in a
+folder, or torchvision's
+download), or a folder of images, one sub-folder a class (optionally below `train/` and `val/` or `test/`,
+as ImageNet is laid
 out).
 
 Shape legend: N images, C channels (3), H height, W width
@@ -12,8 +15,9 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +49,9 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Dataset:
-    """validation: images held out of the training images, for choosing; test: for reporting. flip: mirroring keeps the class."""
+    """validation: images held out of the training images, for choosing; test: for reporting. flip:
+    mirroring keeps the class.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -64,8 +70,11 @@ class Dataset:
         """The same images at another size: averaged down (areas) or interpolated up."""
         if image_size == self.image_size:
             return self
-        parts = (ImageSet(_resize(part.images_NCHW, image_size), part.labels_N) for part in (self.train, self.validation, self.test))
-        return Dataset(self.name, self.classes, *parts, self.mean, self.deviation, self.flip)
+        train, validation, test = (
+            ImageSet(_resize(part.images_NCHW, image_size), part.labels_N)
+            for part in (self.train, self.validation, self.test)
+        )
+        return replace(self, train=train, validation=validation, test=test)
 
     def normalise(self, images_NCHW: Tensor) -> Tensor:
         """uint8 -> float32 with mean 0 and deviation 1 a channel."""
@@ -74,10 +83,13 @@ class Dataset:
         return (images_NCHW.float() - mean) * scale
 
 
-def load_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | None = None, image_size: int = 32) -> Dataset:
+def load_dataset(
+    name: str, *, data_dir: Path | None = None, cache_dir: Path | None = None, image_size: int = 32
+) -> Dataset:
     """A data set by name ("digits", "cifar10") or the path of a folder of images.
 
-    data_dir: where `train.npz` and `test.npz` (packed CIFAR-10) or torchvision's files lie. cache_dir: decoded arrays are kept here.
+    data_dir: where `train.npz` and `test.npz` (packed CIFAR-10) or torchvision's files lie. cache_dir:
+    decoded arrays are kept here.
 
     Raises InvalidRequest for an unknown name, InvalidInput for files that cannot be read.
     """
@@ -88,13 +100,19 @@ def load_dataset(name: str, *, data_dir: Path | None = None, cache_dir: Path | N
     folder = Path(name)
     if not folder.is_dir():
         raise InvalidRequest(
-            f"There is no data set {name!r}.", field="data", hint='Use "digits", "cifar10", or the path of a folder with one sub-folder a class.'
+            f"There is no data set {name!r}.",
+            field="data",
+            hint='Use "digits", "cifar10", or the path of a folder with one sub-folder a class.',
         )
     return _image_folder(folder, image_size)
 
 
-def sample_batch(dataset: Dataset, indices: NDArray[np.int64], random: np.random.Generator, *, augment: bool = True) -> tuple[Tensor, Tensor]:
-    """Training images (normalised, float32) and labels. Augmentation: crop after padding by an eighth, and mirroring."""
+def sample_batch(
+    dataset: Dataset, indices: NDArray[np.int64], random: np.random.Generator, *, augment: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Training images (normalised, float32) and labels. Augmentation: crop after padding by an eighth, and
+    mirroring.
+    """
     chosen = torch.from_numpy(indices)
     images = dataset.train.images_NCHW[chosen]
     if augment:
@@ -102,11 +120,18 @@ def sample_batch(dataset: Dataset, indices: NDArray[np.int64], random: np.random
     return dataset.normalise(images), dataset.train.labels_N[chosen]
 
 
-def batches(dataset: Dataset, part: ImageSet, batch_size: int, limit: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-    """Normalised images and labels in order, at most `limit` images; a last, smaller batch of one image is left out."""
+def batches(
+    dataset: Dataset, part: ImageSet, batch_size: int, limit: int | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Normalised images and labels in order, at most `limit` images; a last, smaller batch of one image is
+    left out.
+    """
     count = len(part) if limit is None else min(limit, len(part))
     for start in range(0, count, batch_size):
-        images, labels = part.images_NCHW[start : min(start + batch_size, count)], part.labels_N[start : min(start + batch_size, count)]
+        images, labels = (
+            part.images_NCHW[start : min(start + batch_size, count)],
+            part.labels_N[start : min(start + batch_size, count)],
+        )
         if len(labels) > 1 or count == 1:
             yield dataset.normalise(images), labels
 
@@ -121,15 +146,21 @@ def _augment(images_NCHW: Tensor, random: np.random.Generator, flip: bool) -> Te
     if flip:
         mirrored = torch.from_numpy(random.random(count) < 0.5)
         columns = torch.where(mirrored[:, None], columns.flip(1), columns)
-    cropped = padded.permute(0, 2, 3, 1)[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    cropped = padded.permute(0, 2, 3, 1)[
+        torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]
+    ]
     return cropped.permute(0, 3, 1, 2)
 
 
 def _resize(images_NCHW: Tensor, size: int) -> Tensor:
     smaller = size < images_NCHW.shape[-1]
     parts = []
-    for chunk in images_NCHW.split(4096):
-        resized = F.adaptive_avg_pool2d(chunk.float(), size) if smaller else F.interpolate(chunk.float(), (size, size), mode="bilinear", align_corners=False)
+    for chunk in torch.split(images_NCHW, 4096):
+        resized = (
+            F.adaptive_avg_pool2d(chunk.float(), size)
+            if smaller
+            else F.interpolate(chunk.float(), (size, size), mode="bilinear", align_corners=False)
+        )
         parts.append(resized.round_().clamp_(0, 255).to(torch.uint8))
     return torch.cat(parts)
 
@@ -146,7 +177,11 @@ def _digits(image_size: int) -> Dataset:
     bunch = load_digits()
     order = np.random.default_rng(0).permutation(len(bunch.target))
     images = torch.from_numpy(bunch.images[order]).float().mul_(255 / 16).unsqueeze(1)
-    images = F.interpolate(images, (image_size, image_size), mode="bilinear", align_corners=False).round_().to(torch.uint8)
+    images = (
+        F.interpolate(images, (image_size, image_size), mode="bilinear", align_corners=False)
+        .round_()
+        .to(torch.uint8)
+    )
     images, labels = images.expand(-1, 3, -1, -1), torch.from_numpy(bunch.target[order]).long()
     rest, test = _split(images, labels, 360)
     train, validation = _split(rest.images_NCHW, rest.labels_N, 200)
@@ -164,10 +199,15 @@ def _cifar10(data_dir: Path | None, cache_dir: Path | None) -> Dataset:
 
 
 def _packed(path: Path, cache_dir: Path | None) -> tuple[Tensor, Tensor, tuple[str, ...]]:
-    """Arrays `jpeg` (all files joined), `offsets` (N + 1), `labels`, `classes`; decoded once, then kept as an array."""
+    """Arrays `jpeg` (all files joined), `offsets` (N + 1), `labels`, `classes`; decoded once, then kept as
+    an array.
+    """
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            labels, classes = arrays["labels"].astype(np.int64), tuple(str(name) for name in arrays["classes"])
+            labels, classes = (
+                arrays["labels"].astype(np.int64),
+                tuple(str(name) for name in arrays["classes"]),
+            )
             cached = _cache_file(path, cache_dir)
             if cached is not None and cached.is_file():
                 images = np.load(cached, allow_pickle=False)
@@ -184,7 +224,7 @@ def _decode(jpeg: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.u
     from PIL import Image
 
     images = []
-    for start, stop in zip(offsets[:-1], offsets[1:], strict=True):
+    for start, stop in pairwise(offsets):
         with Image.open(io.BytesIO(jpeg[start:stop].tobytes())) as image:
             images.append(np.asarray(image.convert("RGB")))
     return np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2))
@@ -215,7 +255,8 @@ def _torchvision_cifar10(data_dir: Path | None, train: bool) -> tuple[Tensor, Te
     except (OSError, RuntimeError) as error:
         raise InvalidInput(
             f"CIFAR-10 could not be downloaded: {error}",
-            hint="Give --data-dir (or WEIGHTCAST_DATA_DIR) a folder that has train.npz and test.npz, or torchvision's cifar-10-batches-py.",
+            hint="Give --data-dir (or WEIGHTCAST_DATA_DIR) a folder that has train.npz and test.npz, or "
+            "torchvision's cifar-10-batches-py.",
         ) from error
     images = torch.from_numpy(np.ascontiguousarray(data.data.transpose(0, 3, 1, 2)))
     return images, torch.tensor(data.targets), tuple(data.classes)
@@ -226,13 +267,18 @@ def _image_folder(folder: Path, image_size: int) -> Dataset:
     held_out = next((folder / name for name in ("val", "test") if (folder / name).is_dir()), None)
     classes = tuple(sorted(path.name for path in train_root.iterdir() if path.is_dir()))
     if len(classes) < 2:
-        raise InvalidInput(f"{folder} has {len(classes)} classes.", hint="Put the images of each class into a sub-folder of its own.")
+        raise InvalidInput(
+            f"{folder} has {len(classes)} classes.",
+            hint="Put the images of each class into a sub-folder of its own.",
+        )
     images, labels = _read_folder(train_root, classes, image_size)
     if held_out is None:
         rest, test = _split(images, labels, max(1, len(labels) // 10))
     else:
         rest, test = ImageSet(images, labels), ImageSet(*_read_folder(held_out, classes, image_size))
-    train, validation = _split(rest.images_NCHW, rest.labels_N, max(1, min(_VALIDATION_IMAGES, len(rest) // 10)))
+    train, validation = _split(
+        rest.images_NCHW, rest.labels_N, max(1, min(_VALIDATION_IMAGES, len(rest) // 10))
+    )
     return Dataset(folder.name, classes, train, validation, test, *_IMAGENET)
 
 
@@ -240,9 +286,16 @@ def _read_folder(root: Path, classes: tuple[str, ...], image_size: int) -> tuple
     """All images, shuffled with a fixed seed, their middle square scaled to the image size."""
     from PIL import Image, UnidentifiedImageError
 
-    files = [(path, label) for label, name in enumerate(classes) for path in sorted((root / name).rglob("*")) if path.suffix.lower() in _SUFFIXES]
+    files = [
+        (path, label)
+        for label, name in enumerate(classes)
+        for path in sorted((root / name).rglob("*"))
+        if path.suffix.lower() in _SUFFIXES
+    ]
     if not files:
-        raise InvalidInput(f"{root} has no images.", hint=f"Image files end in {', '.join(sorted(_SUFFIXES))}.")
+        raise InvalidInput(
+            f"{root} has no images.", hint=f"Image files end in {', '.join(sorted(_SUFFIXES))}."
+        )
     images = np.empty((len(files), 3, image_size, image_size), dtype=np.uint8)
     order = np.random.default_rng(0).permutation(len(files))
     for row, index in enumerate(order):
@@ -252,7 +305,9 @@ def _read_folder(root: Path, classes: tuple[str, ...], image_size: int) -> tuple
                 square = min(image.size)
                 left, top = (image.width - square) // 2, (image.height - square) // 2
                 box = (left, top, left + square, top + square)
-                small = image.convert("RGB").resize((image_size, image_size), Image.Resampling.BILINEAR, box=box)
+                small = image.convert("RGB").resize(
+                    (image_size, image_size), Image.Resampling.BILINEAR, box=box
+                )
                 images[row] = np.asarray(small).transpose(2, 0, 1)
         except (OSError, UnidentifiedImageError) as error:
             raise InvalidInput(f"{path} is not a readable image: {error}") from error

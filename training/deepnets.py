@@ -1,9 +1,12 @@
 """DeepNets-1M as a generator: random architectures of the GHN-2 paper's space, split by split.
 
-An architecture is a document of format "darts" (`service/graph_io/cells/darts.py`), fully determined by (split, seed, index):
-nothing is stored, and any part of the million can be made anywhere. Rules: section 3, table 1 and appendix A of the paper.
+An architecture is a document of format "darts" (`service/graph_io/cells/darts.py`), fully determined by
+(split, seed, index):
+nothing is stored, and any part of the million can be made anywhere. Rules: section 3, table 1 and appendix
+A of the paper.
 
-Frequencies that the paper leaves open (how often a cell has one, two or more steps, how often reduction cells are made of
+Frequencies that the paper leaves open (how often a cell has one, two or more steps, how often reduction
+cells are made of
 pooling only) follow its published training set.
 """
 
@@ -23,8 +26,9 @@ Document = dict[str, Any]
 
 # Operation -> how often a normal cell draws it.
 _NORMAL = {
-    "conv_1x1": 8, "sep_conv_5x5": 8, "dil_conv_5x5": 8, "sep_conv_3x3": 8, "dil_conv_3x3": 8, "max_pool_3x3": 8, "msa": 7,
-    "conv_7x1_1x7": 7, "skip_connect": 7, "avg_pool_3x3": 7, "cse": 7, "conv_3x3": 6, "conv_5x5": 5, "conv_7x7": 4, "none": 4,
+    "conv_1x1": 8, "sep_conv_5x5": 8, "dil_conv_5x5": 8, "sep_conv_3x3": 8, "dil_conv_3x3": 8,
+    "max_pool_3x3": 8, "msa": 7, "conv_7x1_1x7": 7, "skip_connect": 7, "avg_pool_3x3": 7, "cse": 7,
+    "conv_3x3": 6, "conv_5x5": 5, "conv_7x7": 4, "none": 4,
 }  # fmt: skip
 # Half of the reduction cells only pool, skip or drop; the others draw like normal cells.
 _POOLING = {"max_pool_3x3": 7, "avg_pool_3x3": 7, "skip_connect": 6, "none": 4}
@@ -35,7 +39,8 @@ class Split:
     """cells: range of depths. channels: range of initial widths, in steps of 16.
 
     steps: number of summing nodes in a cell -> how often.
-    least_parameters: the width is raised until the network has so many (CIFAR-10), most_parameters: lowered until it has not
+    least_parameters: the width is raised until the network has so many (CIFAR-10), most_parameters: lowered
+    until it has not
         more.
     bn_free: share of networks without batch normalisation.
     """
@@ -64,7 +69,9 @@ SPLITS: dict[str, Split] = {
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a training run can afford. cost: `network_cost` at image_size; None: no bound but the split's own."""
+    """What a training run can afford. cost: `network_cost` at image_size; None: no bound but the split's
+    own.
+    """
 
     cost: float | None = None
     image_size: int = 32
@@ -72,8 +79,12 @@ class Bounds:
     most_parameters: float = 3.1e6
 
 
-def architecture(split: str, seed: int, index: int, *, num_classes: int = 10, bounds: Bounds | None = None) -> Document:
-    """The architecture number `index` of a split, the same on every machine. Raises InvalidRequest for an unknown split."""
+def architecture(
+    split: str, seed: int, index: int, *, num_classes: int = 10, bounds: Bounds | None = None
+) -> Document:
+    """The architecture number `index` of a split, the same on every machine. Raises InvalidRequest for an
+    unknown split.
+    """
     return _sample(split, seed, index, num_classes, bounds)[0]
 
 
@@ -89,7 +100,9 @@ def architectures(split: str, seed: int, count: int, *, num_classes: int = 10) -
         yield architecture(split, seed, index, num_classes=num_classes)
 
 
-def _sample(split: str, seed: int, index: int, num_classes: int, bounds: Bounds | None) -> tuple[Document, ArchGraph]:
+def _sample(
+    split: str, seed: int, index: int, num_classes: int, bounds: Bounds | None
+) -> tuple[Document, ArchGraph]:
     rules = SPLITS.get(split)
     if rules is None:
         raise InvalidRequest(f"Unknown split {split!r}.", field="split", hint=f"Splits: {', '.join(SPLITS)}.")
@@ -180,7 +193,9 @@ def _fit_width(
             continue
         if rules.least_parameters and parameters > rules.most_parameters:
             return None
-        if parameters > rules.most_parameters or (bounds is not None and not _affordable(graph, parameters, bounds)):
+        if parameters > rules.most_parameters or (
+            bounds is not None and not _affordable(graph, parameters, bounds)
+        ):
             continue
         return document, graph
     return None

@@ -1,7 +1,9 @@
 """Depthwise convolutions that are fast in bfloat16 on a CPU.
 
-The library's own backward pass of a depthwise convolution other than 3x3 without dilation takes about ten times as long as a
-dense convolution of 16 channels, which the matrix units do. So the depthwise kernel becomes a block-diagonal one of 16
+The library's own backward pass of a depthwise convolution other than 3x3 without dilation takes about ten
+times as long as a
+dense convolution of 16 channels, which the matrix units do. So the depthwise kernel becomes a
+block-diagonal one of 16
 channels a block: a dense grouped convolution with the same result, whose gradient flows back to the diagonal.
 """
 
@@ -27,7 +29,11 @@ def is_slow_depthwise(node: Node) -> bool:
 
 
 def depthwise(
-    x_NCHW: Tensor, w_C1HW: Tensor, stride: tuple[int, ...], padding: tuple[int, ...], dilation: tuple[int, ...]
+    x_NCHW: Tensor,
+    w_C1HW: Tensor,
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
 ) -> Tensor:
     """F.conv2d(x, w, groups=channels); the result has the dtype of x."""
     channels = len(w_C1HW)
@@ -39,12 +45,14 @@ def depthwise(
     reach = dilation[0] * (w_C1HW.shape[-1] - 1) + 1
     even = height % 2 == width % 2 == 0 and tuple(padding) == (reach // 2, reach // 2)
     if reach > min(height, width) and tuple(dilation) == (2, 2) and tuple(stride) == (1, 1) and even:
-        # A kernel reaching beyond the image falls off the fast path. With dilation 2 the pixels of equal parity form four
+        # A kernel reaching beyond the image falls off the fast path. With dilation 2 the pixels of equal
+        # parity form four
         # images of their own, each convolved without dilation.
-        parts = F.pixel_unshuffle(x_NCHW, 2).unflatten(1, (channels, 4)).transpose(1, 2).flatten(0, 1)
+        count, half = len(x_NCHW), (height // 2, width // 2)
+        parts = F.pixel_unshuffle(x_NCHW, 2).view(count, channels, 4, *half).transpose(1, 2).flatten(0, 1)
         parts = parts.contiguous(memory_format=torch.channels_last)
         out = F.conv2d(parts, blocks, None, 1, reach // 4, 1, channels // _BLOCK)
-        return F.pixel_shuffle(out.unflatten(0, (-1, 4)).transpose(1, 2).flatten(1, 2), 2)
+        return F.pixel_shuffle(out.reshape(count, 4, channels, *half).transpose(1, 2).flatten(1, 2), 2)
     return F.conv2d(x_NCHW, blocks, None, stride, padding, dilation, channels // _BLOCK)  # type: ignore[arg-type]
 
 

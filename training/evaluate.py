@@ -1,6 +1,7 @@
 """How good predicted weights are: accuracy on test images of unseen networks, without training them.
 
-GHN-2 paper, section 5.1: batch normalisation uses the statistics of test batches of 64 images, or (appendix C.1) running ones
+GHN-2 paper, section 5.1: batch normalisation uses the statistics of test batches of 64 images, or (appendix
+C.1) running ones
 recalibrated by forwarding training images.
 """
 
@@ -19,7 +20,7 @@ from service.graph_io.archgraph import ArchGraph
 from service.graph_io.primitives import to_primitives
 from training.cost import network_cost
 from training.data import Dataset, ImageSet, batches
-from training.deepnets import Bounds, architecture_graph
+from training.deepnets import architecture_graph
 from training.networks import BatchStatistics, Network
 
 _BATCH = 64
@@ -72,7 +73,11 @@ def evaluate_networks(
         running = replace(graph, unattached=())
         batch = GraphBatch.from_graphs([to_primitives(running)], ghn.config)
         params = ghn.predict_tensors(batch)[0]
-        accuracies.append(network_accuracy(running, params, dataset, images, limit=limit, recalibrate=recalibrate, dtype=dtype))
+        accuracies.append(
+            network_accuracy(
+                running, params, dataset, images, limit=limit, recalibrate=recalibrate, dtype=dtype
+            )
+        )
     return Scores(tuple(accuracies))
 
 
@@ -81,7 +86,9 @@ def network_accuracy(
     graph: ArchGraph, params: dict[str, Tensor], dataset: Dataset, images: ImageSet, *,
     limit: int | None = None, recalibrate: bool = False, dtype: torch.dtype = torch.float32,
 ) -> float:  # fmt: skip
-    """Percent of images that a network with these parameters classifies correctly; a network that is not finite scores by chance."""
+    """Percent of images that a network with these parameters classifies correctly; a network that is not
+    finite scores by chance.
+    """
     network = Network(graph)
     statistics = BatchStatistics() if recalibrate else None
     if statistics is not None:

@@ -1,6 +1,8 @@
-"""Training a GHN: `train(config, folder)` runs until its budget is used, from nothing or from the folder's last checkpoint.
+"""Training a GHN: `train(config, folder)` runs until its budget is used, from nothing or from the folder's
+last checkpoint.
 
-GHN-2 paper, sections 4.3 and 5: every step samples a meta-batch of architectures, predicts their parameters, and takes the
+GHN-2 paper, sections 4.3 and 5: every step samples a meta-batch of architectures, predicts their
+parameters, and takes the
 gradient of their mean loss on training images. Here every architecture sees images of its own.
 """
 
@@ -37,12 +39,19 @@ _LOSS_CAP = 10.0
 
 
 def train(
-    config: TrainConfig, folder: Path, *, cache_dir: Path | None = None, resume: bool = False, on_progress: Progress | None = None
+    config: TrainConfig,
+    folder: Path,
+    *,
+    cache_dir: Path | None = None,
+    resume: bool = False,
+    on_progress: Progress | None = None,
 ) -> Path:
     """Train, and leave the averaged GHN as a model folder in `folder/model`. Returns `folder`.
 
-    resume: go on from the folder's newest checkpoint, if there is one; the configuration may have changed (image sizes,
-    budgets of the networks, learning rate). With a budget in steps, a resumed run repeats an uninterrupted one.
+    resume: go on from the folder's newest checkpoint, if there is one; the configuration may have changed
+    (image sizes,
+    budgets of the networks, learning rate). With a budget in steps, a resumed run repeats an uninterrupted
+    one.
     on_progress: gets every record of `metrics.jsonl`.
 
     SIGTERM and SIGINT end the run after the current step, with a checkpoint and a model.
@@ -68,7 +77,11 @@ class Trainer:
     """
 
     def __init__(
-        self, config: TrainConfig, folder: RunFolder, cache_dir: Path | None = None, on_progress: Progress | None = None
+        self,
+        config: TrainConfig,
+        folder: RunFolder,
+        cache_dir: Path | None = None,
+        on_progress: Progress | None = None,
     ) -> None:
         self.config, self.folder, self.on_progress = config, folder, on_progress
         self.team = Team()
@@ -79,7 +92,11 @@ class Trainer:
         self.ghn = GHN(GHNConfig(**{**config.ghn, "num_classes": len(self.dataset.classes)}))
         self.average = [parameter.detach().clone() for parameter in self.ghn.parameters()]
         self.optimizer = torch.optim.AdamW(
-            self.ghn.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=True
+            self.ghn.parameters(),
+            lr=config.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=config.weight_decay,
+            fused=True,
         )
         self.step = 0
         self.seconds = 0.0
@@ -108,7 +125,10 @@ class Trainer:
         recent: list[dict[str, float]] = []
         try:
             with ArchitectureSource(
-                config.seed, self.networks_seen + self.team.rank, len(self.dataset.classes), stride=self.team.size
+                config.seed,
+                self.networks_seen + self.team.rank,
+                len(self.dataset.classes),
+                stride=self.team.size,
             ) as source:
                 while self.progress < 1 and not self._stop:
                     started = time.monotonic()
@@ -143,13 +163,14 @@ class Trainer:
         data = self._batches(stage)[self.team.rank :: self.team.size]
         self.optimizer.zero_grad(set_to_none=True)
         used = [outcome for outcome in accumulate(self.ghn, tasks, data, runner) if outcome.finite]
-        # A network without normalisation may have a loss in the thousands; capped, the mean still says something.
+        # A network without normalisation may have a loss in the thousands; capped, the mean still says
+        # something.
         losses = [min(outcome.loss, _LOSS_CAP) for outcome in used]
         finite, loss, accuracy = self._join(len(used), sum(losses), sum(outcome.accuracy for outcome in used))
         self.skipped += stage.meta_batch - finite
         norm = float("nan")
         if finite:
-            torch._foreach_div_([parameter.grad for parameter in self.ghn.parameters()], finite)
+            torch._foreach_div_(self._gradients(), finite)
             norm = float(torch.nn.utils.clip_grad_norm_(self.ghn.parameters(), self.config.clip))
         if np.isfinite(norm):
             for group in self.optimizer.param_groups:
@@ -169,16 +190,20 @@ class Trainer:
         for parameter in self.ghn.parameters():
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        gradients = [parameter.grad for parameter in self.ghn.parameters() if parameter.grad is not None]
         seconds = self.seconds if self.team.leads else 0.0
-        total = self.team.sum(gradients, [finite, loss, accuracy, seconds, float(self._stop)])
+        total = self.team.sum(self._gradients(), [finite, loss, accuracy, seconds, float(self._stop)])
         self.seconds, self._stop = total[3], total[4] > 0
         return round(total[0]), total[1], total[2]
+
+    def _gradients(self) -> list[Tensor]:
+        return [parameter.grad for parameter in self.ghn.parameters() if parameter.grad is not None]
 
     def _update_average(self) -> None:
         # Early on the average follows quickly.
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(self.average, [parameter.detach() for parameter in self.ghn.parameters()], 1 - decay)
+        torch._foreach_lerp_(
+            self.average, [parameter.detach() for parameter in self.ghn.parameters()], 1 - decay
+        )
 
     def _batches(self, stage: Stage) -> list[tuple[Tensor, Tensor]]:
         """Images for every network of the step: each epoch in an order of its own, fixed by the seed."""
@@ -190,9 +215,11 @@ class Trainer:
         positions = np.arange(self.images_seen, self.images_seen + count)
         epochs = positions // len(dataset.train)
         orders = {int(epoch): self._order(int(epoch), len(dataset.train)) for epoch in np.unique(epochs)}
-        indices = np.array([orders[int(e)][p % len(dataset.train)] for e, p in zip(epochs, positions, strict=True)])
+        indices = np.array(
+            [orders[int(e)][p % len(dataset.train)] for e, p in zip(epochs, positions, strict=True)]
+        )
         images, labels = sample_batch(dataset, indices, random)
-        return list(zip(images.split(stage.images), labels.split(stage.images), strict=True))
+        return list(zip(torch.split(images, stage.images), torch.split(labels, stage.images), strict=True))
 
     def _order(self, epoch: int, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
         return np.random.default_rng([self.config.seed, 7, epoch]).permutation(count)
@@ -227,7 +254,9 @@ class Trainer:
             dtype=torch.bfloat16 if self.config.bfloat16 else torch.float32,
         )  # fmt: skip
         self.last_scores = {"mean": scores.mean, "max": scores.max, "networks": len(scores.accuracies)}
-        self._record({"kind": "validation", "step": self.step, "seconds": round(self.seconds, 1), **self.last_scores})
+        self._record(
+            {"kind": "validation", "step": self.step, "seconds": round(self.seconds, 1), **self.last_scores}
+        )
 
     def _catch_signals(self) -> dict[int, Any]:
         if threading.current_thread() is not threading.main_thread():
@@ -274,7 +303,8 @@ class Trainer:
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"adam.{key}.{name}"] = value.contiguous()
         state = {
-            key: getattr(self, key) for key in ("step", "seconds", "images_seen", "networks_seen", "skipped", "last_scores")
+            key: getattr(self, key)
+            for key in ("step", "seconds", "images_seen", "networks_seen", "skipped", "last_scores")
         }
         self.folder.save(self.step, tensors, state)
 

@@ -1,10 +1,13 @@
 """Running an ArchGraph with parameters from outside.
 
-`Network(graph)` compiles the graph once into a list of steps; calling it with images and a mapping of tensors runs them. It
-owns no parameter: what a hypernetwork predicts goes straight into functional operators, and gradients flow back into it.
+`Network(graph)` compiles the graph once into a list of steps; calling it with images and a mapping of tensors
+runs them. It owns no parameter: what a hypernetwork predicts goes straight into functional operators, and
+gradients flow back into it.
 
-The dtype of the images is the dtype of the computation (bfloat16 images: bfloat16 activations); parameters may stay float32.
-Batch normalisation uses the statistics of the batch, since nobody predicts running ones (GHN-2 paper, appendix C.1), or
+The dtype of the images is the dtype of the computation (bfloat16 images: bfloat16 activations); parameters
+may stay float32.
+Batch normalisation uses the statistics of the batch, since nobody predicts running ones (GHN-2 paper,
+appendix C.1), or
 those that `BatchStatistics` gathered from other batches.
 """
 
@@ -27,7 +30,9 @@ Step = Callable[[Sequence[Tensor], Params], Tensor]
 
 @dataclass
 class BatchStatistics:
-    """Means and variances of every batch normalisation: first gathered over batches, then used instead of each batch's own."""
+    """Means and variances of every batch normalisation: first gathered over batches, then used instead of
+    each batch's own.
+    """
 
     gathering: bool = True
     batches: int = 0
@@ -59,20 +64,29 @@ class Network:
 
     graph: what it computes; parameters that it never reads are ignored.
 
-    Raises UnsupportedOperator for an operator that cannot be run (naming the node): every operator of the cell spaces can,
+    Raises UnsupportedOperator for an operator that cannot be run (naming the node): every operator of the
+    cell spaces can,
     and those of common convolutional networks and transformers.
     """
 
     def __init__(self, graph: ArchGraph) -> None:
         if len(graph.outputs) != 1 or sum(node.op == "input" for node in graph.nodes) != 1:
-            raise UnsupportedOperator("Only networks with one input and one output can be run.", operator="input")
+            raise UnsupportedOperator(
+                "Only networks with one input and one output can be run.", operator="input"
+            )
         self.graph = graph
         self._steps, self._slots = _compile(graph)
 
-    def __call__(self, images_NCHW: Tensor, params: Params, statistics: BatchStatistics | None = None) -> Tensor:
+    def __call__(
+        self, images_NCHW: Tensor, params: Params, statistics: BatchStatistics | None = None
+    ) -> Tensor:
         """Logits, float32, of the images under the parameters."""
         values: list[Tensor | None] = [None] * self._slots
-        values[0] = images_NCHW.contiguous(memory_format=torch.channels_last) if images_NCHW.ndim == 4 else images_NCHW
+        values[0] = (
+            images_NCHW.contiguous(memory_format=torch.channels_last)
+            if images_NCHW.ndim == 4
+            else images_NCHW
+        )
         if statistics is not None and statistics.gathering:
             statistics.batches += 1
         result = values[0]
@@ -90,7 +104,9 @@ class Network:
 
 
 def _batch_norm(node: Node, x: Tensor, params: Params, statistics: BatchStatistics | None) -> Tensor:
-    weight, bias = (params.get(parameter.name) for parameter in node.params) if len(node.params) == 2 else (None, None)
+    weight, bias = (
+        (params.get(parameter.name) for parameter in node.params) if len(node.params) == 2 else (None, None)
+    )
     eps = float(node.attrs.get("eps", 1e-5))  # type: ignore[arg-type]
     if statistics is not None and not statistics.gathering:
         mean, variance = statistics.of(node.name)
@@ -101,7 +117,9 @@ def _batch_norm(node: Node, x: Tensor, params: Params, statistics: BatchStatisti
 
 
 def _compile(graph: ArchGraph) -> tuple[tuple[_Step, ...], int]:
-    """Steps in execution order; equal operators without parameters on equal inputs (a ReLU that four branches apply) run once."""
+    """Steps in execution order; equal operators without parameters on equal inputs (a ReLU that four
+    branches apply) run once.
+    """
     slot_of: dict[str, int] = {}
     same: dict[object, int] = {}
     drafts: list[tuple[Node, tuple[int, ...], int]] = []

@@ -1,4 +1,5 @@
-"""What each operator of an ArchGraph computes: a node becomes a function of its inputs and the network's parameters.
+"""What each operator of an ArchGraph computes: a node becomes a function of its inputs and the network's
+parameters.
 
 Features are (N, C, H, W), in channels-last memory where that is faster; tokens are (N, L, C).
 """
@@ -120,7 +121,9 @@ def _layer_norm(node: Node) -> Step:
 
     def run(inputs: Inputs, params: Params) -> Tensor:
         (x,) = inputs
-        weight, bias = (params[names[role]].to(x.dtype) if role in names else None for role in ("weight", "bias"))
+        weight, bias = (
+            params[names[role]].to(x.dtype) if role in names else None for role in ("weight", "bias")
+        )
         if per_channel and x.ndim > 2:
             moved = F.layer_norm(x.movedim(1, -1), x.shape[1:2], weight, bias, eps)
             return moved.movedim(-1, 1)
@@ -136,7 +139,9 @@ def _group_norm(node: Node) -> Step:
 
     def run(inputs: Inputs, params: Params) -> Tensor:
         (x,) = inputs
-        weight, bias = (params[names[role]].to(x.dtype) if role in names else None for role in ("weight", "bias"))
+        weight, bias = (
+            params[names[role]].to(x.dtype) if role in names else None for role in ("weight", "bias")
+        )
         return F.group_norm(x, groups, weight, bias, eps)
 
     return run
@@ -175,7 +180,8 @@ def _global_avg_pool(node: Node) -> Step:
     keep = bool(node.attrs.get("keepdims", True))
     if all(side == 1 for side in size):
         return lambda inputs, _: inputs[0].mean((2, 3), keepdim=keep)
-    return lambda inputs, _: F.adaptive_avg_pool2d(inputs[0], size)
+    height, width = size
+    return lambda inputs, _: F.adaptive_avg_pool2d(inputs[0], (height, width))
 
 
 def _attention(node: Node) -> Step:
@@ -183,7 +189,7 @@ def _attention(node: Node) -> Step:
 
     def run(inputs: Inputs, params: Params) -> Tensor:
         qkv = inputs[0].chunk(3, dim=-1) if len(inputs) == 1 else inputs
-        query, key, value = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in qkv)
+        query, key, value = (x.view(*x.shape[:2], heads, -1).transpose(1, 2) for x in qkv)
         if query.device.type == "cpu":
             # The fused kernel spends most of its time on converting bfloat16.
             query, key, value = query.float(), key.float(), value.float()
@@ -227,7 +233,10 @@ def _concat(node: Node) -> Step:
     def run(inputs: Inputs, params: Params) -> Tensor:
         # A constant of zeros has its channels only; everything else says where they go.
         like = next((x for x in inputs if x.ndim > 1), inputs[0])
-        parts = [x.to(like.dtype).view(1, -1, 1, 1).expand(len(like), -1, *like.shape[2:]) if x.ndim == 1 else x for x in inputs]
+        parts = [
+            x.to(like.dtype).view(1, -1, 1, 1).expand(len(like), -1, *like.shape[2:]) if x.ndim == 1 else x
+            for x in inputs
+        ]
         return torch.cat(parts, axis)
 
     return run
@@ -273,7 +282,7 @@ def _permute(node: Node) -> Step:
 
 def _tokens_to_image(tokens: Tensor) -> Tensor:
     side = int(tokens.shape[1] ** 0.5)
-    return tokens.unflatten(1, (side, side)).permute(0, 3, 1, 2)
+    return tokens.view(len(tokens), side, side, -1).permute(0, 3, 1, 2)
 
 
 def _reshape(node: Node) -> Step:
@@ -293,7 +302,8 @@ def _slice(node: Node) -> Step:
     start_of = dict(zip(axes, _ints(starts, 0, len(axes)), strict=True))
     end_of = dict(zip(axes, _ints(ends, 0, len(axes)), strict=True)) if ends is not None else {}
     index = tuple(
-        slice(start_of[axis], end_of.get(axis), step_of[axis]) if axis in step_of else slice(None) for axis in range(max(map(int, axes)) + 1)
+        slice(start_of[axis], end_of.get(axis), step_of[axis]) if axis in step_of else slice(None)
+        for axis in range(max(map(int, axes)) + 1)
     )
     return lambda inputs, _: inputs[0][index]
 
@@ -311,8 +321,12 @@ def _resize(node: Node) -> Step:
     size = node.attrs.get("size")
     if not isinstance(size, tuple) or node.attrs.get("kind") != "area":
         raise _unsupported(node, "can be run with `size` and kind area only")
-    target = tuple(int(side) for side in size)
-    return lambda inputs, _: inputs[0] if inputs[0].shape[2:] == target else F.adaptive_avg_pool2d(inputs[0], target)
+    height, width = (int(side) for side in size)
+    return lambda inputs, _: (
+        inputs[0]
+        if inputs[0].shape[2:] == (height, width)
+        else F.adaptive_avg_pool2d(inputs[0], (height, width))
+    )
 
 
 def _unary(node: Node) -> Step:

@@ -1,6 +1,7 @@
 """What a training run does: its configuration, the stages it goes through, the learning rate at any point.
 
-A run is a function of its configuration: what happens at a step depends on the step's number (or on the share of the time
+A run is a function of its configuration: what happens at a step depends on the step's number (or on the
+share of the time
 budget that has passed), never on the state of a random generator.
 """
 
@@ -17,7 +18,8 @@ from training.deepnets import Bounds
 class Stage:
     """Part of a run. until: share of the budget at which it ends (1: the run's end).
 
-    cost: bound on `network_cost` of the networks, None without one. meta_batch networks a step, each on `images` images.
+    cost: bound on `network_cost` of the networks, None without one. meta_batch networks a step, each on
+    `images` images.
     """
 
     until: float = 1.0
@@ -33,7 +35,8 @@ class Stage:
         return Bounds(self.cost, self.image_size, self.most_channels, self.most_parameters)
 
 
-# Small images and cheap networks first: early on, what a step teaches depends little on them, and they are several times faster.
+# Small images and cheap networks first: early on, what a step teaches depends little on them, and they are
+# several times faster.
 CIFAR_STAGES = (
     Stage(until=0.55, image_size=16, cost=60, meta_batch=4),
     Stage(until=0.8, image_size=16, cost=200, meta_batch=8),
@@ -46,8 +49,10 @@ DIGITS_STAGES = (Stage(image_size=16, cost=25, most_channels=32, meta_batch=4, i
 class TrainConfig:
     """data: as `data.load_dataset` takes it. Give minutes or steps.
 
-    ghn: fields of GHNConfig that differ from GHN-2's. learning_rate: the highest, after a linear warm-up; falls along a cosine
-    to final_learning_rate. clip: largest gradient norm. ema: decay of the averaged weights, which are what is saved as the
+    ghn: fields of GHNConfig that differ from GHN-2's. learning_rate: the highest, after a linear warm-up;
+    falls along a cosine
+    to final_learning_rate. clip: largest gradient norm. ema: decay of the averaged weights, which are what
+    is saved as the
     model. validate_networks networks of id-val are measured every validate_minutes.
     """
 
@@ -96,5 +101,8 @@ class TrainConfig:
         unknown = sorted(set(values) - {entry.name for entry in fields(cls)})
         if unknown:
             raise ValueError(f"unknown training options: {', '.join(unknown)}")
-        stages = tuple(Stage(**stage) if isinstance(stage, dict) else stage for stage in values.get("stages", CIFAR_STAGES))
+        stages = tuple(
+            Stage(**stage) if isinstance(stage, dict) else stage
+            for stage in values.get("stages", CIFAR_STAGES)
+        )
         return cls(**{**values, "stages": stages})

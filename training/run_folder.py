@@ -1,4 +1,5 @@
-"""The folder of a training run: `config.json`, `metrics.jsonl`, `checkpoint-<step>/` (the last two), `model/` (the result).
+"""The folder of a training run: `config.json`, `metrics.jsonl`, `checkpoint-<step>/` (the last two),
+`model/` (the result).
 
 A checkpoint is complete or absent: it is written into a temporary folder, synced, and renamed.
 """

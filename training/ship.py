@@ -20,7 +20,8 @@ from training.ghn import load_config
 from training.run_folder import RunFolder
 
 DESCRIPTION = (
-    "GHN-2 trained on DeepNets-like random networks; predicts the weights of image classifiers with {classes} classes."
+    "GHN-2 trained on DeepNets-like random networks; predicts the weights of image classifiers "
+    "with {classes} classes."
 )
 
 

@@ -1,6 +1,8 @@
-"""One training step: predict the parameters of several networks, run each on images, send the gradients back into the GHN.
+"""One training step: predict the parameters of several networks, run each on images, send the gradients
+back into the GHN.
 
-The networks of a meta-batch run side by side, one thread each: their operators are too small for several threads to share.
+The networks of a meta-batch run side by side, one thread each: their operators are too small for several
+threads to share.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from training.networks import Network
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Of one network on its images; gradients of the mean loss by parameter name, none if the loss was not finite."""
+    """Of one network on its images; gradients of the mean loss by parameter name, none if the loss was not
+    finite.
+    """
 
     loss: float
     accuracy: float
@@ -36,7 +40,8 @@ class Outcome:
 class NetworkRunner:
     """Runs networks forward and backward on `threads` threads.
 
-    clip: largest norm of one network's gradient. A network without normalisation may have one ten thousand times that of the
+    clip: largest norm of one network's gradient. A network without normalisation may have one ten thousand
+    times that of the
     others; clipping only the sum would lose what the others say.
     """
 
@@ -45,11 +50,18 @@ class NetworkRunner:
         self._pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
 
     def run(
-        self, tasks: Sequence[Task], params: Sequence[dict[str, Tensor]], data: Sequence[tuple[Tensor, Tensor]]
+        self,
+        tasks: Sequence[Task],
+        params: Sequence[dict[str, Tensor]],
+        data: Sequence[tuple[Tensor, Tensor]],
     ) -> list[Outcome]:
-        """Outcomes in the order of the tasks; the most expensive start first, so that the threads end together."""
+        """Outcomes in the order of the tasks; the most expensive start first, so that the threads end
+        together.
+        """
         order = sorted(range(len(tasks)), key=lambda index: -tasks[index].cost)
-        futures = {index: self._pool.submit(self._one, tasks[index], params[index], *data[index]) for index in order}
+        futures = {
+            index: self._pool.submit(self._one, tasks[index], params[index], *data[index]) for index in order
+        }
         return [futures[index].result() for index in range(len(tasks))]
 
     def _one(self, task: Task, params: dict[str, Tensor], images: Tensor, labels: Tensor) -> Outcome:
@@ -61,7 +73,9 @@ class NetworkRunner:
         if not torch.isfinite(loss):
             return Outcome(value, accuracy, {})
         found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
-        gradients = {name: gradient for name, gradient in zip(leaves, found, strict=True) if gradient is not None}
+        gradients = {
+            name: gradient for name, gradient in zip(leaves, found, strict=True) if gradient is not None
+        }
         norm = float(torch.nn.utils.get_total_norm(gradients.values()))
         if not isfinite(norm):
             return Outcome(value, accuracy, {})
@@ -76,7 +90,9 @@ class NetworkRunner:
 def accumulate(
     ghn: GHN, tasks: Sequence[Task], data: Sequence[tuple[Tensor, Tensor]], runner: NetworkRunner
 ) -> list[Outcome]:
-    """Add the gradient of the networks' summed loss to the GHN's parameters. Networks with a non-finite loss are left out."""
+    """Add the gradient of the networks' summed loss to the GHN's parameters. Networks with a non-finite
+    loss are left out.
+    """
     batch = GraphBatch.from_graphs([task.primitives for task in tasks], ghn.config)
     predicted = ghn.predict_tensors(batch)
     outcomes = runner.run(tasks, predicted, data)

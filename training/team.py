@@ -1,6 +1,7 @@
 """Several processes training one GHN: `torchrun --nproc-per-node N` splits every meta-batch among them.
 
-On a CPU, two processes of one thread each are faster than one of two threads: neither the operators of small networks nor
+On a CPU, two processes of one thread each are faster than one of two threads: neither the operators of
+small networks nor
 Python share two cores well.
 """
 
@@ -39,6 +40,8 @@ class Team:
         vector = torch.cat([gradient.flatten() for gradient in gradients])
         dist.all_reduce(vector)
         dist.all_reduce(tail)
-        for gradient, piece in zip(gradients, vector.split([gradient.numel() for gradient in gradients]), strict=True):
+        for gradient, piece in zip(
+            gradients, torch.split(vector, [gradient.numel() for gradient in gradients]), strict=True
+        ):
             gradient.copy_(piece.view_as(gradient))
         return tail.tolist()

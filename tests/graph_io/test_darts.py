@@ -107,7 +107,10 @@ def test_a_state_that_nothing_reaches_is_zeros_in_a_concatenation() -> None:
         ({"genotype": None}, "genotype"),
         ({"genotype": cell("conv_9x9", "none")}, "genotype.normal"),
         ({"genotype": cell("none", "none")}, "genotype"),
-        ({"genotype": {**cell("none", "conv_1x1"), "normal": [["conv_1x1", 0], ["conv_1x1", 2]]}}, "genotype.normal"),
+        (
+            {"genotype": {**cell("none", "conv_1x1"), "normal": [["conv_1x1", 0], ["conv_1x1", 2]]}},
+            "genotype.normal",
+        ),
         ({"genotype": {**cell("none", "conv_1x1"), "normal_concat": [7]}}, "genotype.normal_concat"),
         ({"preprocess": False}, "preprocess"),
         ({"genotype": VIT, "channels": 12}, "channels"),
@@ -157,7 +160,9 @@ def test_two_hundred_reference_networks_have_as_many_parameters() -> None:
 
 
 @pytest.mark.skipif(SHARED is None, reason="WEIGHTCAST_SHARED_DIR is unset")
-@pytest.mark.parametrize("name", ["DARTS", "ViT", "random_005", "random_012", "random_018", "random_074", "random_154"])
+@pytest.mark.parametrize(
+    "name", ["DARTS", "ViT", "random_005", "random_012", "random_018", "random_074", "random_154"]
+)
 @pytest.mark.parametrize("part", ["c10_ve1", "in1k_ve50"])
 def test_graphs_agree_with_the_reference(name: str, part: str) -> None:
     assert SHARED is not None
@@ -165,10 +170,16 @@ def test_graphs_agree_with_the_reference(name: str, part: str) -> None:
         fixture = json.load(file)
     arguments = fixture["how"]
     genotype = {"DARTS": DARTS, "ViT": VIT}.get(name, arguments["genotype"])
-    ours = to_primitives(read_darts(from_reference({**arguments, "genotype": genotype}, arguments["C"], arguments["num_classes"])))
+    ours = to_primitives(
+        read_darts(
+            from_reference({**arguments, "genotype": genotype}, arguments["C"], arguments["num_classes"])
+        )
+    )
     owned = {
         name: (kind, tuple(shape))
-        for name, kind, shape in zip(fixture["raw_names"], fixture["primitives"], fixture["param_shapes"], strict=True)
+        for name, kind, shape in zip(
+            fixture["raw_names"], fixture["primitives"], fixture["param_shapes"], strict=True
+        )
         if name.endswith((".weight", ".bias"))
     }
     mine = {

@@ -22,7 +22,13 @@ def packed(path: Path, count: int) -> None:
         Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(buffer, "JPEG")
         files.append(np.frombuffer(buffer.getvalue(), dtype=np.uint8))
     offsets = np.cumsum([0, *map(len, files)])
-    np.savez(path, jpeg=np.concatenate(files), offsets=offsets, labels=np.arange(count) % 10, classes=np.array(list("abcdefghij")))
+    np.savez(
+        path,
+        jpeg=np.concatenate(files),
+        offsets=offsets,
+        labels=np.arange(count) % 10,
+        classes=np.array(list("abcdefghij")),
+    )
 
 
 def test_digits_have_three_parts() -> None:

@@ -31,7 +31,10 @@ def test_documents_are_plain_json() -> None:
 
 
 def test_splits_seeds_and_numbers_differ() -> None:
-    documents = [architecture(*key) for key in (("id-val", 0, 0), ("id-test", 0, 0), ("id-val", 1, 0), ("id-val", 0, 1))]
+    documents = [
+        architecture(*key)
+        for key in (("id-val", 0, 0), ("id-test", 0, 0), ("id-val", 1, 0), ("id-val", 0, 1))
+    ]
     assert len({json.dumps(document) for document in documents}) == 4
 
 
@@ -49,7 +52,16 @@ def test_training_networks_stay_under_a_cost() -> None:
 
 def test_every_primitive_occurs() -> None:
     operators = {node.op for index in range(60) for node in architecture_graph("train", 0, index).nodes}
-    assert {"conv", "batch_norm", "layer_norm", "attention", "channel_gate", "max_pool", "avg_pool", "position"} <= operators
+    assert {
+        "conv",
+        "batch_norm",
+        "layer_norm",
+        "attention",
+        "channel_gate",
+        "max_pool",
+        "avg_pool",
+        "position",
+    } <= operators
 
 
 def test_an_unknown_split_is_refused() -> None:

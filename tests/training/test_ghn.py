@@ -1,4 +1,6 @@
-"""The trainer: resuming repeats an uninterrupted run, training lowers the loss, what is saved can be loaded."""
+"""The trainer: resuming repeats an uninterrupted run, training lowers the loss, what is saved can be
+loaded.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +60,10 @@ def test_a_killed_run_resumes_with_the_same_losses(finished: Path, tmp_path: Pat
     folder = tmp_path / "killed"
     options = {**CONFIG.to_dict(), "checkpoint_minutes": 0.0}
     script = (
-        "import json, sys\nfrom pathlib import Path\nfrom training.ghn import train\nfrom training.recipe import TrainConfig\n"
-        "if __name__ == '__main__':\n    train(TrainConfig.from_dict(json.loads(sys.argv[1])), Path(sys.argv[2]))\n"
+        "import json, sys\nfrom pathlib import Path\n"
+        "from training.ghn import train\nfrom training.recipe import TrainConfig\n"
+        "if __name__ == '__main__':\n"
+        "    train(TrainConfig.from_dict(json.loads(sys.argv[1])), Path(sys.argv[2]))\n"
     )
     (tmp_path / "run.py").write_text(script)
     root = str(Path(__file__).parents[2])
@@ -78,7 +82,9 @@ def test_a_killed_run_resumes_with_the_same_losses(finished: Path, tmp_path: Pat
 
 
 def test_a_run_may_go_on_with_other_stages(finished: Path) -> None:
-    longer = replace(CONFIG, steps=10, stages=(Stage(image_size=32, cost=90, most_channels=16, meta_batch=3, images=8),))
+    longer = replace(
+        CONFIG, steps=10, stages=(Stage(image_size=32, cost=90, most_channels=16, meta_batch=3, images=8),)
+    )
     train(longer, finished, resume=True)
     assert max(losses(finished)) == 10
 

@@ -35,7 +35,14 @@ def network(operation: str, **options: Any) -> ArchGraph:
         "reduce_concat": [2],
     }
     return read_darts(
-        {"format": "darts", "genotype": genotype, "channels": 16, "cells": 3, "channel_multiplier": 1, **options}
+        {
+            "format": "darts",
+            "genotype": genotype,
+            "channels": 16,
+            "cells": 3,
+            "channel_multiplier": 1,
+            **options,
+        }
     )
 
 
@@ -68,7 +75,8 @@ class Reference(nn.Module):
             name = "cells.0._ops.0.op."
             y = F.conv2d(F.relu(y), p[f"{name}{first}.weight"], padding=1, groups=16)
             y = self.norm(F.conv2d(y, p[f"{name}{first + 1}.weight"]), f"{name}{first + 2}")
-        # Cell 1 reads the stem, at half the resolution; cell 2 the first cell, which is twice as large as cell 1.
+        # Cell 1 reads the stem, at half the resolution; cell 2 the first cell, which is twice as large as
+        # cell 1.
         y = self.factorized(self.factorized(y, "cells.2.preprocess0"), "cells.2._ops.0")
         y = y.mean((2, 3))
         return F.linear(y, p["classifier.0.weight"], p["classifier.0.bias"])
@@ -76,8 +84,11 @@ class Reference(nn.Module):
 
 def test_forward_and_gradients_agree_with_modules_by_hand() -> None:
     graph = network("sep_conv_3x3")
-    # In float64: gradients through batch normalisations cancel, and float32 would leave differences of a percent.
-    params = {name: value.detach().double().requires_grad_() for name, value in random_parameters(graph).items()}
+    # In float64: gradients through batch normalisations cancel, and float32 would leave differences of a
+    # percent.
+    params = {
+        name: value.detach().double().requires_grad_() for name, value in random_parameters(graph).items()
+    }
     images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(1)).double()
     ours, reference = Network(graph)(images, params), Reference(params)(images).float()
     torch.testing.assert_close(ours, reference, rtol=1e-4, atol=1e-4)
@@ -113,7 +124,10 @@ def test_bfloat16_is_close_to_float32(operation: str) -> None:
     assert float((full - half).detach().norm() / full.detach().norm()) < 0.05
 
 
-@pytest.mark.parametrize(("size", "kernel", "dilation", "stride"), [(16, 5, 1, 1), (8, 5, 2, 1), (4, 3, 2, 1), (7, 3, 2, 1), (16, 5, 2, 2)])
+@pytest.mark.parametrize(
+    ("size", "kernel", "dilation", "stride"),
+    [(16, 5, 1, 1), (8, 5, 2, 1), (4, 3, 2, 1), (7, 3, 2, 1), (16, 5, 2, 2)],
+)
 def test_block_diagonal_depthwise_convolution(size: int, kernel: int, dilation: int, stride: int) -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, 32, size, size, generator=generator).bfloat16().requires_grad_()

@@ -1,13 +1,17 @@
-"""DARTS genotypes and their DeepNets-1M extension: a genotype with a stem, a head and a depth becomes a full network.
+"""DARTS genotypes and their DeepNets-1M extension: a genotype with a stem, a head and a depth becomes a
+full network.
 
-DARTS (Liu et al. 2019); the extension is section 3 and appendix A.1 of the GHN-2 paper: dense convolutions, squeeze and
-excite, self-attention with a position table, networks without batch normalisation, without preprocessing layers, without
+DARTS (Liu et al. 2019); the extension is section 3 and appendix A.1 of the GHN-2 paper: dense convolutions,
+squeeze and
+excite, self-attention with a position table, networks without batch normalisation, without preprocessing
+layers, without
 channel expansion, VGG-style heads, and two stems for each image size. Parameter names are those of the usual
 implementation (`cells.3._ops.1.op.2.weight`), so that a state dict of one fits the other.
 
 Document, with defaults (`channels` and `cells` have none):
     {"format": "darts",
-     "genotype": {"normal": [["sep_conv_3x3", 0], ...], "normal_concat": [2, ...], "reduce": [...], "reduce_concat": [...]},
+     "genotype": {"normal": [["sep_conv_3x3", 0], ...], "normal_concat": [2, ...],
+                  "reduce": [...], "reduce_concat": [...]},
      "channels": 32, "cells": 8, "num_classes": 10,
      "input": "cifar" | "imagenet",        32x32 or 224x224 images, and the strides that go with them
      "stem": "plain" | "strided",          one convolution, or three of which the last halves the resolution
@@ -15,7 +19,8 @@ Document, with defaults (`channels` and `cells` have none):
      "norm": "batch" | "none", "preprocess": true, "channel_multiplier": 2,
      "global_pool": true, "fc_layers": 1, "fc_dim": 256}
 
-A network whose cells use self-attention has a patch stem and a position table, and keeps its resolution throughout.
+A network whose cells use self-attention has a patch stem and a position table, and keeps its resolution
+throughout.
 """
 
 from __future__ import annotations
@@ -34,10 +39,12 @@ _NOTHING = ""
 def read_darts(document: Mapping[str, object]) -> ArchGraph:
     """The network of a document as above.
 
-    Modules that the network owns but that never reach its output (behind `none`, or feeding a state that no one reads)
+    Modules that the network owns but that never reach its output (behind `none`, or feeding a state that no
+    one reads)
     are left out of the graph; their parameters are in `ArchGraph.unattached`.
 
-    Raises InvalidArchitecture naming the field: unknown operations, wrong indices, combinations that no network has.
+    Raises InvalidArchitecture naming the field: unknown operations, wrong indices, combinations that no
+    network has.
     """
     network = parse_document(document)
     return _Builder(network).build()
@@ -75,7 +82,12 @@ class _Builder:
     # Elements
 
     def add(
-        self, name: str, op: str, inputs: Sequence[str], params: tuple[Parameter, ...] = (), **attrs: AttrValue
+        self,
+        name: str,
+        op: str,
+        inputs: Sequence[str],
+        params: tuple[Parameter, ...] = (),
+        **attrs: AttrValue,
     ) -> str:
         if _NOTHING in inputs:
             self.unread.extend(params)
@@ -97,7 +109,9 @@ class _Builder:
         dilation: int = 1,
         groups: int = 1,
     ) -> str:
-        """No bias, with or without a norm behind it. shape: (out, in / groups, height, width). Padding keeps the resolution unless it is given."""
+        """No bias, with or without a norm behind it. shape: (out, in / groups, height, width). Padding
+        keeps the resolution unless it is given.
+        """
         if padding is None:
             padding = (dilation * (shape[2] - 1) // 2, dilation * (shape[3] - 1) // 2)
         return self.add(
@@ -107,7 +121,7 @@ class _Builder:
         )  # fmt: skip
 
     def linear(self, name: str, source: str, width_in: int, width_out: int, *, bias: bool = True) -> str:
-        params = (Parameter(f"{name}.weight", (width_out, width_in)),)
+        params: tuple[Parameter, ...] = (Parameter(f"{name}.weight", (width_out, width_in)),)
         if bias:
             params = (*params, Parameter(f"{name}.bias", (width_out,), "bias"))
         return self.add(name, "linear", (source,), params)
@@ -134,7 +148,11 @@ class _Builder:
         if net.has_attention:
             patch, side = (16, 14) if net.input == "imagenet" else (3, 11)
             tokens = self.conv(
-                "stem0", image, (channels, 3, patch, patch), stride=patch, padding=(1, 1) if patch == 3 else (0, 0)
+                "stem0",
+                image,
+                (channels, 3, patch, patch),
+                stride=patch,
+                padding=(1, 1) if patch == 3 else (0, 0),
             )
             table = Parameter("pos_enc.weight", (1, channels, side, side))
             return (out := self.add("pos_enc", "position", (tokens,), (table,)), out)
@@ -156,7 +174,13 @@ class _Builder:
     # Cells
 
     def cell_output(
-        self, previous: str, current: str, widths: tuple[int, int], channels: int, reduction: bool, shrunk: bool
+        self,
+        previous: str,
+        current: str,
+        widths: tuple[int, int],
+        channels: int,
+        reduction: bool,
+        shrunk: bool,
     ) -> str:
         """shrunk: the older input has twice the resolution of the newer one."""
         prefix = f"cells.{self.cell}"
@@ -171,7 +195,9 @@ class _Builder:
             newer = current
         genotype = self.net.genotype
         operations, concat = (
-            (genotype.reduce, genotype.reduce_concat) if reduction else (genotype.normal, genotype.normal_concat)
+            (genotype.reduce, genotype.reduce_concat)
+            if reduction
+            else (genotype.normal, genotype.normal_concat)
         )
         states = [older, newer]
         for step in range(len(operations) // 2):
@@ -180,7 +206,9 @@ class _Builder:
                 operation, source = operations[index]
                 # Only what reads the cell's inputs changes the resolution.
                 stride = 2 if reduction and source < 2 and not self.keeps_resolution else 1
-                terms.append(self.operation(f"{prefix}._ops.{index}", operation, states[source], channels, stride))
+                terms.append(
+                    self.operation(f"{prefix}._ops.{index}", operation, states[source], channels, stride)
+                )
             present = [term for term in terms if term != _NOTHING]
             state = present[0] if present else _NOTHING
             states.append(self.add(f"{prefix}.sum{step + 2}", "add", present) if len(present) > 1 else state)
@@ -189,8 +217,11 @@ class _Builder:
             return chosen[0]
         for position, state in enumerate(chosen):
             if state == _NOTHING:
-                # Only `none` leads here, but the channels are there: zeros, at the resolution of the other states.
-                chosen[position] = self.add(f"{prefix}.zeros{position}", "constant", (), kind="zeros", channels=channels)
+                # Only `none` leads here, but the channels are there: zeros, at the resolution of the other
+                # states.
+                chosen[position] = self.add(
+                    f"{prefix}.zeros{position}", "constant", (), kind="zeros", channels=channels
+                )
         return self.add(f"{prefix}.concat", "concat", chosen, axis=1)
 
     def operation(self, name: str, operation: str, source: str, channels: int, stride: int) -> str:
@@ -240,7 +271,9 @@ class _Builder:
         return self.norm(f"{name}.op.3", out, channels)
 
     def factorized_reduce(self, name: str, source: str, width_in: int, width_out: int) -> str:
-        """Halve the resolution with two 1x1 convolutions, one of which looks at every other pixel than the other."""
+        """Halve the resolution with two 1x1 convolutions, one of which looks at every other pixel than the
+        other.
+        """
         out = self.relu(f"{name}.relu", source)
         even = self.conv(f"{name}.conv_1", out, (width_out // 2, width_in, 1, 1), stride=2)
         # One pixel off on both axes; the zeros at the far end are read only where the size is odd.
@@ -249,10 +282,12 @@ class _Builder:
         return self.norm(f"{name}.bn", self.add(f"{name}.cat", "concat", (even, odd), axis=1), width_out)
 
     def pool(self, name: str, op: str, source: str, stride: int) -> str:
-        attrs: dict[str, AttrValue] = {"kernel_size": (3, 3), "stride": (stride, stride), "padding": (1, 1)}
-        if op == "avg_pool":
-            attrs["count_include_pad"] = False
-        return self.add(name, op, (source,), **attrs)
+        strides = (stride, stride)
+        if op == "max_pool":
+            return self.add(name, op, (source,), kernel_size=(3, 3), stride=strides, padding=(1, 1))
+        return self.add(
+            name, op, (source,), kernel_size=(3, 3), stride=strides, padding=(1, 1), count_include_pad=False
+        )
 
     def every_second(self, name: str, source: str, stride: int) -> str:
         if stride == 1:
@@ -260,7 +295,9 @@ class _Builder:
         return self.add(name, "slice", (source,), axes=(2, 3), steps=(stride, stride))
 
     def squeeze_excite(self, name: str, source: str, channels: int, stride: int) -> str:
-        """The squeeze is a plain mean, not a `global_avg_pool`: a GHN sees squeeze and excite as one primitive."""
+        """The squeeze is a plain mean, not a `global_avg_pool`: a GHN sees squeeze and excite as one
+        primitive.
+        """
         features = self.every_second(f"{name}.stride", source, stride)
         out = self.add(f"{name}.squeeze", "unary", (source,), kind="mean", axes=(2, 3))
         out = self.linear(f"{name}.fc1", out, channels, channels // 2)
@@ -289,7 +326,9 @@ class _Builder:
     def head(self, features: str, width: int) -> str:
         net = self.net
         if net.global_pool:
-            out = self.add("global_pooling", "global_avg_pool", (features,), output_size=(1, 1), keepdims=False)
+            out = self.add(
+                "global_pooling", "global_avg_pool", (features,), output_size=(1, 1), keepdims=False
+            )
         else:
             side = net.final_side
             # Other image sizes than the network's own are brought to the head's resolution.

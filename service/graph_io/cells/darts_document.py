@@ -31,7 +31,9 @@ MAX_CELLS, MAX_CHANNELS, MAX_STEPS = 200, 4096, 32
 
 @dataclass(frozen=True, slots=True)
 class Genotype:
-    """Two cells. `normal[2 * i]` and `normal[2 * i + 1]` are the (operation, state) pairs summed into state i + 2."""
+    """Two cells. `normal[2 * i]` and `normal[2 * i + 1]` are the (operation, state) pairs summed into state
+    i + 2.
+    """
 
     normal: tuple[tuple[str, int], ...]
     normal_concat: tuple[int, ...]
@@ -74,7 +76,7 @@ class DartsNetwork:
             shrinks += 2
         # A network of one or two cells has fewer places where it shrinks.
         places = {self.cells // 3, 2 * self.cells // 3}
-        return -(-self.image_size // 2 ** (shrinks + len(places)))
+        return -(-self.image_size // (1 << (shrinks + len(places))))
 
 
 def parse_document(document: Mapping[str, object]) -> DartsNetwork:
@@ -111,7 +113,8 @@ def _check_combination(network: DartsNetwork) -> None:
             raise InvalidArchitecture(
                 "A network without preprocessing layers cannot change its number of channels.",
                 field="preprocess",
-                hint='Set "preprocess": true, or use one state in each concat list, "channel_multiplier": 1 and a stem of the same width.',
+                hint='Set "preprocess": true, or use one state in each concat list, "channel_multiplier": 1 '
+                "and a stem of the same width.",
             )
     if network.has_attention and network.channels % 8:
         raise InvalidArchitecture(
@@ -132,7 +135,10 @@ def _genotype(value: object) -> Genotype:
         )
     normal, reduce = _operations(value, "normal"), _operations(value, "reduce")
     return Genotype(
-        normal, _concat(value, "normal_concat", len(normal) // 2), reduce, _concat(value, "reduce_concat", len(reduce) // 2)
+        normal,
+        _concat(value, "normal_concat", len(normal) // 2),
+        reduce,
+        _concat(value, "reduce_concat", len(reduce) // 2),
     )
 
 
@@ -141,12 +147,15 @@ def _operations(genotype: Mapping[str, object], key: str) -> tuple[tuple[str, in
     pairs = genotype.get(key)
     if not isinstance(pairs, list | tuple) or not pairs or len(pairs) % 2 or len(pairs) > 2 * MAX_STEPS:
         raise InvalidArchitecture(
-            f"`{field}` must list 2 to {2 * MAX_STEPS} [operation, state] pairs, an even number of them.", field=field
+            f"`{field}` must list 2 to {2 * MAX_STEPS} [operation, state] pairs, an even number of them.",
+            field=field,
         )
     checked = []
     for position, pair in enumerate(pairs):
         if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise InvalidArchitecture(f"`{field}[{position}]` is not an [operation, state] pair.", field=field)
+            raise InvalidArchitecture(
+                f"`{field}[{position}]` is not an [operation, state] pair.", field=field
+            )
         operation, state = pair
         if operation not in OPERATIONS:
             raise InvalidArchitecture(
@@ -157,7 +166,9 @@ def _operations(genotype: Mapping[str, object], key: str) -> tuple[tuple[str, in
         most = 1 + position // 2
         if not isinstance(state, int) or isinstance(state, bool) or not 0 <= state <= most:
             raise InvalidArchitecture(
-                f"`{field}[{position}]` reads state {str(state)[:60]!r}; at that point the states 0 to {most} exist.", field=field
+                f"`{field}[{position}]` reads state {str(state)[:60]!r}; "
+                f"at that point the states 0 to {most} exist.",
+                field=field,
             )
         checked.append((str(operation), state))
     return tuple(checked)
@@ -166,10 +177,15 @@ def _operations(genotype: Mapping[str, object], key: str) -> tuple[tuple[str, in
 def _concat(genotype: Mapping[str, object], key: str, steps: int) -> tuple[int, ...]:
     field = f"genotype.{key}"
     indices = genotype.get(key)
-    good = isinstance(indices, list | tuple) and 0 < len(indices) <= MAX_STEPS + 2
-    if not good or not all(isinstance(i, int) and not isinstance(i, bool) and 0 <= i < steps + 2 for i in indices):  # type: ignore[union-attr]
+    checked: list[int] = []
+    for index in indices if isinstance(indices, list | tuple) and len(indices) <= MAX_STEPS + 2 else ():
+        if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < steps + 2:
+            checked = []
+            break
+        checked.append(index)
+    if not checked:
         raise InvalidArchitecture(f"`{field}` must list states from 0 to {steps + 1}.", field=field)
-    return tuple(indices)  # type: ignore[arg-type]
+    return tuple(checked)
 
 
 class _Fields:
@@ -189,7 +205,9 @@ class _Fields:
     def integer(self, field: str, default: int | None, least: int, most: int) -> int:
         value = self._get(field, default)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise InvalidArchitecture(f"`{field}` must be a whole number from {least} to {most}.", field=field)
+            raise InvalidArchitecture(
+                f"`{field}` must be a whole number from {least} to {most}.", field=field
+            )
         return value
 
     def flag(self, field: str, default: bool) -> bool:
@@ -209,5 +227,7 @@ class _Fields:
         others = sorted(str(field)[:60] for field in self.document if field not in self.known)
         if others:
             raise InvalidArchitecture(
-                f"Unknown field {others[0]!r}.", field=others[0], hint=f"Known fields: {', '.join(sorted(self.known))}."
+                f"Unknown field {others[0]!r}.",
+                field=others[0],
+                hint=f"Known fields: {', '.join(sorted(self.known))}.",
             )
