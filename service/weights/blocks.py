@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# Raise when decoding, normalisation, defaults or expansion change: cached answers of older code are then not reused.
+# Raise when decoding, normalisation, defaults or expansion change: cached answers of older code are then not
+# reused.
 POSTPROCESS_VERSION = 1
 
 DTYPES: dict[str, np.dtype[Any]] = {
