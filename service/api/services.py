@@ -9,6 +9,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from service.api.auth import KeyRing
+from service.api.jobs.events import StreamSlots
 from service.api.limits import Admission, RateLimit
 from service.api.metrics import Metrics
 from service.api.watch import JobWatcher
@@ -33,6 +34,7 @@ class Services:
     workers: WorkerRegistry
     events: EventStream
     watcher: JobWatcher
+    streams: StreamSlots
     rate_limit: RateLimit
     admission: Admission
     graph_limits: GraphLimits
@@ -56,6 +58,7 @@ class Services:
             workers=workers,
             events=events,
             watcher=JobWatcher(jobs, events),
+            streams=StreamSlots(),
             rate_limit=RateLimit(RateLimiter(client, settings.requests_per_minute)),
             admission=Admission(settings, jobs, workers),
             graph_limits=GraphLimits(

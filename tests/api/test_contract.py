@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from service.api.app import create_app
+from service.api.describe import openapi_text
 from service.settings import Settings
 from service.store.workers import WorkerInfo
 
@@ -112,3 +113,8 @@ def test_bodies_are_typed(app: FastAPI) -> None:
     for media_type in BINARY_BODIES:
         assert content[media_type]["schema"] == {"type": "string", "format": "binary"}
     assert content["application/json"]["examples"]
+
+
+def test_the_committed_document_is_fresh() -> None:
+    committed = Path(__file__).parents[2] / "docs" / "openapi.json"
+    assert committed.read_text() == openapi_text(), "run: python -m service.api.describe > docs/openapi.json"

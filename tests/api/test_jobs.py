@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from service.api.architectures import GRAPH_EXAMPLE
-from service.api.jobs.events import job_events
+from service.api.jobs.events import StreamSlots, job_events
+from service.errors import Unavailable
 from service.settings import Settings
 from service.store.event_stream import EventStream
 from service.store.jobs import JobStore
@@ -150,6 +151,18 @@ async def test_a_quiet_job_is_pinged(
         part async for part in job_events(store, EventStream(str(api_settings.redis_url)), job.id, "0-0")
     ]
     assert b": ping\n\n" in parts and not parts[-1].startswith(b"event: end")
+
+
+async def test_streams_are_bounded(store: JobStore, api_settings: Settings) -> None:
+    slots = StreamSlots(most=1)
+    job = make(store)
+    events = EventStream(str(api_settings.redis_url))
+    stream = slots.hold(job_events(store, events, job.id, "0-0"))
+    await anext(stream)
+    with pytest.raises(Unavailable):
+        slots.check()
+    await stream.aclose()  # type: ignore[attr-defined]  # an async generator has it
+    slots.check()
 
 
 async def test_cancelling(client: httpx.AsyncClient, worker: FakeWorker) -> None:

@@ -13,6 +13,7 @@ import pytest
 from safetensors.numpy import load
 
 from service.api.architectures import GRAPH_EXAMPLE, NASBENCH201_EXAMPLE, TORCHVISION_EXAMPLE
+from service.api.predict.service import Predictions
 from service.store.jobs import JobStore
 from service.weights.formats import read_tiles
 
@@ -90,7 +91,25 @@ async def test_a_thousand_equal_requests_make_one_job(client: httpx.AsyncClient,
     worker.seconds = 0.5
     responses = await asyncio.gather(*(predict(client, GRAPH_EXAMPLE) for _ in range(1000)))
     assert {response.status_code for response in responses} == {200}
+    assert sum(worker.runs.values()) == 1
     assert len({response.json()["id"] for response in responses}) == 1
+
+
+async def test_an_answer_that_comes_between_two_questions_is_not_computed_again(
+    client: httpx.AsyncClient, worker: FakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = (await predict(client, GRAPH_EXAMPLE)).json()
+    # As seen by a request that asked just before the answer was there: nothing known, and nobody at it.
+    answers = iter([None, None])
+    known = Predictions._known_result
+
+    def late(self: Predictions, digest: str) -> dict[str, Any] | None:
+        return next(answers, known(self, digest))
+
+    monkeypatch.setattr(Predictions, "_known_result", late)
+    second = (await predict(client, GRAPH_EXAMPLE)).json()
+    assert second["status"] == "succeeded" and second["result"]["cached"] is True
+    assert second["result"]["digest"] == first["result"]["digest"]
     assert sum(worker.runs.values()) == 1
 
 

@@ -130,8 +130,10 @@ async def stream_job_events(
     # Without an answer to say so, a browser would come back to a finished job for ever.
     if job.is_final and last_event_id and not await services.events.read(job_id, last_event_id):
         return Response(status_code=204)
+    services.streams.check()
+    stream = job_events(services.jobs, services.events, job_id, last_event_id or "0-0")
     return StreamingResponse(
-        job_events(services.jobs, services.events, job_id, last_event_id or "0-0"),
+        services.streams.hold(stream),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )

@@ -19,6 +19,7 @@ from typing import Any
 
 import anyio.to_thread
 
+from service.errors import Unavailable
 from service.store.event_stream import LONGEST_BLOCK_SECONDS, EventStream
 from service.store.jobs import JobStore
 from service.store.records import FINAL
@@ -29,6 +30,33 @@ RETRY_MILLISECONDS = 1000
 
 # The history holds one metric line an entry; on the wire the event is called after what it carries.
 _WIRE_NAMES = {"metric": "metrics"}
+
+
+class StreamSlots:
+    """How many streams may be open at once: each holds a connection to Redis for up to ten minutes."""
+
+    def __init__(self, most: int = 256) -> None:
+        self._most = most
+        self._open = 0
+
+    async def hold(self, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Pass `stream` on while holding a slot."""
+        self._open += 1
+        try:
+            async for part in stream:
+                yield part
+        finally:
+            self._open -= 1
+
+    def check(self) -> None:
+        """Errors: Unavailable."""
+        if self._open >= self._most:
+            raise Unavailable(
+                f"{self._most} event streams are open already.",
+                retry_after=30,
+                limit=self._most,
+                hint="Poll the job instead: GET /jobs/{id}?wait=20.",
+            )
 
 
 def encode_event(event: str, data: Any, event_id: str | None = None) -> bytes:

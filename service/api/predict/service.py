@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from typing import Any
 
 import anyio.to_thread
 
@@ -32,8 +33,8 @@ QUEUE = "predict"
 class Prepared:
     """A submission with its model: what the digest of the answer is made of.
 
-    key: see `submission_key`. digest: what equal bytes led to before. job: the one that has answered them, or is
-    at it.
+    key: see `submission_key`. digest: what equal bytes led to before. job: the one that has answered them, or
+    is at it.
     """
 
     submission: Submission
@@ -116,12 +117,8 @@ class Predictions:
         source = architecture.onnx_sha256 if options.output == "onnx" else None
         return architecture, prediction_digest(architecture.digest, options, asked.card.digest, source)
 
-    def _answer(self, digest: str, caller: Principal) -> Job | None:
-        """A finished job that holds the known answer, None where there is none. Blocking.
-
-        The job that computed it is named where its record still lives; else a record is made, once for all
-        callers.
-        """
+    def _known_result(self, digest: str) -> dict[str, Any] | None:
+        """The result object of an answer whose file is there, None otherwise. Blocking."""
         services = self._services
         result = services.cache.get(digest)
         if result is None:
@@ -129,33 +126,45 @@ class Predictions:
         if services.artifacts.find(result["weights"]["url"].rpartition("/")[2]) is None:
             services.cache.forget(digest)
             return None
-        result = {**result, "cached": True}
+        return {**result, "cached": True}
+
+    def _answer(self, digest: str, caller: Principal) -> Job | None:
+        """A finished job that holds the known answer, None where there is none. Blocking.
+
+        The job that computed it is named where its record still lives; else a record is made, once for all
+        callers.
+        """
+        services = self._services
+        result = self._known_result(digest)
+        if result is None:
+            return None
         job_id = services.cache.get(f"answer:{digest}")
         job = services.jobs.get(job_id) if isinstance(job_id, str) else None
         if job is not None and not job.is_final:
             return job  # its worker has stored the answer and is about to say so
         if job is None or job.result is None:
             made = services.jobs.create(KIND, key="", payload={}, owner=caller.id, queue=QUEUE)
-            services.jobs.begin(made.id, made.id)
-            services.jobs.finish(made.id, result, made.id)
             services.cache.put(f"answer:{digest}", made.id)
-            job = services.jobs.get(made.id)
-        return job.model_copy(update={"result": result}) if job else None
+            return self._close(made, result)
+        return job.model_copy(update={"result": result})
+
+    def _close(self, job: Job, result: dict[str, Any]) -> Job:
+        """A new job as finished with a known result, without any worker. Blocking."""
+        jobs = self._services.jobs
+        jobs.begin(job.id, job.id)
+        jobs.finish(job.id, result, job.id)
+        return jobs.get(job.id) or job
 
     def _answer_or_queue(
         self, asked: Prepared, architecture: ReadArchitecture, digest: str, caller: Principal
     ) -> Job:
-        """Blocking."""
-        if digest != asked.digest:
-            self._services.cache.put(f"submission:{asked.key}", digest)
-            if (job := self._answer(digest, caller)) is not None:
-                return job
-        return self._queue(asked, architecture, digest, caller)
-
-    def _queue(self, asked: Prepared, architecture: ReadArchitecture, digest: str, caller: Principal) -> Job:
-        """The live job for this digest, or a new one, handed to the workers. Blocking."""
+        """The job with the known answer, the live one for this digest, or a new one, handed to the workers.
+        Blocking.
+        """
         services = self._services
-        if (live := services.jobs.by_key(digest)) is not None:
+        if digest != asked.digest:
+            services.cache.put(f"submission:{asked.key}", digest)
+        if (live := services.jobs.by_key(digest) or self._answer(digest, caller)) is not None:
             return live
         services.admission.check(QUEUE, caller)
         options = asked.submission.options
@@ -173,9 +182,13 @@ class Predictions:
             "digest": digest,
         }
         job = services.jobs.create(KIND, key=digest, payload=payload, owner=caller.id, queue=QUEUE)
-        if job.is_new:
-            services.cache.put(f"answer:{digest}", job.id)
-            enqueue(job, services.settings)
+        if not job.is_new:
+            return job
+        # The answer may have come since it was looked for, with the end of the job that was live then.
+        if (result := self._known_result(digest)) is not None:
+            return self._close(job, result)
+        services.cache.put(f"answer:{digest}", job.id)
+        enqueue(job, services.settings)
         return job
 
 
