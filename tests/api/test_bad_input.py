@@ -28,6 +28,7 @@ ONNX_FILES: dict[str, tuple[bytes, tuple[int, ...]]] = {
     "noise of 10 MB": (NOISE, (400,)),
     "a cycle": (cyclic_onnx(), (422,)),
     "a negative dimension": (declared_onnx([4, -3, 3, 3]), (400, 422)),
+    "a dimension of zero": (declared_onnx([4, 0, 3, 3]), (422,)),
     "10^12 elements": (declared_onnx([10**6, 10**6]), (413, 422)),
     "10^18 elements": (declared_onnx([2**31, 2**31]), (413, 422)),
     "deep nesting": (nested_onnx(25), (400, 413, 422)),
