@@ -8,7 +8,7 @@ node for weight and bias; sums and concatenations stay only where they join two 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -214,14 +214,26 @@ def position_shape(parameter: Parameter) -> tuple[int, ...]:
 
 
 def _mark_classifier(builder: _Builder) -> None:
-    """The last weight and the last bias of the network are the classifier's (GHN-2 reference, section 4 of
-    the GHN facts)."""
-    ends = {Decoding.WEIGHT: Decoding.CLASS_WEIGHT, Decoding.BIAS: Decoding.CLASS_BIAS}
-    for decoding, classifier in ends.items():
-        last = max(
-            (target for target in builder.targets.values() if target.decoding is decoding),
-            key=lambda target: target.node,
-            default=None,
-        )
-        if last is not None:
-            builder.targets[last.parameter.name] = Target(last.parameter, classifier, last.node, last.op)
+    """The last weight of the network and the bias behind it are the classifier's, if they give the network's
+    output.
+
+    A head that pools after its last convolution (SqueezeNet) has none: the reference decodes such a
+    convolution like any other.
+    """
+    weights = [target for target in builder.targets.values() if target.decoding is Decoding.WEIGHT]
+    if not weights:
+        return
+    weight = max(weights, key=lambda target: target.node)
+    readers = [node for node, sources in enumerate(builder.predecessors) if weight.node in sources]
+    biases = {target.node: target for target in builder.targets.values() if target.decoding is Decoding.BIAS}
+    if not readers:
+        builder.targets[weight.parameter.name] = replace(weight, decoding=Decoding.CLASS_WEIGHT)
+        return
+    bias = biases.get(readers[0])
+    if (
+        len(readers) == 1
+        and bias is not None
+        and not any(bias.node in sources for sources in builder.predecessors)
+    ):
+        builder.targets[weight.parameter.name] = replace(weight, decoding=Decoding.CLASS_WEIGHT)
+        builder.targets[bias.parameter.name] = replace(bias, decoding=Decoding.CLASS_BIAS)

@@ -22,9 +22,11 @@ import torch
 from service.ghn.batch import GraphBatch
 from service.ghn.checkpoint import import_reference
 from service.ghn.model import GHN
+from service.ghn.predict import predict_blocks
 from service.graph_io.archgraph import Parameter
 from service.graph_io.operators import Primitive
 from service.graph_io.primitives import Decoding, PrimitiveGraph, Target
+from service.graph_io.torch_tracer import trace_torchvision
 
 SHARED = os.environ.get("WEIGHTCAST_SHARED_DIR")
 PARITY = Path(SHARED) / "parity" if SHARED else Path("absent")
@@ -109,6 +111,22 @@ def test_embeddings_and_parameters(checkpoint: str, model: str) -> None:
 
     for entry in load(f"params__{checkpoint}__{model}.json.gz")["params"]:
         value = tensors[entry["name"]].numpy()
+        assert list(value.shape) == entry["shape"], entry["name"]
+        error = np.abs(value.ravel()[entry["idx"]] - np.array(entry["val"])).max()
+        assert error <= TOLERANCE * entry["absmax"], entry["name"]
+
+
+TORCHVISION = ("resnet18", "resnet50", "vgg16_bn", "densenet121", "mobilenet_v2", "squeezenet1_1", "convnext_tiny")
+
+
+@pytest.mark.parametrize(("checkpoint", "model"), [case for case in CASES if case[1] in TORCHVISION])
+def test_parameters_from_our_own_graph(checkpoint: str, model: str) -> None:
+    """The whole way: our tracer, our graph, our answer, every parameter of the network."""
+    ghn = reference(checkpoint)
+    graph = trace_torchvision(model, num_classes=ghn.config.num_classes)
+    answer = predict_blocks(ghn, graph)
+    for entry in load(f"params__{checkpoint}__{model}.json.gz")["params"]:
+        value = answer.blocks[entry["name"]].expand()
         assert list(value.shape) == entry["shape"], entry["name"]
         error = np.abs(value.ravel()[entry["idx"]] - np.array(entry["val"])).max()
         assert error <= TOLERANCE * entry["absmax"], entry["name"]

@@ -140,3 +140,16 @@ def test_every_primitive_has_an_operator() -> None:
     made = {operator.primitive for operator in OPERATORS.values()} - {None}
     # These two come from attributes of a convolution.
     assert made | {Primitive.SEP_CONV, Primitive.DIL_CONV} == set(Primitive)
+
+
+def test_the_classifier_gives_the_networks_output() -> None:
+    head = conv("head", "x", bias=True, shape=(10, 3, 1, 1))
+
+    def decodings(*nodes: Node) -> set[Decoding]:
+        return {target.decoding for target in to_primitives(graph_of(*nodes)).targets}
+
+    assert decodings(head) == {Decoding.CLASS_WEIGHT, Decoding.CLASS_BIAS}
+    assert decodings(conv("head", "x")) == {Decoding.CLASS_WEIGHT}
+    # SqueezeNet pools behind its last convolution: the reference decodes that like any other.
+    assert decodings(head, Node("pool", "global_avg_pool", ("head",))) == {Decoding.WEIGHT, Decoding.BIAS}
+    assert decodings(head, Node("soft", "softmax", ("head",))) == {Decoding.CLASS_WEIGHT, Decoding.CLASS_BIAS}
