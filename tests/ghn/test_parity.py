@@ -116,7 +116,9 @@ def test_embeddings_and_parameters(checkpoint: str, model: str) -> None:
         assert error <= TOLERANCE * entry["absmax"], entry["name"]
 
 
-TORCHVISION = ("resnet18", "resnet50", "vgg16_bn", "densenet121", "mobilenet_v2", "squeezenet1_1", "convnext_tiny")
+TORCHVISION = (
+    "resnet18", "resnet50", "vgg16_bn", "densenet121", "mobilenet_v2", "squeezenet1_1", "convnext_tiny",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(("checkpoint", "model"), [case for case in CASES if case[1] in TORCHVISION])
