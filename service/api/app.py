@@ -19,6 +19,7 @@ from service.api import errors, health, info, models, openapi, pages
 from service.api.jobs import endpoints as jobs
 from service.api.middleware import BodyLimit, RequestContext
 from service.api.predict import endpoints as predict
+from service.api.predict.schemas import PredictResult
 from service.api.predict.service import Predictions
 from service.api.services import Services
 from service.api.training import endpoints as training
@@ -88,5 +89,5 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
             license_info=app.license_info,
             routes=app.routes,
         )
-        app.openapi_schema = openapi.finish(document, (TrainingRequest,))
+        app.openapi_schema = openapi.finish(document, (TrainingRequest, PredictResult))
     return app.openapi_schema

@@ -82,9 +82,9 @@ def json_body(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any
     }
 
 
-def finish(document: dict[str, Any], request_models: Sequence[type[BaseModel]]) -> dict[str, Any]:
+def finish(document: dict[str, Any], further_models: Sequence[type[BaseModel]]) -> dict[str, Any]:
     """Problem answers are typed `application/problem+json` only, FastAPI's own 422 schema is not used here,
-    and the models of bodies that routes read themselves are added.
+    and models that no route declares are added: bodies that routes read themselves, results of jobs.
     """
     for path in document["paths"].values():
         for operation in path.values():
@@ -98,7 +98,7 @@ def finish(document: dict[str, Any], request_models: Sequence[type[BaseModel]]) 
                     response["description"] = errors.InvalidRequest.title
     schemas = document["components"]["schemas"]
     _, definitions = models_json_schema(
-        [(model, "validation") for model in request_models], ref_template="#/components/schemas/{model}"
+        [(model, "validation") for model in further_models], ref_template="#/components/schemas/{model}"
     )
     schemas.update(definitions["$defs"])
     for unused in ("HTTPValidationError", "ValidationError"):
