@@ -4,7 +4,7 @@ is not used.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from math import prod
 
 import numpy as np
@@ -14,6 +14,14 @@ from service.errors import InvalidArchitecture
 
 # Data fields of a TensorProto besides raw_data.
 _TYPED = ("float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data")
+# Inputs that are no parameters: statistics of norms, first states of recurrent layers.
+_STARTING_VALUES = {
+    "BatchNormalization": {3: 0.0, 4: 1.0},
+    "LSTM": {5: 0.0, 6: 0.0},
+    "GRU": {5: 0.0},
+    "RNN": {5: 0.0},
+}
+_PASSING = frozenset({"Identity", "Slice", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Expand"})
 _SUFFIXES = {
     "running_mean": 0.0,
     "running_var": 1.0,
@@ -34,30 +42,38 @@ def has_values(tensor: TensorProto) -> bool:
 
 
 def complete_statistics(graph: GraphProto) -> None:
-    """Give running means 0 and running variances 1, drop unused tensors without values.
+    """Give running means 0, running variances 1 and first states 0; drop unused tensors without values.
 
     Raises InvalidArchitecture for any other tensor without values: they cannot be made up.
     """
-    statistics = _batch_norm_statistics(graph)
+    statistics = _statistics(graph)
     used = _used_names(graph)
     unused: list[int] = []
     for index, tensor in enumerate(graph.initializer):
         if has_values(tensor):
             continue
-        if tensor.name not in used:
+        if tensor.name in used:
+            _make_up(tensor, tensor.name, statistics)
+        else:
             unused.append(index)
-            continue
-        value = statistics.get(tensor.name, _SUFFIXES.get(tensor.name.rsplit(".", 1)[-1]))
-        if value is None:
-            raise InvalidArchitecture(
-                f"The tensor {tensor.name!r} has no values in the file and is not predicted.",
-                node=tensor.name,
-                hint="Send the model with the values of its constants; only weights may be left out.",
-            )
-        filled = np.full(tuple(tensor.dims), value, dtype=np.float32)
-        set_values(tensor, filled)
     for index in reversed(unused):
         del graph.initializer[index]
+    for node in graph.node:
+        if node.op_type == "Constant":
+            for attribute in node.attribute:
+                if attribute.name == "value" and not has_values(attribute.t):
+                    _make_up(attribute.t, node.output[0], statistics)
+
+
+def _make_up(tensor: TensorProto, name: str, statistics: Mapping[str, float]) -> None:
+    value = statistics.get(name, _SUFFIXES.get(name.rsplit(".", 1)[-1]))
+    if value is None:
+        raise InvalidArchitecture(
+            f"The tensor {name!r} has no values in the file and is not predicted.",
+            node=name,
+            hint="Send the model with the values of its constants; only weights may be left out.",
+        )
+    set_values(tensor, np.full(tuple(tensor.dims), value, dtype=np.float32))
 
 
 def separate_statistics(graph: GraphProto, parameters: Container[str]) -> set[int]:
@@ -72,7 +88,7 @@ def separate_statistics(graph: GraphProto, parameters: Container[str]) -> set[in
         if node.op_type == "Identity" and len(node.input) == len(node.output) == 1
     }
     separated: set[int] = set()
-    for name, value in _batch_norm_statistics(graph).items():
+    for name, value in _statistics(graph).items():
         if name not in copies or name in parameters:
             continue
         index, source = copies[name]
@@ -89,18 +105,16 @@ def separate_statistics(graph: GraphProto, parameters: Container[str]) -> set[in
     return separated
 
 
-def _batch_norm_statistics(graph: GraphProto) -> dict[str, float]:
-    """{tensor name: value} for means and variances, also those that reach their norm through Identity."""
+def _statistics(graph: GraphProto) -> dict[str, float]:
+    """{tensor name: value} for what starts at 0 or 1, also where it reaches its node by copies and parts."""
     source = {
         node.output[0]: node.input[0]
         for node in graph.node
-        if node.op_type == "Identity" and node.input and node.output
+        if node.op_type in _PASSING and node.input and node.output
     }
     found: dict[str, float] = {}
     for node in graph.node:
-        if node.op_type != "BatchNormalization":
-            continue
-        for index, value in ((3, 0.0), (4, 1.0)):
+        for index, value in _STARTING_VALUES.get(node.op_type, {}).items():
             name = node.input[index] if index < len(node.input) else ""
             for _ in range(len(source) + 1):
                 found.setdefault(name, value)

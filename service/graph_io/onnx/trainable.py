@@ -16,16 +16,19 @@ from service.graph_io.onnx.tensors import Leaf, Origin
 
 # Last parts of names that frameworks give to tensors they do not train.
 _BUFFER_NAMES = frozenset(
-    "filt kernel_blur anchors anchor_grid grid attn_mask attention_mask mask pixel_mean pixel_std inv_freq "
-    "position_ids token_type_ids relative_coords_table relative_position_index num_batches_tracked "
-    "running_mean running_var moving_mean moving_variance cos_cached "
-    "sin_cached freqs_cis causal_mask k_bias_zeros".split()
+    "filt kernel_blur mean std variance pixel_mean pixel_std anchors anchor_grid grid mask attn_mask "
+    "attention_mask causal_mask inv_freq cos_cached sin_cached freqs_cis position_ids token_type_ids "
+    "relative_coords_table relative_position_index num_batches_tracked running_mean running_var moving_mean "
+    "moving_variance".split()
 )
+_NORMALISING = frozenset({"Sub", "Div", "Pow", "Mod"})
 _LAYERS = frozenset({"conv", "conv_transpose", "linear", "recurrent", "embedding"})
 
 
 def is_buffer(leaf: Leaf) -> bool:
-    return leaf.kind == "BUFFER" or leaf.name.replace("/", ".").rsplit(".", 1)[-1] in _BUFFER_NAMES
+    if leaf.kind:
+        return leaf.kind != "PARAMETER"
+    return leaf.name.replace("/", ".").rsplit(".", 1)[-1] in _BUFFER_NAMES
 
 
 def is_vector(shape: Shape) -> bool:
@@ -89,7 +92,12 @@ def _is_parameter(owned: Owned, draft: Draft, constants_are_weights: bool, befor
         and not before_layers
     ):
         return False
-    return not (draft.op == "parameter" and (anonymous or leaf.origin is Origin.CONSTANT))
+    if draft.op != "parameter":
+        return True
+    # Differences and quotients normalise the input more often than they hold anything learned, unless the
+    # name has a module's in front.
+    named = not anonymous and leaf.origin is not Origin.CONSTANT
+    return named and ("." in leaf.name or draft.kind not in _NORMALISING)
 
 
 def _without_parameters(draft: Draft) -> str:

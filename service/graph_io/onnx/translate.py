@@ -306,6 +306,8 @@ class Translator:
             return weighted.norm(self, op, values, _NORMS[kind])
         if kind == "PRelu":
             return weighted.prelu(self, op, values)
+        if kind == "DeformConv":
+            return weighted.deformed(self, op, values)
         if kind in ("LSTM", "GRU", "RNN"):
             return weighted.recurrent(self, op, values)
         if kind == "Gather":

@@ -255,6 +255,13 @@ def generic(build: Builder, op: Op, drafts: Sequence[Draft], owned: Sequence[Own
     return build.add(op, "unary" if len(drafts) == 1 else "merge", drafts, attrs={"kind": op.type.lower()})
 
 
+def deformed(build: Builder, op: Op, values: list[Value]) -> Draft:
+    """A convolution whose windows the network moves: it reads offsets besides its input."""
+    drafts = [value.draft for value in values if value.draft is not None]
+    owned = [own for value in (*values[1:2], *values[3:4]) for own in own_weight(value, ())]
+    return generic(build, op, drafts, owned)
+
+
 def norm(build: Builder, op: Op, values: list[Value], name: str) -> Draft:
     attrs: dict[str, AttrValue] = {"eps": round(float(op.attrs.get("epsilon", 1e-5)), 12)}
     if name in ("layer_norm", "rms_norm"):
@@ -352,6 +359,9 @@ def recurrent(build: Builder, op: Op, values: list[Value]) -> Draft:
             continue
         role = _RECURRENT_ROLES.get(index)
         leaves = weight_leaves(value) if role else []
+        if index in (5, 6):
+            # Exporters make up the zeros they start from; a learned first state is stored in the file.
+            leaves = [leaf for leaf in leaves if leaf.origin in (Origin.INITIALIZER, Origin.INPUT)]
         owned += [Owned(leaf, f"{role}_{place}" if place else str(role)) for place, leaf in enumerate(leaves)]
     attrs: dict[str, AttrValue] = {
         "kind": op.type.lower(),
