@@ -1,0 +1,49 @@
+"""What a training job may ask for, and how the trainer says no."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.errors import InvalidRequest
+from service.settings import Settings
+from service.workers.train_ghn import PROBLEM, REFUSED, data_set, main
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        ({"steps": 1, "data_dir": "/etc"}, "config.data_dir"),
+        ({"steps": 1, "data": "../outside"}, "config.data"),
+        ({"steps": 1, "data": "/"}, "config.data"),
+        ({}, "config.minutes"),
+        ({"steps": 1, "minutes": 1}, "config"),
+        ({"steps": 1, "no_such_option": 1}, "config"),
+    ],
+)
+def test_a_wrong_request_leaves_a_problem_document(
+    tiny: Settings, config: dict[str, Any], field: str
+) -> None:
+    run = tiny.home / "run"
+    run.mkdir()
+    job = run / "job.json"
+    job.write_text(json.dumps({"name": "mine", "config": config}))
+    assert main(["--config", str(job), "--run-dir", str(run)]) == REFUSED
+    problem = json.loads((run / PROBLEM).read_text())
+    assert problem["status"] == 422 and problem["field"] == field
+    assert not list(run.glob("checkpoint-*"))
+
+
+def test_only_data_inside_the_data_folder_is_read(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", data_dir=tmp_path / "data")
+    (tmp_path / "data" / "flowers").mkdir(parents=True)
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "data" / "link").symlink_to(tmp_path / "secret")
+    assert data_set("digits", settings) == "digits"
+    assert data_set("flowers", settings) == str(tmp_path / "data" / "flowers")
+    for name in ("link", "../secret", ".", "", str(tmp_path / "secret"), "nothing"):
+        with pytest.raises(InvalidRequest):
+            data_set(name, settings)
