@@ -29,15 +29,20 @@ def test_the_cache_keeps_and_forgets(settings: Settings) -> None:
     assert not cache.put("k", "x" * (5 * 2**20))
 
 
-def test_the_bucket_empties_and_fills(settings: Settings) -> None:
-    limiter = RateLimiter(connect(settings), per_minute=120)
-    assert [limiter.take("anna").allowed for _ in range(121)] == [True] * 120 + [False]
+def test_the_bucket_empties(settings: Settings) -> None:
+    limiter = RateLimiter(connect(settings), per_minute=5)
+    assert [limiter.take("anna").allowed for _ in range(6)] == [True] * 5 + [False]
     with pytest.raises(TooManyRequests) as caught:
         limiter.check("anna")
-    assert caught.value.extra["retry_after"] == 1
-    assert limiter.take("bo").remaining == 119
-    time.sleep(0.6)
-    assert limiter.take("anna").allowed
+    assert 1 <= caught.value.extra["retry_after"] <= 12
+    assert limiter.take("bo").remaining == 4
+
+
+def test_the_bucket_fills(settings: Settings) -> None:
+    limiter = RateLimiter(connect(settings), per_minute=600)
+    assert limiter.take("anna", cost=600).allowed
+    time.sleep(0.5)
+    assert limiter.take("anna", cost=4).allowed
 
 
 def test_no_limit_and_costly_requests(settings: Settings) -> None:
@@ -51,10 +56,10 @@ def test_workers_that_fall_silent_disappear(settings: Settings) -> None:
     registry = WorkerRegistry(connect(settings))
     one, two = WorkerInfo(queue="predict", name="a:1"), WorkerInfo(queue="training", name="a:2")
     assert registry.present() == {}
-    registry.announce(one, seconds=0.3)
+    registry.announce(one, seconds=2)
     registry.announce(two)
     assert registry.present() == {"predict": [one], "training": [two]} and registry.serves("predict")
-    time.sleep(0.4)
+    time.sleep(2.2)
     assert registry.present() == {"training": [two]}
     registry.withdraw(two)
     assert not registry.serves("training")
