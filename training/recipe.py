@@ -38,9 +38,10 @@ class Stage:
 # Small images and cheap networks first: early on, what a step teaches depends little on them, and they are
 # several times faster.
 CIFAR_STAGES = (
-    Stage(until=0.55, image_size=16, cost=60, meta_batch=4),
-    Stage(until=0.8, image_size=16, cost=200, meta_batch=8),
-    Stage(until=1.0, image_size=32, cost=600, meta_batch=8),
+    Stage(until=0.25, image_size=16, cost=25, most_channels=48, meta_batch=4),
+    Stage(until=0.6, image_size=16, cost=40, meta_batch=6),
+    Stage(until=0.78, image_size=16, cost=100, meta_batch=8),
+    Stage(until=1.0, image_size=32, cost=250, meta_batch=8),
 )
 DIGITS_STAGES = (Stage(image_size=16, cost=25, most_channels=32, meta_batch=4, images=32),)
 
@@ -64,7 +65,7 @@ class TrainConfig:
     seed: int = 0
     ghn: dict[str, Any] = field(default_factory=dict)
     stages: tuple[Stage, ...] = CIFAR_STAGES
-    learning_rate: float = 3e-3
+    learning_rate: float = 4e-3
     final_learning_rate: float = 3e-5
     warmup_steps: int = 150
     weight_decay: float = 1e-5
