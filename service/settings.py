@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     # Limits
     max_nodes: PositiveInt = Field(default=20_000, description="Most nodes in one architecture.")
     max_parameters: PositiveInt = Field(
-        default=500_000_000, description="Most trainable parameters in one architecture."
+        default=1_000_000_000, description="Most trainable parameters in one architecture."
     )
     max_architectures: PositiveInt = Field(
         default=10_000, description="Most architectures in one ranking or embedding request."

@@ -170,7 +170,8 @@ def _pool(node: Node) -> Step:
     padding = _ints(node.attrs.get("padding"), 0)
     ceil = bool(node.attrs.get("ceil_mode", False))
     if node.op == "max_pool":
-        return lambda inputs, _: F.max_pool2d(inputs[0], kernel, stride, padding, ceil_mode=ceil)  # type: ignore[arg-type]
+        dilation = _ints(node.attrs.get("dilation"), 1)
+        return lambda inputs, _: F.max_pool2d(inputs[0], kernel, stride, padding, dilation, ceil)  # type: ignore[arg-type]
     include = bool(node.attrs.get("count_include_pad", True))
     return lambda inputs, _: F.avg_pool2d(inputs[0], kernel, stride, padding, ceil, include)  # type: ignore[arg-type]
 
@@ -185,6 +186,8 @@ def _global_avg_pool(node: Node) -> Step:
 
 
 def _attention(node: Node) -> Step:
+    if "layout" in node.attrs or len(node.inputs) not in (1, 3):
+        raise _unsupported(node, "has inputs that are not (batch, positions, channels)")
     heads = int(node.attrs.get("heads", 1))  # type: ignore[arg-type]
 
     def run(inputs: Inputs, params: Params) -> Tensor:
@@ -296,8 +299,8 @@ def _reshape(node: Node) -> Step:
 
 def _slice(node: Node) -> Step:
     axes, steps, starts, ends = (node.attrs.get(key) for key in ("axes", "steps", "starts", "ends"))
-    if not isinstance(axes, tuple):
-        raise _unsupported(node, "has no `axes`")
+    if not isinstance(axes, tuple) or node.attrs.get("dropped"):
+        raise _unsupported(node, "does not keep its axes")
     step_of = dict(zip(axes, _ints(steps, 1, len(axes)), strict=True))
     start_of = dict(zip(axes, _ints(starts, 0, len(axes)), strict=True))
     end_of = dict(zip(axes, _ints(ends, 0, len(axes)), strict=True)) if ends is not None else {}
@@ -332,8 +335,8 @@ def _resize(node: Node) -> Step:
 def _unary(node: Node) -> Step:
     if node.attrs.get("kind") != "mean" or not isinstance(node.attrs.get("axes"), tuple):
         raise _unsupported(node, f"has the unknown kind {node.attrs.get('kind')!r}")
-    axes = _ints(node.attrs.get("axes"), 0)
-    return lambda inputs, _: inputs[0].mean(axes)
+    axes, keep = _ints(node.attrs.get("axes"), 0), bool(node.attrs.get("keepdims", False))
+    return lambda inputs, _: inputs[0].mean(axes, keepdim=keep)
 
 
 _COMPILERS: dict[str, Callable[[Node], Step]] = {

@@ -10,7 +10,7 @@ class GraphLimits:
     max_bytes: int = 64 * 2**20
     max_nodes: int = 20_000
     max_edges: int = 100_000
-    max_parameters: int = 500_000_000
+    max_parameters: int = 1_000_000_000
     max_rank: int = 8
     max_dim: int = 2**20
     max_name_length: int = 256

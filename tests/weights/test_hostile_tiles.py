@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import InvalidInput, LimitExceeded, ServiceError
+from service.graph_io.limits import DEFAULT_LIMITS
 from service.weights.blocks import WeightBlocks
 from service.weights.formats import read_tiles, write_weights
 
@@ -128,7 +129,7 @@ def test_many_large_parameters_from_one_block_meet_the_total_limit() -> None:
         read_tiles(tiles_file(index))
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert caught.value.extra["limit"] == 500_000_000
+    assert caught.value.extra["limit"] == DEFAULT_LIMITS.max_parameters
     assert peak_bytes < 2**20
 
 

@@ -370,12 +370,14 @@ class Translator:
         return weighted.generic(self, op, drafts, list(unique.values()))
 
     def _reduction(self, op: Op, values: list[Value], drafts: list[Draft]) -> Draft:
-        """A mean over all positions is global pooling, whatever it is written as."""
+        """A mean over all positions that keeps their axes is global pooling; one that drops them is not (a
+        GHN sees the difference, and so does the module tracer).
+        """
         axes, shape = reduced_axes(op, values), values[0].shape
         keepdims = bool(op.attrs.get("keepdims", 1))
         rank = None if shape is None else len(shape)
-        if op.type == "ReduceMean" and axes and _spatial(axes, rank, keepdims):
-            return self.add(op, "global_avg_pool", drafts[:1], attrs={"keepdims": keepdims})
+        if op.type == "ReduceMean" and axes and keepdims and _spatial(axes, rank):
+            return self.add(op, "global_avg_pool", drafts[:1])
         attrs: dict[str, AttrValue] = {"kind": op.type.lower(), "keepdims": keepdims}
         if axes:
             attrs["axes"] = axes
@@ -483,14 +485,8 @@ def _adaptive(op: Op, values: list[Value]) -> dict[str, AttrValue]:
     return {}
 
 
-def _spatial(axes: tuple[int, ...], rank: int | None, keepdims: bool) -> bool:
-    """Whether a mean over these axes is over all positions: (N, C, H, W), (N, H, W, C), (N, tokens, C), and
-    their 1-D and 3-D kin.
-    """
+def _spatial(axes: tuple[int, ...], rank: int | None) -> bool:
+    """Whether these are all axes of positions of (N, C, H, W), (N, H, W, C) and their 3-D kin."""
     if rank is None:
         return axes in ((2, 3), (-2, -1), (1, 2))
-    if axes == tuple(range(2, rank)) and rank > 3:
-        return True
-    if axes == tuple(range(1, rank - 1)) and rank > 3:
-        return True
-    return rank == 3 and ((axes == (1,) and not keepdims) or (axes == (2,) and not keepdims))
+    return rank > 3 and axes in (tuple(range(2, rank)), tuple(range(1, rank - 1)))

@@ -57,7 +57,7 @@ def _from_global_mean(draft: Draft, most: int = 32) -> bool:
         if part in seen:
             continue
         seen.add(part)
-        if part.op in _POOLS:
+        if part.op in _POOLS or (part.op == "unary" and part.kind == "ReduceMean"):
             pooled = True
             continue
         if part.op not in _GATE_OPS or len(seen) > most:
