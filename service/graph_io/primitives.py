@@ -223,7 +223,12 @@ def _mark_classifier(builder: _Builder) -> None:
     weights = [target for target in builder.targets.values() if target.decoding is Decoding.WEIGHT]
     if not weights:
         return
-    weight = max(weights, key=lambda target: target.node)
+    # The deepest, and not the last in the file: networks that differ in the order of their nodes only are
+    # the same network.
+    depth: list[int] = []
+    for sources in builder.predecessors:
+        depth.append(1 + max((depth[source] for source in sources), default=-1))
+    weight = max(weights, key=lambda target: (depth[target.node], target.parameter.name))
     readers = [node for node, sources in enumerate(builder.predecessors) if weight.node in sources]
     biases = {target.node: target for target in builder.targets.values() if target.decoding is Decoding.BIAS}
     if not readers:

@@ -153,3 +153,14 @@ def test_the_classifier_gives_the_networks_output() -> None:
     # SqueezeNet pools behind its last convolution: the reference decodes that like any other.
     assert decodings(head, Node("pool", "global_avg_pool", ("head",))) == {Decoding.WEIGHT, Decoding.BIAS}
     assert decodings(head, Node("soft", "softmax", ("head",))) == {Decoding.CLASS_WEIGHT, Decoding.CLASS_BIAS}
+
+
+def test_of_two_heads_the_same_one_is_the_classifier_in_any_order() -> None:
+    nodes = [conv("stem", "x"), conv("head_a", "stem"), conv("head_b", "stem")]
+
+    def classifier(order: list[Node]) -> str:
+        targets = to_primitives(graph_of(*order)).targets
+        (found,) = [t.parameter.name for t in targets if t.decoding is Decoding.CLASS_WEIGHT]
+        return found
+
+    assert classifier(nodes) == classifier([nodes[0], nodes[2], nodes[1]]) == "head_b.weight"
