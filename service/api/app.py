@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service.api import errors, health, info, models, openapi, pages
+from service.api.describing import endpoints as describing
 from service.api.jobs import endpoints as jobs
 from service.api.middleware import BodyLimit, RequestContext
 from service.api.predict import endpoints as predict
@@ -64,7 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.services = services
     app.state.predictions = Predictions(services)
-    for resource in (predict, training, jobs, weights, models, info, health, pages):
+    for resource in (predict, describing, training, jobs, weights, models, info, health, pages):
         app.include_router(resource.router)
     errors.install(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)

@@ -1,7 +1,8 @@
 """From the payload of a prediction job to a file of weights and the result object of the API.
 
 Plain functions: no Celery, no Redis. A payload is what the API recorded with the job:
-graph (artifact name of a graph document) or torchvision (name, num_classes, image_size); source_onnx
+graph (artifact name of a graph document) or torchvision (name, num_classes, image_size) with traced
+(artifact name to store the graph of that network under); source_onnx
 (artifact name, for the onnx output); model, model_digest, dtype, output, include_classifier; digest (the
 request key, names the file).
 """
@@ -20,6 +21,7 @@ import numpy as np
 from service.errors import NotFound, ServiceError
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.json_reader import read_json_graph
+from service.graph_io.json_writer import graph_document
 from service.settings import Settings
 from service.store.artifacts import Artifact, ArtifactStore
 from service.weights.blocks import DTYPES, WeightBlocks
@@ -104,9 +106,12 @@ class Runtime:
             from service.graph_io.torch_tracer import trace_torchvision
 
             wanted = payload["torchvision"]
-            return trace_torchvision(
+            graph = trace_torchvision(
                 wanted["name"], num_classes=wanted.get("num_classes"), image_size=wanted.get("image_size")
             )
+            if payload.get("traced"):
+                self.artifacts.put_bytes(payload["traced"], json.dumps(graph_document(graph)).encode())
+            return graph
         return read_json_graph(json.loads(self._uploaded(payload["graph"])))
 
     def _uploaded(self, name: str) -> bytes:

@@ -68,7 +68,7 @@ _EXAMPLES = {
     "nasbench201": {"value": {"architecture": NASBENCH201_EXAMPLE}},
     "graph": {"value": {"architecture": GRAPH_EXAMPLE}},
 }
-_REQUEST: dict[str, Any] = {
+REQUEST: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -111,7 +111,7 @@ _ACCEPTED = {
     operation_id="predictWeights",
     summary="Predict the weights of a network",
     response_model=Job,
-    openapi_extra=_REQUEST,
+    openapi_extra=REQUEST,
     responses={
         200: _DONE,
         202: _ACCEPTED,

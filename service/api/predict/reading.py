@@ -48,7 +48,12 @@ class ReadArchitecture:
         """Store the graph for the worker; its name, None where there is none. Blocking."""
         if self.document is None:
             return None
-        return artifacts.put_bytes(f"{self.digest}.graph.json", self.document).name
+        return artifacts.put_bytes(self.graph_name, self.document).name
+
+    @property
+    def graph_name(self) -> str:
+        """Name under which its graph is stored."""
+        return f"{self.digest}.graph.json"
 
     def store_source(self, artifacts: ArtifactStore) -> str | None:
         """Store the user's file for the worker; its name, None where there is none. Blocking."""

@@ -49,7 +49,7 @@ class Predictions:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._reader = ArchitectureReader(services.graph_limits)
+        self.reader = ArchitectureReader(services.graph_limits)
         self._reading: dict[str, asyncio.Task[tuple[ReadArchitecture, str]]] = {}
 
     async def prepare(self, submission: Submission, caller: Principal) -> Prepared:
@@ -112,7 +112,7 @@ class Predictions:
         return await asyncio.shield(task)
 
     async def _read_now(self, asked: Prepared) -> tuple[ReadArchitecture, str]:
-        architecture = await self._reader.read(asked.submission)
+        architecture = await self.reader.read(asked.submission)
         options = asked.submission.options
         source = architecture.onnx_sha256 if options.output == "onnx" else None
         return architecture, prediction_digest(architecture.digest, options, asked.card.digest, source)
@@ -174,6 +174,8 @@ class Predictions:
             if options.output == "onnx"
             else None,
             "torchvision": architecture.torchvision,
+            # Where the worker leaves the graph of a network that only it can build.
+            "traced": architecture.graph_name if architecture.torchvision is not None else None,
             "model": asked.card.name,
             "model_digest": asked.card.digest,
             "dtype": options.dtype,
