@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli import doctor, embed, jobs, models, predict, running, splits, train
+from service.cli import doctor, embed, jobs, models, predict, predictor, rank, running, splits, train
 from service.cli.failures import Commands
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ def _options(
 
 
 app.command()(predict.predict)
+app.command()(rank.rank)
 app.command()(embed.embed)
 app.command()(running.serve)
 app.command()(running.api)
@@ -49,6 +50,7 @@ app.command()(running.worker)
 app.command()(train.train)
 app.command()(splits.evaluate)
 app.command()(splits.architectures)
+app.add_typer(predictor.app, name="predictor")
 app.add_typer(models.app, name="models")
 app.add_typer(jobs.app, name="jobs")
 app.command()(doctor.doctor)

@@ -68,7 +68,7 @@ def import_model(
     """Import a checkpoint of the GHN-2 paper's published code."""
     from service.settings import get_settings
 
-    folder = get_settings().home / "models" / _new_name(name)
+    folder = get_settings().home / "models" / new_name(name)
     from service.ghn.checkpoint import import_reference, save_checkpoint
 
     ghn = import_reference(reference)
@@ -91,7 +91,7 @@ def import_model(
         say(f"{name}: imported; predict with `weightcast predict SOURCE --model {name}`")
 
 
-def _new_name(name: str) -> str:
+def new_name(name: str) -> str:
     """A name that the service accepts and nothing has yet. Raises BadParameter."""
     from service.catalog import list_cards
 

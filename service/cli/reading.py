@@ -43,10 +43,13 @@ def read_document(document: Any) -> ArchGraph:
     """An architecture object of any format; torchvision networks are built here."""
     from service.graph_io.read import read_architecture
 
-    return read_architecture(document, torchvision=_torchvision)
+    return read_architecture(document, torchvision=torchvision_graph)
 
 
-def _torchvision(name: str, *, num_classes: int | None = None, image_size: int | None = None) -> ArchGraph:
+def torchvision_graph(
+    name: str, *, num_classes: int | None = None, image_size: int | None = None
+) -> ArchGraph:
+    """A network of torchvision, built and traced here."""
     from service.graph_io.torch_tracer import trace_torchvision
 
     return trace_torchvision(name, num_classes=num_classes, image_size=image_size)

@@ -1,0 +1,69 @@
+"""Architecture documents as rows of features.
+
+There are two ways to see an architecture. A bare benchmark cell (`nasbench201` or `nasbench101`, no options)
+is seen as its cell: quickly, and best for a regressor that knows only cells of that benchmark. Everything
+else is seen as its whole network, beside the features of its cell where it has one; so architectures of all
+formats can be ranked together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from service.errors import InvalidArchitecture
+from service.graph_io.read import TorchvisionBuilder, read_architecture
+from service.predictors.cell_features import FEATURES, cell_features
+from service.predictors.network_features import NETWORK_FEATURES, network_features
+from service.predictors.structure import cell_structure
+
+View = Literal["cell", "network"]
+
+_CELL_FIELDS = {"nasbench201": {"cell"}, "nasbench101": {"matrix", "ops"}}
+_NUMBERS: dict[View, tuple[str, ...]] = {"cell": FEATURES, "network": (*NETWORK_FEATURES, *FEATURES)}
+
+
+def format_of(document: Any) -> str:
+    """The format of a document, "graph" where it has nodes and no format; "" where there is none."""
+    if not isinstance(document, Mapping):
+        return ""
+    found = document.get("format", "graph" if "nodes" in document else "")
+    return found if isinstance(found, str) else ""
+
+
+def is_bare_cell(document: Any) -> bool:
+    """Whether it is a benchmark's cell in the benchmark's own network."""
+    fields = _CELL_FIELDS.get(format_of(document))
+    return fields is not None and set(document) == fields | {"format"} | (set(document) & {"name"})
+
+
+def view_of(documents: Sequence[Any]) -> View:
+    """How to see these: as cells if all are bare cells of one benchmark, else as networks."""
+    formats = {format_of(document) for document in documents}
+    return "cell" if len(formats) == 1 and all(map(is_bare_cell, documents)) else "network"
+
+
+def feature_names(view: View) -> tuple[str, ...]:
+    return _NUMBERS[view]
+
+
+def features_of(document: Any, view: View, *, torchvision: TorchvisionBuilder | None = None) -> list[float]:
+    """One row of `feature_names(view)`. Raises what `read_architecture` raises for what is no network.
+
+    A cell that connects nothing has features as a cell (the benchmark reports chance for it), none as a
+    network.
+    """
+    if view == "cell":
+        if not is_bare_cell(document):
+            raise InvalidArchitecture(
+                "This predictor knows bare cells of one benchmark only.",
+                field="/format",
+                hint="Use a predictor that was fitted on architectures of this kind.",
+            )
+        return cell_features(cell_structure(document))
+    graph = read_architecture(document, torchvision=torchvision)
+    has_cell = format_of(document) in _CELL_FIELDS
+    return [
+        *network_features(graph),
+        *(cell_features(cell_structure(document)) if has_cell else [0.0] * len(FEATURES)),
+    ]
