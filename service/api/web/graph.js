@@ -16,7 +16,7 @@ export class GraphView {
     this.view = { x: 0, y: 0, zoom: 1 };
     this.canvas = element("canvas", "", { tabindex: "0", role: "application", "aria-roledescription": "graph", "aria-describedby": "graph-keys" });
     this.status = element("p", "", { class: "node-status", "aria-live": "polite" });
-    this.root = element("div", "", { class: "graph" }, this.canvas, this.tools(), this.legend(), this.status,
+    this.root = element("div", "", { class: "graph" }, this.tools(), this.canvas, this.legend(), this.status,
       element("p", "Arrows: go along the graph. Plus, minus, 0: zoom. Enter: show in the table. Drag to move; Ctrl and the wheel zoom.", { id: "graph-keys", class: "quiet small" }));
     this.edges = description.nodes.reduce((sum, node) => sum + node.inputs.length, 0);
     this.rest = `${count(this.nodes.length)} nodes, ${count(this.edges)} edges. Point at a node for its shape.`;
@@ -195,7 +195,7 @@ export class GraphView {
   paintEdges(pen, { left, right, top, bottom }) {
     const { place, palette, view } = this;
     pen.strokeStyle = palette.quiet;
-    pen.globalAlpha = 0.55;
+    pen.globalAlpha = 0.75;
     pen.lineWidth = Math.max(0.9, 0.7 / view.zoom);
     pen.beginPath();
     const marked = [];

@@ -58,7 +58,7 @@ export class LayerTable {
     this.shown = Math.min(most, this.parameters.length);
     const rows = this.parameters.slice(0, this.shown).map((parameter) => {
       const provenance = element("span", PROVENANCE[parameter.provenance] || parameter.provenance, { class: `tag ${parameter.provenance}` });
-      const cells = { mean: element("td"), std: element("td"), he: element("td"), picture: element("td") };
+      const cells = { std: element("td"), he: element("td"), picture: element("td") };
       const name = element("th", parameter.name, { scope: "row" });
       const stored = this.known.get(parameter.name)?.shape || parameter.shape;
       const row = [name, element("td", dims(stored) || "scalar", { class: "number" }), element("td", "", {}, provenance), cells.std, cells.he, cells.picture];

@@ -1,6 +1,6 @@
 // One prediction from the form to the page. What is looked at is the small `tiles` answer; other files are made
 // when they are asked for.
-import { call, download, follow, getJson, Problem } from "./api.js";
+import { download, follow, getJson, Problem } from "./api.js";
 import { count, duration, element, facts, size, svg } from "./dom.js";
 import { GraphView } from "./graph.js";
 import { LayerTable } from "./layers.js";
@@ -76,7 +76,7 @@ function summary(result, description, network, waited) {
     ["Parameters", `${count(result.num_parameters)} in ${count(result.num_tensors)} tensors${result.complete ? ", complete" : ", not complete"}`],
     ["From the GHN", coverage(result)],
     ["Model", result.model],
-    ["Answer", result.cached ? `known before, ${duration(waited)}` : `computed, ${duration(waited)} with the way there`],
+    ["Answer", result.cached ? `known before, found in ${duration(waited)}` : `computed in ${duration(waited)}`],
     ["Time", timings(result.timings_ms)],
     ["Digest", element("code", result.digest)],
   ];

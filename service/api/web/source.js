@@ -2,7 +2,8 @@
 import { Problem } from "./api.js";
 import { count, element } from "./dom.js";
 
-const OPERATIONS = ["nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3", "skip_connect", "none"];
+const TITLES = { nor_conv_3x3: "conv 3×3", nor_conv_1x1: "conv 1×1", avg_pool_3x3: "avg pool", skip_connect: "skip", none: "none" };
+const OPERATIONS = Object.keys(TITLES);
 const EXAMPLE = ["nor_conv_3x3", "nor_conv_3x3", "avg_pool_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_3x3"];
 const EDGES = [[0, 1], [0, 2], [1, 2], [0, 3], [1, 3], [2, 3]];
 
@@ -21,7 +22,7 @@ export function setUpSources(form) {
   });
   for (const radio of form.elements.source) radio.addEventListener("change", choose);
   const selects = EDGES.map(([from, to], i) => {
-    const select = element("select", "", {}, ...OPERATIONS.map((name) => element("option", name)));
+    const select = element("select", "", {}, ...OPERATIONS.map((name) => element("option", TITLES[name], { value: name })));
     select.value = EXAMPLE[i];
     document.getElementById("cell-edges").append(element("label", `${from} → ${to}`, {}, select));
     return select;
