@@ -258,19 +258,21 @@ def test_class_token_position_and_layer_scale() -> None:
         node("Expand", ["cls", "shape"], "token"),
         node("Concat", ["token", "x"], "a", axis=1),
         node("Add", ["a", "pos"], "b"),
-        node("Mul", ["b", "gamma"], "c"),
-        node("MatMul", ["c", "w"], "y"),
+        node("MatMul", ["b", "w"], "c"),
+        node("Mul", ["c", "gamma"], "d"),
+        node("Mul", ["d", "gain"], "y"),
     ]
     tensors = [
         bare("cls", 1, 1, 8),
         bare("pos", 1, 5, 8),
         bare("gamma", 8),
+        bare("gain", 8),
         bare("w", 8, 8),
         ints("shape", 1, 1, 8),
     ]
     graph = read(nodes, tensors, shape=(1, 4, 8))
-    assert ops(graph) == ["input", "class_token", "concat", "position", "layer_scale", "linear"]
-    assert set(parameters(graph)) == {"cls", "pos", "gamma", "w"}
+    assert ops(graph) == ["input", "class_token", "concat", "position", "linear", "layer_scale", "parameter"]
+    assert set(parameters(graph)) == {"cls", "pos", "gamma", "gain", "w"}
 
 
 def test_prelu_slope_is_a_parameter() -> None:

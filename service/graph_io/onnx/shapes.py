@@ -176,7 +176,7 @@ def _reshape(op: Op, inputs: list[Value]) -> Shape:
     data = inputs[0].shape
     target: Shape = op.attrs["shape"] if "shape" in op.attrs else inputs[1].dims()
     if target is None:
-        return None
+        return _unknown_of_rank(inputs[1])
     result: list[int | None] = []
     for axis, dim in enumerate(target):
         if dim == 0 and not op.attrs.get("allowzero", 0):
@@ -194,6 +194,13 @@ def _reshape(op: Op, inputs: list[Value]) -> Shape:
             )
             result[place] = whole // part if part > 0 and whole % part == 0 else None
     return tuple(result)
+
+
+def _unknown_of_rank(target: Value) -> Shape:
+    """A target shape of which only the length is known."""
+    if target.shape is None or len(target.shape) != 1 or target.shape[0] is None:
+        return None
+    return (None,) * target.shape[0] if target.shape[0] <= MAX_RANK else None
 
 
 def _transpose(op: Op, inputs: list[Value]) -> Shape:
@@ -313,7 +320,7 @@ def _slice(op: Op, inputs: list[Value]) -> Shape:
 
 def _expand(op: Op, inputs: list[Value]) -> Shape:
     target = inputs[1].dims()
-    return None if target is None else broadcast([inputs[0].shape, target])
+    return broadcast([inputs[0].shape, target if target is not None else _unknown_of_rank(inputs[1])])
 
 
 def _pad(op: Op, inputs: list[Value]) -> Shape:

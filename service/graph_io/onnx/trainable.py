@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from service.graph_io.onnx.draft import Draft, Owned, Shape
 from service.graph_io.onnx.fixed import is_anonymous
 from service.graph_io.onnx.tensors import Leaf, Origin
+from service.graph_io.operators import NORMS
 
 # Last parts of names that frameworks give to tensors they do not train.
 _BUFFER_NAMES = frozenset(
@@ -21,6 +22,10 @@ _BUFFER_NAMES = frozenset(
     "relative_coords_table relative_position_index num_batches_tracked running_mean running_var moving_mean "
     "moving_variance".split()
 )
+_MOVING = frozenset({"reshape", "permute", "flatten", "slice", "bias"})
+_BRANCH_ENDS = NORMS | {
+    "conv", "conv_transpose", "linear", "attention", "avg_pool", "max_pool", "recurrent"
+}  # fmt: skip
 _NORMALISING = frozenset({"Sub", "Div", "Pow", "Mod"})
 _LAYERS = frozenset({"conv", "conv_transpose", "linear", "recurrent", "embedding"})
 
@@ -71,7 +76,22 @@ def settle(drafts: list[Draft]) -> None:
             "rms_norm",
         ):
             draft.op = _without_parameters(draft)
+    for draft in drafts:
+        if draft.op == "layer_scale" and not _ends_a_branch(draft.inputs[0]):
+            draft.op, draft.attrs = "parameter", {"kind": "mul"}
+            draft.owned[0].role = "gain"
     _prefer_known_roles(drafts)
+
+
+def _ends_a_branch(draft: Draft) -> bool:
+    """Whether the numbers come straight from a layer, which is what a layer scale follows.
+
+    A factor behind anything else (a norm that is written out, a sum) is a gain: as small as a layer scale it
+    would silence the network.
+    """
+    while draft.op in _MOVING and len(draft.inputs) == 1:
+        draft = draft.inputs[0]
+    return draft.op in _BRANCH_ENDS or draft.kind == "Sub"
 
 
 def _is_parameter(owned: Owned, draft: Draft, constants_are_weights: bool, before_layers: bool) -> bool:

@@ -155,7 +155,13 @@ class Translator:
         if id(value) not in self._sources:
             leaves = [leaf for leaf in weight_leaves(value) if leaf.numel > 1]
             owned = [
-                Owned(leaf, "weight" if not place else f"weight_{place}") for place, leaf in enumerate(leaves)
+                Owned(
+                    leaf,
+                    f"weight_{place}" if place else "weight",
+                    # Grids that a network starts from are constants more often than anything learned.
+                    doubtful=leaf.origin is Origin.CONSTANT,
+                )
+                for place, leaf in enumerate(leaves)
             ]
             kind = "constant" if not owned else "class_token" if len(owned) == 1 else "parameter"
             self._sources[id(value)] = self.add(op, kind, [], owned, part="source", shape=value.shape)

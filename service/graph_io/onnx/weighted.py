@@ -133,6 +133,8 @@ def layer(
     )
     draft = build.add(op, name, [source], [main, *(biases if fits else [])], attrs=attrs)
     for place, owned in enumerate(weights[1:]):
+        if is_vector(owned.leaf.shape):
+            owned.role = "gain"
         draft = build.add(op, "parameter", [draft], [owned], part=f"weight_{place + 1}")
     for place, owned in enumerate([] if fits else biases):
         owned.role = "bias"
@@ -326,7 +328,7 @@ def _elementwise_parameter(
     elif kind == "Mul" and vector:
         name, role = "layer_scale", "weight"
     else:
-        name, role = "parameter", "weight"
+        name, role = "parameter", "gain" if kind == "Mul" else "weight"
     owned = Owned(leaf, role, doubtful=True, shape=shape)
     attrs: dict[str, AttrValue] = {"kind": kind.lower()} if name == "parameter" else {}
     return build.add(op, name, [draft], [owned], part=part, attrs=attrs)
@@ -396,4 +398,8 @@ def concat(build: Builder, op: Op, values: list[Value]) -> Draft:
         for number, leaf in enumerate(weight_leaves(value)):
             owned = Owned(leaf, "weight", doubtful=True, shape=value.shape)
             sources.append(build.add(op, "class_token", [], [owned], part=f"token_{place}_{number}"))
-    return build.add(op, "concat", sources, attrs={"axis": int(op.attrs.get("axis", 1))})
+    axis = int(op.attrs.get("axis", 1))
+    if all(draft.kind == "Unsqueeze" and draft.attrs.get("axes") == (axis,) for draft in sources):
+        # A new axis for the branches: nothing is joined along channels.
+        return build.add(op, "merge", sources, attrs={"kind": "stack", "axis": axis})
+    return build.add(op, "concat", sources, attrs={"axis": axis})

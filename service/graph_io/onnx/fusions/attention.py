@@ -109,7 +109,7 @@ def _released(part: Draft) -> list[Draft]:
     for place, owned in enumerate(part.owned):
         op = "relative_position" if additive else "parameter"
         name = part.name if part.name.endswith("/bias") else f"{part.name}/{'bias' if additive else 'factor'}"
-        own = Owned(owned.leaf, "weight", None, owned.doubtful, owned.shape)
+        own = Owned(owned.leaf, "weight" if additive else "gain", None, owned.doubtful, owned.shape)
         sources.append(
             Draft(f"{name}_{place}" if place else name, op, part.kind, [], [own], {}, None, owned.shape)
         )

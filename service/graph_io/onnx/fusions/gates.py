@@ -36,6 +36,9 @@ def _squashed(draft: Draft) -> Draft | None:
     for _ in range(8):
         if draft.op == "activation":
             return draft if draft.attrs.get("kind") in _SQUASHING else None
+        if draft.op == "softmax":
+            # Between several branches, as selective kernels and split attention do.
+            return draft
         if (
             draft.op not in _PLACING
             and not is_scaling(draft)
