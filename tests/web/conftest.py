@@ -49,7 +49,10 @@ def web_service(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture
 def page(browser: Any, web_service: RunningService) -> Iterator[Any]:
     """An empty page that fails the test for anything that goes wrong in it, or that asks elsewhere."""
-    context = browser.new_context(accept_downloads=True, viewport={"width": 1000, "height": 900})
+    # Without motion, a place that was asked for is still the place when it is used.
+    context = browser.new_context(
+        accept_downloads=True, reduced_motion="reduce", viewport={"width": 1000, "height": 900}
+    )
     page = context.new_page()
     page.set_default_timeout(90_000)
     wrong: list[str] = []

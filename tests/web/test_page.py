@@ -59,6 +59,7 @@ def test_the_graph_answers_pointer_and_keys(page: Any, web_service: RunningServi
     assert page.locator("tr.found th").inner_text() == "stem.0.weight"
     page.keyboard.press("Escape")
     assert "Point at a node" in status.inner_text()
+    page.locator(".graph canvas").scroll_into_view_if_needed()
     box = page.locator(".graph canvas").bounding_box()
     found = set()
     for x in range(10, int(box["width"]), 12):
@@ -137,8 +138,9 @@ def test_thousands_of_nodes_stay_quick(page: Any, web_service: RunningService) -
     milliseconds = page.evaluate(
         """async () => {
           const { GraphView } = await import("/web/graph.js");
-          const nodes = Array.from({ length: 6000 }, (_, i) => ({ name: `n${i}`, primitive: i % 3 ? "conv" : "sum",
-            shape: null, cell: null, inputs: [i - 1, i - 4].filter((j) => j >= 0) }));
+          const nodes = Array.from({ length: 6000 }, (_, i) => ({
+            name: `n${i}`, primitive: i % 3 ? "conv" : "sum", shape: null, cell: null,
+            inputs: [i - 1, i - 4].filter((j) => j >= 0) }));
           const started = performance.now();
           const view = new GraphView({ nodes }, () => {});
           document.querySelector("main").append(view.root);

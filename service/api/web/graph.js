@@ -12,7 +12,7 @@ export class GraphView {
   constructor(description, onOpen) {
     this.nodes = description.nodes;
     this.onOpen = onOpen;
-    this.chosen = -1;
+    this.chosen = this.hovered = -1;
     this.view = { x: 0, y: 0, zoom: 1 };
     this.canvas = element("canvas", "", { tabindex: "0", role: "application", "aria-roledescription": "graph", "aria-describedby": "graph-keys" });
     this.status = element("p", "", { class: "node-status", "aria-live": "polite" });
@@ -109,7 +109,10 @@ export class GraphView {
   hover(event) {
     const index = this.nodeAt(event);
     this.canvas.classList.toggle("over-node", index >= 0);
-    if (index !== this.chosen) this.choose(index);
+    // A pointer that rests beside the nodes takes nothing away that keys have chosen.
+    if (index === this.hovered) return;
+    this.hovered = index;
+    this.choose(index);
   }
 
   nodeAt(event) {
