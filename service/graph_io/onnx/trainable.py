@@ -58,6 +58,9 @@ def settle(drafts: list[Draft]) -> None:
     ]
     constants = sum(leaf.origin is Origin.CONSTANT for leaf in certain)
     constants_are_weights = 2 * constants > len(certain)
+    if not constants_are_weights:
+        for draft in drafts:
+            _fix_filter(draft)
     before_layers = _before_layers(drafts)
     for draft in drafts:
         if not any(owned.doubtful for owned in draft.owned):
@@ -92,6 +95,19 @@ def _ends_a_branch(draft: Draft) -> bool:
     while draft.op in _MOVING and len(draft.inputs) == 1:
         draft = draft.inputs[0]
     return draft.op in _BRANCH_ENDS or draft.kind == "Sub"
+
+
+def _fix_filter(draft: Draft) -> None:
+    """A convolution or product with numbers that stand in the graph itself, in a file that keeps its weights
+    elsewhere, is a fixed filter (blurring before subsampling).
+    """
+    weight = next((owned for owned in draft.owned if owned.role == "weight"), None)
+    if draft.op not in _LAYERS or weight is None or weight.leaf.origin is not Origin.CONSTANT:
+        return
+    draft.owned = [owned for owned in draft.owned if owned.leaf.origin is not Origin.CONSTANT][:1]
+    draft.attrs = {}
+    draft.op = "bias" if draft.owned and draft.owned[0].role == "bias" else "unary"
+    draft.owned = draft.owned if draft.op == "bias" else []
 
 
 def _is_parameter(owned: Owned, draft: Draft, constants_are_weights: bool, before_layers: bool) -> bool:
