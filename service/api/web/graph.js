@@ -100,8 +100,8 @@ export class GraphView {
     this.status.textContent = index < 0 ? this.rest : sentence(this.nodes[index], index, this.nodes.length);
     if (follow && index >= 0) {
       const { zoom } = this.view, x = this.place.x[index] * zoom + this.view.x, y = this.place.y[index] * zoom + this.view.y;
-      if (x < 30 || x > this.width - 30) this.view.x += this.width / 2 - x;
-      if (y < 20 || y > this.height - 20) this.view.y += this.height / 2 - y;
+      if (x < 4 || x > this.width - 4) this.view.x += this.width / 2 - x;
+      if (y < 4 || y > this.height - 4) this.view.y += this.height / 2 - y;
     }
     this.draw();
   }
