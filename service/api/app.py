@@ -22,6 +22,8 @@ from service.api.middleware import BodyLimit, RequestContext
 from service.api.predict import endpoints as predict
 from service.api.predict.schemas import PredictResult
 from service.api.predict.service import Predictions
+from service.api.rank import endpoints as rank
+from service.api.rank.schemas import CompareResult, EmbedRequest, EmbedResult, RankRequest, RankResult
 from service.api.services import Services
 from service.api.training import endpoints as training
 from service.api.training.schemas import TrainingRequest
@@ -30,6 +32,17 @@ from service.settings import Settings, get_settings
 from service.store.queue import sender
 
 VERSION = "0.1.0"
+
+# Bodies that routes read themselves, and results of jobs.
+FURTHER_MODELS = (
+    TrainingRequest,
+    PredictResult,
+    RankRequest,
+    RankResult,
+    EmbedRequest,
+    EmbedResult,
+    CompareResult,
+)
 
 DESCRIPTION = """\
 Predicts the weights of neural networks that nobody has trained, with graph hypernetworks.
@@ -65,7 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.services = services
     app.state.predictions = Predictions(services)
-    for resource in (predict, describing, training, jobs, weights, models, info, health, pages):
+    for resource in (predict, describing, rank, training, jobs, weights, models, info, health, pages):
         app.include_router(resource.router)
     errors.install(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
@@ -90,5 +103,5 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
             license_info=app.license_info,
             routes=app.routes,
         )
-        app.openapi_schema = openapi.finish(document, (TrainingRequest, PredictResult))
+        app.openapi_schema = openapi.finish(document, FURTHER_MODELS)
     return app.openapi_schema

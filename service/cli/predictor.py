@@ -41,7 +41,7 @@ def fit(
     """
     from service.cli.json_lines import all_lines
     from service.cli.models import new_name
-    from service.cli.reading import torchvision_graph
+    from service.cli.reading import read_document
     from service.errors import ServiceError
     from service.predictors.fitted import FittedPredictor, observe, save_predictor
     from service.predictors.ranking import STRUCTURE
@@ -60,7 +60,7 @@ def fit(
     with progress_bar("fitting") as progress:
         seen = observe(
             items,
-            torchvision=torchvision_graph,
+            read=read_document,
             report=lambda done, total: progress(done, total, "reading the architectures"),
         )
         progress(0, None, "cross-validation")

@@ -43,11 +43,11 @@ def rank(
     reported and do not stop the others.
     """
     from service.cli.json_lines import all_lines
-    from service.cli.reading import torchvision_graph
+    from service.cli.reading import read_document
     from service.predictors.ranking import Candidate, find_ranker
     from service.predictors.ranking import rank as run
 
-    ranker = find_ranker(predictor, property, torchvision=torchvision_graph)
+    ranker = find_ranker(predictor, property, read=read_document)
     lines = all_lines(file)
     candidates = [Candidate(index, document) for index, (_, document) in enumerate(lines)]
     with progress_bar("ranking") as progress:

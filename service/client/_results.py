@@ -97,18 +97,20 @@ class Ranking(_Answer):
 
 
 class Embeddings(_Answer):
-    """One vector an architecture, in the order sent."""
+    """One vector for each architecture that could be read; `indices` are their places in what was sent."""
 
     model: str
     embeddings: list[list[float]]
+    indices: list[int] = Field(default_factory=list)
     skipped: list[SkippedArchitecture] = Field(default_factory=list)
 
 
 class Comparison(_Answer):
-    """`distances[i][j]` lies between the embeddings of architectures i and j."""
+    """`distances[i][j]` lies between the embeddings of architectures `indices[i]` and `indices[j]`."""
 
     model: str
     distances: list[list[float]]
+    indices: list[int] = Field(default_factory=list)
     skipped: list[SkippedArchitecture] = Field(default_factory=list)
 
 

@@ -8,16 +8,19 @@ formats can be ranked together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from service.errors import InvalidArchitecture
-from service.graph_io.read import TorchvisionBuilder, read_architecture
+from service.graph_io.archgraph import ArchGraph
+from service.graph_io.read import read_architecture
 from service.predictors.cell_features import FEATURES, cell_features
 from service.predictors.network_features import NETWORK_FEATURES, network_features
 from service.predictors.structure import cell_structure
 
 View = Literal["cell", "network"]
+# Reads a document of any format; `read_architecture` where torchvision networks are not wanted.
+Reader = Callable[[Any], ArchGraph]
 
 _CELL_FIELDS = {"nasbench201": {"cell"}, "nasbench101": {"matrix", "ops"}}
 _NUMBERS: dict[View, tuple[str, ...]] = {"cell": FEATURES, "network": (*NETWORK_FEATURES, *FEATURES)}
@@ -47,8 +50,8 @@ def feature_names(view: View) -> tuple[str, ...]:
     return _NUMBERS[view]
 
 
-def features_of(document: Any, view: View, *, torchvision: TorchvisionBuilder | None = None) -> list[float]:
-    """One row of `feature_names(view)`. Raises what `read_architecture` raises for what is no network.
+def features_of(document: Any, view: View, *, read: Reader = read_architecture) -> list[float]:
+    """One row of `feature_names(view)`. Raises what `read` raises for what is no network.
 
     A cell that connects nothing has features as a cell (the benchmark reports chance for it), none as a
     network.
@@ -61,7 +64,7 @@ def features_of(document: Any, view: View, *, torchvision: TorchvisionBuilder | 
                 hint="Use a predictor that was fitted on architectures of this kind.",
             )
         return cell_features(cell_structure(document))
-    graph = read_architecture(document, torchvision=torchvision)
+    graph = read(document)
     has_cell = format_of(document) in _CELL_FIELDS
     return [
         *network_features(graph),

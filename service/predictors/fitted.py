@@ -23,8 +23,8 @@ from safetensors.numpy import load_file, save_file
 from service.catalog import CARD, CONFIG, WEIGHTS, find_card
 from service.errors import InvalidInput, InvalidRequest, ServiceError, UnknownModel
 from service.graph_io.fields import Place, read_number, read_object
-from service.graph_io.read import TorchvisionBuilder
-from service.predictors.architectures import View, feature_names, features_of, format_of, view_of
+from service.graph_io.read import read_architecture
+from service.predictors.architectures import Reader, View, feature_names, features_of, format_of, view_of
 from service.predictors.few_shot import (
     FEWEST_OBSERVATIONS,
     CrossValidation,
@@ -64,7 +64,7 @@ class FittedPredictor:
         seen = self.observations
         self.regressor = FewShotRegressor().fit(seen.feature_NF, seen.value_N)
 
-    def features(self, document: Any, *, torchvision: TorchvisionBuilder | None = None) -> list[float]:
+    def features(self, document: Any, *, read: Reader = read_architecture) -> list[float]:
         """The row of one architecture. Raises InvalidArchitecture for one that this predictor cannot see."""
         seen = self.observations
         if seen.view == "cell" and format_of(document) not in seen.formats:
@@ -73,7 +73,7 @@ class FittedPredictor:
                 field="/format",
                 hint="Fit one on architectures of all the formats that you want to rank together.",
             )
-        return features_of(document, seen.view, torchvision=torchvision)
+        return features_of(document, seen.view, read=read)
 
     def cross_validate(self) -> CrossValidation:
         return cross_validate(self.observations.feature_NF, self.observations.value_N)
@@ -82,7 +82,7 @@ class FittedPredictor:
 def observe(
     items: Sequence[Any],
     *,
-    torchvision: TorchvisionBuilder | None = None,
+    read: Reader = read_architecture,
     report: Report = lambda done, total: None,
 ) -> Observations:
     """Read `{"architecture": ..., "value": ...}` objects.
@@ -105,7 +105,7 @@ def observe(
     rows = []
     for index, document in enumerate(documents):
         try:
-            rows.append(features_of(document, view, torchvision=torchvision))
+            rows.append(features_of(document, view, read=read))
         except ServiceError as error:
             error.extra["observation"] = index
             raise

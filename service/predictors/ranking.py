@@ -17,8 +17,8 @@ import numpy as np
 
 from service.errors import InvalidArchitecture, InvalidRequest, ServiceError
 from service.graph_io.cells import nasbench201
-from service.graph_io.read import TorchvisionBuilder, read_architecture
-from service.predictors.architectures import format_of, is_bare_cell
+from service.graph_io.read import read_architecture
+from service.predictors.architectures import Reader, format_of, is_bare_cell
 from service.predictors.fitted import FittedPredictor, load_predictor
 from service.predictors.network_cost import multiply_adds
 from service.predictors.structure import cell_structure
@@ -72,8 +72,8 @@ class StructureRanker:
     property: str = ACCURACY
     note: str | None = STRUCTURE_NOTE
 
-    def __init__(self, torchvision: TorchvisionBuilder | None) -> None:
-        self._torchvision = torchvision
+    def __init__(self, read: Reader) -> None:
+        self._read = read
 
     def features(self, document: Any) -> list[float]:
         if is_bare_cell(document) and format_of(document) == "nasbench201":
@@ -81,7 +81,7 @@ class StructureRanker:
             # Cells of one cost make networks of one cost; a cell without paths is refused by its reader.
             if cell.is_connected:
                 return [_log_nasbench201(cell.live.get("3", 0), cell.live.get("1", 0))]
-        operations = multiply_adds(read_architecture(document, torchvision=self._torchvision))
+        operations = multiply_adds(self._read(document))
         if operations == 0:
             raise InvalidArchitecture("The network has no convolution or linear layer to count.")
         return [log10(operations)]
@@ -107,13 +107,13 @@ class FittedRanker:
 
     note: str | None = None
 
-    def __init__(self, predictor: FittedPredictor, torchvision: TorchvisionBuilder | None) -> None:
+    def __init__(self, predictor: FittedPredictor, read: Reader) -> None:
         self._predictor = predictor
-        self._torchvision = torchvision
+        self._read = read
         self.name, self.property = predictor.name, predictor.property
 
     def features(self, document: Any) -> list[float]:
-        return self._predictor.features(document, torchvision=self._torchvision)
+        return self._predictor.features(document, read=self._read)
 
     def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:
         found = self._predictor.regressor.predict(np.array(rows, dtype=np.float64))
@@ -125,9 +125,7 @@ class FittedRanker:
         ]
 
 
-def find_ranker(
-    predictor: str | None, wanted: str | None, *, torchvision: TorchvisionBuilder | None = None
-) -> Ranker:
+def find_ranker(predictor: str | None, wanted: str | None, *, read: Reader = read_architecture) -> Ranker:
     """The predictor of that name; `structure` where none is named.
 
     wanted: the property to rank by; None for whatever the predictor predicts.
@@ -135,9 +133,9 @@ def find_ranker(
     Raises UnknownModel, or InvalidRequest if it predicts another property than the one that is wanted.
     """
     ranker: Ranker = (
-        StructureRanker(torchvision)
+        StructureRanker(read)
         if predictor in (None, STRUCTURE)
-        else FittedRanker(load_predictor(str(predictor)), torchvision)
+        else FittedRanker(load_predictor(str(predictor)), read)
     )
     if wanted is not None and wanted != ranker.property:
         raise InvalidRequest(
@@ -146,6 +144,16 @@ def find_ranker(
             hint=f"Name a predictor that was fitted on {wanted[:80]!r}, or rank by {ranker.property!r}.",
         )
     return ranker
+
+
+def skipped_entry(candidate: Candidate, error: ServiceError) -> dict[str, Any]:
+    """What is said of an architecture that was set aside. reason: a sentence; problem: the document."""
+    return {
+        "index": candidate.index,
+        "name": candidate.name,
+        "reason": error.detail,
+        "problem": error.problem(),
+    }
 
 
 def rank(
@@ -171,15 +179,7 @@ def rank(
             rows.append(ranker.features(candidate.document))
             read.append(candidate)
         except ServiceError as error:
-            problem = error.problem()
-            skipped.append(
-                {
-                    "index": candidate.index,
-                    "name": candidate.name,
-                    "reason": error.detail,
-                    "problem": problem,
-                }
-            )
+            skipped.append(skipped_entry(candidate, error))
         report(done)
     scored = ranker.scores(rows) if rows else []
     sign = -1 if order == "descending" else 1

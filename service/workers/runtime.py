@@ -112,9 +112,10 @@ class Runtime:
             if payload.get("traced"):
                 self.artifacts.put_bytes(payload["traced"], json.dumps(graph_document(graph)).encode())
             return graph
-        return read_json_graph(json.loads(self._uploaded(payload["graph"])))
+        return read_json_graph(json.loads(self.uploaded(payload["graph"])))
 
-    def _uploaded(self, name: str) -> bytes:
+    def uploaded(self, name: str) -> bytes:
+        """What the API stored for a job. Errors: NotFound when it has expired."""
         try:
             return self.artifacts.read_bytes(name)
         except NotFound:
@@ -134,7 +135,7 @@ class Runtime:
     def _filled_onnx(self, payload: Mapping[str, Any], weights: WeightBlocks) -> bytes:
         from service.graph_io.onnx_writer import fill_onnx
 
-        return fill_onnx(self._uploaded(payload["source_onnx"]), weights.expand(payload["dtype"]))
+        return fill_onnx(self.uploaded(payload["source_onnx"]), weights.expand(payload["dtype"]))
 
 
 def check_answer(graph: ArchGraph, weights: WeightBlocks, dtype: str) -> None:

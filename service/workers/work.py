@@ -35,10 +35,23 @@ def work_of(child: Child, kind: str) -> Work:
     known: dict[str, Work] = {
         "predict": lambda context: _predict(child, context),
         "training": run_training,
+        "rank": lambda context: _over_many(child, context, "run_rank"),
+        "embed": lambda context: _over_many(child, context, "run_embed"),
+        "compare": lambda context: _over_many(child, context, "run_compare"),
     }
     if kind not in known:
         raise ServiceError(f"this worker does not know jobs of the kind {kind!r}")
     return known[kind]
+
+
+def _over_many(child: Child, context: JobContext, name: str) -> dict[str, Any]:
+    # Imported late, for it loads what a worker that only trains has no use for.
+    from service.workers import rank
+
+    result: dict[str, Any] = getattr(rank, name)(child.runtime, context.job.payload, context.progress)
+    if context.job.key:
+        child.cache.put(context.job.key, result, child.settings.job_ttl_seconds)
+    return result
 
 
 def _predict(child: Child, context: JobContext) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def operation_ids() -> list[str]:
 @pytest.fixture
 def workers(worker: FakeWorker) -> None:
     """Somebody serves every queue that a route can fill."""
-    worker.registry.announce(WorkerInfo(queue="training", name="fake:2"), 600)
+    for queue in ("training", "rank"):
+        worker.registry.announce(WorkerInfo(queue=queue, name="fake:2"), 600)
 
 
 def run_cases(app: FastAPI, operation_id: str, phases: dict[str, Any]) -> None:

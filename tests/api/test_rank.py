@@ -1,0 +1,160 @@
+"""Rankings, embeddings and distances: the real API, queue and work, in this process."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import redis
+from fastapi import FastAPI
+
+from service.client import AsyncClient, Refused
+from service.predictors.fitted import FittedPredictor, observe, save_predictor
+from service.settings import Settings, get_settings
+from service.store.cache import ResultCache
+from service.store.connection import connect, connect_cache
+from service.store.jobs import JobStore
+from service.store.workers import WorkerInfo, WorkerRegistry
+from service.workers.child import Child
+from service.workers.run_once import run_once
+from service.workers.runtime import Runtime
+from service.workers.work import work_of
+from tests.predictors.test_ranking import GRAPH, NASBENCH101, cell, observations, some_cells
+from tests.workers.conftest import make_tiny_model
+
+BROKEN = {"format": "nasbench201", "cell": "|nor_conv_9x9~0|"}
+NETWORKS: list[Any] = [cell(*["nor_conv_1x1"] * 6), cell(*["nor_conv_3x3"] * 6), BROKEN, {**GRAPH}]
+
+
+@pytest.fixture
+def api_settings(api_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """With a GHN that can be loaded."""
+    make_tiny_model(api_settings.home)
+    monkeypatch.setenv("WEIGHTCAST_HOME", str(api_settings.home))
+    get_settings.cache_clear()
+    yield api_settings.model_copy(update={"default_model": "tiny"})
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def ranker(api_settings: Settings) -> Iterator[list[str]]:
+    """A worker of the queue `rank` in a thread; the kinds of the jobs that it ran."""
+    store, registry = JobStore.from_settings(api_settings), WorkerRegistry(connect(api_settings))
+    child = Child(api_settings, store, ResultCache(connect_cache(api_settings)), Runtime(api_settings))
+    info, stopping, ran = WorkerInfo(queue="rank", name="test:1"), threading.Event(), []
+
+    def serve() -> None:
+        client = redis.Redis.from_url(str(api_settings.redis_url), decode_responses=True)
+        while not stopping.is_set():
+            message = client.brpop(["rank"], timeout=0.1)
+            if message is not None:
+                job_id = json.loads(message[1])["headers"]["id"]
+                job = store.get(job_id)
+                assert job is not None
+                ran.append(job.kind)
+                run_once(store, job_id, work_of(child, job.kind), api_settings)
+
+    registry.announce(info, 600)
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield ran
+    stopping.set()
+    thread.join(20)
+    registry.withdraw(info)
+
+
+async def test_ranking(client: httpx.AsyncClient, ranker: list[str]) -> None:
+    answer = await client.post("/rank-architectures", json={"architectures": NETWORKS, "top_k": 2})
+    assert answer.status_code == 200, answer.text
+    job = answer.json()
+    assert (job["kind"], job["status"]) == ("rank", "succeeded")
+    result = job["result"]
+    assert (result["predictor"], result["property"]) == ("structure", "accuracy")
+    assert [(row["rank"], row["index"]) for row in result["ranking"]] == [(1, 1), (2, 0)]
+    assert [row["index"] for row in result["skipped"]] == [2]
+    assert "3 groups" in result["skipped"][0]["reason"]
+    # The same question again is answered from the cache.
+    again = await client.post("/rank-architectures", json={"architectures": NETWORKS, "top_k": 2})
+    assert again.json()["result"] == result
+    assert ranker == ["rank"]
+
+
+async def test_json_lines(client: httpx.AsyncClient, ranker: list[str]) -> None:
+    lines = "\n".join([json.dumps(NETWORKS[0]), "", "{broken", json.dumps(NETWORKS[1])])
+    answer = await client.post(
+        "/rank-architectures?order=ascending",
+        content=lines.encode(),
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+    result = answer.json()["result"]
+    assert [row["index"] for row in result["ranking"]] == [0, 2]
+    assert [row["index"] for row in result["skipped"]] == [1]
+
+
+async def test_a_fitted_predictor(
+    client: httpx.AsyncClient, ranker: list[str], api_settings: Settings
+) -> None:
+    predictor = FittedPredictor("mine", "latency", observe(observations(some_cells(20))))
+    save_predictor(api_settings.home / "models" / "mine", predictor, predictor.cross_validate())
+    body: dict[str, Any] = {"architectures": [*some_cells(30, seed=1), NASBENCH101], "predictor": "mine"}
+    result = (await client.post("/rank-architectures", json=body)).json()["result"]
+    assert (result["predictor"], result["property"]) == ("mine", "latency")
+    assert sorted(row["index"] for row in result["ranking"]) == list(range(30))
+    assert [row["index"] for row in result["skipped"]] == [30]
+    refused = await client.post("/rank-architectures", json={**body, "property": "accuracy"})
+    assert (refused.status_code, refused.json()["field"]) == (422, "property")
+
+
+async def test_what_is_wrong_as_a_whole(client: httpx.AsyncClient, ranker: list[str]) -> None:
+    one = {"architectures": NETWORKS[:1]}
+    for body in (
+        {},
+        {"architectures": []},
+        {"architectures": {}},
+        {**one, "top_k": 0},
+        {**one, "order": "best"},
+        {**one, "predictor": "none-such"},
+        {**one, "predictor": "tiny"},
+        {**one, "surprise": 1},
+        {**one, "property": "latency"},
+    ):
+        answer = await client.post("/rank-architectures", json=body)
+        assert answer.status_code == 422, (body, answer.text)
+        assert answer.headers["content-type"] == "application/problem+json"
+    many = await client.post("/rank-architectures", json={"architectures": [1] * 10_001})
+    assert (many.status_code, many.json()["limit"]) == (413, 10_000)
+    many = await client.post("/compare-architectures", json={"architectures": [1] * 301})
+    assert many.status_code == 413
+    text = await client.post("/rank-architectures", content=b"x", headers={"Content-Type": "text/plain"})
+    assert text.status_code == 415
+    assert ranker == []
+
+
+async def test_no_worker_is_told_at_once(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/rank-architectures", json={"architectures": NETWORKS})
+    assert answer.status_code == 503
+
+
+async def test_the_client_ranks_embeds_and_compares(app: FastAPI, ranker: list[str]) -> None:
+    transport = httpx.ASGITransport(app=app)
+    async with AsyncClient("http://test", transport=transport) as client:
+        ranking = await client.rank_architectures(NETWORKS, top_k=1)
+        assert ranking.ranking[0].index == 1
+        assert ranking.skipped[0].index == 2
+        embedded = await client.embed_architectures([*NETWORKS, NETWORKS[0]], model="tiny")
+        assert embedded.indices == [0, 1, 3, 4]
+        assert [len(vector) for vector in embedded.embeddings] == [8] * 4
+        assert embedded.embeddings[0] == pytest.approx(embedded.embeddings[3], abs=1e-5)
+        compared = await client.compare_architectures([*NETWORKS, NETWORKS[0]], model="tiny")
+        assert compared.indices == [0, 1, 3, 4]
+        for i in range(4):
+            assert compared.distances[i][i] == 0
+            assert compared.distances[i] == pytest.approx([row[i] for row in compared.distances])
+        assert compared.distances[0][3] < 1e-4 < compared.distances[0][1]
+        with pytest.raises(Refused):
+            await client.embed_architectures(NETWORKS, model="none-such")
+    assert ranker == ["rank", "embed", "compare"]
