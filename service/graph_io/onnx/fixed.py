@@ -36,6 +36,9 @@ def evaluate(op: Op, inputs: list[Value]) -> Value:
         const = fold(op, inputs)
         return Value(shape=const.shape if const is not None else infer(op, inputs), const=const)
     leaves = inputs[0].leaves if op.type in FIRST_ONLY and inputs else merged_leaves(inputs)
+    if op.type.startswith("Scatter"):
+        # Masks are built by writing into zeros; a table that someone learned has a name.
+        leaves = tuple(leaf for leaf in leaves if not is_anonymous(leaf.name))
     const = fold(op, inputs)
     shape = const.shape if const is not None else infer(op, inputs)
     if not inputs:

@@ -57,7 +57,8 @@ def settle(drafts: list[Draft]) -> None:
         owned.leaf for draft in drafts for owned in draft.owned if not owned.doubtful and draft.op in _LAYERS
     ]
     constants = sum(leaf.origin is Origin.CONSTANT for leaf in certain)
-    constants_are_weights = 2 * constants > len(certain)
+    stored = sum(leaf.origin in (Origin.INITIALIZER, Origin.INPUT) for leaf in certain)
+    constants_are_weights = constants >= max(1, stored)
     if not constants_are_weights:
         for draft in drafts:
             _fix_filter(draft)

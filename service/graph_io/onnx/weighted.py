@@ -64,6 +64,8 @@ def stored_axes(value: Value, leaf: Leaf, order: Sequence[int]) -> tuple[int, ..
 
 def own_weight(value: Value, order: Sequence[int]) -> list[Owned]:
     leaves = weight_leaves(value)
+    # Beside the weight itself, tensors without a name of their own are numbers of the computation.
+    leaves = leaves[:1] + [leaf for leaf in leaves[1:] if not is_anonymous(leaf.name)]
     owned = [
         Owned(leaf, "weight" if place == 0 else f"weight_{place}", None) for place, leaf in enumerate(leaves)
     ]
