@@ -111,7 +111,7 @@ async def test_a_fitted_predictor(
 
 async def test_what_is_wrong_as_a_whole(client: httpx.AsyncClient, ranker: list[str]) -> None:
     one = {"architectures": NETWORKS[:1]}
-    for body in (
+    wrong: list[dict[str, Any]] = [
         {},
         {"architectures": []},
         {"architectures": {}},
@@ -121,7 +121,8 @@ async def test_what_is_wrong_as_a_whole(client: httpx.AsyncClient, ranker: list[
         {**one, "predictor": "tiny"},
         {**one, "surprise": 1},
         {**one, "property": "latency"},
-    ):
+    ]
+    for body in wrong:
         answer = await client.post("/rank-architectures", json=body)
         assert answer.status_code == 422, (body, answer.text)
         assert answer.headers["content-type"] == "application/problem+json"
