@@ -10,7 +10,13 @@ values.py      what a value is: computed from the input, or fixed before it
 draft.py       the nodes under construction
 operators.py   ONNX operators without weights, and what they are here
 translate.py   one operation at a time becomes drafts
-weighted.py    the operations that own parameters
+inputs.py      the network's inputs, told from weights that are listed as inputs
+weighted.py    convolutions, norms, recurrent layers
+linear.py      linear layers
+loose.py       parameters outside of layers: added, multiplied, looked up, joined
+slots.py       where operations take weights, and what only makes weights
+fixed.py       operations on constants and parameters; folding.py arithmetic on shapes and axes
+missing.py     values that a filled file needs besides the predicted ones
 fusions/       groups of drafts that are one operator here (attention, decomposed norms, gates, activations)
 trainable.py   which tensors in doubtful places are parameters
 """

@@ -39,6 +39,8 @@ ACTIVATIONS = {
     "ParametricSoftplus": "softplus",
 }
 
+_CLIPS = {(0.0, 6.0): "relu6", (0.0, 1.0): "clip01", (-1.0, 1.0): "hardtanh"}
+
 # The result is the input, as far as a network's architecture goes.
 PASSED_ON = frozenset(
     {"Identity", "Cast", "CastLike", "Dropout", "QuantizeLinear", "DequantizeLinear", "BitCast"}
@@ -194,3 +196,58 @@ SIMPLE: dict[str, tuple[str, Callable[[Op, list[Value]], Attributes]]] = {
     "DepthToSpace": ("unary", _kind),
     "SpaceToDepth": ("unary", _kind),
 }
+
+
+def clip_kind(op: Op, values: list[Value]) -> str:
+    low, high = op.attrs.get("min"), op.attrs.get("max")
+    if len(values) > 1 and low is None:
+        low = values[1].scalar()
+    if len(values) > 2 and high is None:
+        high = values[2].scalar()
+    if low is None or high is None:
+        return "clip"
+    return _CLIPS.get((float(low), float(high)), "clip")
+
+
+def heads(op: Op, values: list[Value]) -> dict[str, AttrValue]:
+    heads = op.attrs.get("q_num_heads") or op.attrs.get("num_heads")
+    shape = values[0].shape
+    if heads is None and shape is not None and len(shape) == 4:
+        heads = shape[1]
+    return {} if heads is None else {"heads": int(heads)}
+
+
+def covers_all(op: Op, values: list[Value]) -> bool:
+    """Whether a pooling sees everything at once, or is what an adaptive pooling of fitting size becomes (1x1
+    windows).
+    """
+    kernel, shape = op.attrs.get("kernel_shape", ()), values[0].shape
+    if not kernel:
+        return False
+    if all(size == 1 for size in kernel) and all(stride == 1 for stride in op.attrs.get("strides", (1,))):
+        return True
+    return (
+        shape is not None
+        and len(shape) == len(kernel) + 2
+        and tuple(shape[2:]) == tuple(kernel)
+        and max(kernel) > 1
+    )
+
+
+def adaptive(op: Op, values: list[Value]) -> dict[str, AttrValue]:
+    shape = values[0].shape
+    if (
+        all(size == 1 for size in op.attrs["kernel_shape"])
+        and shape is not None
+        and len(shape) > 2
+        and None not in shape[2:]
+    ):
+        return {"output_size": tuple(int(dim or 1) for dim in shape[2:])}
+    return {}
+
+
+def spatial(axes: tuple[int, ...], rank: int | None) -> bool:
+    """Whether these are all axes of positions of (N, C, H, W), (N, H, W, C) and their 3-D kin."""
+    if rank is None:
+        return axes in ((2, 3), (-2, -1), (1, 2))
+    return rank > 3 and axes in (tuple(range(2, rank)), tuple(range(1, rank - 1)))

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from onnx import GraphProto, TensorProto, ValueInfoProto
+from onnx import GraphProto, TensorProto
 
 from service.errors import InvalidArchitecture, LimitExceeded, UnsupportedOperator
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.limits import GraphLimits
-from service.graph_io.onnx import weighted
+from service.graph_io.onnx import linear, loose, weighted
 from service.graph_io.onnx.draft import Draft, Owned, Shape
 from service.graph_io.onnx.fixed import evaluate, renamed
 from service.graph_io.onnx.flatten import Op
+from service.graph_io.onnx.inputs import declared_shape, network_inputs
 from service.graph_io.onnx.names import text
 from service.graph_io.onnx.operators import (
     ACTIVATIONS,
@@ -22,7 +23,12 @@ from service.graph_io.onnx.operators import (
     FIRST_ONLY,
     PASSED_ON,
     SIMPLE,
+    adaptive,
+    clip_kind,
+    covers_all,
+    heads,
     is_standard,
+    spatial,
 )
 from service.graph_io.onnx.shapes import infer, reduced_axes
 from service.graph_io.onnx.slots import WEIGHT_SLOTS, computed_values, weight_making
@@ -39,8 +45,6 @@ _NORMS = {
     "GroupNormalization": "group_norm",
     "RMSNormalization": "rms_norm",
 }
-_CLIPS = {(0.0, 6.0): "relu6", (0.0, 1.0): "clip01", (-1.0, 1.0): "hardtanh"}
-_PRODUCTS = frozenset({"MatMul", "MatMulInteger", "QLinearMatMul", "Einsum"})
 _LONGEST_NODE_NAME = 200
 # Fusions make fewer nodes of the drafts, but not a third.
 DRAFTS_PER_NODE = 3
@@ -61,7 +65,7 @@ class Translator:
         self.drafts: list[Draft] = []
         self.inputs: list[Draft] = []
         self.names: set[str] = set()
-        self._sources: dict[int, Draft] = {}
+        self._sources: dict[Value, Draft] = {}
 
     def run(self) -> None:
         for tensor in self.graph.initializer:
@@ -95,22 +99,10 @@ class Translator:
     def _inputs(self) -> list[str]:
         """Tell the network's inputs from weights that the file lists as inputs without values."""
         pending = [value for value in self.graph.input if text(value.name) not in self.values]
-        weights = _weight_inputs([value.name for value in pending], self.ops)
-        if len(weights) == len(pending):
-            weights = _weight_inputs([value.name for value in pending], self.ops, products=False)
-        real = [value for value in pending if value.name not in weights]
-        if weights and len(real) > 1:
-            # Such a file lists every parameter as an input; what is not in a weight's place but looks like
-            # one is one, too.
-            real = [real[0], *(value for value in real[1:] if not _looks_like_parameter(value, self.kinds))]
-        if not real:
-            raise InvalidArchitecture(
-                "The ONNX graph has no input besides its weights.",
-                hint="Export the network with an input tensor.",
-            )
+        real = network_inputs(pending, self.ops, self.kinds)
         chosen = {value.name for value in real}
         for value in pending:
-            dims = _declared_shape(value)
+            dims = declared_shape(value)
             if value.name in chosen:
                 draft = Draft(self._unique(value.name, "input"), "input", "", shape=dims)
                 self.drafts.append(draft)
@@ -152,7 +144,7 @@ class Translator:
         """The draft of a value; a fixed one becomes a source of its own."""
         if value.draft is not None:
             return value.draft
-        if id(value) not in self._sources:
+        if value not in self._sources:
             leaves = [leaf for leaf in weight_leaves(value) if leaf.numel > 1]
             owned = [
                 Owned(
@@ -164,8 +156,8 @@ class Translator:
                 for place, leaf in enumerate(leaves)
             ]
             kind = "constant" if not owned else "class_token" if len(owned) == 1 else "parameter"
-            self._sources[id(value)] = self.add(op, kind, [], owned, part="source", shape=value.shape)
-        return self._sources[id(value)]
+            self._sources[value] = self.add(op, kind, [], owned, part="source", shape=value.shape)
+        return self._sources[value]
 
     def _unique(self, name: str, kind: str) -> str:
         if not name or len(name) > _LONGEST_NODE_NAME or not name.isprintable():
@@ -301,13 +293,13 @@ class Translator:
         if kind == "QLinearConv":
             return weighted.convolution(self, op, values, weight=3, bias=8)
         if kind == "Gemm":
-            return weighted.gemm(self, op, values)
+            return linear.gemm(self, op, values)
         if kind in ("MatMul", "MatMulInteger"):
-            return weighted.matmul(self, op, values)
+            return linear.matmul(self, op, values)
         if kind == "QLinearMatMul":
-            return weighted.matmul(self, op, values, left=0, right=3)
+            return linear.matmul(self, op, values, left=0, right=3)
         if kind == "Einsum":
-            return weighted.einsum(self, op, values)
+            return linear.einsum(self, op, values)
         if kind in _NORMS:
             return weighted.norm(self, op, values, _NORMS[kind])
         if kind == "PRelu":
@@ -319,7 +311,7 @@ class Translator:
         if kind == "Gather":
             return self._gather(op, values)
         if kind == "Concat":
-            return weighted.concat(self, op, values)
+            return loose.concat(self, op, values)
         if kind in ELEMENTWISE:
             return self._elementwise(op, values)
         return self._weightless(op, values)
@@ -328,12 +320,12 @@ class Translator:
         if values[0].draft is not None and values[1].fixed:
             attrs = SIMPLE["Slice"][1](op, values)
             return self.add(op, "slice", [values[0].draft], attrs=attrs)
-        return weighted.gather(self, op, values)
+        return loose.gather(self, op, values)
 
     def _elementwise(self, op: Op, values: list[Value]) -> Draft:
         drafts = [value.draft for value in values if value.draft is not None]
         fixed = [value for value in values if value.fixed]
-        trained = [value for value in fixed if weighted.elementwise_leaves(value)]
+        trained = [value for value in fixed if loose.elementwise_leaves(value)]
         if len(drafts) > 1 or (not trained and not fixed):
             kind = "add" if op.type in ("Add", "Sum") else "mul" if op.type == "Mul" else "merge"
             draft = self.add(op, kind, drafts)
@@ -343,7 +335,7 @@ class Translator:
         else:
             draft = drafts[0]
         for value in trained:
-            draft = weighted.add_parameters(self, op, draft, value, op.type)
+            draft = loose.add_parameters(self, op, draft, value, op.type)
         return draft
 
     def _weightless(self, op: Op, values: list[Value]) -> Draft:
@@ -355,13 +347,13 @@ class Translator:
         if op.type in ACTIVATIONS:
             return self.add(op, "activation", drafts[:1], attrs={"kind": ACTIVATIONS[op.type]})
         if op.type == "Clip":
-            return self.add(op, "activation", drafts[:1], attrs={"kind": _clip_kind(op, values)})
+            return self.add(op, "activation", drafts[:1], attrs={"kind": clip_kind(op, values)})
         if op.type == "Attention":
-            return self.add(op, "attention", drafts, attrs=_heads(op, values))
+            return self.add(op, "attention", drafts, attrs=heads(op, values))
         if op.type in ("ReduceMean", "ReduceSum"):
             return self._reduction(op, values, drafts)
-        if op.type == "AveragePool" and _covers_all(op, values):
-            return self.add(op, "global_avg_pool", drafts[:1], attrs=_adaptive(op, values))
+        if op.type == "AveragePool" and covers_all(op, values):
+            return self.add(op, "global_avg_pool", drafts[:1], attrs=adaptive(op, values))
         if op.type in SIMPLE:
             name, attributes = SIMPLE[op.type]
             return self.add(op, name, drafts[:1], attrs=attributes(op, values))
@@ -382,117 +374,9 @@ class Translator:
         axes, shape = reduced_axes(op, values), values[0].shape
         keepdims = bool(op.attrs.get("keepdims", 1))
         rank = None if shape is None else len(shape)
-        if op.type == "ReduceMean" and axes and keepdims and _spatial(axes, rank):
+        if op.type == "ReduceMean" and axes and keepdims and spatial(axes, rank):
             return self.add(op, "global_avg_pool", drafts[:1])
         attrs: dict[str, AttrValue] = {"kind": op.type.lower(), "keepdims": keepdims}
         if axes:
             attrs["axes"] = axes
         return self.add(op, "unary", drafts[:1], attrs=attrs)
-
-
-def _declared_shape(value: ValueInfoProto) -> Shape:
-    """Dimensions that an input declares; unknown ones are None."""
-    kind = value.type
-    if not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
-        return None
-    return tuple(dim.dim_value if dim.dim_value > 0 else None for dim in kind.tensor_type.shape.dim)
-
-
-def _weight_inputs(names: list[str], ops: list[Op], *, products: bool = True) -> set[str]:
-    """Inputs that are used as weights and as nothing else that says otherwise. products: also as factors of
-    matrix products.
-    """
-    candidates = set(names)
-    alias: dict[str, str] = {name: name for name in names}
-    weights: set[str] = set()
-    for op in ops:
-        if (
-            op.type
-            in ("Identity", "Cast", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "DequantizeLinear")
-            and op.input(0) in alias
-        ):
-            if op.type in ("Identity", "Transpose", "DequantizeLinear") and op.outputs:
-                alias[op.outputs[0]] = alias[op.inputs[0]]
-            continue
-        slots = WEIGHT_SLOTS.get(op.type, ())
-        if op.type in _PRODUCTS:
-            # Either side may be the weight: only the right one counts, and only against a computed left one.
-            left = op.input(0)
-            slots = slots[1:] if products and (left not in alias or alias[left] == names[0]) else ()
-        for slot in slots:
-            name = alias.get(op.input(slot))
-            if name in candidates:
-                weights.add(name)
-    # What also carries the signal is an input, whatever else it does.
-    for op in ops:
-        if op.type in WEIGHT_SLOTS and op.type not in _PRODUCTS:
-            weights.discard(op.input(0))
-    return weights
-
-
-def _looks_like_parameter(value: ValueInfoProto, kinds: dict[str, str]) -> bool:
-    name: str = value.name
-    shape = _declared_shape(value)
-    if kinds.get(name, "").startswith("USER"):
-        return False
-    floating = value.type.tensor_type.elem_type in (
-        TensorProto.FLOAT,
-        TensorProto.FLOAT16,
-        TensorProto.DOUBLE,
-    )
-    return floating and shape is not None and len(shape) > 0 and None not in shape
-
-
-def _clip_kind(op: Op, values: list[Value]) -> str:
-    low, high = op.attrs.get("min"), op.attrs.get("max")
-    if len(values) > 1 and low is None:
-        low = values[1].scalar()
-    if len(values) > 2 and high is None:
-        high = values[2].scalar()
-    if low is None or high is None:
-        return "clip"
-    return _CLIPS.get((float(low), float(high)), "clip")
-
-
-def _heads(op: Op, values: list[Value]) -> dict[str, AttrValue]:
-    heads = op.attrs.get("q_num_heads") or op.attrs.get("num_heads")
-    shape = values[0].shape
-    if heads is None and shape is not None and len(shape) == 4:
-        heads = shape[1]
-    return {} if heads is None else {"heads": int(heads)}
-
-
-def _covers_all(op: Op, values: list[Value]) -> bool:
-    """Whether a pooling sees everything at once, or is what an adaptive pooling of fitting size becomes (1x1
-    windows).
-    """
-    kernel, shape = op.attrs.get("kernel_shape", ()), values[0].shape
-    if not kernel:
-        return False
-    if all(size == 1 for size in kernel) and all(stride == 1 for stride in op.attrs.get("strides", (1,))):
-        return True
-    return (
-        shape is not None
-        and len(shape) == len(kernel) + 2
-        and tuple(shape[2:]) == tuple(kernel)
-        and max(kernel) > 1
-    )
-
-
-def _adaptive(op: Op, values: list[Value]) -> dict[str, AttrValue]:
-    shape = values[0].shape
-    if (
-        all(size == 1 for size in op.attrs["kernel_shape"])
-        and shape is not None
-        and len(shape) > 2
-        and None not in shape[2:]
-    ):
-        return {"output_size": tuple(int(dim or 1) for dim in shape[2:])}
-    return {}
-
-
-def _spatial(axes: tuple[int, ...], rank: int | None) -> bool:
-    """Whether these are all axes of positions of (N, C, H, W), (N, H, W, C) and their 3-D kin."""
-    if rank is None:
-        return axes in ((2, 3), (-2, -1), (1, 2))
-    return rank > 3 and axes in (tuple(range(2, rank)), tuple(range(1, rank - 1)))

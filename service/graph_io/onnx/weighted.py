@@ -1,4 +1,4 @@
-"""The operations that own parameters: convolutions, linear layers, norms, recurrent layers, tables.
+"""The operations that own parameters: convolutions, norms, recurrent layers, and what others need of them.
 
 Each function turns one ONNX operation with known inputs into drafts and returns the draft that makes its
 outputs.
@@ -7,7 +7,6 @@ outputs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import Protocol
 
 from service.graph_io.archgraph import AttrValue
@@ -16,7 +15,7 @@ from service.graph_io.onnx.fixed import is_anonymous
 from service.graph_io.onnx.flatten import Op
 from service.graph_io.onnx.shapes import per_axis, spatial_pads
 from service.graph_io.onnx.tensors import Leaf, Origin
-from service.graph_io.onnx.trainable import is_buffer, is_plain_number, is_vector
+from service.graph_io.onnx.trainable import is_buffer, is_vector
 from service.graph_io.onnx.values import ABSENT, Value
 
 
@@ -175,81 +174,6 @@ def _convolution_attributes(
     return {**attrs, "padding": (0,) * rank}, (0, 0, *begin, 0, 0, *end)
 
 
-def gemm(build: Builder, op: Op, values: list[Value]) -> Draft:
-    left, right = values[0], values[1]
-    offset = values[2] if len(values) > 2 else ABSENT
-    if right.fixed or not left.fixed:
-        data, weight, order = left, right, (0, 1) if op.attrs.get("transB", 0) else (1, 0)
-    else:
-        data, weight, order = right, left, (1, 0) if op.attrs.get("transA", 0) else (0, 1)
-    if weight.draft is not None:
-        draft = build.add(op, "matmul", [build.source(data, op), weight.draft])
-        return add_parameters(build, op, draft, offset)
-    owned = own_weight(weight, order)
-    if not owned:
-        return add_parameters(build, op, build.add(op, "unary", [build.source(data, op)]), offset)
-    if offset.draft is not None:
-        draft = layer(build, op, "linear", build.source(data, op), owned, [])
-        return build.add(op, "add", [draft, offset.draft], part="add")
-    return layer(build, op, "linear", build.source(data, op), owned, own_bias(offset))
-
-
-def matmul(build: Builder, op: Op, values: list[Value], *, left: int = 0, right: int = 1) -> Draft:
-    a, b = values[left], values[right]
-    if a.draft is not None and b.draft is not None:
-        return build.add(op, "matmul", [a.draft, b.draft])
-    # Two fixed operands: the right one is the layer's weight.
-    data, weight = (a, b) if b.fixed else (b, a)
-    source = build.source(data, op)
-    rank = len(weight.shape or ())
-    owned = own_weight(weight, _linear_order(rank, weight_right=b.fixed))
-    if not owned:
-        return build.add(op, "unary", [source])
-    if rank < 2 or prod(dim or 2 for dim in (weight.shape or ())[:-2]) != 1:
-        # A batch of matrices, or a vector: nothing that a linear layer is.
-        return build.add(op, "parameter", [source], owned)
-    leaf = owned[0].leaf
-    if weight.leaf is None and len(weight.leaves) == 1:
-        owned[0].axes = _flattened_axes(leaf.shape, weight.shape, weight_right=b.fixed)
-    return layer(build, op, "linear", source, owned, [])
-
-
-def _linear_order(rank: int, *, weight_right: bool) -> tuple[int, ...]:
-    """Axes of a weight (..., in, out) on the right, (..., out, in) on the left, as (out, in, ...)."""
-    if rank < 2:
-        return tuple(range(rank))
-    return (rank - 1, rank - 2, *range(rank - 2)) if weight_right else (rank - 2, rank - 1, *range(rank - 2))
-
-
-def _flattened_axes(stored: tuple[int, ...], used: Shape, *, weight_right: bool) -> tuple[int, ...] | None:
-    """A stored (in, height, width, out) that is reshaped to (in * height * width, out) is (out, in, height,
-    width).
-    """
-    rank = len(stored)
-    if used is None or not weight_right or rank < 2:
-        return None
-    out = used[-1]
-    return (rank - 1, *range(rank - 1)) if stored[-1] == out and stored[0] != out else None
-
-
-def einsum(build: Builder, op: Op, values: list[Value]) -> Draft:
-    drafts = [value.draft for value in values if value.draft is not None]
-    fixed = [value for value in values if value.fixed and weight_leaves(value)]
-    if len(values) == 2 and len(drafts) == 2:
-        return build.add(op, "matmul", drafts)
-    if len(values) == 2 and len(fixed) == 1 and len(drafts) == 1:
-        terms, _, result = str(op.attrs.get("equation", "")).replace(" ", "").partition("->")
-        letters = terms.split(",")
-        weight = letters[values.index(fixed[0])] if len(letters) == 2 else ""
-        outs = [place for place, letter in enumerate(weight) if letter in result]
-        ins = [place for place, letter in enumerate(weight) if letter not in result]
-        if len(weight) == 2 and len(outs) == 1 and len(ins) == 1:
-            owned = own_weight(fixed[0], (outs[0], ins[0]))
-            return layer(build, op, "linear", drafts[0], owned, [])
-    owned = [own for value in fixed for own in own_weight(value, ())]
-    return generic(build, op, drafts, owned)
-
-
 def generic(build: Builder, op: Op, drafts: Sequence[Draft], owned: Sequence[Owned]) -> Draft:
     """An operation that we know nothing of, but what it reads."""
     for place, own in enumerate(owned):
@@ -291,51 +215,6 @@ def _constant_norm(leaf: Leaf) -> bool:
     return is_anonymous(leaf.name) and leaf.is_uniform()
 
 
-def elementwise_leaves(value: Value) -> list[Leaf]:
-    """The tensors that may be parameters in a sum or product."""
-    return [leaf for leaf in weight_leaves(value) if leaf.is_float and not is_plain_number(leaf)]
-
-
-def add_parameters(build: Builder, op: Op, draft: Draft, value: Value, kind: str = "Add") -> Draft:
-    """x + value or x * value for a value that nothing computes."""
-    scalar = value.scalar()
-    leaves = elementwise_leaves(value)
-    if not leaves:
-        if value is ABSENT:
-            return draft
-        return build.add(
-            op, "unary", [draft], part="constant", scalar=float("nan") if scalar is None else scalar
-        )
-    for place, leaf in enumerate(leaves):
-        shape = (
-            value.shape
-            if len(leaves) == 1 and value.shape is not None and None not in value.shape
-            else leaf.shape
-        )
-        draft = _elementwise_parameter(build, op, draft, leaf, kind, shape, value, place)
-        if len(leaves) == 1:
-            draft.scalar = scalar
-    return draft
-
-
-def _elementwise_parameter(
-    build: Builder, op: Op, draft: Draft, leaf: Leaf, kind: str, shape: Shape, value: Value, place: int
-) -> Draft:
-    part = "" if place == 0 else f"parameter_{place}"
-    vector = is_vector(shape) or len(leaf.shape) < 2
-    if kind in ("Add", "Sum") and vector:
-        name, role = "bias", "bias"
-    elif kind in ("Add", "Sum"):
-        name, role = "position", "weight"
-    elif kind == "Mul" and vector:
-        name, role = "layer_scale", "weight"
-    else:
-        name, role = "parameter", "gain" if kind == "Mul" else "weight"
-    owned = Owned(leaf, role, doubtful=True, shape=shape)
-    attrs: dict[str, AttrValue] = {"kind": kind.lower()} if name == "parameter" else {}
-    return build.add(op, name, [draft], [owned], part=part, attrs=attrs)
-
-
 def prelu(build: Builder, op: Op, values: list[Value]) -> Draft:
     owned = [Owned(leaf, "slope") for leaf in weight_leaves(values[1])[:1]]
     source = build.source(values[0], op)
@@ -373,35 +252,3 @@ def recurrent(build: Builder, op: Op, values: list[Value]) -> Draft:
         "direction": str(op.attrs.get("direction", "forward")),
     }
     return build.add(op, "recurrent", drafts, owned, attrs=attrs)
-
-
-def gather(build: Builder, op: Op, values: list[Value]) -> Draft:
-    table, index = values[0], values[1]
-    if table.draft is not None:
-        drafts = [value.draft for value in values if value.draft is not None]
-        return (
-            build.add(op, "merge", drafts)
-            if len(drafts) > 1
-            else build.add(op, "slice", drafts, attrs={"kind": "gather"})
-        )
-    source = build.source(index, op)
-    leaves = [leaf for leaf in weight_leaves(table) if leaf.numel > 1]
-    if len(leaves) == 1 and len(leaves[0].shape) >= 2:
-        return build.add(op, "embedding", [source], [Owned(leaves[0], "weight")])
-    return generic(build, op, [source], [Owned(leaf, "weight", doubtful=True) for leaf in leaves])
-
-
-def concat(build: Builder, op: Op, values: list[Value]) -> Draft:
-    sources: list[Draft] = []
-    for place, value in enumerate(values):
-        if value.draft is not None:
-            sources.append(value.draft)
-            continue
-        for number, leaf in enumerate(weight_leaves(value)):
-            owned = Owned(leaf, "weight", doubtful=True, shape=value.shape)
-            sources.append(build.add(op, "class_token", [], [owned], part=f"token_{place}_{number}"))
-    axis = int(op.attrs.get("axis", 1))
-    if all(draft.kind == "Unsqueeze" and draft.attrs.get("axes") == (axis,) for draft in sources):
-        # A new axis for the branches: nothing is joined along channels.
-        return build.add(op, "merge", sources, attrs={"kind": "stack", "axis": axis})
-    return build.add(op, "concat", sources, attrs={"axis": axis})

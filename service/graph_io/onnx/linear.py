@@ -1,0 +1,86 @@
+"""Linear layers: Gemm, MatMul and Einsum with a learned matrix, and products of what the network computed."""
+
+from __future__ import annotations
+
+from math import prod
+
+from service.graph_io.onnx.draft import Draft, Shape
+from service.graph_io.onnx.flatten import Op
+from service.graph_io.onnx.loose import add_parameters
+from service.graph_io.onnx.values import ABSENT, Value
+from service.graph_io.onnx.weighted import Builder, generic, layer, own_bias, own_weight, weight_leaves
+
+
+def gemm(build: Builder, op: Op, values: list[Value]) -> Draft:
+    left, right = values[0], values[1]
+    offset = values[2] if len(values) > 2 else ABSENT
+    if right.fixed or not left.fixed:
+        data, weight, order = left, right, (0, 1) if op.attrs.get("transB", 0) else (1, 0)
+    else:
+        data, weight, order = right, left, (1, 0) if op.attrs.get("transA", 0) else (0, 1)
+    if weight.draft is not None:
+        draft = build.add(op, "matmul", [build.source(data, op), weight.draft])
+        return add_parameters(build, op, draft, offset)
+    owned = own_weight(weight, order)
+    if not owned:
+        return add_parameters(build, op, build.add(op, "unary", [build.source(data, op)]), offset)
+    if offset.draft is not None:
+        draft = layer(build, op, "linear", build.source(data, op), owned, [])
+        return build.add(op, "add", [draft, offset.draft], part="add")
+    return layer(build, op, "linear", build.source(data, op), owned, own_bias(offset))
+
+
+def matmul(build: Builder, op: Op, values: list[Value], *, left: int = 0, right: int = 1) -> Draft:
+    a, b = values[left], values[right]
+    if a.draft is not None and b.draft is not None:
+        return build.add(op, "matmul", [a.draft, b.draft])
+    # Two fixed operands: the right one is the layer's weight.
+    data, weight = (a, b) if b.fixed else (b, a)
+    source = build.source(data, op)
+    rank = len(weight.shape or ())
+    owned = own_weight(weight, _linear_order(rank, weight_right=b.fixed))
+    if not owned:
+        return build.add(op, "unary", [source])
+    if rank < 2 or prod(dim or 2 for dim in (weight.shape or ())[:-2]) != 1:
+        # A batch of matrices, or a vector: nothing that a linear layer is.
+        return build.add(op, "parameter", [source], owned)
+    leaf = owned[0].leaf
+    if weight.leaf is None and len(weight.leaves) == 1:
+        owned[0].axes = _flattened_axes(leaf.shape, weight.shape, weight_right=b.fixed)
+    return layer(build, op, "linear", source, owned, [])
+
+
+def _linear_order(rank: int, *, weight_right: bool) -> tuple[int, ...]:
+    """Axes of a weight (..., in, out) on the right, (..., out, in) on the left, as (out, in, ...)."""
+    if rank < 2:
+        return tuple(range(rank))
+    return (rank - 1, rank - 2, *range(rank - 2)) if weight_right else (rank - 2, rank - 1, *range(rank - 2))
+
+
+def _flattened_axes(stored: tuple[int, ...], used: Shape, *, weight_right: bool) -> tuple[int, ...] | None:
+    """A stored (in, height, width, out) that is reshaped to (in * height * width, out) is (out, in, height,
+    width).
+    """
+    rank = len(stored)
+    if used is None or not weight_right or rank < 2:
+        return None
+    out = used[-1]
+    return (rank - 1, *range(rank - 1)) if stored[-1] == out and stored[0] != out else None
+
+
+def einsum(build: Builder, op: Op, values: list[Value]) -> Draft:
+    drafts = [value.draft for value in values if value.draft is not None]
+    fixed = [value for value in values if value.fixed and weight_leaves(value)]
+    if len(values) == 2 and len(drafts) == 2:
+        return build.add(op, "matmul", drafts)
+    if len(values) == 2 and len(fixed) == 1 and len(drafts) == 1:
+        terms, _, result = str(op.attrs.get("equation", "")).replace(" ", "").partition("->")
+        letters = terms.split(",")
+        weight = letters[values.index(fixed[0])] if len(letters) == 2 else ""
+        outs = [place for place, letter in enumerate(weight) if letter in result]
+        ins = [place for place, letter in enumerate(weight) if letter not in result]
+        if len(weight) == 2 and len(outs) == 1 and len(ins) == 1:
+            owned = own_weight(fixed[0], (outs[0], ins[0]))
+            return layer(build, op, "linear", drafts[0], owned, [])
+    owned = [own for value in fixed for own in own_weight(value, ())]
+    return generic(build, op, drafts, owned)

@@ -1,0 +1,88 @@
+"""Parameters outside of layers: tensors that are added, multiplied, looked up or joined."""
+
+from __future__ import annotations
+
+from service.graph_io.archgraph import AttrValue
+from service.graph_io.onnx.draft import Draft, Owned, Shape
+from service.graph_io.onnx.flatten import Op
+from service.graph_io.onnx.tensors import Leaf
+from service.graph_io.onnx.trainable import is_plain_number, is_vector
+from service.graph_io.onnx.values import ABSENT, Value
+from service.graph_io.onnx.weighted import Builder, generic, weight_leaves
+
+
+def elementwise_leaves(value: Value) -> list[Leaf]:
+    """The tensors that may be parameters in a sum or product."""
+    return [leaf for leaf in weight_leaves(value) if leaf.is_float and not is_plain_number(leaf)]
+
+
+def add_parameters(build: Builder, op: Op, draft: Draft, value: Value, kind: str = "Add") -> Draft:
+    """x + value or x * value for a value that nothing computes."""
+    scalar = value.scalar()
+    leaves = elementwise_leaves(value)
+    if not leaves:
+        if value is ABSENT:
+            return draft
+        return build.add(
+            op, "unary", [draft], part="constant", scalar=float("nan") if scalar is None else scalar
+        )
+    for place, leaf in enumerate(leaves):
+        shape = (
+            value.shape
+            if len(leaves) == 1 and value.shape is not None and None not in value.shape
+            else leaf.shape
+        )
+        draft = _elementwise_parameter(build, op, draft, leaf, kind, shape, value, place)
+        if len(leaves) == 1:
+            draft.scalar = scalar
+    return draft
+
+
+def _elementwise_parameter(
+    build: Builder, op: Op, draft: Draft, leaf: Leaf, kind: str, shape: Shape, value: Value, place: int
+) -> Draft:
+    part = "" if place == 0 else f"parameter_{place}"
+    vector = is_vector(shape) or len(leaf.shape) < 2
+    if kind in ("Add", "Sum") and vector:
+        name, role = "bias", "bias"
+    elif kind in ("Add", "Sum"):
+        name, role = "position", "weight"
+    elif kind == "Mul" and vector:
+        name, role = "layer_scale", "weight"
+    else:
+        name, role = "parameter", "gain" if kind == "Mul" else "weight"
+    owned = Owned(leaf, role, doubtful=True, shape=shape)
+    attrs: dict[str, AttrValue] = {"kind": kind.lower()} if name == "parameter" else {}
+    return build.add(op, name, [draft], [owned], part=part, attrs=attrs)
+
+
+def gather(build: Builder, op: Op, values: list[Value]) -> Draft:
+    table, index = values[0], values[1]
+    if table.draft is not None:
+        drafts = [value.draft for value in values if value.draft is not None]
+        return (
+            build.add(op, "merge", drafts)
+            if len(drafts) > 1
+            else build.add(op, "slice", drafts, attrs={"kind": "gather"})
+        )
+    source = build.source(index, op)
+    leaves = [leaf for leaf in weight_leaves(table) if leaf.numel > 1]
+    if len(leaves) == 1 and len(leaves[0].shape) >= 2:
+        return build.add(op, "embedding", [source], [Owned(leaves[0], "weight")])
+    return generic(build, op, [source], [Owned(leaf, "weight", doubtful=True) for leaf in leaves])
+
+
+def concat(build: Builder, op: Op, values: list[Value]) -> Draft:
+    sources: list[Draft] = []
+    for place, value in enumerate(values):
+        if value.draft is not None:
+            sources.append(value.draft)
+            continue
+        for number, leaf in enumerate(weight_leaves(value)):
+            owned = Owned(leaf, "weight", doubtful=True, shape=value.shape)
+            sources.append(build.add(op, "class_token", [], [owned], part=f"token_{place}_{number}"))
+    axis = int(op.attrs.get("axis", 1))
+    if all(draft.kind == "Unsqueeze" and draft.attrs.get("axes") == (axis,) for draft in sources):
+        # A new axis for the branches: nothing is joined along channels.
+        return build.add(op, "merge", sources, attrs={"kind": "stack", "axis": axis})
+    return build.add(op, "concat", sources, attrs={"axis": axis})
