@@ -118,7 +118,9 @@ class Trainer:
     def run_until_done(self) -> None:
         config = self.config
         threads = config.threads or max(1, min(8, os.cpu_count() or 1) // self.team.size)
-        torch.set_num_threads(threads)
+        # The networks are what runs side by side. A second thread inside one operator mostly spins: their
+        # operators are small, and so are the GHN's.
+        torch.set_num_threads(1)
         runner = NetworkRunner(threads, torch.bfloat16 if config.bfloat16 else torch.float32, config.clip)
         stop_before = self._catch_signals()
         last_save = last_check = self.seconds
