@@ -48,8 +48,8 @@ class WeightDecoder(nn.Module):
     def cut(self, shapes: Iterable[tuple[int, ...]]) -> Cuts:
         """The parts of the decoder's weights that blocks of these shapes (out, in, height, width) need.
 
-        All at once, because the gradient of a slice is as large as what it was cut from: cutting a group at a time would
-        fill and add megabytes of zeros for every group.
+        All at once, because the gradient of a slice is as large as what it was cut from: cutting a group at
+        a time would fill and add megabytes of zeros for every group.
         """
         shapes = list(shapes)
         size, grid = self.max_kernel, (self.max_channels, self.max_channels)
@@ -66,8 +66,8 @@ class WeightDecoder(nn.Module):
         )
 
     def forward(self, h_PC: Tensor, shape: tuple[int, ...], cuts: Cuts | None = None) -> Tensor:
-        """Values w_POIHW of blocks (out, in, height, width); out and in at most `max_channels`, height and width
-        at most `max_kernel`. cuts: made by `cut` for this shape among others."""
+        """Values w_POIHW of blocks (out, in, height, width); out and in at most `max_channels`, height and
+        width at most `max_kernel`. cuts: made by `cut` for this shape among others."""
         params, (out_channels, in_channels, height, width) = h_PC.shape[0], shape
         cuts = cuts or self.cut([shape])
         weight = cuts.spatial[height, width].reshape(height * width * MAP_CHANNELS, -1)
