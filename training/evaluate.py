@@ -1,8 +1,7 @@
 """How good predicted weights are: accuracy on test images of unseen networks, without training them.
 
 GHN-2 paper, section 5.1: batch normalisation uses the statistics of test batches of 64 images, or (appendix
-C.1) running ones
-recalibrated by forwarding training images.
+C.1) running ones recalibrated by forwarding training images.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Several processes training one GHN: `torchrun --nproc-per-node N` splits every meta-batch among them.
 
 On a CPU, two processes of one thread each are faster than one of two threads: neither the operators of
-small networks nor
-Python share two cores well.
+small networks nor Python share two cores well.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class GraphBatch:
         levels = tuple(zip(bounds, [*bounds[1:], len(order)], strict=True))
 
         features = [
-            (*shape_indices(shape, config.num_classes, config.max_kernel),)
+            shape_indices(shape, config.num_classes, config.max_kernel)
             for graph in graphs
             for shape in graph.shapes
         ]

@@ -65,11 +65,10 @@ class WeightDecoder(nn.Module):
             offsets=_corners(self.channels.bias.view(grid), channels),
         )
 
-    def forward(self, h_PC: Tensor, shape: tuple[int, ...], cuts: Cuts | None = None) -> Tensor:
+    def forward(self, h_PC: Tensor, shape: tuple[int, ...], cuts: Cuts) -> Tensor:
         """Values w_POIHW of blocks (out, in, height, width); out and in at most `max_channels`, height and
         width at most `max_kernel`. cuts: made by `cut` for this shape among others."""
         params, (out_channels, in_channels, height, width) = h_PC.shape[0], shape
-        cuts = cuts or self.cut([shape])
         weight = cuts.spatial[height, width].reshape(height * width * MAP_CHANNELS, -1)
         bias = cuts.spatial_bias[height, width].reshape(-1)
         x_PSD = torch.relu(nn.functional.linear(h_PC, weight, bias)).view(
@@ -86,7 +85,7 @@ class WeightDecoder(nn.Module):
         """Shape of the block that classifiers are made from."""
         return (self.max_channels, self.max_channels, 1, 1)
 
-    def forward_classifier(self, h_PC: Tensor, cuts: Cuts | None = None) -> Tensor:
+    def forward_classifier(self, h_PC: Tensor, cuts: Cuts) -> Tensor:
         """Values w_POI of classifier weights: O = num_classes, I = `max_channels`."""
         w_POI = self(h_PC, self.classifier_shape, cuts).flatten(2)
         return self.classifier(torch.relu(w_POI).transpose(1, 2)).transpose(1, 2)  # type: ignore[no-any-return]

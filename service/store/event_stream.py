@@ -5,18 +5,16 @@ reader.
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 from weakref import WeakKeyDictionary
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from service.store import events
 from service.store.connection import ANSWER_TIMEOUT_SECONDS, CONNECT_TIMEOUT_SECONDS, redis_or_unavailable
 from service.store.records import Event
 
-_EVENT_ID = re.compile(r"\d{1,20}(-\d{1,20})?")
 LONGEST_BLOCK_SECONDS = ANSWER_TIMEOUT_SECONDS - 1.0
 
 
@@ -35,14 +33,12 @@ class EventStream:
 
         Errors: Unavailable when Redis does not answer.
         """
-        last_id = last_id if _EVENT_ID.fullmatch(last_id) else "0-0"
         block = max(1, int(min(block_seconds, LONGEST_BLOCK_SECONDS) * 1000)) if block_seconds > 0 else None
         with redis_or_unavailable():
-            answer = await self._client().xread({f"wc:events:{job_id}": last_id}, count=500, block=block)
-        if not answer:
-            return []
-        _, entries = answer[0]
-        return [Event(id=i, type=fields["type"], data=json.loads(fields["data"])) for i, fields in entries]
+            answer = await self._client().xread(
+                events.position(job_id, last_id), count=events.MOST_EVENTS, block=block
+            )
+        return events.decode(answer)
 
     async def close(self) -> None:
         client = self._clients.pop(asyncio.get_running_loop(), None)

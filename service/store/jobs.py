@@ -22,12 +22,11 @@ import redis
 
 from service.errors import Conflict, InvalidRequest
 from service.settings import Settings
-from service.store import scripts
+from service.store import events, scripts
 from service.store.connection import ANSWER_TIMEOUT_SECONDS, connect, redis_or_unavailable
 from service.store.records import Event, Job, JobPage, JobStatus, Progress, links_of, new_job_id, now_text
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
-_EVENT_ID = re.compile(r"\d{1,20}(-\d{1,20})?")
 # XREAD may block no longer than the socket waits for an answer.
 _LONGEST_BLOCK_MS = int(ANSWER_TIMEOUT_SECONDS * 1000) - 1000
 _RESERVED_SECONDS = 60  # an idempotency key whose job is still being created
@@ -122,13 +121,9 @@ class JobStore:
         """
         if not _JOB_ID.fullmatch(job_id):
             return []
-        last_id = last_id if _EVENT_ID.fullmatch(last_id) else "0-0"
         block = min(block_ms, _LONGEST_BLOCK_MS) if block_ms > 0 else None
-        answer = self.redis.xread({f"wc:events:{job_id}": last_id}, count=500, block=block)
-        if not answer:
-            return []
-        _, entries = answer[0]
-        return [Event(id=i, type=f["type"], data=json.loads(f["data"])) for i, f in entries]
+        answer = self.redis.xread(events.position(job_id, last_id), count=events.MOST_EVENTS, block=block)
+        return events.decode(answer)
 
     def wait(self, job_id: str, timeout_seconds: float) -> Job | None:
         """The job once it is final, or as it is when the time is over. Blocks the calling thread."""
