@@ -19,16 +19,46 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import redis
+import structlog
 
+from service import tracing
 from service.errors import Conflict, InvalidRequest
 from service.settings import Settings
 from service.store import events, scripts
 from service.store.connection import ANSWER_TIMEOUT_SECONDS, connect, redis_or_unavailable
-from service.store.records import Event, Job, JobPage, JobStatus, Progress, links_of, new_job_id, now_text
+from service.store.measurements import facts_of
+from service.store.records import (
+    Event,
+    Job,
+    JobPage,
+    JobStatus,
+    JobSummary,
+    Progress,
+    links_of,
+    new_job_id,
+    now_text,
+)
+
+log = structlog.get_logger("weightcast.jobs")
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 # XREAD may block no longer than the socket waits for an answer.
 _LONGEST_BLOCK_MS = int(ANSWER_TIMEOUT_SECONDS * 1000) - 1000
+# All but the result and the payload, which may be large.
+_SUMMARY_FIELDS = (
+    "kind",
+    "status",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "progress",
+    "error",
+    "key",
+    "owner",
+    "queue",
+    "attempts",
+    "cancel",
+)
 _RESERVED_SECONDS = 60  # an idempotency key whose job is still being created
 
 
@@ -77,18 +107,18 @@ class JobStore:
     def list(
         self, kind: str | None = None, *, limit: int = 50, cursor: str | None = None, owner: str | None = None
     ) -> JobPage:
-        """Jobs newest first, at most `limit`. `cursor`: the `next_cursor` of the page before.
+        """Jobs newest first, at most `limit`, without their results. `cursor`: the `next_cursor` of the page before.
 
         Errors: InvalidRequest for a cursor that is not ours.
         """
         if cursor is not None and not _JOB_ID.fullmatch(cursor):
             raise InvalidRequest("the cursor is not one that was handed out", field="cursor")
         index = f"wc:jobs:{kind}" if kind else "wc:jobs"
-        jobs: list[Job] = []
+        jobs: list[JobSummary] = []
         while True:
             upper = f"({cursor}" if cursor else "+"
             ids = self.redis.zrevrangebylex(index, upper, "-", start=0, num=limit + 1)
-            for position, job in enumerate(self._many(ids)):
+            for position, job in enumerate(self._summaries(ids)):
                 if job is not None and owner in (None, job.owner):
                     if len(jobs) == limit:
                         return JobPage(jobs=jobs, next_cursor=jobs[-1].id)
@@ -98,9 +128,9 @@ class JobStore:
                 return JobPage(jobs=jobs)
 
     @redis_or_unavailable()
-    def live(self) -> Sequence[Job]:
+    def live(self) -> Sequence[JobSummary]:
         """Every unfinished job, oldest first (for the reconciler)."""
-        return [job for job in self._many(self.redis.zrange("wc:live", 0, -1)) if job is not None]
+        return [job for job in self._summaries(self.redis.zrange("wc:live", 0, -1)) if job is not None]
 
     @redis_or_unavailable()
     def live_count(self, owner: str) -> int:
@@ -146,8 +176,10 @@ class JobStore:
         Only a job with `is_new` is to be enqueued. 1,000 equal requests at once make one job.
         """
         job_id = new_job_id()
-        args = [job_id, kind, queue, key, owner, _dump(payload), now_text()]
+        args = [job_id, kind, queue, key, owner, _dump(payload), now_text(), _dump(tracing.carried())]
         found = self._create(args=args)
+        # The one line that ties a request to a job that another request has started.
+        log.info("job.created" if found == job_id else "job.shared", job_id=found, kind=kind)
         job = self.get(found)
         if job is None:  # it ended and expired in between: only with a TTL of a few milliseconds
             raise Conflict("the job ended while this request was made", hint="send the request again")
@@ -250,7 +282,8 @@ class JobStore:
         return len(gone)
 
     def _close(self, job_id: str, token: str, status: JobStatus, field: str, value: dict[str, Any]) -> bool:
-        args = [job_id, token, status.value, field, _dump(value), now_text(), self.ttl_seconds]
+        facts = _dump(facts_of(value))
+        args = [job_id, token, status.value, field, _dump(value), now_text(), self.ttl_seconds, facts]
         return bool(self._finish(args=args))
 
     def _exist(self, ids: Iterable[str]) -> Sequence[bool]:
@@ -259,13 +292,13 @@ class JobStore:
                 pipe.exists(f"wc:job:{job_id}")
             return [bool(answer) for answer in pipe.execute()]
 
-    def _many(self, ids: Iterable[str]) -> Sequence[Job | None]:
+    def _summaries(self, ids: Iterable[str]) -> Sequence[JobSummary | None]:
         ids = list(ids)
         with self.redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
-                pipe.hgetall(f"wc:job:{job_id}")
+                pipe.hmget(f"wc:job:{job_id}", _SUMMARY_FIELDS)
             answers = pipe.execute()
-        return [_job(i, fields) if fields else None for i, fields in zip(ids, answers, strict=True)]
+        return [_summary(i, values) for i, values in zip(ids, answers, strict=True)]
 
 
 def _dump(value: dict[str, Any]) -> str:
@@ -273,22 +306,36 @@ def _dump(value: dict[str, Any]) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
+def _summary(job_id: str, values: Sequence[str | None]) -> JobSummary | None:
+    """From the values of `_SUMMARY_FIELDS`; None where there is no record."""
+    given = zip(_SUMMARY_FIELDS, values, strict=True)
+    fields = {name: value for name, value in given if value is not None}
+    return JobSummary(**_common(job_id, fields)) if fields else None
+
+
 def _job(job_id: str, fields: dict[str, str]) -> Job:
     return Job(
-        id=job_id,
-        kind=fields["kind"],
-        status=JobStatus(fields["status"]),
-        created_at=fields["created_at"],  # type: ignore[arg-type]  # ISO text, parsed by pydantic
-        started_at=fields.get("started_at"),  # type: ignore[arg-type]
-        finished_at=fields.get("finished_at"),  # type: ignore[arg-type]
-        progress=Progress.model_validate_json(fields["progress"]) if "progress" in fields else Progress(),
+        **_common(job_id, fields),
         result=json.loads(fields["result"]) if "result" in fields else None,
-        error=json.loads(fields["error"]) if "error" in fields else None,
-        links=links_of(job_id),
-        key=fields["key"],
-        owner=fields["owner"],
-        queue=fields["queue"],
         payload=json.loads(fields["payload"]),
-        attempts=int(fields["attempts"]),
-        cancel_requested=fields["cancel"] == "1",
+        trace=json.loads(fields.get("trace", "{}")),
     )
+
+
+def _common(job_id: str, fields: dict[str, str]) -> dict[str, Any]:
+    return {
+        "id": job_id,
+        "kind": fields["kind"],
+        "status": JobStatus(fields["status"]),
+        "created_at": fields["created_at"],
+        "started_at": fields.get("started_at"),
+        "finished_at": fields.get("finished_at"),
+        "progress": Progress.model_validate_json(fields["progress"]) if "progress" in fields else Progress(),
+        "error": json.loads(fields["error"]) if "error" in fields else None,
+        "links": links_of(job_id),
+        "key": fields["key"],
+        "owner": fields["owner"],
+        "queue": fields["queue"],
+        "attempts": int(fields["attempts"]),
+        "cancel_requested": fields["cancel"] == "1",
+    }

@@ -14,7 +14,7 @@ from service.errors import Unavailable
 from service.settings import Settings, get_settings
 from service.store.broker import TASK_OF_QUEUE, broker_options
 from service.store.connection import ANSWER_TIMEOUT_SECONDS, RETRY_AFTER_SECONDS, redis_or_unavailable
-from service.store.records import Job
+from service.store.records import JobSummary
 
 
 @lru_cache(maxsize=8)
@@ -33,7 +33,7 @@ def sender(settings: Settings) -> celery.Celery:
     return app
 
 
-def enqueue(job: Job, settings: Settings | None = None) -> None:
+def enqueue(job: JobSummary, settings: Settings | None = None) -> None:
     """Send the job to the workers of its queue.
 
     Errors: Unavailable when the broker does not answer. The record stays queued then, and the reconciler

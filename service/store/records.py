@@ -40,8 +40,10 @@ class Progress(BaseModel):
     message: str = ""
 
 
-class Job(BaseModel):
-    """A job as the API shows it. Fields with exclude=True never leave the service."""
+class JobSummary(BaseModel):
+    """A job as lists show it: without its result, which may hold megabytes; `links` says where that is.
+    Fields with exclude=True never leave the service.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,22 +54,30 @@ class Job(BaseModel):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     progress: Progress = Progress()
-    result: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
     links: dict[str, str] = Field(default_factory=dict)
 
     key: str = Field(default="", exclude=True)
     owner: str = Field(default="", exclude=True)
     queue: str = Field(default="", exclude=True)
-    payload: dict[str, Any] = Field(default_factory=dict, exclude=True)
     attempts: int = Field(default=0, exclude=True)
     cancel_requested: bool = Field(default=False, exclude=True)
-    # False when `create` found a live job with the same key: somebody else has enqueued it.
-    is_new: bool = Field(default=False, exclude=True)
 
     @property
     def is_final(self) -> bool:
         return self.status.is_final
+
+
+class Job(JobSummary):
+    """A job as it is asked for by its id."""
+
+    result: dict[str, Any] | None = None
+
+    payload: dict[str, Any] = Field(default_factory=dict, exclude=True)
+    # The request that made it and its trace: see service.tracing.
+    trace: dict[str, str] = Field(default_factory=dict, exclude=True)
+    # False when `create` found a live job with the same key: somebody else has enqueued it.
+    is_new: bool = Field(default=False, exclude=True)
 
 
 class Event(BaseModel):
@@ -86,7 +96,7 @@ class Event(BaseModel):
 class JobPage(BaseModel):
     """Some jobs, newest first; `next_cursor` is None on the last page."""
 
-    jobs: list[Job]
+    jobs: list[JobSummary]
     next_cursor: str | None = None
 
 

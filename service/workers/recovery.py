@@ -20,7 +20,7 @@ from service.store import lease
 from service.store.connection import redis_or_unavailable
 from service.store.jobs import JobStore
 from service.store.queue import enqueue
-from service.store.records import Job
+from service.store.records import JobSummary
 
 log = structlog.get_logger("weightcast.recovery")
 
@@ -85,7 +85,7 @@ class Reconciler:
             self._pruned_at = now
             self.store.prune_index()
 
-    def _send_again(self, job: Job) -> None:
+    def _send_again(self, job: JobSummary) -> None:
         log.warning("job.sent_again", job_id=job.id, kind=job.kind, status=job.status.value)
         enqueue(job, self.settings)
 

@@ -42,7 +42,7 @@ def job_response(job: Job, *, status: int | None = None, headers: dict[str, str]
 async def find_job(services: Services, job_id: str, caller: Principal) -> Job:
     """The job, if there is one that this caller may see. NotFound otherwise."""
     job = await anyio.to_thread.run_sync(services.jobs.get, job_id)
-    if job is None or not caller.may("train" if job.queue == "training" else "predict"):
+    if job is None or not caller.may("train" if job.kind == "training" else "predict"):
         raise NotFound(
             f"There is no job {job_id}.",
             hint=f"Finished jobs are kept for {services.settings.job_ttl_seconds // 3600} hours; "
@@ -69,7 +69,7 @@ async def list_jobs(
         str | None, Query(description="`next_cursor` of the page before.", max_length=64)
     ] = None,
 ) -> JobPage:
-    """Your own jobs; all jobs with the scope admin."""
+    """Your own jobs; all jobs with the scope admin. Results are left out: follow `links`."""
     owner = None if caller.may("admin") else caller.id
     return await anyio.to_thread.run_sync(
         lambda: services.jobs.list(kind, limit=limit, cursor=cursor, owner=owner)
