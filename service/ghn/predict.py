@@ -14,6 +14,7 @@ from service.ghn.defaults import default_block
 from service.ghn.model import GHN, DecodedBlock
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.primitives import PrimitiveGraph, to_primitives
+from service.stages import stage
 from service.weights.blocks import Block, Provenance, WeightBlocks
 
 
@@ -28,15 +29,19 @@ def predict_blocks(
 
     Raises ServiceError if a predicted value is not finite.
     """
-    primitives = to_primitives(graph)
-    batch = GraphBatch.from_graphs([primitives], ghn.config)
-    decoded = ghn.decode(ghn.embed(batch), batch, include_classifier=include_classifier)
-    predicted = {item.target.parameter.name: _block(item) for item in decoded}
-    blocks = {}
-    for target in primitives.targets:
-        name = target.parameter.name
-        blocks[name] = predicted[name] if name in predicted else default_block(target)
-    _check_finite(blocks)
+    with stage("encode"):
+        primitives = to_primitives(graph)
+        batch = GraphBatch.from_graphs([primitives], ghn.config)
+    with stage("gnn"):
+        states = ghn.embed(batch)
+    with stage("decode"):
+        decoded = ghn.decode(states, batch, include_classifier=include_classifier)
+        predicted = {item.target.parameter.name: _block(item) for item in decoded}
+        blocks = {}
+        for target in primitives.targets:
+            name = target.parameter.name
+            blocks[name] = predicted[name] if name in predicted else default_block(target)
+        _check_finite(blocks)
     return WeightBlocks(blocks=blocks, model=model, model_digest=model_digest)
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 import celery
 from kombu.exceptions import OperationalError
 
+from service import tracing
 from service.errors import Unavailable
 from service.settings import Settings, get_settings
 from service.store.broker import TASK_OF_QUEUE, broker_options
@@ -41,7 +42,7 @@ def enqueue(job: JobSummary, settings: Settings | None = None) -> None:
     """
     app = sender(settings or get_settings())
     try:
-        with redis_or_unavailable():
+        with tracing.span("enqueue", kind="producer", job_id=job.id), redis_or_unavailable():
             # The message carries the job id as its own id too: the reconciler recognises waiting messages by
             # it.
             app.send_task(

@@ -41,9 +41,7 @@ class Progress(BaseModel):
 
 
 class JobSummary(BaseModel):
-    """A job as lists show it: without its result, which may hold megabytes; `links` says where that is.
-    Fields with exclude=True never leave the service.
-    """
+    """A job as lists show it: without its result, which may hold megabytes; `links` says where that is."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -57,6 +55,7 @@ class JobSummary(BaseModel):
     error: dict[str, Any] | None = None
     links: dict[str, str] = Field(default_factory=dict)
 
+    # Fields with exclude=True never leave the service.
     key: str = Field(default="", exclude=True)
     owner: str = Field(default="", exclude=True)
     queue: str = Field(default="", exclude=True)

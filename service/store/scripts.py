@@ -7,9 +7,11 @@ ids, sorted by age), live and live:OWNER (unfinished ids). All below the prefix 
 
 from __future__ import annotations
 
+from service.store import measurements
+
 EVENTS_KEPT = 2000  # a job, about; the oldest go first
 
-_COMMON = f"""
+_COMMON = f"""{measurements.LUA}
 local function event(id, type, data)
   redis.call('XADD', 'wc:events:' .. id, 'MAXLEN', '~', {EVENTS_KEPT}, '*', 'type', type, 'data', data)
 end
@@ -19,7 +21,12 @@ end
 local function close(id, status, now, ttl)
   local job = 'wc:job:' .. id
   redis.call('HSET', job, 'status', status, 'finished_at', now)
-  local key, owner = unpack(redis.call('HMGET', job, 'key', 'owner'))
+  local fields = redis.call('HMGET', job, 'key', 'owner', 'kind', 'token', 'begun')
+  local key, owner, kind, token, begun = unpack(fields)
+  if token ~= id then
+    count('jobs|' .. kind .. '|' .. status)
+    if begun then observe('duration|' .. kind .. '|' .. status, clock() - tonumber(begun)) end
+  end
   if key ~= '' and redis.call('GET', 'wc:key:' .. key) == id then redis.call('DEL', 'wc:key:' .. key) end
   redis.call('ZREM', 'wc:live', id)
   redis.call('ZREM', 'wc:live:' .. owner, id)
@@ -29,12 +36,12 @@ local function close(id, status, now, ttl)
 end
 """
 
-# ARGV: id, kind, queue, key, owner, payload, now. Returns the id of the job that does this work: a new or a
-# live one.
+# ARGV: id, kind, queue, key, owner, payload, now, trace. Returns the id of the job that does this work: a new
+# or a live one.
 CREATE = (
     _COMMON
     + """
-local id, kind, queue, key, owner, payload, now = unpack(ARGV)
+local id, kind, queue, key, owner, payload, now, trace = unpack(ARGV)
 if key ~= '' then
   local live = redis.call('GET', 'wc:key:' .. key)
   if live then
@@ -45,7 +52,7 @@ if key ~= '' then
   redis.call('SET', 'wc:key:' .. key, id)
 end
 redis.call('HSET', 'wc:job:' .. id, 'kind', kind, 'queue', queue, 'key', key, 'owner', owner, 'payload',
-payload,
+payload, 'trace', trace, 'made', string.format('%.6f', clock()),
            'status', 'queued', 'created_at', now, 'attempts', 0, 'cancel', 0, 'token', '')
 redis.call('ZADD', 'wc:jobs', 0, id)
 redis.call('ZADD', 'wc:jobs:' .. kind, 0, id)
@@ -66,19 +73,29 @@ local status, cancel = unpack(redis.call('HMGET', job, 'status', 'cancel'))
 if not status or is_final(status) then return 0 end
 if cancel == '1' then close(id, 'cancelled', now, ttl) return 0 end
 redis.call('HSET', job, 'status', 'running', 'token', token)
-redis.call('HSETNX', job, 'started_at', now)
+local first = redis.call('HSETNX', job, 'started_at', now) == 1
 if status ~= 'running' then event(id, 'state', '{"status":"running"}') end
-return redis.call('HINCRBY', job, 'attempts', 1)
+local attempt = redis.call('HINCRBY', job, 'attempts', 1)
+if token ~= id then
+  local kind, made = unpack(redis.call('HMGET', job, 'kind', 'made'))
+  if first then
+    redis.call('HSET', job, 'begun', string.format('%.6f', clock()))
+    if made then observe('queue_wait|' .. kind, clock() - tonumber(made)) end
+  elseif attempt > 1 then
+    count('redeliveries|' .. kind)
+  end
+end
+return attempt
 """
 )
 
-# ARGV: id, token, status, field, value, now, ttl. Returns 1 when it was done, 0 when the caller does not own
-# the job. An empty token is the service's own hand (reconciler, enqueueing failed): only for jobs that
-# nobody works on.
+# ARGV: id, token, status, field, value, now, ttl, facts (measurements.facts_of). Returns 1 when it was done,
+# 0 when the caller does not own the job. An empty token is the service's own hand (reconciler, enqueueing
+# failed): only for jobs that nobody works on.
 FINISH = (
     _COMMON
     + """
-local id, token, status, field, value, now, ttl = unpack(ARGV)
+local id, token, status, field, value, now, ttl, facts = unpack(ARGV)
 local job = 'wc:job:' .. id
 local current, owner_token = unpack(redis.call('HMGET', job, 'status', 'token'))
 if not current or is_final(current) then return 0 end
@@ -89,6 +106,11 @@ elseif token ~= owner_token then
 end
 if field ~= '' then redis.call('HSET', job, field, value) end
 close(id, status, now, ttl)
+if token ~= id then
+  local kind, told = redis.call('HGET', job, 'kind'), cjson.decode(facts)
+  if told.problem then count('failures|' .. kind .. '|' .. told.problem) end
+  for stage, seconds in pairs(told.stages or {}) do observe('stage|' .. kind .. '|' .. stage, seconds) end
+end
 return 1
 """
 )

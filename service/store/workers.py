@@ -22,13 +22,20 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]), ARGV[1])
+redis.call('HSET', KEYS[2], ARGV[3], time[1])
 return 1
 """
 _PRESENT = """
 local time = redis.call('TIME')
 return redis.call('ZRANGEBYSCORE', KEYS[1], time[1] .. '.' .. string.format('%06d', time[2]), '+inf')
 """
+_AGES = """
+local now, ages = tonumber(redis.call('TIME')[1]), redis.call('HGETALL', KEYS[1])
+for index = 2, #ages, 2 do ages[index] = now - tonumber(ages[index]) end
+return ages
+"""
 _KEY = "wc:workers"
+_LAST_SEEN_KEY = "wc:workers:seen"  # queue -> when a worker of it announced itself last
 
 
 class WorkerInfo(BaseModel):
@@ -50,11 +57,12 @@ class WorkerRegistry:
         self.redis = client
         self._announce = client.register_script(_ANNOUNCE)
         self._present = client.register_script(_PRESENT)
+        self._ages = client.register_script(_AGES)
 
     @redis_or_unavailable()
     def announce(self, worker: WorkerInfo, seconds: float = PRESENCE_SECONDS) -> None:
         """Count as present for so many seconds."""
-        self._announce(keys=[_KEY], args=[_member(worker), seconds])
+        self._announce(keys=[_KEY, _LAST_SEEN_KEY], args=[_member(worker), seconds, worker.queue])
 
     @redis_or_unavailable()
     def withdraw(self, worker: WorkerInfo) -> None:
@@ -73,6 +81,14 @@ class WorkerRegistry:
             worker = WorkerInfo.model_validate_json(member)
             serving.setdefault(worker.queue, []).append(worker)
         return serving
+
+    @redis_or_unavailable()
+    def heartbeat_ages(self) -> dict[str, int]:
+        """Seconds since any worker of a queue announced itself last. A queue whose last worker has gone
+        stays, and its age grows.
+        """
+        ages = self._ages(keys=[_LAST_SEEN_KEY])
+        return dict(zip(ages[::2], map(int, ages[1::2]), strict=True))
 
     def serves(self, queue: str) -> bool:
         return queue in self.present()

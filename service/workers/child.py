@@ -17,6 +17,7 @@ from functools import lru_cache
 
 import structlog
 
+from service import tracing
 from service.errors import ServiceError, Unavailable
 from service.logs import configure_logging
 from service.parent_death import bind_to_parent
@@ -62,6 +63,8 @@ def start() -> None:
     # Dies with its parent: a child that nobody can reach must not go on computing.
     bind_to_parent(signal.SIGKILL, os.getppid())
     configure_logging(get_settings())
+    # Here and not in the parent: its thread would not survive the fork.
+    tracing.configure("weightcast-worker")
     queues = [queue for queue in os.environ.get(QUEUES_VARIABLE, "predict").split(",") if queue]
     _pulse.append(threading.Thread(target=_live, args=(queues,), name="pulse", daemon=True))
     _pulse[0].start()
@@ -72,6 +75,7 @@ def stop() -> None:
     _stopped.set()
     for thread in _pulse:
         thread.join(1.0)
+    tracing.shutdown()
 
 
 def _live(queues: list[str]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 
+from service import tracing
 from service.errors import ServiceError, Unavailable
 from service.settings import Settings
 from service.store.jobs import JobStore
@@ -111,7 +112,9 @@ def run_once(store: JobStore, job_id: str, work: Work, settings: Settings) -> bo
             store.fail(job_id, _exhausted(settings.job_attempts).problem(), lease.token)
             log.error("job.retries_exhausted", kind=job.kind)
             return False
-        return _attempt(JobContext(store, job, lease, settings), work, lease.token, attempt)
+        context = JobContext(store, job, lease, settings)
+        with tracing.resumed(job.trace, f"job {job.kind}", job_id=job_id, job_attempt=attempt):
+            return _attempt(context, work, lease.token, attempt)
 
 
 def _attempt(context: JobContext, work: Work, token: str, attempt: int) -> bool:

@@ -10,19 +10,19 @@ request key, names the file).
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 import ml_dtypes
 import numpy as np
 
+from service import tracing
 from service.errors import NotFound, ServiceError
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.json_reader import read_json_graph
 from service.graph_io.json_writer import graph_document
 from service.settings import Settings
+from service.stages import Stopwatch
 from service.store.artifacts import Artifact, ArtifactStore
 from service.weights.blocks import DTYPES, WeightBlocks
 from service.weights.formats import write_weights
@@ -33,22 +33,6 @@ STAGES = ("reading the architecture", "loading the model", "predicting", "writin
 
 # Called with (done, total, message); raises when the work is no longer wanted.
 Report = Callable[[float, float, str], None]
-
-
-class Stopwatch:
-    """Milliseconds by stage, and their sum."""
-
-    def __init__(self) -> None:
-        self._ms: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self._ms[name] = (time.perf_counter() - started) * 1e3
-
-    def timings_ms(self) -> dict[str, float]:
-        return {name: round(ms, 2) for name, ms in {**self._ms, "total": sum(self._ms.values())}.items()}
 
 
 class Runtime:
@@ -72,16 +56,17 @@ class Runtime:
         Errors: the user's mistakes as ServiceErrors below 500; ServiceError when the answer is not complete
         or finite.
         """
-        watch = Stopwatch()
+        watch = Stopwatch(tracing.span)
         report(0, len(STAGES), STAGES[0])
-        with watch.stage("graph"):
+        with watch.stage("parse"):
             graph = self.graph_of(payload)
         report(1, len(STAGES), STAGES[1])
         with watch.stage("model"):
             model = self.models.get(payload["model"], payload.get("model_digest"))
         report(2, len(STAGES), STAGES[2])
-        with watch.stage("predict"):
+        with watch.running():  # the stages encode, gnn, decode
             weights = model.predict(graph, include_classifier=payload["include_classifier"])
+        with watch.stage("check"):
             check_answer(graph, weights, payload["dtype"])
         report(3, len(STAGES), STAGES[3])
         with watch.stage("write"):

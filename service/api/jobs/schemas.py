@@ -36,6 +36,6 @@ FINISHED_JOB_EXAMPLE: dict[str, Any] = {
         "coverage": 1.0,
         "defaulted": [],
         "weights": {"url": f"/weights/{'5f0c' * 16}.safetensors", "size": 102246112, "sha256": "9a3e" * 16},
-        "timings_ms": {"graph": 8.1, "predict": 61.0, "write": 120.4},
+        "timings_ms": {"parse": 8.1, "encode": 5.2, "gnn": 31.0, "decode": 24.8, "write": 120.4},
     },
 }

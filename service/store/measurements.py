@@ -1,0 +1,114 @@
+"""What happened to jobs, counted in Redis: every API process shows the same numbers, and none is lost when
+one of them, or a worker, is restarted.
+
+The scripts that change a job's state count in the same step, so each job counts once, whoever ended it. All
+times are on Redis' clock. A job that the API closes at once with a known answer (its token is its own id) is
+no work and counts as a cache hit only.
+
+One hash: `COUNTER|label...` -> count; `HISTOGRAM|label...|N` -> observations in bucket N alone, not in those
+below it; `HISTOGRAM|label...|sum` -> seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+
+from service.store.connection import redis_or_unavailable
+
+KEY = "wc:measured"
+
+# 1 ms to a week, each 2.25 times the one before: the same relative precision for a graph and for a training.
+BOUNDS_SECONDS = tuple(float(f"{0.001 * 2.25**step:.4g}") for step in range(26))
+
+COUNTERS = ("jobs", "failures", "redeliveries")
+HISTOGRAMS = ("queue_wait", "duration", "stage")
+
+LUA = f"""
+local function clock()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) + tonumber(time[2]) / 1000000
+end
+local function count(name)
+  redis.call('HINCRBY', '{KEY}', name, 1)
+end
+local function observe(name, seconds)
+  local bounds = {{{", ".join(map(str, BOUNDS_SECONDS))}}}
+  local bucket = 0
+  while bucket < #bounds and seconds > bounds[bucket + 1] do bucket = bucket + 1 end
+  redis.call('HINCRBY', '{KEY}', name .. '|' .. bucket, 1)
+  redis.call('HINCRBYFLOAT', '{KEY}', name .. '|sum', string.format('%.6f', seconds))
+end
+"""
+
+_WORD = re.compile(r"[a-z0-9_.-]{1,64}")
+
+
+@dataclass(slots=True)
+class Observations:
+    """A histogram with one set of labels. buckets: observations in each bucket alone; the last has no upper
+    bound.
+    """
+
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_SECONDS) + 1))
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Everything that was counted: by name, then by labels.
+
+    jobs: (kind, status) -> jobs that ended. failures: (kind, problem code). redeliveries: (kind,) -> attempts
+    after the first. queue_wait: (kind,). duration: (kind, status). stage: (kind, stage).
+    """
+
+    counters: Mapping[str, Mapping[tuple[str, ...], int]]
+    histograms: Mapping[str, Mapping[tuple[str, ...], Observations]]
+
+
+def facts_of(result_or_problem: Mapping[str, Any]) -> dict[str, Any]:
+    """What the end of a job tells beside its status: the problem's code, or seconds by stage.
+
+    Only words go into labels; there must not be arbitrarily many of them.
+    """
+    if "type" in result_or_problem:
+        code = str(result_or_problem["type"]).rstrip("/").rpartition("/")[2]
+        return {"problem": code if _WORD.fullmatch(code) else "other"}
+    timings = result_or_problem.get("timings_ms")
+    if not isinstance(timings, Mapping):
+        return {}
+    return {
+        "stages": {
+            stage: ms / 1e3
+            for stage, ms in timings.items()
+            if stage != "total" and _WORD.fullmatch(stage) and isinstance(ms, int | float)
+        }
+    }
+
+
+@redis_or_unavailable()
+def read_measured(client: redis.Redis) -> Measured:
+    """Errors: Unavailable."""
+    return decode(client.hgetall(KEY).items())
+
+
+def decode(fields: Iterable[tuple[str, str]]) -> Measured:
+    """The numbers of the hash's fields; those of another version are left out."""
+    counters: dict[str, dict[tuple[str, ...], int]] = {name: {} for name in COUNTERS}
+    histograms: dict[str, dict[tuple[str, ...], Observations]] = {name: {} for name in HISTOGRAMS}
+    for key, value in fields:
+        name, *labels = key.split("|")
+        if name in counters:
+            counters[name][tuple(labels)] = int(value)
+        elif name in histograms:
+            *labels, place = labels
+            seen = histograms[name].setdefault(tuple(labels), Observations())
+            if place == "sum":
+                seen.seconds = float(value)
+            elif int(place) < len(seen.buckets):
+                seen.buckets[int(place)] = int(value)
+    return Measured(counters, histograms)
