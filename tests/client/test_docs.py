@@ -29,5 +29,19 @@ def test_python_blocks_run(
     exec(compile(code, "<documentation>", "exec"), {"__name__": "documentation"})
 
 
+@pytest.mark.parametrize("page", ["fine-tune", "search"])
+def test_tutorials_run(
+    page: str, url: str, api_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The blocks of a tutorial build on each other."""
+    add_model(api_settings.home, "my-digits")
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / f"docs/tutorials/{page}.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    code = "\n".join(blocks).replace("http://127.0.0.1:8000", url)
+    # Inside a string, dataclasses and torch modules want a module of their own.
+    exec(compile(code, "<tutorial>", "exec"), {"__name__": "tutorial"})
+
+
 def test_there_is_python_to_run() -> None:
     assert len(BLOCKS) >= 6
