@@ -221,12 +221,14 @@ class AsyncClient:
     async def jobs(
         self, *, kind: str | None = None, page_size: int = 50, timeout: float | None = None
     ) -> AsyncIterator[Job]:
-        """Jobs of this key, newest first, fetched page by page. `timeout`: seconds a page."""
+        """Jobs of this key, newest first and without results, fetched page by page. `timeout`: seconds a
+        page.
+        """
         async for job in self._list("jobs", kind, page_size, timeout):
             yield job
 
     async def training_jobs(self, *, page_size: int = 50, timeout: float | None = None) -> AsyncIterator[Job]:
-        """Training jobs, newest first, fetched page by page. `timeout`: seconds a page."""
+        """Training jobs, newest first, without results, fetched page by page. `timeout`: seconds a page."""
         async for job in self._list("training-jobs", None, page_size, timeout):
             yield job
 

@@ -219,11 +219,13 @@ class Client:
     def jobs(
         self, *, kind: str | None = None, page_size: int = 50, timeout: float | None = None
     ) -> Iterator[Job]:
-        """Jobs of this key, newest first, fetched page by page. `timeout`: seconds a page."""
+        """Jobs of this key, newest first and without results, fetched page by page. `timeout`: seconds a
+        page.
+        """
         return self._list("jobs", kind, page_size, timeout)
 
     def training_jobs(self, *, page_size: int = 50, timeout: float | None = None) -> Iterator[Job]:
-        """Training jobs, newest first, fetched page by page. `timeout`: seconds a page."""
+        """Training jobs, newest first, without results, fetched page by page. `timeout`: seconds a page."""
         return self._list("training-jobs", None, page_size, timeout)
 
     def _list(self, path: str, kind: str | None, page_size: int, timeout: float | None) -> Iterator[Job]:

@@ -107,7 +107,7 @@ class JobStore:
     def list(
         self, kind: str | None = None, *, limit: int = 50, cursor: str | None = None, owner: str | None = None
     ) -> JobPage:
-        """Jobs newest first, at most `limit`, without their results. `cursor`: the `next_cursor` of the page before.
+        """Jobs newest first, at most `limit`, without results. `cursor`: `next_cursor` of the page before.
 
         Errors: InvalidRequest for a cursor that is not ours.
         """

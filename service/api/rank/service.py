@@ -1,0 +1,147 @@
+"""A call over many architectures, from what was asked to the answer: an artifact, a job, and a wait."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+import anyio.to_thread
+from fastapi import Depends, Header
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service import errors
+from service.api.auth import Principal, require
+from service.api.errors import problem_response, request_id_of
+from service.api.idempotency import IdempotencyKey, once
+from service.api.jobs.endpoints import job_response
+from service.api.models import find_model
+from service.api.prefer import parse_prefer
+from service.api.rank.schemas import EmbedOptions, RankOptions
+from service.api.services import Injected, Services
+from service.settings import Settings
+from service.store.queue import enqueue
+from service.store.records import Job, JobStatus
+
+QUEUE = "rank"
+# Raised when an answer to the same request would be another one.
+ANSWER_VERSION = 1
+DEFAULT_PREDICTOR = "structure"
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A call: who asks, how long to wait for the answer, and whether it is a repetition."""
+
+    request: Request
+    services: Services
+    caller: Principal
+    prefer: str | None
+    idempotency_key: str | None
+
+
+def _asking(
+    request: Request,
+    services: Injected,
+    caller: Annotated[Principal, Depends(require("predict"))],
+    prefer: Annotated[str | None, Header(description="`wait=N` seconds, or `respond-async`.")] = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Asking:
+    return Asking(request, services, caller, prefer, idempotency_key)
+
+
+Asked = Annotated[Asking, Depends(_asking)]
+
+
+def ranking_payload(settings: Settings, options: RankOptions) -> dict[str, Any]:
+    """What a ranking is to do. UnknownModel, InvalidRequest. Blocking."""
+    name = options.predictor or DEFAULT_PREDICTOR
+    digest, predicted = None, "accuracy"
+    if name != DEFAULT_PREDICTOR:
+        card = find_model(settings, name)
+        if card.kind != "predictor":
+            raise errors.InvalidRequest(
+                f"The model {name!r} is a {card.kind}; it ranks nothing.", field="predictor"
+            )
+        digest, predicted = card.digest, str(card.training.get("property", predicted))
+    if options.property not in (None, predicted):
+        raise errors.InvalidRequest(
+            f"The predictor {name!r} predicts {predicted!r}, not {options.property!r}.",
+            field="property",
+            hint=f"Rank by {predicted!r}, or name a predictor that was fitted on the property.",
+        )
+    return {
+        "predictor": name,
+        "predictor_digest": digest,
+        "property": predicted,
+        "order": options.order,
+        "top_k": options.top_k,
+    }
+
+
+def embedding_payload(settings: Settings, options: EmbedOptions) -> dict[str, Any]:
+    """What to embed with. UnknownModel, InvalidRequest. Blocking."""
+    card = find_model(settings, options.model or settings.default_model)
+    if card.kind != "ghn":
+        raise errors.InvalidRequest(
+            f"The model {card.name!r} is a {card.kind}; it embeds nothing.", field="model"
+        )
+    return {"model": card.name, "model_digest": card.digest}
+
+
+async def answer(asked: Asking, kind: str, lines: bytes, payload: dict[str, Any]) -> Response:
+    """200 or 202 with the job; the problem where the request was at fault.
+
+    lines: the architectures, a JSON text each.
+    """
+    services, settings = asked.services, asked.services.settings
+    preference = parse_prefer(
+        asked.prefer,
+        default_wait_seconds=settings.default_wait_seconds,
+        max_wait_seconds=settings.max_wait_seconds,
+    )
+    described = json.dumps([ANSWER_VERSION, kind, payload], sort_keys=True).encode()
+    key = (await anyio.to_thread.run_sync(hashlib.sha256, described + b"\n" + lines)).hexdigest()
+
+    async def start() -> Job:
+        return await anyio.to_thread.run_sync(
+            partial(_start, services, asked.caller, kind, lines, payload, key)
+        )
+
+    route = f"{kind}-architectures"
+    job = await once(services.jobs, asked.caller, route, asked.idempotency_key, key, start)
+    job = await services.watcher.wait(job, preference.wait_seconds, asked.request) or job
+    if job.status is JobStatus.FAILED and job.error and 400 <= int(job.error.get("status", 500)) < 500:
+        problem = {
+            **job.error,
+            "instance": asked.request.url.path,
+            **request_id_of(asked.request),
+            "job": job.links["self"],
+        }
+        return problem_response(problem, preference.headers)
+    return job_response(job, headers={**preference.headers, "Vary": "Prefer"})
+
+
+def _start(
+    services: Services, caller: Principal, kind: str, lines: bytes, payload: dict[str, Any], key: str
+) -> Job:
+    """The job of an equal request that is under way, one that ends at once with the known answer, or a new
+    one. Unavailable, TooManyRequests. Blocking.
+    """
+    jobs = services.jobs
+    if (live := jobs.by_key(key)) is not None:
+        return live
+    if (known := services.cache.get(key)) is not None:
+        made = jobs.create(kind, key="", payload={}, owner=caller.id, queue=QUEUE)
+        jobs.begin(made.id, made.id)
+        jobs.finish(made.id, known, made.id)
+        return jobs.get(made.id) or made
+    services.admission.check(QUEUE, caller)
+    name = services.artifacts.put_content(lines, "lines.json").name
+    job = jobs.create(kind, key=key, payload={"architectures": name, **payload}, owner=caller.id, queue=QUEUE)
+    if job.is_new:
+        enqueue(job, services.settings)
+    return job
