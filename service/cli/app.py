@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli import doctor, embed, jobs, models, predict, predictor, rank, running, splits, train
+from service.cli import doctor, embed, health, jobs, models, predict, predictor, rank, running, splits, train
 from service.cli.failures import Commands
 
 app = typer.Typer(
@@ -54,6 +54,7 @@ app.add_typer(predictor.app, name="predictor")
 app.add_typer(models.app, name="models")
 app.add_typer(jobs.app, name="jobs")
 app.command()(doctor.doctor)
+app.command()(health.health)
 
 
 def main() -> None:
