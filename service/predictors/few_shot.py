@@ -36,12 +36,14 @@ BOOTSTRAPS = 500
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """score_M: for ranking, in normal scores (0 is the median observation, 1 one standard deviation better).
-    value_M: the same in units of the observed values. low_M, high_M: a 90% interval around it."""
+    value_M: the same in units of the observed values. low_M, high_M: a 90% interval around it.
+    spread_M: standard deviation of the score."""
 
     score_M: Floats
     value_M: Floats
     low_M: Floats
     high_M: Floats
+    spread_M: Floats
 
 
 def normal_scores(value_N: Floats) -> Floats:
@@ -90,7 +92,11 @@ class FewShotRegressor:
         low_U, high_U = self._values(score_U - margin_U), self._values(score_U + margin_U)
         inverse_M = inverse_M.reshape(-1)
         return Prediction(
-            score_U[inverse_M], self._values(score_U)[inverse_M], low_U[inverse_M], high_U[inverse_M]
+            score_U[inverse_M],
+            self._values(score_U)[inverse_M],
+            low_U[inverse_M],
+            high_U[inverse_M],
+            spread_U[inverse_M],
         )
 
     def _trees(self) -> ExtraTreesRegressor:
