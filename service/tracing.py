@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("weightcast.tracing")
 
 SpanKind = Literal["internal", "server", "producer", "consumer"]
+Attributes = Mapping[str, str | int]
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 # Version, trace id, parent id, flags; ids of zeros and the version ff mean nothing (W3C Trace Context,
 # section 3.2.2). Later versions may add fields behind the flags.
@@ -68,22 +69,22 @@ def carried() -> dict[str, str]:
 
 
 @contextmanager
-def resumed(luggage: Mapping[str, str], name: str, **attributes: str | int) -> Iterator[None]:
+def resumed(luggage: Mapping[str, str], name: str, attributes: Attributes) -> Iterator[None]:
     """Go on, in another process, with what `carried` gave: the span `name` and all inside belong to that
     request.
     """
     with (
         followed(luggage.get("request_id", ""), luggage.get("traceparent", "")),
-        span(name, kind="consumer", **attributes),
+        span(name, kind="consumer", attributes=attributes),
     ):
         yield
 
 
 @contextmanager
-def span(name: str, *, kind: SpanKind = "internal", **attributes: str | int) -> Iterator[Span | None]:
-    """A span of the trace; None where no tracing is set up. Underscores in the names of attributes stand for
-    dots.
-    """
+def span(
+    name: str, *, kind: SpanKind = "internal", attributes: Attributes | None = None
+) -> Iterator[Span | None]:
+    """A span of the trace; None where no tracing is set up."""
     if _provider is None:
         yield None
         return
@@ -98,7 +99,7 @@ def span(name: str, *, kind: SpanKind = "internal", **attributes: str | int) -> 
         name,
         context=parent,
         kind=trace.SpanKind[kind.upper()],
-        attributes={key.replace("_", "."): value for key, value in attributes.items()},
+        attributes=attributes,
     ) as made:
         yield made
 

@@ -1,8 +1,8 @@
 """Plain ASGI layers around the app, from the outside in: request context, then the body limit.
 
-`RequestContext` gives each request an id, measures it, logs it once, counts it, and answers what nobody else
-caught. `BodyLimit` refuses bodies that are too large: at once where Content-Length says so, else while the
-bytes come in.
+`RequestContext` gives each request an id and a place in its trace, measures it, logs it once, counts it, and
+answers what nobody else caught. `BodyLimit` refuses bodies that are too large: at once where Content-Length
+says so, else while the bytes come in.
 """
 
 from __future__ import annotations
@@ -11,20 +11,27 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service import tracing
 from service.api.errors import error_response, internal_problem, problem_response
 from service.errors import LimitExceeded
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 log = structlog.get_logger("weightcast.access")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+HUNG_UP = 499
+"""Status of calls whose caller went away before the answer, in logs and metrics; nobody is sent it."""
 _QUIET_PATHS = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 
 
@@ -104,9 +111,12 @@ class RequestContext:
                 record.bytes_out += len(message.get("body", b""))
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        headers = Headers(scope=scope)
+        with tracing.followed(request_id, headers.get("traceparent", "")), _span(scope) as span:
             try:
                 await self.app(scope, receive, send_with_context)
+            except ClientDisconnect:
+                record.status = HUNG_UP
             except Exception as error:
                 problem = internal_problem(scope["path"], request_id, error)
                 if not started:
@@ -115,6 +125,11 @@ class RequestContext:
                 record.route = getattr(scope.get("route"), "path", record.route)
                 self.observe(record)
                 _log_access(scope, record)
+                if span is not None:
+                    span.update_name(f"{record.method} {record.route}")
+                    span.set_attributes(
+                        {"http.route": record.route, "http.response.status_code": record.status}
+                    )
 
 
 class BodyLimit:
@@ -159,6 +174,14 @@ def _request_id(headers: Headers) -> str:
     """The caller's own id where it is short and harmless, else a new one."""
     given = headers.get("x-request-id", "")
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _span(scope: Scope) -> AbstractContextManager[Span | None]:
+    """Health checks would drown the traces that somebody looks for."""
+    if scope["path"] in _QUIET_PATHS:
+        return nullcontext()
+    attributes = {"http.request.method": scope["method"], "url.path": scope["path"]}
+    return tracing.span(scope["method"], kind="server", attributes=attributes)
 
 
 def _log_access(scope: Scope, record: RequestRecord) -> None:

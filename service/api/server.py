@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uvicorn
 
+from service import tracing
 from service.api.app import create_app
 from service.exposure import refuse_open_door
 from service.logs import configure_logging
@@ -34,7 +35,9 @@ def run(settings: Settings, host: str | None = None, port: int | None = None) ->
     changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = settings.model_copy(update=changes)
     configure_logging(settings)
+    tracing.configure("weightcast-api")
     uvicorn.Server(server_config(settings)).run()
+    tracing.shutdown()
 
 
 if __name__ == "__main__":

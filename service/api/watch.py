@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import anyio
 import anyio.to_thread
+from starlette.requests import ClientDisconnect, Request
 
 from service.store.event_stream import LONGEST_BLOCK_SECONDS, EventStream
 from service.store.jobs import JobStore
@@ -27,8 +28,12 @@ class JobWatcher:
         self._events = events
         self._followers: dict[str, _Follower] = {}
 
-    async def wait(self, job: Job, seconds: float) -> Job | None:
-        """The job once it is final, or as it is after `seconds`; None when its record has gone."""
+    async def wait(self, job: Job, seconds: float, request: Request) -> Job | None:
+        """The job once it is final, or as it is after `seconds`; None when its record has gone.
+
+        ClientDisconnect as soon as the caller of `request` (whose body has been read) hangs up. The job goes
+        on: others may share it, and its answer is kept.
+        """
         if job.is_final or seconds <= 0:
             return job
         follower = self._followers.get(job.id)
@@ -37,8 +42,7 @@ class JobWatcher:
         follower.waiting += 1
         try:
             with anyio.move_on_after(seconds):
-                # Shielded: a request that gives up must not take the reader from the others.
-                return await asyncio.shield(follower.task)
+                return await _while_there(request, follower.task)
         finally:
             follower.waiting -= 1
             if follower.waiting == 0:
@@ -60,3 +64,20 @@ class JobWatcher:
                 events = await self._events.read(job_id, last_id, LONGEST_BLOCK_SECONDS)
                 last_id = events[-1].id if events else last_id
                 state_changed = not events or any(event.type == "state" for event in events)
+
+
+async def _while_there(request: Request, following: asyncio.Task[Job | None]) -> Job | None:
+    """What `following` gives. It is left alone by a request that gives up: others may be waiting for it."""
+    leaving = asyncio.create_task(_left(request))
+    try:
+        await asyncio.wait({following, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not following.done():
+            raise ClientDisconnect
+        return following.result()
+    finally:
+        leaving.cancel()
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -42,7 +42,7 @@ def enqueue(job: JobSummary, settings: Settings | None = None) -> None:
     """
     app = sender(settings or get_settings())
     try:
-        with tracing.span("enqueue", kind="producer", job_id=job.id), redis_or_unavailable():
+        with tracing.span("enqueue", kind="producer", attributes={"job.id": job.id}), redis_or_unavailable():
             # The message carries the job id as its own id too: the reconciler recognises waiting messages by
             # it.
             app.send_task(

@@ -113,7 +113,7 @@ def run_once(store: JobStore, job_id: str, work: Work, settings: Settings) -> bo
             log.error("job.retries_exhausted", kind=job.kind)
             return False
         context = JobContext(store, job, lease, settings)
-        with tracing.resumed(job.trace, f"job {job.kind}", job_id=job_id, job_attempt=attempt):
+        with tracing.resumed(job.trace, f"job {job.kind}", {"job.id": job_id, "job.attempt": attempt}):
             return _attempt(context, work, lease.token, attempt)
 
 

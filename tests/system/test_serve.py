@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -43,9 +44,35 @@ def test_equal_requests_at_once_are_computed_once(service: RunningService) -> No
         )
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.json()["result"]["digest"] for answer in answers}) == 1
-    computed = [line for line in service.log.read_text().splitlines() if '"job.started"' in line]
     ids = {answer.json()["id"] for answer in answers}
-    assert sum(any(job_id in line for line in computed) for job_id in ids) == 1
+    assert sum(bool(log_lines(service, "job.started", job_id=job_id)) for job_id in ids) == 1
+
+
+def test_one_request_is_found_in_every_log_and_its_job_in_the_metrics(service: RunningService) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    headers = {"X-Request-ID": "follow-me", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    cell = "|none~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_1x1~2|"
+    body = {"architecture": {"format": "nasbench201", "cell": cell, "cells_per_stage": 1}}
+    answer = service.post("/predict-weights", body, Prefer="wait=30", **headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-request-id"] == "follow-me" and "wait;dur=" in answer.headers["server-timing"]
+    for event in ("job.created", "job.started", "job.succeeded"):
+        (line,) = log_lines(service, event, job_id=answer.json()["id"])
+        assert line["request_id"] == "follow-me" and line["trace_id"] == trace, event
+    assert log_lines(service, "request.done", request_id="follow-me")
+
+    metrics = service.get("/metrics").text
+    for stage in ("parse", "model", "encode", "gnn", "decode", "check", "write"):
+        assert f'weightcast_job_stage_duration_seconds_count{{kind="predict",stage="{stage}"}}' in metrics
+    assert 'weightcast_worker_heartbeat_age_seconds{queue="training"}' in metrics
+
+
+def log_lines(service: RunningService, event: str, **fields: object) -> list[dict[str, object]]:
+    """Lines of the service's log with this event and these fields."""
+    # Cheap first: the log is long, and some tests look every few milliseconds.
+    texts = [text for text in service.log.read_text().splitlines() if f'"{event}"' in text]
+    lines = [json.loads(text) for text in texts]
+    return [line for line in lines if fields.items() <= line.items()]
 
 
 def kill_during_job(service: RunningService, victim: int, names: list[str]) -> None:
@@ -56,13 +83,12 @@ def kill_during_job(service: RunningService, victim: int, names: list[str]) -> N
     for name in names:
         soon(service.is_ready)
         job = service.post("/predict-weights", torchvision(name), Prefer="respond-async").json()
-        started = f'"attempt": 1, "event": "job.started", "job_id": "{job["id"]}"'
-        soon(lambda mark=started: mark in service.log.read_text(), every=0.005)
+        soon(lambda job_id=job["id"]: log_lines(service, "job.started", job_id=job_id), every=0.005)
         service.workers("predict")[victim].kill()
         ended = service.final(job["id"])
         assert ended["status"] == "succeeded", ended
         assert service.get(ended["result"]["weights"]["url"]).status_code == 200
-        if f'"attempt": 2, "event": "job.started", "job_id": "{job["id"]}"' in service.log.read_text():
+        if log_lines(service, "job.started", job_id=job["id"], attempt=2):
             return
     pytest.fail("no job was hit")
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Header, Path, Query
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from service.api.auth import Principal, require
@@ -87,6 +88,7 @@ async def list_jobs(
     },
 )
 async def get_job(
+    request: Request,
     job_id: JobId,
     services: Injected,
     caller: Caller,
@@ -96,7 +98,7 @@ async def get_job(
 ) -> Response:
     """A failed job is a 200 too: `status` is `failed`, and `error` is a problem document."""
     job = await find_job(services, job_id, caller)
-    ended = await services.watcher.wait(job, min(wait, services.settings.max_wait_seconds))
+    ended = await services.watcher.wait(job, min(wait, services.settings.max_wait_seconds), request)
     return job_response(ended or job, status=200)
 
 

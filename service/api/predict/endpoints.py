@@ -144,7 +144,7 @@ async def predict_weights(
 
     job = await once(services.jobs, caller, "predict-weights", idempotency_key, asked.key, start)
     with record.stage("wait"):
-        job = await services.watcher.wait(job, preference.wait_seconds) or job
+        job = await services.watcher.wait(job, preference.wait_seconds, request) or job
     return await _answer(request, job, asked.submission.options.output, preference.headers)
 
 
