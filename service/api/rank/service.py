@@ -62,7 +62,7 @@ def ranking_payload(settings: Settings, options: RankOptions) -> dict[str, Any]:
     digest, predicted = None, "accuracy"
     if name != DEFAULT_PREDICTOR:
         card = find_model(settings, name)
-        if card.kind != "predictor":
+        if card.kind not in ("predictor", "hypernas"):
             raise errors.InvalidRequest(
                 f"The model {name!r} is a {card.kind}; it ranks nothing.", field="predictor"
             )
