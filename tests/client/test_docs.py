@@ -9,6 +9,9 @@ import pytest
 
 from service.settings import Settings
 from tests.api.conftest import add_model
+from tests.api.test_rank import ranker
+
+__all__ = ["ranker"]
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = [
@@ -31,7 +34,12 @@ def test_python_blocks_run(
 
 @pytest.mark.parametrize("page", ["fine-tune", "search"])
 def test_tutorials_run(
-    page: str, url: str, api_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: str,
+    url: str,
+    ranker: list[str],
+    api_settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The blocks of a tutorial build on each other."""
     add_model(api_settings.home, "my-digits")
@@ -39,7 +47,6 @@ def test_tutorials_run(
     text = (ROOT / f"docs/tutorials/{page}.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     code = "\n".join(blocks).replace("http://127.0.0.1:8000", url)
-    # Inside a string, dataclasses and torch modules want a module of their own.
     exec(compile(code, "<tutorial>", "exec"), {"__name__": "tutorial"})
 
 
