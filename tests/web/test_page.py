@@ -112,17 +112,90 @@ def test_a_torchvision_network_is_drawn_once_it_is_built(page: Any, web_service:
     assert page.locator(".graph canvas").count() == 1
 
 
-def test_models_and_training(page: Any, web_service: RunningService) -> None:
-    config = {"data": "digits", "steps": 3, "log_steps": 1, "validate_networks": 0}
-    body = {"kind": "ghn", "name": "web-digits", "config": config}
-    job = web_service.post("/training-jobs", body).json()
-    assert web_service.final(job["id"], 200)["status"] == "succeeded"
+def test_a_histogram_opens_beside_he(page: Any, web_service: RunningService) -> None:
+    predict_cell(page, web_service)
+    page.get_by_role("button", name="Histogram of stem.0.weight").press("Enter")
+    large = page.get_by_role("img", name="stem.0.weight: 75 intervals")
+    # 3 channels of 3 x 3: the square root of 2 / 27.
+    assert "He initialisation 0.2722" in large.get_attribute("aria-label")
+    page.get_by_role("button", name="Histogram of stem.0.weight").press("Enter")
+    assert large.count() == 0
+
+
+def test_json_text(page: Any, web_service: RunningService) -> None:
     page.goto(web_service.url)
+    page.get_by_label("JSON text").check()
+    page.get_by_label("Architecture").fill("{oh")
+    page.get_by_role("button", name="Predict").click()
+    assert "This is not JSON" in page.get_by_role("alert").inner_text()
+    page.get_by_label("Architecture").fill(json.dumps(GRAPH_EXAMPLE))
+    page.get_by_role("button", name="Predict").click()
+    page.get_by_text("The line over a histogram").wait_for()
+    assert "1,226 in 4 tensors" in page.locator("#outcome").inner_text()
+
+
+def test_models_have_cards(page: Any, web_service: RunningService) -> None:
+    page.goto(f"{web_service.url}/#models")
     page.locator("#models summary", has_text="ghn2-cifar10").click()
+    assert "Score, id-test" in page.locator("#models").inner_text()
     assert page.locator("#models code").first.is_visible()
-    page.locator("#training summary").first.click()
-    page.locator("#training .chart").first.wait_for()
-    assert "loss" in page.locator("#training").inner_text().lower()
+
+
+def test_views_are_addresses(page: Any, web_service: RunningService) -> None:
+    page.goto(web_service.url)
+    page.get_by_role("link", name="Rank").click()
+    assert page.title() == "Rank architectures, Weightcast"
+    assert page.get_by_role("link", name="Rank").get_attribute("aria-current") == "page"
+    # Whoever reads with the ears hears where the link led.
+    assert page.evaluate("document.activeElement.textContent") == "Rank architectures"
+    page.go_back()
+    assert page.locator("#predict-form").is_visible() and page.title() == "Weightcast"
+    page.reload()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    assert page.locator("#predict-form").is_visible()
+
+
+def test_everything_has_a_name(page: Any, web_service: RunningService) -> None:
+    """What can be used says what it is, and shows that it is in focus."""
+    predict_cell(page, web_service)
+    for view in ("rank", "train", "models", "predict"):
+        page.goto(f"{web_service.url}/#{view}")
+        nameless = page.evaluate(
+            """() => [...document.querySelectorAll("input, select, textarea, button, canvas")]
+                 .filter((each) => each.offsetParent)
+                 .filter((each) => !(each.labels?.length || each.getAttribute("aria-label")
+                   || each.textContent.trim())).map((each) => each.outerHTML)"""
+        )
+        assert nameless == []
+
+
+def test_keys_reach_everything_in_order(page: Any, web_service: RunningService) -> None:
+    page.goto(f"{web_service.url}/#rank")
+    page.get_by_label("Architectures, one a line").focus()
+    reached = []
+    for _ in range(7):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.name || document.activeElement.textContent"))
+        outline = "getComputedStyle(document.activeElement.closest('.button') || document.activeElement)"
+        assert page.evaluate(f"{outline}.outlineStyle") == "solid", reached
+    wanted = ["file", "Try 50 random cells", "property", "predictor", "order", "top_k", "Rank"]
+    assert reached == wanted
+
+
+def test_trouble_of_the_service_is_told(page: Any, web_service: RunningService) -> None:
+    checks = {"redis": {"ok": True}, "workers": {"ok": False, "predict": 0, "rank": 1, "training": 1}}
+    answer = {"ready": False, "live": True, "checks": {**checks, "disk": {"ok": True}}}
+    page.route("**/readyz", lambda route: route.fulfill(status=503, json=answer))
+    page.goto(web_service.url)
+    page.get_by_text("No worker serves the queue predict").wait_for()
+    page.unroute("**/readyz")
+    page.route("**/*", lambda route: route.abort())
+    page.get_by_label("A NAS-Bench-201 cell").check()
+    page.get_by_role("button", name="Predict").click()
+    page.get_by_role("alert").get_by_text("The service does not answer.").wait_for()
+    page.locator("#health").get_by_text("The service does not answer.").wait_for()
 
 
 @pytest.mark.parametrize("width", [360, 1200])
@@ -146,7 +219,12 @@ def test_thousands_of_nodes_stay_quick(page: Any, web_service: RunningService) -
           document.querySelector("main").append(view.root);
           view.resize();
           const laid = performance.now();
-          for (let i = 0; i < 5; i += 1) view.paint();
+          const pen = view.canvas.getContext("2d");
+          for (let i = 0; i < 5; i += 1) {
+            view.paint();
+            // Asking for a pixel waits until everything is drawn.
+            pen.getImageData(0, 0, 1, 1);
+          }
           return [laid - started, (performance.now() - laid) / 5];
         }"""
     )

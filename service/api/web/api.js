@@ -4,6 +4,7 @@ let key = "";
 export const setKey = (value) => { key = value; };
 export const hasKey = () => key !== "";
 
+/** A problem document (RFC 9457) of the service, or of the page itself. */
 export class Problem extends Error {
   constructor(document) {
     super(document.detail || document.title || "The service gave no reason.");
@@ -19,6 +20,7 @@ export async function call(path, options = {}) {
     response = await fetch(path, { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
+    document.dispatchEvent(new Event("no-answer"));
     throw new Problem({ title: "No answer", detail: "The service does not answer.", hint: "Is it still running?" });
   }
   if (response.status === 401) document.dispatchEvent(new Event("key-wanted"));

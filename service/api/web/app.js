@@ -1,16 +1,21 @@
 // Puts the parts of the page together.
 import { Problem, setKey } from "./api.js";
-import { listModels } from "./models.js";
+import { setUpFit } from "./fit.js";
+import { watchHealth } from "./health.js";
+import { loadModels, offerModels, showModels } from "./models.js";
 import { predict } from "./predict.js";
 import { problemCard } from "./problem.js";
-import { chosenNetwork, setUpSources } from "./source.js";
-import { listTraining } from "./training.js";
+import { RankView } from "./rank.js";
+import { chosenNetwork, fillIn, fillInFile, setUpSources } from "./source.js";
+import { setUpTrain } from "./train.js";
+import { TrainingList } from "./training.js";
+import { currentView, openView, setUpViews } from "./views.js";
 
-const form = document.getElementById("predict");
-const outcome = document.getElementById("outcome");
-const models = document.getElementById("models");
-const training = document.getElementById("training");
-const { key, model, include_classifier: classifier, source } = form.elements;
+const at = (id) => document.getElementById(id);
+const form = at("predict-form");
+const outcome = at("outcome");
+const key = at("key");
+const { model, include_classifier: classifier } = form.elements;
 let current = null;
 
 async function run(event) {
@@ -33,24 +38,50 @@ async function run(event) {
   }
 }
 
-function refresh() {
-  listModels(models, model);
-  listTraining(training);
+const ranking = new RankView(at("rank-form"), at("ranking"), (architecture) => {
+  fillIn(form, architecture);
+  openView("predict");
+  form.requestSubmit();
+});
+const jobs = new TrainingList(at("training"));
+
+// Models come and go: asked for again whenever a view that shows them is opened.
+async function refreshModels(wanted = "") {
+  try {
+    const models = await loadModels();
+    showModels(at("models"), models);
+    offerModels(model, models);
+    ranking.know(models, wanted);
+  } catch (error) {
+    at("models").replaceChildren(problemCard(error));
+    if (!(error instanceof Problem)) throw error;
+  }
+}
+
+function show(view) {
+  if (view === "train") jobs.refresh();
+  else refreshModels();
 }
 
 // A file may be dropped anywhere.
 document.addEventListener("dragover", (event) => event.preventDefault());
 document.addEventListener("drop", (event) => {
   event.preventDefault();
-  if (!event.dataTransfer.files.length) return;
-  source.value = "file";
-  form.elements.file.files = event.dataTransfer.files;
-  for (const radio of source) radio.dispatchEvent(new Event("change"));
-  form.elements.file.dispatchEvent(new Event("change"));
+  const [file] = event.dataTransfer.files;
+  if (!file) return;
+  if (currentView() === "rank") {
+    ranking.list.take(file);
+    return;
+  }
+  fillInFile(form, file);
+  openView("predict");
 });
-document.addEventListener("key-wanted", () => { document.getElementById("key-row").hidden = false; });
-key.addEventListener("change", () => { setKey(key.value); refresh(); });
+document.addEventListener("key-wanted", () => { at("key-row").hidden = false; });
+key.addEventListener("change", () => { setKey(key.value); show(currentView()); });
 form.addEventListener("submit", run);
-document.getElementById("refresh").addEventListener("click", refresh);
+at("refresh").addEventListener("click", () => jobs.refresh());
 setUpSources(form);
-refresh();
+setUpFit(at("fit-form"), at("fitted"), refreshModels);
+setUpTrain(at("train-form"), at("train-trouble"), (job, name) => jobs.add(job, name));
+watchHealth(at("health"));
+setUpViews(show);

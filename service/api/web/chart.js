@@ -1,20 +1,40 @@
 // A line chart of one measurement, as SVG.
 import { element, svg } from "./dom.js";
+import { linear, short, ticks } from "./scale.js";
 
-const WIDTH = 260, HEIGHT = 90, MOST_POINTS = 260;
+const WIDTH = 300, HEIGHT = 130, LEFT = 40, RIGHT = 8, TOP = 8, BOTTOM = 18;
+const MOST_POINTS = 260;
 
-const short = (value) => (Number.isInteger(value) ? String(value) : value.toPrecision(3));
+const thinned = (points) => (points.length <= MOST_POINTS ? points
+  : Array.from({ length: MOST_POINTS }, (_, i) => points[Math.floor((i * (points.length - 1)) / (MOST_POINTS - 1))]));
 
-// points: [[x, y]] in order; thinned to what can be seen.
+function label(content, attributes) {
+  const made = svg("text", { class: "tick", ...attributes });
+  made.textContent = content;
+  return made;
+}
+
+/**
+ * @param {string} title
+ * @param {[number, number][]} points in order; thinned to what can be seen
+ * @returns {HTMLElement}
+ */
 export function lineChart(title, points) {
-  const thin = points.length <= MOST_POINTS ? points : Array.from({ length: MOST_POINTS }, (_, i) => points[Math.floor((i * (points.length - 1)) / (MOST_POINTS - 1))]);
+  const thin = thinned(points);
   const xs = thin.map(([x]) => x), ys = thin.map(([, y]) => y);
   const [left, right, low, high] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
-  const place = ([x, y]) => `${(((x - left) / (right - left || 1)) * (WIDTH - 8) + 4).toFixed(1)},${(HEIGHT - 6 - ((y - low) / (high - low || 1)) * (HEIGHT - 12)).toFixed(1)}`;
-  const last = thin[thin.length - 1];
-  const [cx, cy] = place(last).split(",");
-  const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${title}: from ${short(thin[0][1])} to ${short(last[1])}` },
-    svg("path", { d: `M0 ${HEIGHT - 1}H${WIDTH}`, class: "axis" }), svg("polyline", { points: thin.map(place).join(" "), class: "curve" }), svg("circle", { cx, cy, r: 3, class: "now" }));
-  const caption = element("figcaption", "", {}, element("strong", title), ` ${short(last[1])} `, element("span", `${short(low)} to ${short(high)}, ${short(left)} to ${short(right)}`, { class: "quiet small" }));
-  return element("figure", "", { class: "chart" }, caption, picture);
+  const margin = (high - low) * 0.05 || Math.abs(high) * 0.1 || 1;
+  const x = linear([left, right], [LEFT, WIDTH - RIGHT]), y = linear([low - margin, high + margin], [HEIGHT - BOTTOM, TOP]);
+  const [lastX, lastY] = thin[thin.length - 1];
+  const lines = ticks(low - margin, high + margin, 3).flatMap((value) => [
+    svg("path", { d: `M${LEFT} ${y(value).toFixed(1)}H${WIDTH - RIGHT}`, class: "grid" }),
+    label(short(value), { x: LEFT - 4, y: y(value).toFixed(1), "text-anchor": "end", "dominant-baseline": "middle" }),
+  ]);
+  const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${title}: from ${short(thin[0][1])} to ${short(lastY)}` },
+    ...lines,
+    label(short(left), { x: LEFT, y: HEIGHT - 4 }),
+    label(short(right), { x: WIDTH - RIGHT, y: HEIGHT - 4, "text-anchor": "end" }),
+    svg("polyline", { points: thin.map((point) => `${x(point[0]).toFixed(1)},${y(point[1]).toFixed(1)}`).join(" "), class: "curve" }),
+    svg("circle", { cx: x(lastX).toFixed(1), cy: y(lastY).toFixed(1), r: 3, class: "now" }));
+  return element("figure", "", { class: "chart" }, element("figcaption", "", {}, element("strong", title), ` ${short(lastY)}`), picture);
 }

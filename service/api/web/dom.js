@@ -43,7 +43,8 @@ export function facts(rows) {
   return element("table", "", { class: "facts" }, body);
 }
 
-export function grid(titles, rows, attributes = {}) {
+// A table that scrolls by itself; `label` says to screen readers what it is.
+export function grid(titles, rows, attributes, label) {
   const head = element("tr");
   for (const title of titles) head.append(element("th", title, { scope: "col" }));
   const body = element("tbody");
@@ -53,7 +54,7 @@ export function grid(titles, rows, attributes = {}) {
     body.append(row);
   }
   const table = element("table", "", attributes, element("thead", "", {}, head), body);
-  return element("div", "", { class: "scroll", tabindex: "0" }, table);
+  return element("div", "", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, table);
 }
 
 // Colours are set in the style sheet, once for light and once for dark; a canvas has to ask for them.

@@ -6,6 +6,9 @@ import { KIND_TITLES, kindOf, labelOf, sentence } from "./primitives.js";
 const NODE = { width: 24, height: 16 };
 const LABELS_FROM = 1.7;
 const MOST_ZOOM = 6;
+// Pixels of a node's height, edges: see where they are used.
+const ROUND_FROM = 9;
+const EDGES_A_PATH = 256;
 
 export class GraphView {
   // onOpen: called with a node's index when it is chosen (click, Enter).
@@ -173,9 +176,7 @@ export class GraphView {
     }
     for (const [kind, members] of byKind) {
       pen.fillStyle = palette[`kind-${kind}`];
-      pen.beginPath();
-      for (const i of members) pen.roundRect(place.x[i] - NODE.width / 2, place.y[i] - NODE.height / 2, NODE.width, NODE.height, 4);
-      pen.fill();
+      this.paintNodes(pen, members);
     }
     if (view.zoom >= LABELS_FROM) this.paintLabels(pen, [...byKind.values()].flat());
     if (this.chosen >= 0) {
@@ -185,6 +186,18 @@ export class GraphView {
       pen.roundRect(place.x[this.chosen] - NODE.width / 2 - 2, place.y[this.chosen] - NODE.height / 2 - 2, NODE.width + 4, NODE.height + 4, 5);
       pen.stroke();
     }
+  }
+
+  // Round corners cost a browser forty times as much as square ones: only where they can be seen.
+  paintNodes(pen, members) {
+    const { x, y } = this.place, { width, height } = NODE;
+    const isRound = height * this.view.zoom >= ROUND_FROM;
+    pen.beginPath();
+    for (const i of members) {
+      if (isRound) pen.roundRect(x[i] - width / 2, y[i] - height / 2, width, height, 4);
+      else pen.rect(x[i] - width / 2, y[i] - height / 2, width, height);
+    }
+    pen.fill();
   }
 
   paintLabels(pen, members) {
@@ -202,13 +215,21 @@ export class GraphView {
     pen.lineWidth = Math.max(0.9, 0.7 / view.zoom);
     pen.beginPath();
     const marked = [];
+    let drawn = 0;
     for (let i = 0; i < this.nodes.length; i += 1) {
       for (const source of this.nodes[i].inputs) {
         const low = Math.min(place.y[i], place.y[source]), high = Math.max(place.y[i], place.y[source]);
         if (high < top || low > bottom + 4 * LANE) continue;
         if (Math.max(place.x[i], place.x[source]) < left || Math.min(place.x[i], place.x[source]) > right) continue;
         if (i === this.chosen || source === this.chosen) marked.push([source, i]);
-        else this.edge(pen, source, i);
+        else {
+          this.edge(pen, source, i);
+          drawn += 1;
+          if (drawn % EDGES_A_PATH === 0) {
+            pen.stroke();
+            pen.beginPath();
+          }
+        }
       }
     }
     pen.stroke();

@@ -1,29 +1,18 @@
 // Every parameter of the answer: where its values come from, how they are spread.
-import { count, element, grid, svg } from "./dom.js";
+import { count, element, grid } from "./dom.js";
+import { HE_REACH, largeHistogram, smallHistogram } from "./histogram.js";
 import { dims } from "./primitives.js";
+import { short } from "./scale.js";
 import { describeTensor, heStd } from "./stats.js";
 import { readBlocks, readIndex } from "./tiles.js";
 
 const ROWS_AT_FIRST = 250;
+const FOUND_MS = 2500;
 const PROVENANCE = { predicted: "predicted", tiled: "predicted, tiled", defaulted: "standard" };
-
-function histogram(stats, he) {
-  const width = 104, height = 26, bar = width / stats.bins.length, top = Math.max(...stats.bins);
-  const path = stats.bins.map((share, i) => `M${(i * bar + bar / 2).toFixed(1)} ${height}V${(height - (share / top) * (height - 2)).toFixed(1)}`).join("");
-  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "histogram", role: "img", "aria-label": `values from ${short(-stats.largest)} to ${short(stats.largest)}` });
-  picture.append(svg("path", { d: path, class: "bars", "stroke-width": (bar - 0.8).toFixed(1) }));
-  if (he && stats.largest) {
-    // The density that He initialisation would have, in shares of a bin.
-    const density = (value) => (Math.exp(-((value / he) ** 2) / 2) / (he * Math.sqrt(2 * Math.PI))) * ((2 * stats.largest) / stats.bins.length);
-    const points = Array.from({ length: 53 }, (_, i) => [i * 2, density((i / 26 - 1) * stats.largest)]);
-    picture.append(svg("polyline", { points: points.map(([x, share]) => `${x},${(height - Math.min(1.1, share / top) * (height - 2)).toFixed(1)}`).join(" "), class: "he" }));
-  }
-  return picture;
-}
-
-const short = (value) => (value === 0 ? "0" : Math.abs(value) < 1e-3 || Math.abs(value) >= 1e4 ? value.toExponential(1) : value.toPrecision(3));
+const TITLES = ["Parameter", "Shape", "Values", "Std", "Std / He", "Histogram"];
 
 export class LayerTable {
+  /** @param {object} result of a prediction @param {object | null} description of its network */
   constructor(result, description) {
     this.result = result;
     this.known = new Map((description?.parameters || []).map((parameter) => [parameter.name, parameter]));
@@ -45,13 +34,21 @@ export class LayerTable {
     let done = 0;
     for await (const [key, values] of readBlocks(url, blocks, signal)) {
       for (const parameter of users.get(key) || []) {
-        parameter.stats = describeTensor(values, blocks[key].shape, parameter.shape, parameter.scale ?? 1);
+        parameter.he = this.heOf(parameter);
+        parameter.stats = describeTensor(values, blocks[key].shape, parameter.shape, parameter.scale ?? 1, HE_REACH * parameter.he);
         this.update(parameter);
         done += 1;
       }
       this.status.textContent = `Reading values: ${count(done)} of ${count(parameters.length)} tensors`;
     }
-    this.status.textContent = `${count(parameters.length)} tensors. The line over a histogram is He initialisation.`;
+    this.status.textContent = `${count(parameters.length)} tensors. The line over a histogram is He initialisation; press one to see it large.`;
+  }
+
+  // 0 for what is no weight of a convolution or a linear layer.
+  heOf(parameter) {
+    const decoding = this.known.get(parameter.name)?.decoding;
+    const isWeight = decoding ? ["weight", "class_weight"].includes(decoding) : parameter.shape.length > 1;
+    return isWeight ? heStd(parameter.shape) : 0;
   }
 
   show(most) {
@@ -61,12 +58,11 @@ export class LayerTable {
       const cells = { std: element("td"), he: element("td"), picture: element("td") };
       const name = element("th", parameter.name, { scope: "row" });
       const stored = this.known.get(parameter.name)?.shape || parameter.shape;
-      const row = [name, element("td", dims(stored) || "scalar", { class: "number" }), element("td", "", {}, provenance), cells.std, cells.he, cells.picture];
+      const row = [name, element("td", dims(stored) || "scalar"), element("td", "", {}, provenance), cells.std, cells.he, cells.picture];
       this.rows.set(parameter.name, cells);
       return row;
     });
-    const table = grid(["Parameter", "Shape", "Values", "Std", "Std / He", "Histogram"], rows, { class: "layers" });
-    this.place.replaceChildren(table);
+    this.place.replaceChildren(grid(TITLES, rows, { class: "layers" }, "Table of the parameters"));
     if (this.shown < this.parameters.length) {
       const more = element("button", `Show all ${count(this.parameters.length)}`, { type: "button", class: "plain" });
       more.addEventListener("click", () => { this.show(Infinity); this.narrow(); });
@@ -78,24 +74,40 @@ export class LayerTable {
   update(parameter) {
     const cells = this.rows.get(parameter.name);
     if (!cells) return;
-    const { stats } = parameter;
-    const decoding = this.known.get(parameter.name)?.decoding;
-    const isWeight = decoding ? ["weight", "class_weight"].includes(decoding) : parameter.shape.length > 1;
-    const he = isWeight ? heStd(parameter.shape) : 0;
-    cells.std.textContent = short(stats.std);
-    cells.std.title = `mean ${short(stats.mean)}, largest ${short(stats.largest)}`;
-    cells.he.textContent = he ? `${(stats.std / he).toFixed(2)}` : "–";
+    const { stats, he } = parameter;
+    cells.std.textContent = short(stats.std, 3);
+    cells.std.title = `mean ${short(stats.mean)}, from ${short(stats.lowest)} to ${short(stats.highest)}`;
+    cells.he.textContent = he ? (stats.std / he).toFixed(2) : "–";
     if (he) cells.he.title = `He initialisation: ${short(he)}`;
-    if (stats.std > 0) cells.picture.replaceChildren(histogram(stats, he));
+    if (stats.std > 0) cells.picture.replaceChildren(this.opener(parameter, cells));
     else cells.picture.textContent = `all ${short(stats.mean)}`;
+  }
+
+  // The small histogram, which opens the large one in a row of its own.
+  opener(parameter, cells) {
+    const { stats, he, name } = parameter;
+    const button = element("button", "", { type: "button", class: "open", "aria-expanded": "false", "aria-label": `Histogram of ${name}` }, smallHistogram(stats, he));
+    button.addEventListener("click", () => {
+      const row = cells.picture.parentElement;
+      const isOpen = button.getAttribute("aria-expanded") === "true";
+      button.setAttribute("aria-expanded", String(!isOpen));
+      if (isOpen) row.nextElementSibling.remove();
+      else row.after(element("tr", "", { class: "more" }, element("td", "", { colspan: String(TITLES.length) }, largeHistogram(stats, he, name))));
+    });
+    return button;
   }
 
   narrow() {
     const wanted = this.filter.value.trim().toLowerCase();
-    for (const row of this.place.querySelectorAll("tbody tr")) row.hidden = !row.firstChild.textContent.toLowerCase().includes(wanted);
+    let keeps = true;
+    for (const row of this.place.querySelectorAll("tbody tr")) {
+      // A large histogram goes with the row that it belongs to.
+      if (!row.classList.contains("more")) keeps = row.firstChild.textContent.toLowerCase().includes(wanted);
+      row.hidden = !keeps;
+    }
   }
 
-  // Bring the row of a parameter into view.
+  /** Bring the row of a parameter into view. @param {string} name */
   reveal(name) {
     if (!this.rows.has(name) && this.parameters?.some((parameter) => parameter.name === name)) this.show(Infinity);
     const row = this.rows.get(name)?.std.parentElement;
@@ -104,6 +116,6 @@ export class LayerTable {
     this.narrow();
     row.scrollIntoView({ block: "center", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
     row.classList.add("found");
-    setTimeout(() => row.classList.remove("found"), 2500);
+    setTimeout(() => row.classList.remove("found"), FOUND_MS);
   }
 }

@@ -1,7 +1,6 @@
 // The models and their cards.
 import { getJson } from "./api.js";
 import { count, element, facts } from "./dom.js";
-import { problemCard } from "./problem.js";
 
 const dataOf = (value) => (value !== null && typeof value === "object" ? element("pre", JSON.stringify(value, null, 2)) : String(value));
 
@@ -18,7 +17,7 @@ function card(model) {
   for (const [name, value] of Object.entries(model.training || {})) if (typeof value !== "object") rows.push([`Training: ${name}`, typeof value === "number" ? count(value) : value]);
   rows.push(["Digest", element("code", model.digest)]);
   const title = element("summary", "", {}, element("strong", model.name), element("span", ` ${model.kind}`, { class: "quiet" }));
-  const made = element("details", "", {}, title);
+  const made = element("details", "", { class: "model", "data-name": model.name }, title);
   if (model.description) made.append(element("p", model.description));
   made.append(facts(rows.map(([name, value]) => [name, value instanceof Node ? value : String(value)])));
   const nested = Object.entries(model.training || {}).filter(([, value]) => value !== null && typeof value === "object");
@@ -26,15 +25,24 @@ function card(model) {
   return made;
 }
 
-export async function listModels(place, select) {
-  try {
-    const { models } = await getJson("/models");
-    const chosen = select.value;
-    const choices = models.filter((model) => model.kind === "ghn").map((model) => element("option", model.name, { value: model.name }));
-    select.replaceChildren(element("option", "the server's default", { value: "" }), ...choices);
-    select.value = [...select.options].some((option) => option.value === chosen) ? chosen : "";
-    place.replaceChildren(...(models.length ? models.map(card) : [element("p", "There is no model yet.", { class: "quiet" })]));
-  } catch (error) {
-    place.replaceChildren(problemCard(error));
-  }
+/** @returns {Promise<object[]>} cards of the models; Problem */
+export const loadModels = async () => (await getJson("/models")).models;
+
+/** @param {HTMLElement} place @param {object[]} models */
+export function showModels(place, models) {
+  const open = new Set([...place.querySelectorAll("details.model[open]")].map((each) => each.dataset.name));
+  const cards = models.map((model) => {
+    const made = card(model);
+    made.open = open.has(model.name);
+    return made;
+  });
+  place.replaceChildren(...(cards.length ? cards : [element("p", "There is no model yet.", { class: "quiet" })]));
+}
+
+/** GHNs to choose from, the choice kept. @param {HTMLSelectElement} select @param {object[]} models */
+export function offerModels(select, models) {
+  const chosen = select.value;
+  const choices = models.filter((model) => model.kind === "ghn").map((model) => element("option", model.name, { value: model.name }));
+  select.replaceChildren(element("option", "the server's default", { value: "" }), ...choices);
+  select.value = [...select.options].some((option) => option.value === chosen) ? chosen : "";
 }

@@ -1,44 +1,17 @@
 // One prediction from the form to the page. What is looked at is the small `tiles` answer; other files are made
 // when they are asked for.
-import { download, follow, getJson, Problem } from "./api.js";
+import { download, getJson } from "./api.js";
 import { count, duration, element, facts, size, svg } from "./dom.js";
 import { GraphView } from "./graph.js";
+import { runJob, Waiting } from "./jobs.js";
 import { LayerTable } from "./layers.js";
 import { problemCard } from "./problem.js";
 
 const FILES = [["safetensors", "safetensors"], ["tiles", "tiles (small)"], ["npz", "NumPy"], ["onnx", "ONNX, filled in"]];
+const STAGE_COLOURS = 8;
 const DTYPES = ["float32", "float16", "bfloat16"];
 
-// Ask for a prediction and follow its job; the job, which has succeeded.
-async function ask(network, options, onProgress, signal) {
-  const init = network.send(options);
-  init.headers = { ...init.headers, Prefer: "respond-async" };
-  let job = await getJson("/predict-weights", { ...init, signal });
-  if (job.status === "queued" || job.status === "running") {
-    onProgress(job.progress, job.status);
-    job = await follow(job, (event, data) => {
-      if (event === "progress") onProgress(data, "running");
-      if (event === "state") onProgress({}, data.status);
-    }, signal);
-  }
-  if (job.status === "succeeded") return job;
-  throw new Problem(job.error || { title: `The job is ${job.status}`, detail: "It gave no answer." });
-}
-
-class Waiting {
-  constructor() {
-    this.title = element("h3", "Sending the network");
-    this.bar = element("progress");
-    this.text = element("p", "", { class: "quiet" });
-    this.root = element("div", "", { role: "status" }, this.title, this.bar, this.text);
-  }
-
-  show(progress, status) {
-    this.title.textContent = status === "queued" ? "Waiting for a worker" : "Predicting";
-    if (progress.total) Object.assign(this.bar, { max: progress.total, value: progress.done });
-    if (progress.message) this.text.textContent = progress.message;
-  }
-}
+const ask = (network, options, onProgress, signal) => runJob("/predict-weights", network.send(options), onProgress, signal);
 
 function describe(network, signal) {
   return getJson("/describe-architecture", { ...network.send({}), signal });
@@ -46,7 +19,7 @@ function describe(network, signal) {
 
 // Show everything about one network in `place`. Throws Problems.
 export async function predict(network, options, place, signal) {
-  const waiting = new Waiting();
+  const waiting = new Waiting("Predicting");
   place.replaceChildren(waiting.root);
   const started = performance.now();
   // A network of torchvision is known to the service once its worker has built it; any other one at once.
@@ -101,10 +74,10 @@ function timings(stages) {
   const picture = svg("svg", { viewBox: "0 0 100 4", preserveAspectRatio: "none", class: "timings", "aria-hidden": "true" });
   let at = 0;
   parts.forEach(([, ms], i) => {
-    picture.append(svg("rect", { x: at, y: 0, width: (ms / total) * 100, height: 4, class: `stage-${i % 4}` }));
+    picture.append(svg("rect", { x: at, y: 0, width: (ms / total) * 100, height: 4, class: `stage-${i % STAGE_COLOURS}` }));
     at += (ms / total) * 100;
   });
-  const words = parts.map(([name, ms], i) => element("li", "", {}, element("span", "", { class: `swatch stage-${i % 4}` }), `${name} ${duration(ms)}`));
+  const words = parts.map(([name, ms], i) => element("li", "", {}, element("span", "", { class: `swatch stage-${i % STAGE_COLOURS}` }), `${name} ${duration(ms)}`));
   return element("div", "", {}, picture, element("ul", "", { class: "legend" }, ...words));
 }
 

@@ -1,5 +1,7 @@
 // What a tensor looks like, from the block that is repeated to fill it.
 
+export const BINS = 75;
+
 // How often each place of a block occurs in the full tensor, as factors of one axis each.
 function repeats(blockShape, shape) {
   return blockShape.map((have, axis) => Array.from({ length: have }, (_, i) => Math.ceil((shape[axis] - i) / have)));
@@ -24,29 +26,53 @@ function each(values, blockShape, shape, visit) {
   }
 }
 
-// {mean, std, largest (absolute), bins: shares of the values between -largest and largest}
-export function describeTensor(values, blockShape, shape, scale = 1, bins = 25) {
-  let weight = 0, sum = 0, largest = 0;
-  each(values, blockShape, shape, (value, times) => {
+/**
+ * `bins` are shares of the values in BINS equal intervals from -reach to reach.
+ * @typedef {{mean: number, std: number, lowest: number, highest: number, reach: number, bins: number[]}} Statistics
+ */
+
+/**
+ * @param {Float32Array} values of the block
+ * @param {number[]} blockShape
+ * @param {number[]} shape of the whole tensor, which the block is repeated to fill
+ * @param {number} scale that the block is multiplied by
+ * @param {number} least reach of the histogram, at least
+ * @returns {Statistics}
+ */
+export function describeTensor(values, blockShape, shape, scale = 1, least = 0) {
+  let weight = 0, sum = 0, lowest = Infinity, highest = -Infinity;
+  each(values, blockShape, shape, (raw, times) => {
+    const value = raw * scale;
     weight += times;
     sum += times * value;
-    largest = Math.max(largest, Math.abs(value));
+    lowest = Math.min(lowest, value);
+    highest = Math.max(highest, value);
   });
   const mean = sum / weight;
-  const counts = new Array(bins).fill(0);
+  const reach = Math.max(-lowest, highest, least);
+  const counts = new Array(BINS).fill(0);
   let squares = 0;
-  each(values, blockShape, shape, (value, times) => {
+  each(values, blockShape, shape, (raw, times) => {
+    const value = raw * scale;
     squares += times * (value - mean) ** 2;
-    const bin = largest ? Math.floor(((value / largest + 1) / 2) * bins) : bins >> 1;
-    counts[Math.min(bins - 1, bin)] += times;
+    const bin = reach ? Math.floor(((value / reach + 1) / 2) * BINS) : BINS >> 1;
+    counts[Math.max(0, Math.min(BINS - 1, bin))] += times;
   });
-  return {
-    mean: mean * scale,
-    std: Math.sqrt(squares / weight) * Math.abs(scale),
-    largest: largest * Math.abs(scale),
-    bins: (scale < 0 ? counts.reverse() : counts).map((times) => times / weight),
-  };
+  return { mean, std: Math.sqrt(squares / weight), lowest, highest, reach, bins: counts.map((times) => times / weight) };
 }
 
-// Standard deviation of He initialisation; shape is (out, in / groups, ...kernel).
+/** Standard deviation of He initialisation, fan-in. @param {number[]} shape (out, in / groups, ...kernel) */
 export const heStd = (shape) => Math.sqrt(2 / shape.slice(1).reduce((product, length) => product * length, 1));
+
+// Abramowitz and Stegun (1964), 7.1.26: off by 1.5e-7 at most.
+function erf(x) {
+  const t = 1 / (1 + 0.3275911 * Math.abs(x));
+  const series = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t;
+  return Math.sign(x) * (1 - series * Math.exp(-x * x));
+}
+
+/** Shares of N(0, std) in the bins of a histogram. @param {number} std @param {number} reach @returns {number[]} */
+export function normalShares(std, reach) {
+  const below = Array.from({ length: BINS + 1 }, (_, i) => erf(((2 * i) / BINS - 1) * (reach / std / Math.SQRT2)) / 2);
+  return Array.from({ length: BINS }, (_, i) => below[i + 1] - below[i]);
+}

@@ -1,27 +1,32 @@
 // Training jobs, newest first; the curves of an open one grow while it runs.
-import { call, follow, getJson } from "./api.js";
+import { call, follow, getJson, Problem } from "./api.js";
 import { lineChart } from "./chart.js";
-import { element } from "./dom.js";
+import { duration, element, facts } from "./dom.js";
+import { isFinal, withResult } from "./jobs.js";
 import { problemCard } from "./problem.js";
+import { short } from "./scale.js";
 
-const RUNNING = ["queued", "running"];
+const MOST_JOBS = 30;
 const PLACES = ["step", "seconds", "minutes", "time", "epoch", "event"];
 const REDRAW_MS = 250;
 
 class TrainingJob {
-  constructor(job) {
+  /** @param {object} job @param {string} [name] of the model, where it is known already */
+  constructor(job, name = "") {
     this.job = job;
     this.series = new Map();
-    this.tag = element("span", job.status, { class: `tag ${job.status}` });
+    this.tag = element("span");
+    this.name = element("strong", job.result?.model || name);
     this.said = element("span", "", { class: "quiet" });
+    this.result = element("div");
     this.charts = element("div", "", { class: "charts" });
     this.bar = element("progress", "", { "aria-label": "Progress" });
     this.cancel = element("button", "Cancel", { type: "button", class: "plain" });
     this.cancel.addEventListener("click", () => this.stop());
     this.trouble = element("div");
     const when = new Date(job.created_at).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
-    const title = element("summary", "", {}, this.tag, ` ${when} `, this.said);
-    this.root = element("details", "", {}, title, this.bar, this.charts, this.trouble, this.cancel, element("p", `Job ${job.id}`, { class: "quiet small" }));
+    const title = element("summary", "", {}, this.tag, " ", this.name, element("span", ` ${when} `), this.said);
+    this.root = element("details", "", { class: "job" }, title, this.bar, this.result, this.charts, this.trouble, this.cancel, element("p", `Job ${job.id}`, { class: "quiet small" }));
     this.root.addEventListener("toggle", () => (this.root.open ? this.open() : this.close()));
     this.show(job.status, job.progress);
   }
@@ -29,24 +34,42 @@ class TrainingJob {
   show(status, progress) {
     this.tag.textContent = status;
     this.tag.className = `tag ${status}`;
-    this.cancel.hidden = this.bar.hidden = !RUNNING.includes(status);
+    this.cancel.hidden = this.bar.hidden = isFinal({ status });
     if (progress?.total) Object.assign(this.bar, { max: progress.total, value: progress.done });
-    if (progress?.message) this.said.textContent = progress.message;
+    if (progress?.message) this.said.textContent = isFinal({ status }) ? progress.message : progress.message + this.left(progress);
+  }
+
+  // The rest of the work at the pace so far.
+  left({ done, total }) {
+    const elapsed = Date.now() - Date.parse(this.job.started_at || this.job.created_at);
+    return done > 0 && total > done && elapsed > 0 ? `, about ${duration((elapsed * (total - done)) / done)} left` : "";
   }
 
   async open() {
     this.reading?.abort();
     this.reading = new AbortController();
+    const { signal } = this.reading;
     this.series.clear();
+    this.trouble.replaceChildren();
     try {
-      const ended = await follow(this.job, (event, data) => this.heard(event, data), this.reading.signal);
-      this.show(ended.status, ended.progress);
-      this.draw();
-      if (ended.error) this.trouble.replaceChildren(problemCard({ document: ended.error, message: ended.error.detail }));
-      if (!this.series.size && !ended.error) this.charts.replaceChildren(element("p", "No measurements were kept.", { class: "quiet" }));
+      const ended = await follow(this.job, (event, data) => this.heard(event, data), signal);
+      this.finish(await withResult(ended, signal));
     } catch (error) {
       if (error.name !== "AbortError") this.trouble.replaceChildren(problemCard(error));
     }
+  }
+
+  finish(job) {
+    this.job = job;
+    this.show(job.status, job.progress);
+    this.draw();
+    if (job.error) this.trouble.replaceChildren(problemCard(new Problem(job.error)));
+    if (job.result) {
+      this.name.textContent = job.result.model;
+      const rows = Object.entries(job.result).filter(([name, value]) => !["model", "kind"].includes(name) && ["number", "string"].includes(typeof value));
+      this.result.replaceChildren(facts(rows.map(([name, value]) => [name.replaceAll("_", " "), typeof value === "number" ? short(value) : value])));
+    }
+    if (!this.series.size && !job.error) this.charts.replaceChildren(element("p", "No measurements were kept.", { class: "quiet" }));
   }
 
   close() {
@@ -73,23 +96,54 @@ class TrainingJob {
   }
 
   async stop() {
+    this.cancel.disabled = true;
     try {
       await call(this.job.links.self, { method: "DELETE" });
+      this.said.textContent = "stopping";
     } catch (error) {
       this.trouble.replaceChildren(problemCard(error));
+      this.cancel.disabled = false;
     }
   }
 }
 
-export async function listTraining(place) {
-  try {
-    const { jobs } = await getJson("/training-jobs?limit=20");
-    const shown = jobs.map((job) => new TrainingJob(job));
-    const nothing = element("p", "No training job yet. Start one with POST /training-jobs or weightcast train.", { class: "quiet" });
-    place.replaceChildren(...(shown.length ? shown.map((job) => job.root) : [nothing]));
-    const running = shown.find((each) => each.job.status === "running");
-    if (running) running.root.open = true;
-  } catch (error) {
-    place.replaceChildren(problemCard(error));
+// A list that is asked for again keeps the jobs that are open, with their curves.
+export class TrainingList {
+  /** @param {HTMLElement} place */
+  constructor(place) {
+    Object.assign(this, { place, known: new Map() });
+  }
+
+  async refresh() {
+    try {
+      const { jobs } = await getJson(`/training-jobs?limit=${MOST_JOBS}`);
+      const isFirst = this.known.size === 0;
+      this.show(jobs);
+      const running = jobs.find((job) => job.status === "running");
+      if (isFirst && running) this.known.get(running.id).root.open = true;
+    } catch (error) {
+      this.place.replaceChildren(problemCard(error));
+      this.known.clear();
+      if (!(error instanceof Problem)) throw error;
+    }
+  }
+
+  show(jobs) {
+    const shown = jobs.map((job) => {
+      const known = this.known.get(job.id) || new TrainingJob(job);
+      if (!known.root.open) known.show(job.status, job.progress);
+      return known;
+    });
+    this.known = new Map(shown.map((each) => [each.job.id, each]));
+    const nothing = element("p", "No training job yet.", { class: "quiet" });
+    this.place.replaceChildren(...(shown.length ? shown.map((each) => each.root) : [nothing]));
+  }
+
+  /** A job that was just made: first of the list, and open. @param {object} job @param {string} name of its model */
+  add(job, name) {
+    const made = new TrainingJob(job, name);
+    this.known = new Map([[job.id, made], ...this.known]);
+    this.place.replaceChildren(...[...this.known.values()].map((each) => each.root));
+    made.root.open = true;
   }
 }

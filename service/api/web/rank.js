@@ -1,0 +1,85 @@
+// The form of a ranking, and its way to the answer.
+import { Problem } from "./api.js";
+import { count, element } from "./dom.js";
+import { runJob, Waiting } from "./jobs.js";
+import { ListInput } from "./list_input.js";
+import { readArchitectures } from "./lists.js";
+import { randomCells } from "./nasbench201.js";
+import { problemCard } from "./problem.js";
+import { rankingParts } from "./ranking.js";
+
+const EXAMPLES = 50;
+const STRUCTURE = { name: "structure", title: "structure (training-free)", property: "accuracy" };
+
+const plural = (n, one) => `${count(n)} ${one}${n === 1 ? "" : "s"}`;
+
+function describeList(text) {
+  const entries = readArchitectures(text);
+  const wrong = entries.filter((entry) => !entry.architecture).length;
+  if (!entries.length) return "";
+  return plural(entries.length - wrong, "architecture") + (wrong ? `, ${plural(wrong, "line")} that will be set aside` : "");
+}
+
+export class RankView {
+  /** @param {HTMLFormElement} form @param {HTMLElement} place @param {(architecture: object) => void} onOpen */
+  constructor(form, place, onOpen) {
+    Object.assign(this, { form, place, onOpen, predictors: [STRUCTURE] });
+    this.fields = form.elements;
+    this.list = new ListInput(this.fields.list, this.fields.file, document.getElementById("list-status"), describeList);
+    this.seed = 0;
+    document.getElementById("random-cells").addEventListener("click", () => {
+      this.list.text = randomCells(EXAMPLES, this.seed).join("\n");
+      this.seed += 1;
+    });
+    this.fields.property.addEventListener("change", () => this.offerPredictors());
+    form.addEventListener("submit", (event) => { event.preventDefault(); this.run(); });
+    this.offerPredictors();
+  }
+
+  /** What can rank, from the service's models. @param {object[]} models @param {string} [wanted] a predictor to choose */
+  know(models, wanted = "") {
+    const fitted = models.filter((model) => model.kind === "predictor");
+    this.predictors = [STRUCTURE, ...fitted.map((model) => ({ name: model.name, title: model.name, property: model.training?.property || "accuracy" }))];
+    const chosen = this.predictors.find((each) => each.name === wanted);
+    const { property } = this.fields;
+    const before = chosen?.property || property.value;
+    const known = [...new Set(this.predictors.map((each) => each.property))];
+    property.replaceChildren(...known.map((name) => element("option", name, { value: name })));
+    property.value = known.includes(before) ? before : known[0];
+    this.offerPredictors(chosen?.name);
+  }
+
+  // Only what predicts the chosen property; the newest knowledge first.
+  offerPredictors(wanted = this.fields.predictor.value) {
+    const { predictor, property } = this.fields;
+    const fitting = this.predictors.filter((each) => each.property === property.value);
+    predictor.replaceChildren(...fitting.map((each) => element("option", each.title, { value: each.name })));
+    predictor.value = fitting.some((each) => each.name === wanted) ? wanted : fitting[0].name;
+  }
+
+  async run() {
+    this.current?.abort();
+    this.current = new AbortController();
+    const { signal } = this.current;
+    const { place, fields } = this;
+    const entries = readArchitectures(this.list.text);
+    const waiting = new Waiting("Ranking");
+    place.hidden = false;
+    place.setAttribute("aria-busy", "true");
+    place.replaceChildren(waiting.root);
+    try {
+      if (!entries.length) throw new Problem({ title: "No architecture yet", detail: "Paste a list, choose a file, or try random cells first." });
+      const options = new URLSearchParams({ predictor: fields.predictor.value, property: fields.property.value, order: fields.order.value });
+      if (fields.top_k.value) options.set("top_k", fields.top_k.value);
+      const init = { method: "POST", headers: { "Content-Type": "application/x-ndjson", Prefer: "wait=2" }, body: entries.map((entry) => entry.line).join("\n") };
+      const job = await runJob(`/rank-architectures?${options}`, init, (...now) => waiting.show(...now), signal);
+      place.replaceChildren(...rankingParts(job.result, entries, this.onOpen));
+    } catch (error) {
+      if (signal.aborted) return;
+      place.replaceChildren(problemCard(error));
+      if (!(error instanceof Problem)) throw error;
+    } finally {
+      if (!signal.aborted) place.removeAttribute("aria-busy");
+    }
+  }
+}

@@ -1,0 +1,61 @@
+// The answer of a ranking: chart, table, files, and what was set aside.
+import { count, element } from "./dom.js";
+import { titleOf } from "./lists.js";
+import { RankingChart } from "./ranking_chart.js";
+import { RankingTable } from "./ranking_table.js";
+import { csv, saveText } from "./save.js";
+
+const SKIPPED_AT_FIRST = 200;
+
+/**
+ * @param {object} result of a job of kind `rank`
+ * @param {import("./lists.js").Entry[]} entries what was sent, in order
+ * @param {(architecture: object) => void} onOpen
+ * @returns {Node[]}
+ */
+export function rankingParts(result, entries, onOpen) {
+  const architectureOf = (row) => entries[row.index]?.architecture ?? null;
+  const nameOf = (row) => row.name || titleOf(architectureOf(row), row.index);
+  const open = (row) => { if (architectureOf(row)) onOpen(architectureOf(row)); };
+  const { ranking, skipped, property, predictor } = result;
+  const said = `${count(ranking.length)} ${ranking.length === 1 ? "architecture" : "architectures"}, by ${property}, with ${predictor}`;
+  const parts = [element("h2", "Ranking", { tabindex: "-1" }), element("p", said)];
+  if (result.note) parts.push(element("p", result.note, { class: "quiet small" }));
+  if (ranking.length) {
+    const chart = new RankingChart(ranking, ranking[0].value === undefined ? "score" : property, nameOf, open);
+    const table = new RankingTable(ranking, property, nameOf, open);
+    parts.push(chart.root, files(result, architectureOf, nameOf), table.root);
+  } else parts.push(element("p", "None of them could be ranked.", { class: "problem" }));
+  if (skipped.length) parts.push(aside(skipped, entries));
+  return parts;
+}
+
+function files(result, architectureOf, nameOf) {
+  const button = (title, make) => {
+    const made = element("button", title, { type: "button", class: "plain" });
+    made.addEventListener("click", make);
+    return made;
+  };
+  const asJson = () => {
+    const ranking = result.ranking.map((row) => ({ ...row, architecture: architectureOf(row) }));
+    saveText("ranking.json", `${JSON.stringify({ ...result, ranking }, null, 2)}\n`, "application/json");
+  };
+  const asCsv = () => {
+    const titles = ["rank", "index", "name", "score", "value", "low", "high", "architecture"];
+    const rows = result.ranking.map((row) => [row.rank, row.index, nameOf(row), row.score, row.value, row.interval?.[0], row.interval?.[1], JSON.stringify(architectureOf(row))]);
+    saveText("ranking.csv", csv(titles, rows), "text/csv");
+  };
+  return element("div", "", { class: "bar", role: "group", "aria-label": "Download" }, button("Download JSON", asJson), button("Download CSV", asCsv));
+}
+
+// What was set aside, with the reasons of the service.
+function aside(skipped, entries) {
+  const list = element("ul", "", { class: "small" }, ...skipped.slice(0, SKIPPED_AT_FIRST).map((entry) => {
+    const name = entry.name || titleOf(entries[entry.index]?.architecture, entry.index);
+    const hint = entry.problem?.hint ? element("span", ` ${entry.problem.hint}`, { class: "quiet" }) : "";
+    return element("li", "", {}, element("strong", `${entry.index + 1}. ${name}: `), entry.reason, hint);
+  }));
+  const fold = element("details", "", { class: "skipped" }, element("summary", `${count(skipped.length)} set aside`), list);
+  if (skipped.length > SKIPPED_AT_FIRST) fold.append(element("p", `And ${count(skipped.length - SKIPPED_AT_FIRST)} more, in the JSON file.`, { class: "quiet small" }));
+  return fold;
+}
