@@ -1,13 +1,11 @@
 """DeepNets-1M as a generator: random architectures of the GHN-2 paper's space, split by split.
 
-An architecture is a document of format "darts" (`service/graph_io/cells/darts.py`), fully determined by
-(split, seed, index):
-nothing is stored, and any part of the million can be made anywhere. Rules: section 3, table 1 and appendix
-A of the paper.
+An architecture is fully determined by (split, seed, index): nothing is stored, and any part of the million
+can be made anywhere. It is a document of format "darts" (`service/graph_io/cells/darts.py`); only ResNet-50
+of the split `predefined` is one of format "graph". Rules: section 3, table 1 and appendix A of the paper.
 
-Frequencies that the paper leaves open (how often a cell has one, two or more steps, how often reduction
-cells are made of
-pooling only) follow its published training set.
+Frequencies that the paper leaves open (how often a cell has one, two or more steps, how often reduction cells
+are made of pooling only) follow its published training set.
 """
 
 from __future__ import annotations
@@ -20,9 +18,14 @@ from typing import Any
 from service.errors import InvalidArchitecture, InvalidRequest, LimitExceeded
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.cells.darts import read_darts
+from service.graph_io.json_writer import graph_document
 from training.cost import network_cost
+from training.predefined import NAMES, resnet50_graph, vit_document
 
 Document = dict[str, Any]
+
+# Of the map from (split, seed, index) to architectures: scores measured under another one do not compare.
+VERSION = 1
 
 # Operation -> how often a normal cell draws it.
 _NORMAL = {
@@ -39,9 +42,8 @@ class Split:
     """cells: range of depths. channels: range of initial widths, in steps of 16.
 
     steps: number of summing nodes in a cell -> how often.
-    least_parameters: the width is raised until the network has so many (CIFAR-10), most_parameters: lowered
-    until it has not
-        more.
+    least_parameters: the width is raised until the network has so many (CIFAR-10).
+    most_parameters: the width is lowered until the network has not more.
     bn_free: share of networks without batch normalisation.
     """
 
@@ -65,12 +67,15 @@ SPLITS: dict[str, Split] = {
     "dense": Split((4, 18), (32, 240), _MANY, 2.5e6, 8.8e6, 0.05),
     "bn-free": Split((4, 18), (32, 336), _FEW, 2.5e6, 7.7e6, 1.0),
 }
+PREDEFINED = "predefined"
+SPLIT_NAMES = (*SPLITS, PREDEFINED)
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a training run can afford. cost: `network_cost` at image_size; None: no bound but the split's
-    own.
+    """What a training run can afford.
+
+    cost: `network_cost` at image_size; None: no bound but the split's own.
     """
 
     cost: float | None = None
@@ -82,9 +87,14 @@ class Bounds:
 def architecture(
     split: str, seed: int, index: int, *, num_classes: int = 10, bounds: Bounds | None = None
 ) -> Document:
-    """The architecture number `index` of a split, the same on every machine. Raises InvalidRequest for an
-    unknown split.
+    """The architecture number `index` of a split, the same on every machine.
+
+    Raises InvalidRequest for an unknown split, or an index that `predefined` does not have.
     """
+    if split == PREDEFINED and _predefined(index) == "resnet-50":
+        return graph_document(resnet50_graph(num_classes))
+    if split == PREDEFINED:
+        return vit_document(num_classes)
     return _sample(split, seed, index, num_classes, bounds)[0]
 
 
@@ -92,12 +102,34 @@ def architecture_graph(
     split: str, seed: int, index: int, *, num_classes: int = 10, bounds: Bounds | None = None
 ) -> ArchGraph:
     """Its graph."""
+    if split == PREDEFINED and _predefined(index) == "resnet-50":
+        return resnet50_graph(num_classes)
+    if split == PREDEFINED:
+        return read_darts(vit_document(num_classes))
     return _sample(split, seed, index, num_classes, bounds)[1]
 
 
 def architectures(split: str, seed: int, count: int, *, num_classes: int = 10) -> Iterator[Document]:
-    for index in range(count):
+    """The first ones of a split, `count` or as many as it has."""
+    for index in range(available(split, count)):
         yield architecture(split, seed, index, num_classes=num_classes)
+
+
+def available(split: str, count: int) -> int:
+    """How many of `count` architectures there are: all but of `predefined`, which has two."""
+    return min(count, len(NAMES)) if split == PREDEFINED else count
+
+
+def architecture_name(split: str, seed: int, index: int) -> str:
+    return _predefined(index) if split == PREDEFINED else f"{split}-{seed}-{index}"
+
+
+def _predefined(index: int) -> str:
+    if not 0 <= index < len(NAMES):
+        raise InvalidRequest(
+            f"There is no predefined architecture {index}.", field="index", hint=f"There are {len(NAMES)}."
+        )
+    return NAMES[index]
 
 
 def _sample(
@@ -105,7 +137,9 @@ def _sample(
 ) -> tuple[Document, ArchGraph]:
     rules = SPLITS.get(split)
     if rules is None:
-        raise InvalidRequest(f"Unknown split {split!r}.", field="split", hint=f"Splits: {', '.join(SPLITS)}.")
+        raise InvalidRequest(
+            f"Unknown split {split!r}.", field="split", hint=f"Splits: {', '.join(SPLIT_NAMES)}."
+        )
     # Seeded by a string: the same numbers in every process, and no two splits share any.
     random = Random(f"weightcast/{split}/{seed}/{index}")
     while True:
