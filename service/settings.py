@@ -172,6 +172,11 @@ class Settings(BaseSettings):
     shutdown_seconds: NonNegativeFloat = Field(
         default=20, description="How long a stopping worker may finish its running task, in seconds."
     )
+    celery_events: bool = Field(
+        default=False,
+        description="Workers send Celery's events and answer its remote control, for Flower. Only where "
+        "nobody else reaches Redis.",
+    )
 
     # Logs
     log_level: Literal["debug", "info", "warning", "error"] = Field(

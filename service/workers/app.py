@@ -52,8 +52,8 @@ def worker_options(settings: Settings) -> dict[str, Any]:
         "worker_soft_shutdown_timeout": float(settings.shutdown_seconds),
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
-        "worker_send_task_events": False,
-        "worker_enable_remote_control": False,
+        "worker_send_task_events": settings.celery_events,
+        "worker_enable_remote_control": settings.celery_events,
         # A task that loses the broker goes on: the lease keeps a second copy away, and its result is
         # recorded once Redis is back. Killing it would only throw work away.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
