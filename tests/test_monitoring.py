@@ -79,7 +79,7 @@ def test_every_metric_is_on_the_dashboard(labels_of: dict[str, set[str]]) -> Non
 
 def test_every_metric_is_documented(labels_of: dict[str, set[str]]) -> None:
     page = (FOLDER.parent / "docs" / "observability.md").read_text()
-    rows = re.findall(r"^\| `(weightcast_\w+)` \| ([^|]*) \|", page, re.MULTILINE)
+    rows = re.findall(r"^\| `(weightcast_\w+)` \|([^|]*)\|", page, re.MULTILINE)
     documented = {metric: set(re.findall(r"`(\w+)`", labels)) for metric, labels in rows}
     expected = {
         re.sub(r"_(bucket|sum|count)$", "", metric): labels - {"le"} for metric, labels in labels_of.items()
