@@ -15,15 +15,18 @@ from pydantic import BaseModel, ValidationError
 from service.client._architectures import OnnxSource
 from service.client._errors import ConnectionFailed, UnexpectedAnswer
 from service.client._jobs import ProgressCallback, fetch_job, job_path, json_object, parse, run_job
+from service.client._many import Many, Order, merge_embeddings, merge_rankings, with_places
 from service.client._results import (
     Comparison,
     Embeddings,
+    FittedPredictor,
     Health,
     Job,
     Model,
     PredictionResult,
     Progress,
     Ranking,
+    SearchResult,
 )
 from service.client._retry import RetryPolicy, problem_of, send
 from service.client._transfer import Deadline, Download, Flow, Request
@@ -31,7 +34,7 @@ from service.client.weights import PredictedWeights
 
 Dtype = Literal["float32", "float16", "bfloat16"]
 Output = Literal["tiles", "safetensors", "npz"]
-TrainingKind = Literal["ghn", "predictor", "hypernas", "smash", "finetune", "search"]
+TrainingKind = Literal["ghn", "predictor", "hypernas", "search"]
 ResultT = TypeVar("ResultT", bound=BaseModel)
 
 
@@ -93,41 +96,46 @@ def download(call: Call, result: PredictionResult) -> Flow[bytearray]:
 
 def rank_architectures(
     call: Call,
-    architectures: Sequence[Mapping[str, Any]],
+    many: Many,
     *,
     predictor: str | None,
-    property: str,
-    order: Literal["ascending", "descending"],
+    property: str | None,
+    order: Order,
     top_k: int | None,
 ) -> Flow[Ranking]:
-    body: dict[str, Any] = {"architectures": list(architectures), "property": property, "order": order}
-    if predictor is not None:
-        body["predictor"] = predictor
-    if top_k is not None:
-        body["top_k"] = top_k
-    request = Request("POST", "/rank-architectures", json=body)
-    answer = yield from run_job(request, call.policy, call.deadline, call.progress)
-    return _validate(Ranking, {"property": property, **answer}, "the ranking")
+    asked = {"predictor": predictor, "property": property, "order": order, "top_k": top_k}
+    answers = yield from _over_parts(call, "rank", many, asked)
+    parts = [(part, _validate(Ranking, answer, "the ranking")) for part, answer in answers]
+    return merge_rankings(many, parts, order=order, top_k=top_k)
 
 
-def embed_architectures(
-    call: Call, architectures: Sequence[Mapping[str, Any]], *, model: str
-) -> Flow[Embeddings]:
+def embed_architectures(call: Call, many: Many, *, model: str | None) -> Flow[Embeddings]:
+    answers = yield from _over_parts(call, "embed", many, {"model": model})
+    parts = [(part, _validate(Embeddings, answer, "the embeddings")) for part, answer in answers]
+    return merge_embeddings(many, parts)
+
+
+def compare_architectures(call: Call, many: Many, *, model: str | None) -> Flow[Comparison]:
+    answer = yield from _over(call, "compare", many, {"model": model})
+    return with_places(many, _validate(Comparison, answer, "the comparison"))
+
+
+def _over_parts(
+    call: Call, verb: str, many: Many, asked: Mapping[str, Any]
+) -> Flow[list[tuple[Many, dict[str, Any]]]]:
+    answers = []
+    for part in many.parts():
+        answers.append((part, (yield from _over(call, verb, part, asked))))
+    return answers
+
+
+def _over(call: Call, verb: str, many: Many, asked: Mapping[str, Any]) -> Flow[dict[str, Any]]:
+    """One request over many architectures. Options that nobody chose are left to the service."""
+    chosen = {name: value for name, value in asked.items() if value is not None}
     request = Request(
-        "POST", "/embed-architectures", json={"architectures": list(architectures), "model": model}
+        "POST", f"/{verb}-architectures", json={"architectures": list(many.documents), **chosen}
     )
-    answer = yield from run_job(request, call.policy, call.deadline, call.progress)
-    return _validate(Embeddings, {"model": model, **answer}, "the embeddings")
-
-
-def compare_architectures(
-    call: Call, architectures: Sequence[Mapping[str, Any]], *, model: str
-) -> Flow[Comparison]:
-    request = Request(
-        "POST", "/compare-architectures", json={"architectures": list(architectures), "model": model}
-    )
-    answer = yield from run_job(request, call.policy, call.deadline, call.progress)
-    return _validate(Comparison, {"model": model, **answer}, "the comparison")
+    return (yield from run_job(request, call.policy, call.deadline, call.progress))
 
 
 def list_models(call: Call) -> Flow[list[Model]]:
@@ -152,17 +160,39 @@ def cancel_job(call: Call, job_id: str) -> Flow[Job]:
 
 
 def create_training_job(
-    call: Call, kind: TrainingKind, name: str, config: Mapping[str, Any], idempotency_key: str | None
+    call: Call, kind: TrainingKind, name: str | None, config: Mapping[str, Any], idempotency_key: str | None
 ) -> Flow[Job]:
-    # The key makes a repeated request find the job that the first one started, instead of training twice.
-    request = Request(
-        "POST",
-        "/training-jobs",
-        json={"kind": kind, "name": name, "config": dict(config)},
-        headers={"Idempotency-Key": idempotency_key or uuid.uuid4().hex},
+    response = yield from send(
+        _training_request(kind, name, config, idempotency_key), call.policy, call.deadline
     )
-    response = yield from send(request, call.policy, call.deadline)
     return parse(Job, response)
+
+
+def fit_predictor(
+    call: Call, name: str, property: str, observations: Sequence[Mapping[str, Any]]
+) -> Flow[FittedPredictor]:
+    config = {"property": property, "observations": list(observations)}
+    request = _training_request("predictor", name, config, None)
+    answer = yield from run_job(request, call.policy, call.deadline, call.progress)
+    return _validate(FittedPredictor, answer, "the fitted predictor")
+
+
+def search(call: Call, options: Mapping[str, Any]) -> Flow[SearchResult]:
+    chosen = {name: value for name, value in options.items() if value is not None}
+    request = _training_request("search", None, chosen, None)
+    answer = yield from run_job(request, call.policy, call.deadline, call.progress)
+    return _validate(SearchResult, answer, "the result of the search")
+
+
+def _training_request(
+    kind: TrainingKind, name: str | None, config: Mapping[str, Any], idempotency_key: str | None
+) -> Request:
+    document: dict[str, Any] = {"kind": kind, "config": dict(config)}
+    if name is not None:
+        document["name"] = name
+    # The key makes a repeated request find the job that the first one started, instead of training twice.
+    key = idempotency_key or uuid.uuid4().hex
+    return Request("POST", "/training-jobs", json=document, headers={"Idempotency-Key": key})
 
 
 @dataclass(frozen=True, slots=True)

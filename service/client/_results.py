@@ -82,7 +82,7 @@ class RankedArchitecture(_Answer):
 
 
 class SkippedArchitecture(_Answer):
-    """An architecture that could not be ranked, and why (a sentence or a problem document)."""
+    """An architecture that could not be read, and why (a sentence or a problem document)."""
 
     index: int
     name: str | None = None
@@ -112,6 +112,42 @@ class Comparison(_Answer):
     distances: list[list[float]]
     indices: list[int] = Field(default_factory=list)
     skipped: list[SkippedArchitecture] = Field(default_factory=list)
+
+
+class FittedPredictor(_Answer):
+    """A predictor that ranks under the name `model` from now on. kendall_tau_cv: how well it orders what it
+    has not seen, 1 at best, by cross-validation; interval: 90%; certainty: the same as a sentence.
+    """
+
+    model: str
+    property: str
+    n: int
+    kendall_tau_cv: float
+    interval: list[float]
+    certainty: str = ""
+
+
+class FoundArchitecture(_Answer):
+    """architecture: a document that every call takes. costs: by name, those that were asked for."""
+
+    score: float
+    architecture: dict[str, Any]
+    costs: dict[str, float] = Field(default_factory=dict)
+
+
+class SearchResult(_Answer):
+    """best: in order, the first is the best. front: with two objectives, what nothing else surpasses in both.
+    curve: the best score after so many evaluations, where it improved. ended: evaluations, seconds (which
+    part of the budget was used), or exhausted (nothing new was left).
+    """
+
+    space: str
+    predictor: str
+    evaluations: int
+    ended: str
+    best: list[FoundArchitecture]
+    front: list[FoundArchitecture] = Field(default_factory=list)
+    curve: list[dict[str, float]] = Field(default_factory=list)
 
 
 class Model(_Answer):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
@@ -13,7 +13,18 @@ from service.client import _logic
 from service.client._architectures import Architecture, encode
 from service.client._jobs import ProgressCallback, result_of, wait_until_final
 from service.client._logic import Dtype, Output, TrainingKind
-from service.client._results import Comparison, Embeddings, Health, Job, JobEvent, Model, Ranking
+from service.client._many import Order, encode_many, encode_observations
+from service.client._results import (
+    Comparison,
+    Embeddings,
+    FittedPredictor,
+    Health,
+    Job,
+    JobEvent,
+    Model,
+    Ranking,
+    SearchResult,
+)
 from service.client._retry import RetryPolicy
 from service.client._session import DEFAULT_TIMEOUT_SECONDS, DEFAULT_URL, Session, parse_base_url
 from service.client._transfer import Flow, Pause, Request
@@ -102,49 +113,115 @@ class Client:
 
     def rank_architectures(
         self,
-        architectures: Sequence[Architecture],
+        architectures: Iterable[Architecture],
         *,
         predictor: str | None = None,
-        property: str = "accuracy",
-        order: Literal["ascending", "descending"] = "descending",
+        property: str | None = None,
+        order: Order = "descending",
         top_k: int | None = None,
         timeout: float | None = None,
         progress: ProgressCallback | None = None,
     ) -> Ranking:
-        """Order architectures by a predicted property. Ones that cannot be read are in `skipped`."""
+        """Order architectures by a predicted property. Ones that cannot be read are in `skipped`.
+
+        More than 10,000 go in several requests. predictor: see `models()`; the service's default ranks
+        without any training. property: refused if the predictor predicts something else.
+        """
         call = self._session.call(timeout, progress)
-        documents = [encode(item).document for item in architectures]
+        many = encode_many(architectures)
         return self._run(
             _logic.rank_architectures(
-                call, documents, predictor=predictor, property=property, order=order, top_k=top_k
+                call, many, predictor=predictor, property=property, order=order, top_k=top_k
             )
         )
 
     def embed_architectures(
         self,
-        architectures: Sequence[Architecture],
+        architectures: Iterable[Architecture],
         *,
-        model: str = "ghn2-cifar10",
+        model: str | None = None,
         timeout: float | None = None,
         progress: ProgressCallback | None = None,
     ) -> Embeddings:
-        """One vector for each architecture."""
+        """One vector for each architecture, by a GHN; None is the service's default. More than 10,000 go in
+        several requests.
+        """
         call = self._session.call(timeout, progress)
-        documents = [encode(item).document for item in architectures]
-        return self._run(_logic.embed_architectures(call, documents, model=model))
+        many = encode_many(architectures)
+        return self._run(_logic.embed_architectures(call, many, model=model))
 
     def compare_architectures(
         self,
-        architectures: Sequence[Architecture],
+        architectures: Iterable[Architecture],
         *,
-        model: str = "ghn2-cifar10",
+        model: str | None = None,
         timeout: float | None = None,
         progress: ProgressCallback | None = None,
     ) -> Comparison:
-        """Distances between the embeddings of all pairs."""
+        """Distances between the embeddings of all pairs, of up to 300 architectures."""
         call = self._session.call(timeout, progress)
-        documents = [encode(item).document for item in architectures]
-        return self._run(_logic.compare_architectures(call, documents, model=model))
+        many = encode_many(architectures)
+        return self._run(_logic.compare_architectures(call, many, model=model))
+
+    def fit_predictor(
+        self,
+        observations: Iterable[tuple[Architecture, float]],
+        *,
+        name: str,
+        property: str = "accuracy",
+        timeout: float | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> FittedPredictor:
+        """Fit a predictor to architectures that you have trained or measured, and wait for it. It ranks under
+        `name` from then on, and says how sure it is.
+
+        observations: (architecture, value) pairs, 7 to 20,000. property: what the values are.
+        """
+        call = self._session.call(timeout, progress)
+        documents = encode_observations(observations)
+        return self._run(_logic.fit_predictor(call, name, property, documents))
+
+    def search(
+        self,
+        space: str,
+        *,
+        evaluations: int | None = None,
+        seconds: float | None = None,
+        predictor: str = "structure",
+        order: Order = "descending",
+        trade_off: str | None = None,
+        max_parameters: int | None = None,
+        max_multiply_adds: int | None = None,
+        max_latency: float | None = None,
+        latency_predictor: str | None = None,
+        algorithm: Literal["evolution", "random"] = "evolution",
+        seed: int = 0,
+        top_k: int = 10,
+        timeout: float | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> SearchResult:
+        """Search a space for architectures that a predictor scores high, and wait for what it finds.
+
+        space: nasbench201, nasbench101 or darts. evaluations, seconds: the budget, one or both. trade_off: a
+        second objective, less is better: parameters, multiply_adds, or the name of a predictor. max_*: what
+        is allowed.
+        """
+        options = {
+            "space": space,
+            "evaluations": evaluations,
+            "seconds": seconds,
+            "predictor": predictor,
+            "order": order,
+            "trade_off": trade_off,
+            "max_parameters": max_parameters,
+            "max_multiply_adds": max_multiply_adds,
+            "max_latency": max_latency,
+            "latency_predictor": latency_predictor,
+            "algorithm": algorithm,
+            "seed": seed,
+            "top_k": top_k,
+        }
+        return self._run(_logic.search(self._session.call(timeout, progress), options))
 
     def models(self, *, timeout: float | None = None) -> list[Model]:
         """Every checkpoint that the service can use."""
@@ -203,13 +280,14 @@ class Client:
     def create_training_job(
         self,
         kind: TrainingKind,
-        name: str,
+        name: str | None,
         config: Mapping[str, Any] | None = None,
         *,
         idempotency_key: str | None = None,
         timeout: float | None = None,
     ) -> Job:
-        """Start training. Returns at once; follow it with `job_events` or `wait_for_job`.
+        """Start training, or a search (which needs no name). Returns at once; follow it with `job_events` or
+        `wait_for_job`.
 
         idempotency_key: two calls with the same key start one job; by default each has its own.
         """

@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 from service.errors import ServiceError
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.json_text import parse_json
-from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
-from service.graph_io.read import decode_onnx, read_architecture
+from service.graph_io.limits import GraphLimits
 from service.predictors.ranking import Candidate, Ranker, find_ranker, rank, skipped_entry
 from service.settings import Settings
+from service.workers.documents import read_document
+from service.workers.memory import RememberingRanker, document_key
+from service.workers.pacing import paced
 from service.workers.runtime import Report, Runtime
 
 # So many networks are embedded in one pass: large enough for matrix products, small enough for memory.
 EMBED_BATCH = 8
-_TELL_EVERY = 50
 _SIGNIFICANT = 7
 
 
@@ -34,17 +35,22 @@ def run_rank(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> di
     ranker = _ranker(payload["predictor"], payload["predictor_digest"], payload["property"], runtime.settings)
     candidates = list(_candidates(runtime, payload))
 
-    def tell(done: int) -> None:
-        if done % _TELL_EVERY == 0 or done == len(candidates):
-            report(done, len(candidates), "reading the architectures")
-
-    return rank(candidates, ranker, top_k=payload["top_k"], order=payload["order"], report=tell)
+    tell = paced(report)
+    return rank(
+        candidates,
+        ranker,
+        top_k=payload["top_k"],
+        order=payload["order"],
+        report=lambda done: tell(done, len(candidates), "reading the architectures"),
+    )
 
 
 @lru_cache(maxsize=4)
 def _ranker(name: str | None, digest: str | None, wanted: str | None, settings: Settings) -> Ranker:
     """Fitted once for many jobs. digest: a predictor that was fitted anew is another one."""
-    return find_ranker(name, wanted, read=lambda document: read_document(document, settings))
+    return RememberingRanker(
+        find_ranker(name, wanted, read=lambda document: read_document(document, settings))
+    )
 
 
 def run_embed(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -76,29 +82,6 @@ def run_compare(runtime: Runtime, payload: Mapping[str, Any], report: Report) ->
     }
 
 
-def read_document(document: Any, settings: Settings) -> ArchGraph:
-    """An architecture of any format, under this service's limits; ONNX files apart from this process where
-    they could harm it.
-    """
-    limits = GraphLimits(
-        max_bytes=settings.max_body_bytes,
-        max_nodes=settings.max_nodes,
-        max_edges=max(DEFAULT_LIMITS.max_edges, 5 * settings.max_nodes),
-        max_parameters=settings.max_parameters,
-    )
-    if isinstance(document, Mapping) and document.get("format") == "onnx":
-        from service.graph_io.sandbox import read_onnx_isolated
-
-        return read_onnx_isolated(decode_onnx(document.get("data"), limits=limits), limits)
-    return read_architecture(document, limits=limits, torchvision=_torchvision)
-
-
-def _torchvision(name: str, *, num_classes: int | None, image_size: int | None) -> ArchGraph:
-    from service.graph_io.torch_tracer import trace_torchvision
-
-    return trace_torchvision(name, num_classes=num_classes, image_size=image_size)
-
-
 def _candidates(runtime: Runtime, payload: Mapping[str, Any]) -> Iterator[Candidate]:
     limits = GraphLimits(max_bytes=runtime.settings.max_body_bytes)
     for index, line in enumerate(runtime.uploaded(payload["architectures"]).split(b"\n")):
@@ -117,23 +100,32 @@ def _embed(
     report(0, 1, "loading the model")
     model = runtime.models.get(payload["model"], payload.get("model_digest"))
     candidates = list(_candidates(runtime, payload))
-    indices: list[int] = []
-    graphs: list[ArchGraph] = []
+    tell = paced(report)
+    found: dict[int, NDArray[np.float32]] = {}
+    waiting: list[tuple[int, tuple[str, bytes], ArchGraph]] = []
     skipped: list[dict[str, Any]] = []
-    parts = [model.embed([])]
     for done, candidate in enumerate(candidates, start=1):
         try:
             if isinstance(candidate.document, ServiceError):
                 raise candidate.document
-            graphs.append(read_document(candidate.document, runtime.settings))
-            indices.append(candidate.index)
+            key = (model.card.digest, document_key(candidate.document))
+            known = runtime.embeddings.get(key)
+            if known is None:
+                waiting.append((candidate.index, key, read_document(candidate.document, runtime.settings)))
+            else:
+                found[candidate.index] = known
         except ServiceError as error:
             skipped.append(skipped_entry(candidate, error))
-        if len(graphs) == EMBED_BATCH or (graphs and done == len(candidates)):
-            parts.append(model.embed(graphs))
-            graphs = []
-            report(done, len(candidates), "embedding")
-    return model.card.name, indices, np.concatenate(parts), skipped
+        if len(waiting) == EMBED_BATCH or (waiting and done == len(candidates)):
+            vectors = model.embed([graph for _, _, graph in waiting])
+            for (index, key, _), vector in zip(waiting, vectors, strict=True):
+                found[index] = vector
+                runtime.embeddings.put(key, vector)
+            waiting = []
+        tell(done, len(candidates), "embedding")
+    indices = sorted(found)
+    embeddings = np.stack([found[index] for index in indices]) if indices else model.embed([])
+    return model.card.name, indices, embeddings, skipped
 
 
 def _rounded(value: Any) -> float:

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import ml_dtypes
 import numpy as np
+from numpy.typing import NDArray
 
 from service import tracing
 from service.errors import NotFound, ServiceError
@@ -26,6 +27,7 @@ from service.stages import Stopwatch
 from service.store.artifacts import Artifact, ArtifactStore
 from service.weights.blocks import DTYPES, WeightBlocks
 from service.weights.formats import write_weights
+from service.workers.memory import ARCHITECTURES_KEPT, Recent
 from service.workers.models import Models, limit_threads
 
 EXTENSIONS = {"safetensors": "safetensors", "tiles": "tiles.safetensors", "onnx": "onnx", "npz": "npz"}
@@ -36,12 +38,14 @@ Report = Callable[[float, float, str], None]
 
 
 class Runtime:
-    """What one worker process holds between jobs: loaded models and the artifact folder."""
+    """What one worker process holds between jobs: loaded models, embeddings, and the artifact folder."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.models = Models(settings.models_in_memory)
         self.artifacts = ArtifactStore(settings.artifact_dir, max_bytes=settings.artifact_max_bytes)
+        # By digest of the model and key of the document (memory.py).
+        self.embeddings: Recent[tuple[str, bytes], NDArray[np.float32]] = Recent(ARCHITECTURES_KEPT)
 
     def warm_up(self) -> None:
         """Import what predicting needs and load the default model. Errors: UnknownModel."""

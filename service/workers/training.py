@@ -8,10 +8,12 @@ segment, so that no message stays unacknowledged for long and other jobs get the
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ import structlog
 
 from service.catalog import list_cards
 from service.errors import Conflict, InvalidRequest, ServiceError
+from service.settings import Settings
+from service.store.artifacts import ArtifactStore
 from service.workers import stopping, trainer_process
 from service.workers.run_once import JobCancelled, JobContext, JobYields, TookTooLong
 from service.workers.train_ghn import PROBLEM, REFUSED, RESULT, write_json
@@ -27,7 +31,13 @@ log = structlog.get_logger("weightcast.training")
 
 # Trainers by kind: a module that takes `--config FILE --run-dir FOLDER` and keeps the promises of
 # train_ghn.py.
-TRAINERS = {"ghn": "service.workers.train_ghn"}
+TRAINERS = {
+    "ghn": "service.workers.train_ghn",
+    "hypernas": "service.workers.train_hypernas",
+    "search": "service.workers.run_search",
+}
+# Their result is all there is.
+WITHOUT_MODEL = frozenset({"search"})
 
 _POLL_SECONDS = 0.5
 # From SIGTERM to SIGKILL. Cancelling promises ten seconds in all; a checkpoint is worth waiting for a little
@@ -54,7 +64,8 @@ class Refused(ServiceError):
 
 
 def run_training(context: JobContext) -> dict[str, Any]:
-    """Train for one segment, or to the end. Returns the result of the job; the model can be used at once.
+    """Train, or search, for one segment, or to the end. Returns the result of the job; a model can be used at
+    once.
 
     Errors: JobYields at the end of a segment, JobCancelled; InvalidRequest, Conflict and the trainer's own
     refusals; TrainingFailed.
@@ -65,21 +76,37 @@ def run_training(context: JobContext) -> dict[str, Any]:
         raise InvalidRequest(
             f"nothing trains the kind {kind!r}", field="kind", hint=f"kinds: {', '.join(TRAINERS)}"
         )
-    target = settings.home / "models" / name
     folder = settings.home / "runs" / context.job.id
     if not (folder / RESULT).exists():
-        if any(card.name == name for card in list_cards()):
-            raise _taken(name)
+        if kind not in WITHOUT_MODEL:
+            check_free(name)
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "job.json"
-        write_json(config, {"name": name, "config": payload.get("config") or {}})
+        if not config.exists():
+            write_json(config, {"name": name, "config": _config(payload, settings)})
         command = [sys.executable, "-m", TRAINERS[kind], "--config", str(config), "--run-dir", str(folder)]
         Segment(context, folder, command).run()
+    result = {"kind": kind, **(trainer_process.read_json(folder / RESULT) or {})}
+    if kind in WITHOUT_MODEL:
+        return result
     published = folder / "published"
     if not published.exists():
-        publish(folder / "model", target)
+        publish(folder / "model", settings.home / "models" / name)
         published.touch()
-    return {"model": name, "kind": kind, **(trainer_process.read_json(folder / RESULT) or {})}
+    return {"model": name, **result}
+
+
+def _config(payload: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """What the trainer is told, with the observations that travelled apart from the job."""
+    config = dict(payload.get("config") or {})
+    if payload.get("observations") is not None:
+        config["observations"] = read_observations(ArtifactStore(settings.artifact_dir), payload)
+    return config
+
+
+def read_observations(artifacts: ArtifactStore, payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A job's observations, `{"architecture", "value"}` each. Errors: NotFound when they have expired."""
+    return [json.loads(line) for line in artifacts.read_bytes(payload["observations"]).split(b"\n")]
 
 
 class Segment:
@@ -164,6 +191,12 @@ def publish(model: Path, target: Path) -> None:
     except OSError:
         shutil.rmtree(temporary, ignore_errors=True)
         raise _taken(target.name) from None
+
+
+def check_free(name: str) -> None:
+    """Errors: Conflict when there is such a model."""
+    if any(card.name == name for card in list_cards()):
+        raise _taken(name)
 
 
 def _taken(name: str) -> Conflict:

@@ -34,7 +34,7 @@ def work_of(child: Child, kind: str) -> Work:
     """The function that does the work of this kind. Errors: ServiceError for a kind that no code knows."""
     known: dict[str, Work] = {
         "predict": lambda context: _predict(child, context),
-        "training": run_training,
+        "training": lambda context: _train(child, context),
         "rank": lambda context: _over_many(child, context, "run_rank"),
         "embed": lambda context: _over_many(child, context, "run_embed"),
         "compare": lambda context: _over_many(child, context, "run_compare"),
@@ -52,6 +52,14 @@ def _over_many(child: Child, context: JobContext, name: str) -> dict[str, Any]:
     if context.job.key:
         child.cache.put(context.job.key, result, child.settings.job_ttl_seconds)
     return result
+
+
+def _train(child: Child, context: JobContext) -> dict[str, Any]:
+    if context.job.payload.get("kind") != "predictor":
+        return run_training(context)
+    from service.workers.fit_predictor import run_fit
+
+    return run_fit(child.runtime, context.job.payload, context.progress)
 
 
 def _predict(child: Child, context: JobContext) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 import redis
 from fastapi import FastAPI
 
-from service.client import AsyncClient, Refused
+from service.client import AsyncClient, Conflict, JobFailed, Refused
 from service.predictors.fitted import FittedPredictor, observe, save_predictor
 from service.settings import Settings, get_settings
 from service.store.cache import ResultCache
@@ -107,6 +107,26 @@ async def test_a_fitted_predictor(
     assert [row["index"] for row in result["skipped"]] == [30]
     refused = await client.post("/rank-architectures", json={**body, "property": "accuracy"})
     assert (refused.status_code, refused.json()["field"]) == (422, "property")
+
+
+async def test_a_predictor_from_own_results(app: FastAPI, ranker: list[str]) -> None:
+    """Fitted through the API, listed, and used at once by name."""
+    seen = [(item["architecture"], item["value"]) for item in observations(some_cells(30))]
+    transport = httpx.ASGITransport(app=app)
+    async with AsyncClient("http://test", transport=transport) as client:
+        fitted = await client.fit_predictor(seen, name="own", property="latency")
+        assert (fitted.model, fitted.property, fitted.n) == ("own", "latency", 30)
+        assert fitted.interval[0] <= fitted.kendall_tau_cv <= fitted.interval[1]
+        assert "30 observations" in fitted.certainty
+        assert [model.kind for model in await client.models() if model.name == "own"] == ["predictor"]
+        ranking = await client.rank_architectures(some_cells(12, seed=1), predictor="own")
+        assert ranking.property == "latency" and len(ranking.ranking) == 12
+        with pytest.raises(Conflict):
+            await client.fit_predictor(seen, name="own")
+        with pytest.raises(JobFailed) as wrong:
+            await client.fit_predictor([*seen, (BROKEN, 1.0)], name="other")
+        assert wrong.value.problem["observation"] == 30
+    assert ranker == ["training", "rank", "training"]
 
 
 async def test_what_is_wrong_as_a_whole(client: httpx.AsyncClient, ranker: list[str]) -> None:

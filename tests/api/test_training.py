@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from typing import Any
 
 import httpx
 import pytest
 
-from service.api.training.schemas import TRAINING_EXAMPLE, GHNOptions, GHNTraining, TrainingStage
+from service.api.training.ghn import GHNOptions, GHNTraining, TrainingStage
+from service.api.training.schemas import TRAINING_EXAMPLE
 from service.ghn.config import GHNConfig
 from service.settings import Settings
+from service.store.artifacts import ArtifactStore
 from service.store.connection import connect
 from service.store.jobs import JobStore
 from service.store.workers import WorkerInfo, WorkerRegistry
+from tests.predictors.test_ranking import cell
 from training.recipe import Stage, TrainConfig
 
 from .checks import assert_problem
@@ -89,6 +93,66 @@ WRONG: dict[str, Any] = {
 @pytest.mark.parametrize("name", WRONG)
 async def test_what_is_refused(client: httpx.AsyncClient, store: JobStore, name: str) -> None:
     assert_problem(await client.post("/training-jobs", json=WRONG[name]), 422, "invalid-request")
+    assert store.list().jobs == []
+
+
+def observed(count: int = 8) -> list[dict[str, Any]]:
+    return [{"architecture": cell(*["nor_conv_3x3"] * 6), "value": number} for number in range(count)]
+
+
+async def test_observations_travel_apart(
+    client: httpx.AsyncClient, store: JobStore, api_settings: Settings
+) -> None:
+    body = {"kind": "hypernas", "name": "mine", "config": {"observations": observed(), "minutes": 1}}
+    answer = await client.post("/training-jobs", json=body)
+    assert answer.status_code == 202, answer.text
+    job = store.get(answer.json()["id"])
+    assert job is not None and job.queue == "training"
+    assert job.payload["config"] == {"minutes": 1, "property": "accuracy", "seed": 0}
+    lines = ArtifactStore(api_settings.artifact_dir).read_bytes(job.payload["observations"]).splitlines()
+    assert [json.loads(line) for line in lines] == observed()
+
+
+async def test_searches_need_no_name(client: httpx.AsyncClient, store: JobStore) -> None:
+    body = {"kind": "search", "config": {"space": "darts", "evaluations": 5}}
+    jobs = [(await client.post("/training-jobs", json=body)).json()["id"] for _ in range(2)]
+    assert len(set(jobs)) == 2
+    job = store.get(jobs[0])
+    assert job is not None and job.payload["config"]["predictor"] == "structure"
+
+
+def search(**config: Any) -> dict[str, Any]:
+    return {"kind": "search", "config": {"space": "nasbench201", "evaluations": 5, **config}}
+
+
+def predictor(**config: Any) -> dict[str, Any]:
+    return {"kind": "predictor", "name": "mine", "config": {"observations": observed(), **config}}
+
+
+WRONG_BY_FIELD: dict[str, tuple[dict[str, Any], str]] = {
+    "no budget": (search(evaluations=None), "config"),
+    "unknown space": (search(space="nasbench301"), "config/space"),
+    "unknown predictor": (search(predictor="none-such"), "config/predictor"),
+    "a GHN as predictor": (search(predictor="test-ghn"), "config/predictor"),
+    "unknown trade-off": (search(trade_off="beauty"), "config/trade_off"),
+    "a latency without predictor": (search(max_latency=3), "config"),
+    "too long": (search(seconds=1e9), "config/seconds"),
+    "few observations": (predictor(observations=observed(3)), "config/observations"),
+    "a value as text": (
+        predictor(observations=[*observed(), {"architecture": {}, "value": "high"}]),
+        "config/observations/8/value",
+    ),
+    "no config": ({"kind": "predictor", "name": "mine"}, "config"),
+    "a reserved name": ({**predictor(), "name": "structure"}, "name"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_BY_FIELD)
+async def test_what_is_refused_by_field(client: httpx.AsyncClient, store: JobStore, name: str) -> None:
+    body, field = WRONG_BY_FIELD[name]
+    answer = await client.post("/training-jobs", json=body)
+    assert answer.status_code in (409, 422), answer.text
+    assert answer.json()["field"] == field
     assert store.list().jobs == []
 
 

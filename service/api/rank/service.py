@@ -30,6 +30,8 @@ QUEUE = "rank"
 # Raised when an answer to the same request would be another one.
 ANSWER_VERSION = 1
 DEFAULT_PREDICTOR = "structure"
+# Kinds of models that score architectures.
+RANKING_KINDS = ("predictor", "hypernas")
 
 
 @dataclass(frozen=True, slots=True)

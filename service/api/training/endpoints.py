@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated
 
 import anyio.to_thread
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,17 +15,14 @@ from service.api.idempotency import IdempotencyKey, once
 from service.api.jobs.endpoints import job_response
 from service.api.jobs.schemas import RUNNING_JOB_EXAMPLE
 from service.api.openapi import json_body, problems
-from service.api.request_body import read_json_model
-from service.api.services import Injected, Services
-from service.api.training.schemas import TRAINING_EXAMPLE, TrainingRequest
-from service.catalog import SHIPPED_MODELS, list_cards
-from service.store.queue import enqueue
+from service.api.prefer import parse_prefer
+from service.api.services import Injected
+from service.api.training.reading import read_training_request
+from service.api.training.schemas import EXAMPLES, TrainingRequest
+from service.api.training.service import KIND, start
 from service.store.records import Job, JobPage
 
 router = APIRouter(tags=["training"])
-
-KIND = "training"
-QUEUE = "training"
 
 Trainer = Annotated[Principal, Depends(require("train"))]
 
@@ -34,65 +30,41 @@ Trainer = Annotated[Principal, Depends(require("train"))]
 @router.post(
     "/training-jobs",
     operation_id="createTrainingJob",
-    summary="Train a model",
+    summary="Train a model, fit a predictor, or search",
     status_code=202,
     response_model=Job,
-    openapi_extra=json_body(TrainingRequest, {"two minutes on digits": TRAINING_EXAMPLE}),
+    openapi_extra=json_body(TrainingRequest, EXAMPLES),
     responses={
         200: {
-            "description": "The job of an earlier request with this key; it has ended.",
+            "description": "The job has ended: with `Prefer: wait=N`, or started by an earlier request with "
+            "this key.",
             "model": Job,
         },
         202: {"content": {"application/json": {"example": {**RUNNING_JOB_EXAMPLE, "kind": KIND}}}},
-        **problems(errors.Conflict, body=True),
+        **problems(errors.Conflict, errors.UnknownModel, body=True),
     },
 )
 async def create_training_job(
-    request: Request, services: Injected, caller: Trainer, idempotency_key: IdempotencyKey = None
+    request: Request,
+    services: Injected,
+    caller: Trainer,
+    prefer: Annotated[str | None, Header(description="`wait=N` seconds; 0 where nothing is said.")] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Follow it at `/jobs/{id}/events`: measurements arrive as `metrics`. The model appears in `/models` when
-    it is done.
+    it is done; what a search has found is its result.
     """
-    asked = await read_json_model(request, TrainingRequest)
-    body = hashlib.sha256(asked.model_dump_json().encode()).hexdigest()
+    asked, body = await read_training_request(request)
+    preference = parse_prefer(
+        prefer, default_wait_seconds=0, max_wait_seconds=services.settings.max_wait_seconds
+    )
 
-    async def start() -> Job:
-        return await anyio.to_thread.run_sync(_start, services, caller, asked)
+    async def begin() -> Job:
+        return await anyio.to_thread.run_sync(start, services, caller, asked)
 
-    return job_response(await once(services.jobs, caller, "training-jobs", idempotency_key, body, start))
-
-
-def _start(services: Services, caller: Principal, asked: TrainingRequest) -> Job:
-    """Record and queue the job. InvalidRequest for a budget above the limit, Conflict where the name is
-    taken. Blocking.
-    """
-    limit = services.settings.training_max_minutes
-    if (asked.config.minutes or 0) > limit:
-        raise errors.InvalidRequest(
-            f"A training job may take {limit:g} minutes.",
-            field="config/minutes",
-            limit=limit,
-            value=asked.config.minutes,
-        )
-    folders = (SHIPPED_MODELS, services.settings.home / "models")
-    if any(card.name == asked.name for card in list_cards(folders)):
-        raise errors.Conflict(
-            f"There is a model {asked.name!r} already.", field="name", hint="Choose another name."
-        )
-    services.admission.check(QUEUE, caller)
-    payload = {"kind": asked.kind, "name": asked.name, "config": asked.config.given()}
-    # The key is the name: two jobs that would publish the same model cannot run side by side.
-    key = f"training:{asked.name}"
-    job = services.jobs.create(KIND, key=key, payload=payload, owner=caller.id, queue=QUEUE)
-    if not job.is_new:
-        raise errors.Conflict(
-            f"A job that trains {asked.name!r} is under way.",
-            field="name",
-            job=job.links["self"],
-            hint="Choose another name.",
-        )
-    enqueue(job, services.settings)
-    return job
+    job = await once(services.jobs, caller, "training-jobs", idempotency_key, body, begin)
+    job = await services.watcher.wait(job, preference.wait_seconds, request) or job
+    return job_response(job, headers=preference.headers)
 
 
 @router.get(

@@ -1,100 +1,79 @@
-"""What a training job may be told. Everything has a range: a budget that never ends is no budget."""
+"""What POST /training-jobs takes: a union by `kind`."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import Field, RootModel
 
-ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-
-
-class _Options(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class GHNOptions(_Options):
-    """The network that is trained: GHN-2 where nothing is said. See `GHNConfig`."""
-
-    hidden: int | None = Field(
-        default=None, ge=4, le=1024, multiple_of=4, description="Width of a node state."
-    )
-    max_channels: int | None = Field(
-        default=None, ge=1, le=512, description="Most channels that are decoded."
-    )
-    max_kernel: int | None = Field(default=None, ge=1, le=32, description="Largest kernel that is decoded.")
-    gnn: Literal["gated", "mlp"] | None = Field(default=None, description="`mlp` is the baseline.")
-    virtual_edge_cutoff: int | None = Field(
-        default=None, ge=1, le=253, description="Longest path that becomes a virtual edge; 1: none."
-    )
-    rounds: int | None = Field(
-        default=None, ge=1, le=16, description="Passes over the graph, there and back."
-    )
-    propagation: Literal["forward_backward", "synchronous"] | None = None
-    layer_norm: bool | None = None
-    normalize: bool | None = Field(default=None, description="Fan-in scaling of what is predicted.")
+from service.api.training.ghn import GHNTraining
+from service.api.training.options import ModelName, Options
+from service.api.training.predictors import HyperNASTraining, PredictorTraining
+from service.api.training.search import SearchOptions
 
 
-class TrainingStage(_Options):
-    """Part of a run: what images and networks are used until a share of the budget is spent."""
+class GHNJob(Options):
+    """Train a GHN. It can be used under `name` when the job is done."""
 
-    until: FiniteFloat = Field(default=1.0, gt=0, le=1, description="Share of the budget at which it ends.")
-    image_size: int = Field(default=32, ge=8, le=512, description="Pixels a side.")
-    cost: FiniteFloat | None = Field(default=None, gt=0, description="Bound on the cost of a network.")
-    most_channels: int = Field(default=128, ge=8, le=4096)
-    most_parameters: FiniteFloat = Field(default=3.1e6, gt=0, le=1e9)
-    meta_batch: int = Field(default=4, ge=1, le=256, description="Networks a step.")
-    images: int = Field(default=64, ge=1, le=4096, description="Images a network.")
-
-
-class GHNTraining(_Options):
-    """`config` of kind `ghn`. Give `minutes` or `steps`."""
-
-    data: str = Field(
-        default="digits",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
-        description="`digits`, `cifar10`, or the name of a folder of images in the server's data folder.",
-    )
-    minutes: FiniteFloat | None = Field(default=None, gt=0, description="Train so long.")
-    steps: int | None = Field(default=None, ge=1, le=10_000_000, description="Train so many steps.")
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    ghn: GHNOptions | None = None
-    stages: list[TrainingStage] | None = Field(default=None, min_length=1, max_length=20)
-    learning_rate: FiniteFloat | None = Field(default=None, gt=0, le=1)
-    final_learning_rate: FiniteFloat | None = Field(default=None, ge=0, le=1)
-    warmup_steps: int | None = Field(default=None, ge=0, le=100_000)
-    weight_decay: FiniteFloat | None = Field(default=None, ge=0, le=1)
-    clip: FiniteFloat | None = Field(default=None, gt=0, le=1e6, description="Largest gradient norm.")
-    ema: FiniteFloat | None = Field(default=None, ge=0, lt=1, description="Decay of the averaged weights.")
-    bfloat16: bool | None = None
-    log_steps: int | None = Field(default=None, ge=1, le=10_000)
-    checkpoint_minutes: FiniteFloat | None = Field(default=None, gt=0, le=1440)
-    validate_minutes: FiniteFloat | None = Field(default=None, gt=0, le=1440)
-    validate_networks: int | None = Field(default=None, ge=0, le=1000)
-
-    @model_validator(mode="after")
-    def _one_budget(self) -> GHNTraining:
-        if (self.minutes is None) == (self.steps is None):
-            raise ValueError("give minutes or steps, one of them")
-        if self.stages is not None and self.stages[-1].until < 1:
-            raise ValueError("the last stage must last until 1")
-        return self
-
-    def given(self) -> dict[str, Any]:
-        """What was said, and nothing else: the trainer's own defaults fill the rest."""
-        return self.model_dump(exclude_none=True, exclude_unset=True) | {"data": self.data, "seed": self.seed}
-
-
-class TrainingRequest(_Options):
-    """A training job. The finished model can be used under `name` at once."""
-
-    kind: Literal["ghn"] = Field(description="What is trained.")
+    kind: Literal["ghn"]
     name: ModelName = Field(description="Name of the model that comes out.")
     config: GHNTraining
+
+
+class PredictorJob(Options):
+    """Fit a predictor to your own results, in seconds. It ranks under `name` when the job is done."""
+
+    kind: Literal["predictor"]
+    name: ModelName = Field(description="Name of the predictor that comes out.")
+    config: PredictorTraining
+
+
+class HyperNASJob(Options):
+    """Train a HyperNAS predictor. It ranks under `name` when the job is done."""
+
+    kind: Literal["hypernas"]
+    name: ModelName = Field(description="Name of the predictor that comes out.")
+    config: HyperNASTraining
+
+
+class SearchJob(Options):
+    """Search for good architectures. They are in the job's result; no model comes out."""
+
+    kind: Literal["search"]
+    name: ModelName | None = Field(default=None, description="What you call it; says nothing to us.")
+    config: SearchOptions
+
+
+AnyJob = GHNJob | PredictorJob | HyperNASJob | SearchJob
+
+
+class TrainingRequest(RootModel[Annotated[AnyJob, Field(discriminator="kind")]]):
+    """A training job; `kind` says which."""
 
 
 TRAINING_EXAMPLE: dict[str, Any] = {
     "kind": "ghn",
     "name": "my-digits",
     "config": {"data": "digits", "minutes": 2},
+}
+_OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+_CELL = "|nor_conv_3x3~0|+|{}~0|skip_connect~1|+|{}~0|none~1|avg_pool_3x3~2|"
+_CELLS = [_CELL.format(one, other) for one in _OPERATIONS[2:] for other in _OPERATIONS[1:4]]
+EXAMPLES: dict[str, Any] = {
+    "two minutes on digits": TRAINING_EXAMPLE,
+    "a predictor from your own results": {
+        "kind": "predictor",
+        "name": "mine",
+        "config": {
+            "property": "accuracy",
+            "observations": [
+                {"architecture": {"format": "nasbench201", "cell": cell}, "value": 91.0 + number / 10}
+                for number, cell in enumerate(_CELLS)
+            ],
+        },
+    },
+    "a search": {
+        "kind": "search",
+        "config": {"space": "nasbench201", "evaluations": 500, "max_parameters": 1_000_000},
+    },
 }

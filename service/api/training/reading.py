@@ -1,0 +1,44 @@
+"""The body of POST /training-jobs."""
+
+from __future__ import annotations
+
+import hashlib
+
+import anyio.to_thread
+from pydantic import ValidationError
+from starlette.requests import Request
+
+from service.api.errors import invalid_fields
+from service.api.request_body import is_json, media_type, parse_json_object, read_body
+from service.api.training.schemas import AnyJob, TrainingRequest
+from service.errors import UnsupportedMediaType
+
+
+async def read_training_request(request: Request) -> tuple[AnyJob, str]:
+    """What is asked for, and the digest of the body.
+
+    Raises UnsupportedMediaType, InvalidInput, InvalidRequest naming the field.
+    """
+    if not is_json(media_type(request)):
+        raise UnsupportedMediaType(
+            f"This call reads JSON, not {media_type(request) or 'a body without a Content-Type'}.",
+            hint="Send Content-Type: application/json.",
+        )
+    body = await read_body(request)
+    document = await parse_json_object(body)
+    try:
+        # In a thread: thousands of observations take a while.
+        asked = await anyio.to_thread.run_sync(TrainingRequest.model_validate, document)
+    except ValidationError as error:
+        raise _named(error) from None
+    return asked.root, hashlib.sha256(body).hexdigest()
+
+
+def _named(error: ValidationError) -> Exception:
+    """Pydantic puts the kind in front of every place; the body has no such level."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    kinds = set(TrainingRequest.model_json_schema()["discriminator"]["mapping"])
+    for entry in found:
+        if entry["loc"] and entry["loc"][0] in kinds:
+            entry["loc"] = entry["loc"][1:]
+    return invalid_fields(found)

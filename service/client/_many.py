@@ -1,0 +1,128 @@
+"""Calls over many architectures: what can be sent, in requests of a size that the service takes, and one
+answer from several.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from service.client._architectures import Architecture, encode
+from service.client._errors import ApiError
+from service.client._results import Comparison, Embeddings, RankedArchitecture, Ranking, SkippedArchitecture
+
+# What the service takes in one request, unless its operator says otherwise.
+MOST_AT_ONCE = 10_000
+MOST_BYTES_AT_ONCE = 32 * 2**20
+
+Order = Literal["ascending", "descending"]
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """documents: what is sent. indices: their places in what the caller passed. skipped: what cannot even be
+    sent.
+    """
+
+    documents: Sequence[Mapping[str, Any]]
+    indices: Sequence[int]
+    skipped: Sequence[SkippedArchitecture]
+
+    def parts(self) -> Iterator[Many]:
+        """The same in pieces for one request each; one piece at least, without documents if there are
+        none. What is skipped stays with the whole.
+        """
+        start = size = 0
+        for place, document in enumerate(self.documents):
+            length = len(json.dumps(document, separators=(",", ":")))
+            if place > start and (place - start == MOST_AT_ONCE or size + length > MOST_BYTES_AT_ONCE):
+                yield self._part(start, place)
+                start, size = place, 0
+            size += length
+        yield self._part(start, len(self.documents))
+
+    def place(self, index: int) -> int:
+        """The caller's index of the document at `index`; the same where the service says what cannot be."""
+        return self.indices[index] if 0 <= index < len(self.indices) else index
+
+    def _part(self, start: int, end: int) -> Many:
+        return Many(self.documents[start:end], self.indices[start:end], ())
+
+
+def encode_many(architectures: Iterable[Architecture]) -> Many:
+    """What cannot be read on this side is set aside with the reason, and does not stop the rest."""
+    documents, indices, skipped = [], [], []
+    for index, architecture in enumerate(architectures):
+        try:
+            documents.append(encode(architecture).document)
+            indices.append(index)
+        except ApiError as error:
+            skipped.append(
+                SkippedArchitecture.model_validate(
+                    {
+                        "index": index,
+                        "name": _name(architecture),
+                        "reason": error.detail,
+                        "problem": dict(error.problem),
+                    }
+                )
+            )
+    return Many(documents, indices, skipped)
+
+
+def encode_observations(observations: Iterable[tuple[Architecture, float]]) -> list[dict[str, Any]]:
+    """All or nothing: a predictor that silently learned from a part would mislead. Raises ApiErrors."""
+    return [
+        {"architecture": encode(architecture).document, "value": float(value)}
+        for architecture, value in observations
+    ]
+
+
+def _name(architecture: Any) -> str | None:
+    name = architecture.get("name") if isinstance(architecture, Mapping) else None
+    return name if isinstance(name, str) else None
+
+
+def merge_rankings(
+    many: Many, parts: Sequence[tuple[Many, Ranking]], *, order: Order, top_k: int | None
+) -> Ranking:
+    """Scores of one predictor can be compared, whatever request they come from."""
+    rows: list[RankedArchitecture] = []
+    for part, answer in parts:
+        rows += [row.model_copy(update={"index": part.place(row.index)}) for row in answer.ranking]
+    if len(parts) > 1:
+        sign = -1 if order == "descending" else 1
+        rows.sort(key=lambda row: (sign * row.score, row.index))
+        rows = [row.model_copy(update={"rank": rank}) for rank, row in enumerate(rows[:top_k], start=1)]
+    skipped = _skipped(many, parts)
+    return parts[0][1].model_copy(update={"ranking": rows, "skipped": skipped})
+
+
+def merge_embeddings(many: Many, parts: Sequence[tuple[Many, Embeddings]]) -> Embeddings:
+    vectors: list[list[float]] = []
+    indices: list[int] = []
+    for part, answer in parts:
+        vectors += answer.embeddings
+        indices += _indices(part, answer)
+    skipped = _skipped(many, parts)
+    return parts[0][1].model_copy(update={"embeddings": vectors, "indices": indices, "skipped": skipped})
+
+
+def with_places(many: Many, answer: Comparison) -> Comparison:
+    skipped = _skipped(many, [(many, answer)])
+    return answer.model_copy(update={"indices": _indices(many, answer), "skipped": skipped})
+
+
+def _indices(part: Many, answer: Embeddings | Comparison) -> list[int]:
+    return [part.place(index) for index in answer.indices]
+
+
+def _skipped(
+    many: Many, parts: Sequence[tuple[Many, Ranking | Embeddings | Comparison]]
+) -> list[SkippedArchitecture]:
+    found = list(many.skipped)
+    for part, answer in parts:
+        found += [item.model_copy(update={"index": part.place(item.index)}) for item in answer.skipped]
+    return sorted(found, key=lambda item: item.index)

@@ -1,0 +1,30 @@
+"""How sure a predictor is, in a sentence."""
+
+from __future__ import annotations
+
+from service.predictors.few_shot import CrossValidation
+
+# Below, or with an interval wider than that, more observations are worth more than anything else.
+_FEW = 30
+_WIDE = 0.3
+
+
+def certainty(observations: int, score: CrossValidation) -> str:
+    """What cross-validation over so many observations means, for a person.
+
+    Kendall's tau is the share of pairs in the right order minus the share in the wrong one.
+    """
+    interval = f"90% interval of Kendall's tau {score.low:.2f} to {score.high:.2f}"
+    if score.low <= 0:
+        return (
+            f"From {observations} observations it cannot be told whether this predictor ranks better than "
+            f"chance ({interval}). Add observations."
+        )
+    right, low, high = (f"{50 * (1 + tau):.0f}%" for tau in (score.tau, score.low, score.high))
+    sentence = (
+        f"Of two architectures that it had not seen it put the better one first in {right} of cases "
+        f"(between {low} and {high}; {interval}), measured on {observations} observations."
+    )
+    if observations < _FEW or score.high - score.low > _WIDE:
+        sentence += " That is little to go by: take its order as a hint, and add observations."
+    return sentence

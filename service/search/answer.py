@@ -1,0 +1,121 @@
+"""A search from the options of a request to the answer, for the worker and the command line alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any
+
+from service.graph_io.read import read_architecture
+from service.predictors.architectures import Reader
+from service.predictors.ranking import Ranker, find_ranker
+from service.search.evaluation import COUNTED, Evaluation, Evaluator, Limits
+from service.search.pareto import front
+from service.search.run import Budget, Found, Plan, Report, search
+from service.search.space import Document, find_space
+from service.search.strategies import POPULATION, SAMPLE, Fitness
+
+# Points of the curve and of the front in an answer.
+_MOST_POINTS = 200
+
+
+def answer(
+    config: Mapping[str, Any],
+    *,
+    read: Reader = read_architecture,
+    report: Report = lambda found: None,
+    known: MutableMapping[str, Evaluation | None] | None = None,
+    seconds_before: float = 0.0,
+) -> dict[str, Any]:
+    """Search as the options of POST /training-jobs, kind `search`, say; what is not given has their defaults.
+
+    read: reads documents. report, known, seconds_before: as `search` has them.
+
+    Raises InvalidRequest, UnknownModel.
+    """
+    evaluator = _evaluator(config, read)
+    plan = Plan(
+        algorithm=config.get("algorithm", "evolution"),
+        seed=config.get("seed", 0),
+        population=config.get("population", POPULATION),
+        sample=config.get("sample", SAMPLE),
+    )
+    found = search(
+        find_space(config["space"]),
+        evaluator,
+        plan,
+        Budget(evaluations=config.get("evaluations"), seconds=config.get("seconds")),
+        report=report,
+        known=known,
+        seconds_before=seconds_before,
+    )
+    said = {"space": config["space"], "algorithm": plan.algorithm, "seed": plan.seed}
+    return {**said, **summary(found, evaluator, top_k=config.get("top_k", 10))}
+
+
+def _evaluator(config: Mapping[str, Any], read: Reader) -> Evaluator:
+    """Raises UnknownModel, InvalidRequest."""
+
+    def ranker(name: str) -> Ranker:
+        return find_ranker(name, None, read=read)
+
+    trade_off, latency = config.get("trade_off"), config.get("latency_predictor")
+    latency_ranker = None if latency is None else ranker(latency)
+    if trade_off is None or trade_off in COUNTED:
+        other: str | Ranker | None = trade_off
+    else:
+        other = latency_ranker if trade_off == latency else ranker(trade_off)
+    return Evaluator(
+        ranker=ranker(config.get("predictor", "structure")),
+        read=read,
+        order=config.get("order", "descending"),
+        trade_off=other,
+        latency=latency_ranker,
+        limits=Limits(
+            max_parameters=config.get("max_parameters"),
+            max_multiply_adds=config.get("max_multiply_adds"),
+            max_latency=config.get("max_latency"),
+        ),
+    )
+
+
+def summary(found: Found, evaluator: Evaluator, *, top_k: int) -> dict[str, Any]:
+    """What a search answers: `best`, the first `top_k` architectures as documents with their scores; `front`,
+    where there are two objectives; `curve`.
+    """
+    fitnesses = [evaluation.fitness for _, evaluation in found.items]
+    answer: dict[str, Any] = {
+        "predictor": evaluator.ranker.name,
+        "property": evaluator.ranker.property,
+        "order": evaluator.order,
+        "trade_off": evaluator.trade_off_name,
+        "evaluations": len(found.items),
+        "refused": found.refused,
+        "seconds": round(found.seconds, 2),
+        "ended": found.ended,
+        "best": [
+            {"rank": rank, **_entry(*found.items[place])}
+            for rank, place in enumerate(_best_first(fitnesses)[:top_k], start=1)
+        ],
+        "curve": [{"evaluations": at, "best": best} for at, best in _thinned(found.curve)],
+    }
+    if evaluator.trade_off is not None:
+        places = sorted(front(fitnesses), key=lambda place: fitnesses[place], reverse=True)
+        answer["front"] = [_entry(*found.items[place]) for place in _thinned(places)]
+    return answer
+
+
+def _entry(document: Document, evaluation: Evaluation) -> dict[str, Any]:
+    return {**evaluation.scores, "costs": evaluation.costs, "architecture": document}
+
+
+def _thinned(points: list[Any]) -> list[Any]:
+    """At most so many of them, the first and the last included."""
+    if len(points) <= _MOST_POINTS:
+        return points
+    step = (len(points) - 1) / (_MOST_POINTS - 1)
+    return [points[round(number * step)] for number in range(_MOST_POINTS)]
+
+
+def _best_first(fitnesses: Sequence[Fitness]) -> list[int]:
+    """Places in order of the first objective, the earlier of equals first."""
+    return sorted(range(len(fitnesses)), key=lambda place: -fitnesses[place][0])

@@ -1,0 +1,49 @@
+"""Search spaces: what can be drawn, and what is one step away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any, Protocol
+
+from service.errors import InvalidRequest
+
+Document = dict[str, Any]
+
+SPACES = ("nasbench201", "nasbench101", "darts")
+
+
+class Space(Protocol):
+    """name: the format of its documents. size: how many architectures it has, None where nobody counts."""
+
+    name: str
+    size: int | None
+
+    def sample(self, random: Random) -> Document:
+        """An architecture document, at random."""
+        ...
+
+    def mutate(self, document: Document, random: Random) -> Document:
+        """Another architecture, one step away."""
+        ...
+
+    def key(self, document: Document) -> str:
+        """Equal for two documents that say the same architecture in the same way."""
+        ...
+
+
+def find_space(name: str) -> Space:
+    """The space of that name. Raises InvalidRequest, listing the spaces there are."""
+    found = _spaces().get(name)
+    if found is None:
+        raise InvalidRequest(
+            f"There is no search space {name[:80]!r}.", field="space", hint=f"Spaces: {', '.join(SPACES)}."
+        )
+    return found()
+
+
+def _spaces() -> dict[str, Callable[[], Space]]:
+    from service.search.darts import DartsSpace
+    from service.search.nasbench import NASBench101Space, NASBench201Space
+
+    return {"nasbench201": NASBench201Space, "nasbench101": NASBench101Space, "darts": DartsSpace}

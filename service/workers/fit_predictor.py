@@ -1,0 +1,62 @@
+"""Fit a predictor to a user's observations, keep it as a model, and say how sure it is. A plain function: no
+Celery, no Redis.
+
+Fitting takes seconds, so it is done by a worker of the queue `rank`, in its process; jobs that take longer
+are processes of their own (training.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from service.predictors.certainty import certainty
+from service.predictors.fitted import FittedPredictor, observe, save_predictor
+from service.workers.documents import read_document
+from service.workers.pacing import paced
+from service.workers.runtime import Report, Runtime
+from service.workers.training import check_free, publish, read_observations
+
+_STAGES = 3
+
+
+def run_fit(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """`{"model", "kind", "property", "n", "kendall_tau_cv", "interval", "certainty"}`.
+
+    Errors: InvalidRequest and the readers' errors, with the number of the `observation` that is wrong;
+    Conflict when the name is taken; NotFound when the observations have expired; JobCancelled.
+    """
+    settings, name = runtime.settings, payload["name"]
+    check_free(name)
+    items = read_observations(runtime.artifacts, payload)
+    tell = paced(report)
+    seen = observe(
+        items,
+        read=lambda document: read_document(document, settings),
+        report=lambda done, total: tell(done / total, _STAGES, "reading the architectures"),
+    )
+    report(1, _STAGES, "fitting")
+    predictor = FittedPredictor(name, payload["config"]["property"], seen)
+    report(2, _STAGES, "cross-validation")
+    score = predictor.cross_validate()
+    report(_STAGES, _STAGES, "done")
+    with TemporaryDirectory(dir=_scratch(settings.home)) as folder:
+        save_predictor(Path(folder), predictor, score)
+        publish(Path(folder), settings.home / "models" / name)
+    return {
+        "model": name,
+        "kind": payload["kind"],
+        "property": predictor.property,
+        "n": len(items),
+        "kendall_tau_cv": round(score.tau, 4),
+        "interval": [round(score.low, 4), round(score.high, 4)],
+        "certainty": certainty(len(items), score),
+    }
+
+
+def _scratch(home: Path) -> Path:
+    folder = home / "runs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

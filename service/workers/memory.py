@@ -1,0 +1,83 @@
+"""What a worker remembers of architectures, so that lists that overlap are answered faster."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from service.predictors.ranking import Ranker
+
+# A row of features is about a kilobyte, what a predictor says of it half of one.
+ARCHITECTURES_KEPT = 20_000
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+
+class Recent(Generic[Key, Value]):
+    """So many values at most; the longest unused goes first. For one thread."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._values: OrderedDict[Key, Value] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def get(self, key: Key) -> Value | None:
+        value = self._values.get(key)
+        if value is not None:
+            self._values.move_to_end(key)
+        return value
+
+    def put(self, key: Key, value: Value) -> None:
+        self._values[key] = value
+        self._values.move_to_end(key)
+        if len(self._values) > self._capacity:
+            self._values.popitem(last=False)
+
+
+def document_key(document: Any) -> bytes:
+    """Equal for equal documents, whatever the order of their fields and the name they go by."""
+    if isinstance(document, Mapping) and document.get("format") != "torchvision":
+        document = {field: value for field, value in document.items() if field != "name"}
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return blake2b(text.encode(), digest_size=16).digest()
+
+
+class RememberingRanker:
+    """A ranker that works out the features of an architecture once, and what follows from them once.
+
+    What cannot be read is not remembered.
+    """
+
+    def __init__(self, ranker: Ranker, capacity: int = ARCHITECTURES_KEPT) -> None:
+        self._ranker = ranker
+        self.name, self.property, self.note = ranker.name, ranker.property, ranker.note
+        self._rows: Recent[bytes, bytes] = Recent(capacity)
+        self._said: Recent[bytes, dict[str, Any]] = Recent(capacity)
+
+    def features(self, document: Any) -> list[float]:
+        key = document_key(document)
+        known = self._rows.get(key)
+        if known is None:
+            row = self._ranker.features(document)
+            self._rows.put(key, np.array(row, dtype=np.float64).tobytes())
+            return row
+        return list(np.frombuffer(known).tolist())
+
+    def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:
+        keys = [np.array(row, dtype=np.float64).tobytes() for row in rows]
+        said = {key: self._said.get(key) for key in keys}
+        unknown = {key: row for key, row in zip(keys, rows, strict=True) if said[key] is None}
+        if unknown:
+            for key, fresh in zip(unknown, self._ranker.scores(list(unknown.values())), strict=True):
+                self._said.put(key, fresh)
+                said[key] = fresh
+        return [{**(said[key] or {})} for key in keys]

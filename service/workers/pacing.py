@@ -1,0 +1,23 @@
+"""Reporting progress often enough for a person, and not more."""
+
+from __future__ import annotations
+
+import time
+
+from service.workers.runtime import Report
+
+_EVERY_SECONDS = 0.3
+
+
+def paced(report: Report) -> Report:
+    """The same, called at most a few times a second."""
+    told = -_EVERY_SECONDS
+
+    def tell(done: float, total: float, message: str) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= _EVERY_SECONDS:
+            told = now
+            report(done, total, message)
+
+    return tell

@@ -1,0 +1,132 @@
+"""The process that searches for a training job of the kind `search`: `python -m service.workers.run_search
+--config FILE --run-dir FOLDER`.
+
+Keeps the promises of train_ghn.py, and has no model to publish. What it finds out goes to `history.jsonl`; a
+search that was stopped is run again with it, which costs no scoring, and so goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from service.errors import ServiceError
+from service.search.answer import answer
+from service.search.evaluation import Evaluation
+from service.search.run import Found
+from service.settings import Settings, get_settings
+from service.workers.documents import read_document
+from service.workers.train_ghn import PROBLEM, REFUSED, RESULT, write_json
+
+_EVENTS = 200
+
+
+class Stopped(Exception):
+    """SIGTERM came."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = ArgumentParser(prog="run_search")
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--run-dir", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    job = json.loads(options.config.read_text())
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        result = run(job["config"], options.run_dir, get_settings())
+        write_json(options.run_dir / RESULT, result)
+    except ServiceError as error:
+        write_json(options.run_dir / PROBLEM, error.problem())
+        return REFUSED
+    except Stopped:
+        pass
+    return 0
+
+
+def _stop(*_: Any) -> None:
+    raise Stopped
+
+
+def run(config: dict[str, Any], folder: Path, settings: Settings) -> dict[str, Any]:
+    """Search, going on from what the folder holds. Raises ServiceErrors for what cannot be searched; Stopped."""
+    with _History(folder / "history.jsonl") as history, (folder / "metrics.jsonl").open("a") as metrics:
+        return answer(
+            config,
+            read=lambda document: read_document(document, settings),
+            report=_Metrics(metrics),
+            known=history,
+            seconds_before=history.seconds,
+        )
+
+
+class _Metrics:
+    """Writes a measurement for the job's events after a batch, a few hundred in all."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._told_share = -1.0
+
+    def __call__(self, found: Found) -> None:
+        if found.best is None or (found.share - self._told_share < 1 / _EVENTS and not found.ended):
+            return
+        self._told_share = found.share
+        values = {
+            "step": len(found.items),
+            "best": found.best.scores["score"],
+            "refused": found.refused,
+            "seconds": round(found.seconds, 2),
+            "progress": found.share,
+        }
+        self._file.write(json.dumps(values) + "\n")
+        self._file.flush()
+
+
+class _History(dict[str, Evaluation | None]):
+    """What was found out, each entry written down as it comes. seconds: that took, in all."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.seconds = 0.0
+        for line in _whole_lines(path):
+            said = line["evaluation"]
+            evaluation = None if said is None else Evaluation(said[0], said[1], tuple(said[2]))
+            super().__setitem__(line["key"], evaluation)
+            self.seconds = float(line["seconds"])
+        self._file = path.open("a")
+        self._started = time.monotonic() - self.seconds
+
+    def __setitem__(self, key: str, evaluation: Evaluation | None) -> None:
+        super().__setitem__(key, evaluation)
+        said = None
+        if evaluation is not None:
+            said = [evaluation.scores, evaluation.costs, list(evaluation.fitness)]
+        line = {"key": key, "evaluation": said, "seconds": round(time.monotonic() - self._started, 3)}
+        self._file.write(json.dumps(line) + "\n")
+
+    def __enter__(self) -> _History:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of an earlier stretch; what a killed one left half written is cut off."""
+    if not path.exists():
+        return
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if len(whole) < len(data):
+        path.write_bytes(whole)
+    for line in whole.splitlines():
+        yield json.loads(line)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
