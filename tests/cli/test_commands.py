@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from service.cli import failures
+from service.cli.doctor import advice
 from service.cli.failures import report
 from service.errors import Unavailable
 from service.settings import get_settings
@@ -73,6 +76,7 @@ def test_doctor(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert document["unknown_variables"] == ["WEIGHTCAST_REDIS_ULR"]
     assert "error" in document["redis"]
     assert "secret" not in result.output and "pass@" not in result.output
+    assert "WEIGHTCAST_REDIS_ULR is no option: WEIGHTCAST_REDIS_URL is." in document["advice"]
     assert "WEIGHTCAST_PORT: 8000" in run("doctor").stdout
 
 
@@ -104,14 +108,49 @@ def test_a_service_that_is_not_there(run: Run, tmp_path: Path, monkeypatch: pyte
         result = run(*arguments, "--url", "http://127.0.0.1:1")
         assert result.exit_code == 1, result.output
         assert "GET" in problems(result)[0]["detail"] or "/" in problems(result)[0]["detail"]
+        assert "weightcast serve" in problems(result)[0]["hint"]
 
 
 def test_doctor_looks_into_redis(run: Run, redis_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEIGHTCAST_REDIS_URL", redis_server)
     get_settings.cache_clear()
-    redis = json.loads(run("doctor", "--json").stdout)["redis"]
+    report = json.loads(run("doctor", "--json").stdout)
+    redis = report["redis"]
     assert redis["waiting"]["predict"] == 0
-    assert redis["workers"] == {}
+    assert redis["workers"] == {} and redis["policy"] == "noeviction"
+    assert [line for line in report["advice"] if "weightcast worker --queues predict" in line]
+
+
+def test_doctor_says_what_to_do() -> None:
+    well: dict[str, Any] = {
+        "unknown_variables": [],
+        "settings": {"WEIGHTCAST_REDIS_URL": ""},
+        "device": {},
+        "disk": {"writable": True, "free_bytes": 10**12},
+        "redis": {
+            "policy": "noeviction",
+            "waiting": {"predict": 0, "training": 0},
+            "workers": {"predict": 1},
+        },
+        "models": {},
+        "prediction": {},
+    }
+    assert advice(well) == []
+    ill = {
+        **well,
+        "unknown_variables": ["WEIGHTCAST_REDIS_ULR"],
+        "disk": {"home": "/h", "writable": False, "free_bytes": 1},
+        "redis": {
+            "policy": "allkeys-lru",
+            "waiting": {"predict": 0, "training": 2},
+            "workers": {"predict": 1},
+        },
+        "prediction": {"error": "there is no model 'x'"},
+    }
+    found = advice(ill)
+    for sign in ("WEIGHTCAST_REDIS_URL is", "cannot be written", "1 GB", "noeviction", "--queues training"):
+        assert any(sign in sentence for sentence in found), sign
+    assert "prediction: there is no model 'x'" in found and len(found) == 6
 
 
 def test_version(run: Run) -> None:
@@ -125,6 +164,25 @@ def test_an_interruption_is_quiet(run: Run, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("service.cli.reading.read_network", interrupted)
     result = run("predict", "net.json")
     assert (result.exit_code, result.output) == (130, "")
+
+
+def test_ctrl_c_ends_a_process_with_130(model_home: Path, tmp_path: Path) -> None:
+    slow = tmp_path / "slow.json"
+    os.mkfifo(slow)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service.cli", "predict", str(slow)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "WEIGHTCAST_HOME": str(model_home)},
+        text=True,
+    )
+    try:
+        with open(slow, "wb"):  # returns when the command has opened its end, from which nothing ever comes
+            process.send_signal(signal.SIGINT)
+            out, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert (process.returncode, out) == (130, "") and "Traceback" not in errors
 
 
 def command(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:

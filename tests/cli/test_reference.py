@@ -1,0 +1,90 @@
+"""docs/cli.md is what `--help` says, and says all of it; shells complete it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from service.cli.app import app
+from service.cli.reference import reference, renewed
+from tests.cli.conftest import Run
+
+PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+# Commands whose output is the process they run, or JSON lines as it is.
+WITHOUT_JSON = {"serve", "api", "worker", "architectures"}
+
+
+def commands(command: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield path, command
+        return
+    for name, one in inner.items():
+        yield from commands(one, *path, name)
+
+
+COMMANDS = [
+    pytest.param(path, command, id=" ".join(path)) for path, command in commands(typer.main.get_command(app))
+]
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert renewed(PAGE) == PAGE, "run `make docs`, or: python -m service.cli.reference docs/cli.md"
+    assert renewed("# Intro\n") == f"# Intro\n\n{reference()}\n"
+
+
+@pytest.mark.parametrize(("path", "command"), COMMANDS)
+def test_every_option_is_documented_and_explained(path: tuple[str, ...], command: Any) -> None:
+    section = PAGE.partition(f"\n### weightcast {' '.join(path)}\n")[2].partition("\n### ")[0]
+    assert section and command.help
+    for parameter in command.params:
+        for name in [*parameter.opts, *parameter.secondary_opts]:
+            if parameter.param_type_name == "option":
+                assert f"{name}" in section, name
+        assert parameter.help, f"{path} {parameter.name} is not explained"
+    introduced = PAGE.partition("\n## Reference\n")[0]
+    assert path[0] in introduced, "the page names each command before its reference"
+
+
+@pytest.mark.parametrize(("path", "command"), COMMANDS)
+def test_every_command_that_prints_data_prints_json(path: tuple[str, ...], command: Any) -> None:
+    options = {name for parameter in command.params for name in parameter.opts}
+    assert ("--json" in options) != (path[0] in WITHOUT_JSON)
+
+
+def completed(words: str, home: Path) -> list[str]:
+    """What bash is offered for the last of these words."""
+    environment = {
+        **os.environ,
+        "WEIGHTCAST_HOME": str(home),
+        "_WEIGHTCAST_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
+    command = [sys.executable, "-m", "service.cli"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.split()
+
+
+def test_shells_complete_commands_options_and_models(model_home: Path) -> None:
+    assert set(completed("weightcast mod", model_home)) == {"models"}
+    assert set(completed("weightcast predict --dt", model_home)) == {"--dtype"}
+    assert set(completed("weightcast predict --model ti", model_home)) == {"tiny"}
+
+
+def test_completion_installs_itself(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("shellingham.detect_shell", lambda: ("bash", "/bin/bash"))
+    result = run("--install-completion")
+    assert result.exit_code == 0, result.output
+    (script,) = (tmp_path / ".bash_completions").iterdir()
+    assert (
+        "_COMPLETE=complete_bash" in script.read_text() and str(script) in (tmp_path / ".bashrc").read_text()
+    )
