@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from service.client import _summary
 from service.client._architectures import OnnxSource, onnx_bytes
 from service.client._errors import UnexpectedAnswer, WeightcastError, refusal
 from service.client._results import PredictionResult
@@ -249,28 +250,10 @@ class PredictedWeights:
         return fill_onnx(onnx_bytes(self._source_onnx), self.numpy())
 
     def summary(self) -> str:
-        """A table: a line for each parameter with shape, provenance and standard deviation."""
-        rows = [("parameter", "shape", "provenance", "std")]
-        rows += [
-            (name, "x".join(map(str, block.stored_shape)), str(block.provenance), f"{_std(block):.2e}")
-            for name, block in self.blocks.blocks.items()
-        ]
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
-        lines.insert(1, "  ".join("-" * width for width in widths))
-        total = (
-            f"{len(self)} tensors, {self.num_parameters:,} parameters, {self.coverage:.1%} from {self.model}"
-        )
-        if self.defaulted:
-            total += f", {len(self.defaulted)} initialised by rule"
-        return "\n".join([*lines, total])
-
-
-def _std(block: Block) -> float:
-    return float(np.std(block.expand(), dtype=np.float64)) if block.numel else 0.0
+        """A table: for each parameter its layer, shape, provenance, standard deviation, and how that compares
+        with He initialisation (1.00: the same); blank for vectors.
+        """
+        return _summary.table(self.blocks)
 
 
 def _form_of(path: Path) -> str:

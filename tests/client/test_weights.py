@@ -145,6 +145,25 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path) -> None:
 
 def test_summary() -> None:
     lines = tied_weights().summary().splitlines()
-    assert lines[0].split() == ["parameter", "shape", "provenance", "std"]
-    assert lines[2].split()[:3] == ["head.weight", "6x4", "predicted"]
-    assert lines[-1] == "3 tensors, 32 parameters, 100.0% from ghn2-cifar10"
+    assert lines[0].split() == ["layer", "parameter", "shape", "from", "std", "He", "std", "std/He"]
+    assert lines[2].split()[:4] == ["head", "weight", "6x4", "predicted"]
+    std, he, ratio = map(float, lines[2].split()[4:])
+    assert he == pytest.approx((2 / 4) ** 0.5, rel=0.01) and ratio == pytest.approx(std / he, abs=0.02)
+    # A layer is named once, and a vector has no fan-in to compare with.
+    assert lines[3].split()[:4] == ["norm", "weight", "4", "predicted"] and len(lines[3].split()) == 5
+    assert lines[4].split()[:3] == ["bias", "4", "predicted"]
+    assert lines[0].index("parameter") == lines[2].index("weight") == lines[4].index("bias")
+    assert lines[-1] == ("3 tensors, 32 parameters, 100.0% from ghn2-cifar10: 3 predicted (32 numbers)")
+
+
+def test_summary_tells_where_values_come_from_and_uses_the_canonical_fan_in() -> None:
+    origins = [Provenance.TILED, Provenance.DEFAULTED]
+    ones = np.ones((2, 8), np.float32)
+    blocks = {
+        # Stored as (in, out): the fan-in is 8, whatever the layout.
+        "fc.weight": Block(ones, (2, 8), 1.0, (1, 0), origins[0]),
+        "scale": Block(np.float32(3).reshape(()), (), 1.0, None, origins[1]),
+    }
+    text = PredictedWeights(WeightBlocks(blocks, "m", "abc")).summary()
+    assert "8x2" in text and "5.00e-01" in text and "scalar" in text
+    assert text.splitlines()[-1].endswith("1 tiled (16 numbers), 1 defaulted (1 numbers)")
