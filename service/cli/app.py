@@ -7,14 +7,27 @@ from typing import Annotated
 
 import typer
 
-from service.cli import doctor, embed, health, jobs, models, predict, predictor, rank, running, splits, train
+from service.cli import (
+    doctor,
+    embed,
+    evaluate,
+    health,
+    jobs,
+    models,
+    predict,
+    predictor,
+    rank,
+    running,
+    search,
+    splits,
+    train,
+)
 from service.cli.failures import Commands
 
 app = typer.Typer(
     cls=Commands,
     name="weightcast",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -44,11 +57,12 @@ def _options(
 app.command()(predict.predict)
 app.command()(rank.rank)
 app.command()(embed.embed)
+app.command()(search.search)
 app.command()(running.serve)
 app.command()(running.api)
 app.command()(running.worker)
 app.command()(train.train)
-app.command()(splits.evaluate)
+app.command()(evaluate.evaluate)
 app.command()(splits.architectures)
 app.add_typer(predictor.app, name="predictor")
 app.add_typer(models.app, name="models")
@@ -59,4 +73,5 @@ app.command()(health.health)
 
 def main() -> None:
     """Entry point of the console script."""
-    app(sys.argv[1:])
+    # The name is what shells complete, however the command was started.
+    app(sys.argv[1:], prog_name="weightcast")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from service.cli import options, sources
-from service.cli.console import emit_json, progress_bar, say
+from service.cli.console import ReportProgress, emit_json, progress_bar, say
 from service.cli.failures import FAILED, REFUSED, report
+from service.cli.remote import Refusal
 
 DEFAULT_FILE = "embeddings.npz"
 
@@ -21,45 +24,97 @@ def embed(
         Path | None,
         typer.Option("-o", "--out", metavar="FILE.npz", help=f"Where to write. [default: {DEFAULT_FILE}]"),
     ] = None,
+    url: options.Url = None,
+    api_key: options.ApiKey = None,
     json: options.Json = False,
 ) -> None:
-    """Embed networks: a vector each, alike for networks that compute alike.
+    """Embed networks, in this process or by a service: a vector each, alike for networks that compute alike.
 
     The vector is the mean of a GHN's node states. The file holds `embeddings` (networks, width) and
     `sources`. With --json and no -o, no file is written.
     """
     import numpy as np
 
+    expanded = sources.expand(source)
+    with progress_bar("embedding") as progress:
+        if url is None:
+            found = _here(expanded, model, progress)
+        else:
+            found = _there(expanded, model, progress, url, api_key)
+    target = out if out is not None or json else Path(DEFAULT_FILE)
+    if target is not None and found.names:
+        with open(target, "wb") as file:
+            np.savez(file, embeddings=found.embeddings, sources=np.array(found.names))
+    if json:
+        emit_json(_document(found.model, found.names, found.embeddings, target))
+    elif found.names:
+        width = found.embeddings.shape[1]
+        say(f"{len(found.names)} embeddings of width {width} from {found.model} -> {target}")
+    if found.statuses:
+        raise typer.Exit(REFUSED if found.statuses == {REFUSED} else FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Embedded:
+    """statuses: of the sources that failed, which `report` has told."""
+
+    model: str
+    names: list[str]
+    embeddings: Any
+    statuses: set[int]
+
+
+def _here(names: list[str], model: str | None, progress: ReportProgress) -> _Embedded:
     from service.cli.reading import read_network
     from service.ghn.registry import load_model
     from service.settings import get_settings
 
-    names, graphs, statuses = [], [], set()
-    with progress_bar("embedding") as progress:
-        for name in sources.expand(source):
-            progress(0, None, name)
-            try:
-                graphs.append(read_network(name).graph)
-            except Exception as error:
-                status = report(error, source=name)
-                if status is None:
-                    raise
-                statuses.add(status)
-            else:
-                names.append(name)
-        loaded = load_model(model or get_settings().default_model)
-        embeddings = loaded.embed(graphs)
+    known, graphs, statuses = [], [], set()
+    for name in names:
+        progress(0, None, name)
+        try:
+            graphs.append(read_network(name).graph)
+        except Exception as error:
+            statuses.add(_told(error, name))
+        else:
+            known.append(name)
+    loaded = load_model(model or get_settings().default_model)
+    return _Embedded(loaded.card.name, known, loaded.embed(graphs), statuses)
 
-    target = out if out is not None or json else Path(DEFAULT_FILE)
-    if target is not None and names:
-        with open(target, "wb") as file:
-            np.savez(file, embeddings=embeddings, sources=np.array(names))
-    if json:
-        emit_json(_document(loaded.card.name, names, embeddings, target))
-    elif names:
-        say(f"{len(names)} embeddings of width {embeddings.shape[1]} from {loaded.card.name} -> {target}")
-    if statuses:
-        raise typer.Exit(REFUSED if statuses == {REFUSED} else FAILED)
+
+def _there(
+    names: list[str], model: str | None, progress: ReportProgress, url: str, api_key: str | None
+) -> _Embedded:
+    import numpy as np
+
+    from service.client import Client
+    from service.client._architectures import encode
+
+    known, documents, statuses = [], [], set()
+    for name in names:
+        try:
+            documents.append(encode(sys.stdin.buffer.read() if name == "-" else name).document)
+        except Exception as error:
+            statuses.add(_told(error, name))
+        else:
+            known.append(name)
+    with Client(url, api_key=api_key, timeout=None) as client:
+        answer = client.embed_architectures(
+            documents, model=model, progress=lambda step: progress(step.done, step.total, step.message)
+        )
+    for skipped in answer.skipped:
+        problem = (skipped.model_extra or {}).get("problem") or {"detail": skipped.reason, "status": 422}
+        statuses.add(_told(Refusal(problem), known[skipped.index]))
+    names = [known[index] for index in answer.indices]
+    return _Embedded(answer.model, names, np.array(answer.embeddings, dtype=np.float32), statuses)
+
+
+def _told(error: Exception, source: str) -> int:
+    """Tell what is wrong with one source; the status that stands for it. Raises what is none of ours."""
+    status = report(error, source=source)
+    if status is None:
+        raise error
+    return status
 
 
 def _document(model: str, names: list[str], embeddings: Any, target: Path | None) -> dict[str, Any]:

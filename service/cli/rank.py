@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from service.cli import options
-from service.cli.console import emit_json, progress_bar, say, table
+from service.cli.console import ReportProgress, emit_json, progress_bar, say, table
 from service.cli.failures import REFUSED
 
 
@@ -34,29 +35,23 @@ def rank(
     ] = None,
     top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="Show the first so many only.")] = None,
     order: Annotated[Order, typer.Option(help="Highest or lowest first.")] = Order.DESCENDING,
+    url: options.Url = None,
+    api_key: options.ApiKey = None,
     json: options.Json = False,
 ) -> None:
-    """Rank architectures by a predicted property, in this process.
+    """Rank architectures by a predicted property, in this process or by a service.
 
     Without --predictor: `structure`, a training-free order by multiply-adds. It is a start and no more; fit a
     predictor on a few results of your own with `weightcast predictor fit`. Lines that cannot be ranked are
     reported and do not stop the others.
     """
     from service.cli.json_lines import all_lines
-    from service.cli.reading import read_document
-    from service.predictors.ranking import Candidate, find_ranker
-    from service.predictors.ranking import rank as run
 
-    ranker = find_ranker(predictor, property, read=read_document)
     lines = all_lines(file)
-    candidates = [Candidate(index, document) for index, (_, document) in enumerate(lines)]
+    asked = _Asked(predictor, property, top_k, order)
     with progress_bar("ranking") as progress:
-        answer = run(
-            candidates,
-            ranker,
-            top_k=top_k,
-            order="descending" if order is Order.DESCENDING else "ascending",
-            report=lambda done: progress(done, len(lines), ""),
+        answer = (
+            _here(lines, asked, progress) if url is None else _there(lines, asked, progress, url, api_key)
         )
     if json:
         emit_json(answer)
@@ -64,6 +59,51 @@ def rank(
         _show(answer, lines)
     if not answer["ranking"]:
         raise typer.Exit(REFUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    predictor: str | None
+    property: str | None
+    top_k: int | None
+    order: Order
+
+
+def _here(lines: list[tuple[int, Any]], asked: _Asked, progress: ReportProgress) -> dict[str, Any]:
+    from service.cli.reading import read_document
+    from service.predictors.ranking import Candidate, find_ranker
+    from service.predictors.ranking import rank as run
+
+    return run(
+        [Candidate(index, document) for index, (_, document) in enumerate(lines)],
+        find_ranker(asked.predictor, asked.property, read=read_document),
+        top_k=asked.top_k,
+        order=asked.order.value,
+        report=lambda done: progress(done, len(lines), ""),
+    )
+
+
+def _there(
+    lines: list[tuple[int, Any]], asked: _Asked, progress: ReportProgress, url: str, api_key: str | None
+) -> dict[str, Any]:
+    """The same answer from a service. Lines that are not JSON stay here."""
+    from service.cli.remote import unreadable
+    from service.client import Client
+
+    places, documents, skipped = unreadable([document for _, document in lines])
+    with Client(url, api_key=api_key, timeout=None) as client:
+        ranking = client.rank_architectures(
+            documents,
+            predictor=asked.predictor,
+            property=asked.property,
+            top_k=asked.top_k,
+            order=asked.order.value,
+            progress=lambda step: progress(step.done, step.total, step.message),
+        )
+    answer = ranking.model_dump(mode="json")
+    rows = [{**row, "index": places[row["index"]]} for row in answer["ranking"]]
+    skipped += [{**item, "index": places[item["index"]]} for item in answer["skipped"]]
+    return {**answer, "ranking": rows, "skipped": sorted(skipped, key=lambda item: int(item["index"]))}
 
 
 def _show(answer: dict[str, Any], lines: list[tuple[int, Any]]) -> None:
@@ -75,5 +115,5 @@ def _show(answer: dict[str, Any], lines: list[tuple[int, Any]]) -> None:
         say(table(("rank", "line", "score", "name"), rows))
     for skipped in answer["skipped"]:
         say(f"line {lines[skipped['index']][0]} skipped: {skipped['reason']}")
-    if "note" in answer:
+    if answer.get("note"):
         typer.echo(answer["note"], err=True)
