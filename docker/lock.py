@@ -1,4 +1,4 @@
-"""Writes docker/api.txt and docker/worker.txt: what the images install, at the versions of this environment.
+"""Writes api.txt, torch.txt and worker.txt: what the images install, at the versions of this environment.
 
 Run in the environment that passed the tests: `.venv/bin/python docker/lock.py`.
 """
@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 FOLDER = Path(__file__).parent
 PYPROJECT = FOLDER.parent / "pyproject.toml"
-EXTRAS_OF_IMAGE = {"api": ("api", "otel"), "worker": ("worker", "otel")}
+EXTRAS_OF_IMAGE = {"api": ("api", "otel", "s3"), "worker": ("worker", "otel", "s3")}
 # A torch build pins its own CUDA libraries; a CPU build has none of them.
 BROUGHT_BY_TORCH = re.compile(r"nvidia-|cuda-|triton$")
 
@@ -53,12 +53,19 @@ def _applies(required: Requirement, extras: set[str]) -> bool:
     return marker is None or any(marker.evaluate({"extra": extra}) for extra in (*extras, ""))
 
 
+def write(name: str, versions: Iterable[tuple[str, str]]) -> None:
+    lines = ["# Made by docker/lock.py: what passed the tests is what the image gets."]
+    lines += [f"{package}=={version}" for package, version in sorted(versions)]
+    (FOLDER / f"{name}.txt").write_text("\n".join(lines) + "\n")
+
+
 def main() -> None:
-    for image, extras in EXTRAS_OF_IMAGE.items():
-        versions = dict(installed(requirements(extras), set()))
-        lines = ["# Made by docker/lock.py: what passed the tests is what the image gets."]
-        lines += [f"{name}=={version}" for name, version in sorted(versions.items())]
-        (FOLDER / f"{image}.txt").write_text("\n".join(lines) + "\n")
+    api, worker = (set(installed(requirements(extras), set())) for extras in EXTRAS_OF_IMAGE.values())
+    # By itself, for it is most of the image, takes most of its build, and changes least.
+    torch = set(installed(map(Requirement, ("torch", "torchvision")), set()))
+    write("api", api)
+    write("torch", torch)
+    write("worker", worker - torch)
 
 
 if __name__ == "__main__":

@@ -62,6 +62,12 @@ class Settings(BaseSettings):
         description="Folder of predicted weights and uploaded graphs, shared by the API and all workers. "
         "Default: `artifacts` under home.",
     )
+    artifact_url: str | None = Field(
+        default=None,
+        description="Bucket of an object store that holds them instead, `s3://bucket/prefix` (also `gs://`, "
+        "`az://`); the folder then keeps copies. Credentials come from the environment, as for the "
+        "provider's own tools.",
+    )
     artifact_max_bytes: NonNegativeInt = Field(
         default=20 * GiB,
         description="Cap on the artifact folder, in bytes: the longest unused files go first. 0 switches "

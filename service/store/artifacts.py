@@ -53,7 +53,7 @@ class ArtifactStore:
         Errors: Unavailable when the disk is full; whatever `writer` raises (nothing is left behind then).
         """
         path = self._place(name)
-        if (known := self.find(name)) is not None:
+        if (known := self._described(name)) is not None:
             return known
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,6 +98,9 @@ class ArtifactStore:
 
     def find(self, name: str) -> Artifact | None:
         """Size and digest, or None when the file is not there or its description is not readable."""
+        return self._described(name)
+
+    def _described(self, name: str) -> Artifact | None:
         path = self._place(name)
         try:
             fields = json.loads(_sidecar(path).read_bytes())
@@ -115,6 +118,10 @@ class ArtifactStore:
         return artifact
 
     def delete(self, name: str) -> bool:
+        """Whether it was there."""
+        return self._forget(name)
+
+    def _forget(self, name: str) -> bool:
         path = self._place(name)
         there = path.is_file()
         path.unlink(missing_ok=True)
@@ -145,7 +152,7 @@ class ArtifactStore:
             if total <= self.max_bytes * 0.9:
                 break
             if name != keep:
-                self.delete(name)
+                self._forget(name)
                 gone.append(name)
                 total -= size
         return gone

@@ -24,7 +24,8 @@ from service.graph_io.json_reader import read_json_graph
 from service.graph_io.json_writer import graph_document
 from service.settings import Settings
 from service.stages import Stopwatch
-from service.store.artifacts import Artifact, ArtifactStore
+from service.store.artifacts import Artifact
+from service.store.object_store import open_artifacts
 from service.weights.blocks import DTYPES, WeightBlocks
 from service.weights.formats import write_weights
 from service.workers.memory import ARCHITECTURES_KEPT, Recent
@@ -43,7 +44,7 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.models = Models(settings.models_in_memory)
-        self.artifacts = ArtifactStore(settings.artifact_dir, max_bytes=settings.artifact_max_bytes)
+        self.artifacts = open_artifacts(settings)
         # By digest of the model and key of the document (memory.py).
         self.embeddings: Recent[tuple[str, bytes], NDArray[np.float32]] = Recent(ARCHITECTURES_KEPT)
 

@@ -23,6 +23,7 @@ from service.catalog import list_cards
 from service.errors import Conflict, InvalidRequest, ServiceError
 from service.settings import Settings
 from service.store.artifacts import ArtifactStore
+from service.store.object_store import open_artifacts
 from service.workers import stopping, trainer_process
 from service.workers.run_once import JobCancelled, JobContext, JobYields, TookTooLong
 from service.workers.train_ghn import PROBLEM, REFUSED, RESULT, write_json
@@ -100,7 +101,7 @@ def _config(payload: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """What the trainer is told, with the observations that travelled apart from the job."""
     config = dict(payload.get("config") or {})
     if payload.get("observations") is not None:
-        config["observations"] = read_observations(ArtifactStore(settings.artifact_dir), payload)
+        config["observations"] = read_observations(open_artifacts(settings), payload)
     return config
 
 

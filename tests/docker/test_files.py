@@ -182,17 +182,26 @@ def test_the_build_context_holds_what_the_images_copy() -> None:
     assert all((ROOT / source).exists() for source in sent)
 
 
-@pytest.mark.parametrize(("image", "extra"), [("api", "api"), ("worker", "worker")])
-def test_a_lock_file_satisfies_the_package(image: str, extra: str) -> None:
-    lines = (ROOT / "docker" / f"{image}.txt").read_text().splitlines()
-    pinned = dict(line.split("==") for line in lines if not line.startswith("#"))
-    wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"][extra]]
-    if extra == "worker":
-        wanted += PROJECT["optional-dependencies"]["models"]
+def pinned(*files: str) -> dict[str, str]:
+    lines = [line for file in files for line in (ROOT / "docker" / file).read_text().splitlines()]
+    return dict(line.split("==") for line in lines if not line.startswith("#"))
+
+
+@pytest.mark.parametrize(
+    ("files", "extras"), [(["api.txt"], ["api"]), (["torch.txt", "worker.txt"], ["worker", "models"])]
+)
+def test_the_pinned_packages_satisfy_ours(files: list[str], extras: list[str]) -> None:
+    versions = pinned(*files)
+    wanted = [*PROJECT["dependencies"]]
+    wanted += [line for extra in extras for line in PROJECT["optional-dependencies"][extra]]
     for required in map(Requirement, wanted):
         if required.name != PROJECT["name"]:
-            assert Version(pinned[canonicalize_name(required.name)]) in required.specifier, required
-    assert ("torch" in pinned) == (image == "worker")
+            assert Version(versions[canonicalize_name(required.name)]) in required.specifier, required
+
+
+def test_the_api_has_no_torch() -> None:
+    assert "torch" in pinned("torch.txt")
+    assert not {"torch", "torchvision", "scipy", "scikit-learn"} & set(pinned("api.txt"))
 
 
 # --- kubernetes
