@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_grou
 
 def predict_cell(page: Any, service: RunningService) -> None:
     page.goto(service.url)
-    page.get_by_label("A NAS-Bench-201 cell").check()
+    page.get_by_role("radio", name="A NAS-Bench-201 cell").check()
     page.get_by_role("button", name="Predict").click()
     page.get_by_text("The line over a histogram").wait_for()
 
@@ -124,7 +124,7 @@ def test_a_histogram_opens_beside_he(page: Any, web_service: RunningService) -> 
 
 def test_json_text(page: Any, web_service: RunningService) -> None:
     page.goto(web_service.url)
-    page.get_by_label("JSON text").check()
+    page.get_by_role("radio", name="JSON text").check()
     page.get_by_label("Architecture").fill("{oh")
     page.get_by_role("button", name="Predict").click()
     assert "This is not JSON" in page.get_by_role("alert").inner_text()
@@ -192,7 +192,7 @@ def test_trouble_of_the_service_is_told(page: Any, web_service: RunningService) 
     page.get_by_text("No worker serves the queue predict").wait_for()
     page.unroute("**/readyz")
     page.route("**/*", lambda route: route.abort())
-    page.get_by_label("A NAS-Bench-201 cell").check()
+    page.get_by_role("radio", name="A NAS-Bench-201 cell").check()
     page.get_by_role("button", name="Predict").click()
     page.get_by_role("alert").get_by_text("The service does not answer.").wait_for()
     page.locator("#health").get_by_text("The service does not answer.").wait_for()

@@ -79,7 +79,7 @@ def test_a_row_opens_in_the_predict_view(page: Any, web_service: RunningService)
     names = rank_examples(page, web_service)
     page.locator(".ranking").get_by_role("button", name=names[2]).first.press("Enter")
     page.get_by_text("The line over a histogram").wait_for()
-    assert page.get_by_label("A NAS-Bench-201 cell").is_checked()
+    assert page.get_by_role("radio", name="A NAS-Bench-201 cell").is_checked()
     chosen = page.locator("#cell-edges select").evaluate_all(
         "all => all.map((each) => each.selectedOptions[0].textContent)"
     )
@@ -106,7 +106,7 @@ def test_what_cannot_be_ranked_is_set_aside(page: Any, web_service: RunningServi
     assert "3. line 3:" in aside and "1. none · none" in aside
     page.locator(".ranking").get_by_role("button", name="the best").click()
     page.get_by_text("The line over a histogram").wait_for()
-    assert page.get_by_label("JSON text").is_checked()
+    assert page.get_by_role("radio", name="JSON text").is_checked()
     assert json.loads(page.locator("textarea[name=json]").input_value())["channels"] == 8
 
 

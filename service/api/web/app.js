@@ -7,7 +7,7 @@ import { predict } from "./predict.js";
 import { problemCard } from "./problem.js";
 import { RankView } from "./rank.js";
 import { chosenNetwork, fillIn, fillInFile, setUpSources } from "./source.js";
-import { setUpTrain } from "./train.js";
+import { TrainForm } from "./train.js";
 import { TrainingList } from "./training.js";
 import { currentView, openView, setUpViews } from "./views.js";
 
@@ -38,12 +38,15 @@ async function run(event) {
   }
 }
 
-const ranking = new RankView(at("rank-form"), at("ranking"), (architecture) => {
+function open(architecture) {
   fillIn(form, architecture);
   openView("predict");
   form.requestSubmit();
-});
-const jobs = new TrainingList(at("training"));
+}
+
+const ranking = new RankView(at("rank-form"), at("ranking"), open);
+const jobs = new TrainingList(at("training"), open);
+const training = new TrainForm(at("train-form"), at("train-trouble"), (job, name) => jobs.add(job, name));
 
 // Models come and go: asked for again whenever a view that shows them is opened.
 async function refreshModels(wanted = "") {
@@ -52,6 +55,7 @@ async function refreshModels(wanted = "") {
     showModels(at("models"), models);
     offerModels(model, models);
     ranking.know(models, wanted);
+    training.know(ranking.names);
   } catch (error) {
     at("models").replaceChildren(problemCard(error));
     if (!(error instanceof Problem)) throw error;
@@ -60,7 +64,7 @@ async function refreshModels(wanted = "") {
 
 function show(view) {
   if (view === "train") jobs.refresh();
-  else refreshModels();
+  refreshModels();
 }
 
 // A file may be dropped anywhere.
@@ -82,6 +86,5 @@ form.addEventListener("submit", run);
 at("refresh").addEventListener("click", () => jobs.refresh());
 setUpSources(form);
 setUpFit(at("fit-form"), at("fitted"), refreshModels);
-setUpTrain(at("train-form"), at("train-trouble"), (job, name) => jobs.add(job, name));
 watchHealth(at("health"));
 setUpViews(show);

@@ -36,6 +36,7 @@ function readAll(text) {
 export function setUpFit(form, place, onFitted) {
   const fields = form.elements;
   const list = new ListInput(fields.observations, fields.file, document.getElementById("fit-status"), describeResults);
+  fields.kind.addEventListener("change", () => { document.getElementById("fit-minutes").hidden = fields.kind.value !== "hypernas"; });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const button = form.querySelector("button[type=submit]");
@@ -44,7 +45,8 @@ export function setUpFit(form, place, onFitted) {
     button.disabled = true;
     try {
       const config = { observations: readAll(list.text), property: fields.property.value.trim() };
-      const body = JSON.stringify({ kind: "predictor", name: fields.name.value, config });
+      if (fields.kind.value === "hypernas") config.minutes = Number(fields.minutes.value);
+      const body = JSON.stringify({ kind: fields.kind.value, name: fields.name.value, config });
       const init = { method: "POST", headers: { "Content-Type": "application/json" }, body };
       const { result } = await runJob("/training-jobs", init, (...now) => waiting.show(...now));
       await onFitted(result.model);
@@ -59,11 +61,6 @@ export function setUpFit(form, place, onFitted) {
 }
 
 function fitted(result) {
-  const parts = [element("strong", result.model), " is fitted"];
-  if (result.n) parts.push(` to ${count(result.n)} results`);
-  if (typeof result.kendall_tau_cv === "number") {
-    const interval = result.interval ? ` (90 % interval ${result.interval.map((end) => end.toFixed(2)).join(" to ")})` : "";
-    parts.push(`; cross-validated Kendall's tau ${result.kendall_tau_cv.toFixed(2)}${interval}`);
-  }
-  return element("p", "", { role: "status" }, ...parts, ". It is chosen above.");
+  const said = result.certainty || (typeof result.kendall_tau === "number" ? `Kendall's tau on results held out: ${result.kendall_tau.toFixed(2)}.` : "");
+  return element("p", "", { role: "status" }, element("strong", result.model), ` is ready, and chosen above. ${said}`);
 }

@@ -9,6 +9,7 @@ import { problemCard } from "./problem.js";
 import { rankingParts } from "./ranking.js";
 
 const EXAMPLES = 50;
+const RANKING_KINDS = ["predictor", "hypernas"];
 const STRUCTURE = { name: "structure", title: "structure (training-free)", property: "accuracy" };
 
 const plural = (n, one) => `${count(n)} ${one}${n === 1 ? "" : "s"}`;
@@ -36,9 +37,14 @@ export class RankView {
     this.offerPredictors();
   }
 
+  /** Names of what can rank, the default first. @returns {string[]} */
+  get names() {
+    return this.predictors.map((each) => each.name);
+  }
+
   /** What can rank, from the service's models. @param {object[]} models @param {string} [wanted] a predictor to choose */
   know(models, wanted = "") {
-    const fitted = models.filter((model) => model.kind === "predictor");
+    const fitted = models.filter((model) => RANKING_KINDS.includes(model.kind));
     this.predictors = [STRUCTURE, ...fitted.map((model) => ({ name: model.name, title: model.name, property: model.training?.property || "accuracy" }))];
     const chosen = this.predictors.find((each) => each.name === wanted);
     const { property } = this.fields;
@@ -49,7 +55,7 @@ export class RankView {
     this.offerPredictors(chosen?.name);
   }
 
-  // Only what predicts the chosen property; the newest knowledge first.
+  // Only what predicts the chosen property.
   offerPredictors(wanted = this.fields.predictor.value) {
     const { predictor, property } = this.fields;
     const fitting = this.predictors.filter((each) => each.property === property.value);

@@ -1,5 +1,6 @@
 // The answer of a ranking: chart, table, files, and what was set aside.
-import { count, element } from "./dom.js";
+import { lineChart } from "./chart.js";
+import { count, duration, element } from "./dom.js";
 import { titleOf } from "./lists.js";
 import { RankingChart } from "./ranking_chart.js";
 import { RankingTable } from "./ranking_table.js";
@@ -28,6 +29,31 @@ export function rankingParts(result, entries, onOpen) {
   } else parts.push(element("p", "None of them could be ranked.", { class: "problem" }));
   if (skipped.length) parts.push(aside(skipped, entries));
   return parts;
+}
+
+/**
+ * @param {object} result of a search
+ * @param {(architecture: object) => void} onOpen
+ * @returns {Node[]}
+ */
+export function searchParts(result, onOpen) {
+  const ranking = result.best.map((row, index) => ({ index, name: null, ...row }));
+  const nameOf = (row) => titleOf(row.architecture, row.index);
+  const refused = result.refused ? `, ${count(result.refused)} more were refused` : "";
+  const said = `${count(result.evaluations)} architectures scored with ${result.predictor} (${result.property}) in ${duration(1000 * result.seconds)}${refused}. ${result.algorithm}, seed ${result.seed}.`;
+  if (!ranking.length) return [element("p", `${said} None was found.`)];
+  const parts = [element("p", said), new RankingTable(ranking, result.property, nameOf, (row) => onOpen(row.architecture)).root];
+  parts.push(files({ ...result, ranking }, (row) => row.architecture, nameOf));
+  if (result.front?.length > 1) parts.push(frontChart(result));
+  return parts;
+}
+
+// Score against cost of the architectures that no other beats in both.
+function frontChart({ front, trade_off: other }) {
+  const costOf = (row) => row.costs[other];
+  if (!front.every((row) => typeof costOf(row) === "number")) return "";
+  const points = front.map((row) => [costOf(row), row.score]).sort((a, b) => a[0] - b[0]);
+  return element("div", "", { class: "charts" }, lineChart(`score by ${other.replaceAll("_", "-")}, Pareto front`, points));
 }
 
 function files(result, architectureOf, nameOf) {

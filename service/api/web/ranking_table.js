@@ -1,8 +1,9 @@
 // A ranking as a table that sorts by any of its columns.
 import { count, element } from "./dom.js";
-import { short } from "./scale.js";
+import { alike } from "./scale.js";
 
 const ROWS_AT_FIRST = 100;
+const COSTS = { parameters: "Parameters", multiply_adds: "Multiply-adds" };
 
 export class RankingTable {
   /**
@@ -12,17 +13,24 @@ export class RankingTable {
    * @param {(row: object) => void} onOpen
    */
   constructor(rows, property, nameOf, onOpen) {
+    const score = alike(rows.map((row) => row.score));
     this.columns = [
       { title: "Rank", of: (row) => row.rank, text: (row) => count(row.rank), number: true },
       { title: "Name", of: nameOf, text: nameOf, opens: true },
-      { title: "Score", of: (row) => row.score, text: (row) => short(row.score), number: true },
+      { title: "Score", of: (row) => row.score, text: (row) => score(row.score), number: true },
     ];
     if (rows.every((row) => typeof row.value === "number")) {
-      this.columns.push({ title: property, of: (row) => row.value, text: (row) => short(row.value), number: true });
+      const value = alike(rows.map((row) => row.value));
+      this.columns.push({ title: property, of: (row) => row.value, text: (row) => value(row.value), number: true });
     }
     if (rows.every((row) => row.interval)) {
-      const width = ({ interval: [low, high] }) => high - low;
-      this.columns.push({ title: "90 % interval", of: width, text: (row) => row.interval.map(short).join(" to "), number: true });
+      const end = alike(rows.flatMap((row) => row.interval)), width = ({ interval: [low, high] }) => high - low;
+      this.columns.push({ title: "90 % interval", of: width, text: (row) => row.interval.map(end).join(" to "), number: true });
+    }
+    for (const [cost, title] of Object.entries(COSTS)) {
+      if (rows.every((row) => row.costs?.[cost] !== undefined)) {
+        this.columns.push({ title, of: (row) => row.costs[cost], text: (row) => count(row.costs[cost]), number: true });
+      }
     }
     Object.assign(this, { rows: [...rows], onOpen, shown: ROWS_AT_FIRST, sorted: { column: this.columns[0], sign: 1 } });
     this.body = element("tbody");

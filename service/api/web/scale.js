@@ -12,6 +12,13 @@ export function ticks(low, high, most = 5) {
 /** @param {[number, number]} domain @param {[number, number]} range @returns {(value: number) => number} */
 export const linear = ([low, high], [from, to]) => (value) => from + ((value - low) / (high - low || 1)) * (to - from);
 
+/** A way to write numbers of one column, with as many decimals each. @param {number[]} values @returns {(value: number) => string} */
+export function alike(values, digits = 4) {
+  const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const decimals = largest > 0 ? Math.min(12, Math.max(0, digits - 1 - Math.floor(Math.log10(largest)))) : 0;
+  return (value) => value.toFixed(decimals);
+}
+
 /** As a person writes it. @param {number} value @param {number} digits that count @returns {string} */
 export function short(value, digits = 4) {
   if (value === 0) return "0";

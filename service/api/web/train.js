@@ -1,27 +1,65 @@
-// The form that starts the training of a GHN.
+// The form that starts the training of a GHN, or a search.
 import { getJson, Problem } from "./api.js";
+import { element } from "./dom.js";
 import { problemCard } from "./problem.js";
 
-/**
- * @param {HTMLFormElement} form
- * @param {HTMLElement} trouble
- * @param {(job: object, name: string) => void} onStarted told of the job and of the model that it makes
- */
-export function setUpTrain(form, trouble, onStarted) {
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const { name, data, minutes } = form.elements;
-    const button = form.querySelector("button[type=submit]");
+// A short run is measured often: there must be a curve to look at.
+const SHORT_MINUTES = 15;
+const SHORT_LOG_STEPS = 5;
+
+function ghnJob(fields) {
+  const minutes = Number(fields.minutes.value);
+  const config = { data: fields.data.value, minutes };
+  if (minutes < SHORT_MINUTES) config.log_steps = SHORT_LOG_STEPS;
+  return { kind: "ghn", name: fields.name.value, config };
+}
+
+function searchJob(fields) {
+  const config = { space: fields.space.value, predictor: fields.predictor.value, order: fields.order.value, evaluations: Number(fields.evaluations.value) };
+  if (fields.max_parameters.value) config.max_parameters = Number(fields.max_parameters.value);
+  if (fields.trade_off.value) config.trade_off = fields.trade_off.value;
+  return { kind: "search", config };
+}
+
+export class TrainForm {
+  /**
+   * @param {HTMLFormElement} form
+   * @param {HTMLElement} trouble
+   * @param {(job: object, name: string) => void} onStarted told of the job and of what it is called
+   */
+  constructor(form, trouble, onStarted) {
+    Object.assign(this, { form, trouble, onStarted, fields: form.elements });
+    for (const radio of this.fields.kind) radio.addEventListener("change", () => this.choose());
+    form.addEventListener("submit", (event) => { event.preventDefault(); this.start(); });
+    this.choose();
+  }
+
+  // What is disabled is neither sent nor checked.
+  choose() {
+    for (const part of this.form.querySelectorAll("[data-kind]")) part.hidden = part.disabled = part.dataset.kind !== this.fields.kind.value;
+  }
+
+  /** @param {string[]} predictors names of what can score */
+  know(predictors) {
+    const { predictor } = this.fields, chosen = predictor.value;
+    predictor.replaceChildren(...predictors.map((name) => element("option", name, { value: name })));
+    predictor.value = predictors.includes(chosen) ? chosen : predictors[0];
+  }
+
+  async start() {
+    const button = this.form.querySelector("button[type=submit]");
+    const asked = this.fields.kind.value === "search" ? searchJob(this.fields) : ghnJob(this.fields);
     button.disabled = true;
-    trouble.replaceChildren();
+    this.trouble.replaceChildren();
     try {
-      const body = JSON.stringify({ kind: "ghn", name: name.value, config: { data: data.value, minutes: Number(minutes.value) } });
-      onStarted(await getJson("/training-jobs", { method: "POST", headers: { "Content-Type": "application/json" }, body }), name.value);
+      const init = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(asked) };
+      const job = await getJson("/training-jobs", init);
+      this.onStarted(job, asked.name || `search of ${this.fields.space.selectedOptions[0].textContent}`);
     } catch (error) {
-      trouble.replaceChildren(problemCard(error));
+      this.trouble.replaceChildren(problemCard(error));
       if (!(error instanceof Problem)) throw error;
     } finally {
       button.disabled = false;
     }
-  });
+  }
 }

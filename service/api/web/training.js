@@ -1,19 +1,25 @@
-// Training jobs, newest first; the curves of an open one grow while it runs.
+// Training jobs and searches, newest first; the curves of an open one grow while it runs.
 import { call, follow, getJson, Problem } from "./api.js";
 import { lineChart } from "./chart.js";
 import { duration, element, facts } from "./dom.js";
 import { isFinal, withResult } from "./jobs.js";
 import { problemCard } from "./problem.js";
+import { searchParts } from "./ranking.js";
 import { short } from "./scale.js";
 
 const MOST_JOBS = 30;
-const PLACES = ["step", "seconds", "minutes", "time", "epoch", "event"];
+// Where a measurement was taken, not what was measured.
+const PLACES = ["step", "seconds", "minutes", "time", "epoch", "event", "progress", "eta_seconds", "networks"];
 const REDRAW_MS = 250;
 
 class TrainingJob {
-  /** @param {object} job @param {string} [name] of the model, where it is known already */
-  constructor(job, name = "") {
-    this.job = job;
+  /**
+   * @param {object} job
+   * @param {(architecture: object) => void} onOpen called with an architecture that is chosen in a result
+   * @param {string} [name] of what it makes, where it is known already
+   */
+  constructor(job, onOpen, name = "") {
+    Object.assign(this, { job, onOpen });
     this.series = new Map();
     this.tag = element("span");
     this.name = element("strong", job.result?.model || name);
@@ -64,12 +70,18 @@ class TrainingJob {
     this.show(job.status, job.progress);
     this.draw();
     if (job.error) this.trouble.replaceChildren(problemCard(new Problem(job.error)));
-    if (job.result) {
-      this.name.textContent = job.result.model;
-      const rows = Object.entries(job.result).filter(([name, value]) => !["model", "kind"].includes(name) && ["number", "string"].includes(typeof value));
-      this.result.replaceChildren(facts(rows.map(([name, value]) => [name.replaceAll("_", " "), typeof value === "number" ? short(value) : value])));
-    }
+    if (job.result) this.showResult(job.result);
     if (!this.series.size && !job.error) this.charts.replaceChildren(element("p", "No measurements were kept.", { class: "quiet" }));
+  }
+
+  showResult(result) {
+    this.name.textContent = result.model || `search of ${result.space}`;
+    if (result.best) {
+      this.result.replaceChildren(...searchParts(result, this.onOpen));
+      return;
+    }
+    const rows = Object.entries(result).filter(([name, value]) => !["model", "kind"].includes(name) && ["number", "string"].includes(typeof value));
+    this.result.replaceChildren(facts(rows.map(([name, value]) => [name.replaceAll("_", " "), typeof value === "number" ? short(value) : value])));
   }
 
   close() {
@@ -81,8 +93,10 @@ class TrainingJob {
     if (event === "progress") this.show("running", data);
     if (event !== "metrics") return;
     const at = Number(data.step ?? data.minutes ?? data.seconds ?? this.series.size);
-    for (const [name, value] of Object.entries(data)) {
-      if (PLACES.includes(name) || typeof value !== "number" || !Number.isFinite(value)) continue;
+    const group = data.kind && data.kind !== "train" ? `${data.kind} ` : "";
+    for (const [field, value] of Object.entries(data)) {
+      if (PLACES.includes(field) || typeof value !== "number" || !Number.isFinite(value)) continue;
+      const name = group + field;
       if (!this.series.has(name)) this.series.set(name, []);
       this.series.get(name).push([at, value]);
     }
@@ -109,9 +123,9 @@ class TrainingJob {
 
 // A list that is asked for again keeps the jobs that are open, with their curves.
 export class TrainingList {
-  /** @param {HTMLElement} place */
-  constructor(place) {
-    Object.assign(this, { place, known: new Map() });
+  /** @param {HTMLElement} place @param {(architecture: object) => void} onOpen */
+  constructor(place, onOpen) {
+    Object.assign(this, { place, onOpen, known: new Map() });
   }
 
   async refresh() {
@@ -130,18 +144,18 @@ export class TrainingList {
 
   show(jobs) {
     const shown = jobs.map((job) => {
-      const known = this.known.get(job.id) || new TrainingJob(job);
+      const known = this.known.get(job.id) || new TrainingJob(job, this.onOpen);
       if (!known.root.open) known.show(job.status, job.progress);
       return known;
     });
     this.known = new Map(shown.map((each) => [each.job.id, each]));
-    const nothing = element("p", "No training job yet.", { class: "quiet" });
+    const nothing = element("p", "No job yet.", { class: "quiet" });
     this.place.replaceChildren(...(shown.length ? shown.map((each) => each.root) : [nothing]));
   }
 
   /** A job that was just made: first of the list, and open. @param {object} job @param {string} name of its model */
   add(job, name) {
-    const made = new TrainingJob(job, name);
+    const made = new TrainingJob(job, this.onOpen, name);
     this.known = new Map([[job.id, made], ...this.known]);
     this.place.replaceChildren(...[...this.known.values()].map((each) => each.root));
     made.root.open = true;

@@ -1,0 +1,103 @@
+"""What the page starts: fits, searches, training runs; their curves, results and cancelling."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from service.graph_io.cells.nasbench201 import OPERATIONS
+from tests.system.conftest import RunningService
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("web")]
+
+PATIENCE_MS = 300_000
+CELL = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
+
+
+def results(n: int) -> list[str]:
+    """Lines `cell,value`: the more convolutions, the higher."""
+    lines = []
+    for number in range(n):
+        names = [OPERATIONS[1 + (number // 4**edge) % 4] for edge in range(6)]
+        cell = CELL.format(*names)
+        value = sum({"nor_conv_3x3": 3.0, "nor_conv_1x1": 1.0}.get(name, 0.0) for name in names)
+        lines.append(f"{cell},{70 + value}")
+    return lines
+
+
+def test_a_predictor_is_fitted_and_ranks(page: Any, web_service: RunningService) -> None:
+    lines = results(24)
+    page.goto(f"{web_service.url}/#rank")
+    form = page.locator("#fit-form")
+    form.locator("[name=name]").fill("from-the-page")
+    form.get_by_role("button", name="Fit").click()
+    form.get_by_text("No results yet").wait_for()
+    form.locator("textarea").fill("\n".join(["cell,speed", *lines, "broken"]))
+    form.get_by_text("24 results; 1 that cannot be read, first line 26").wait_for()
+    form.get_by_role("button", name="Fit").click()
+    assert "line 26" in form.get_by_role("alert").inner_text()
+    form.locator("textarea").fill("\n".join(["cell,speed", *lines]))
+    form.get_by_label("Property").fill("speed")
+    form.get_by_role("button", name="Fit").click()
+    form.get_by_text("is ready, and chosen above").wait_for(timeout=PATIENCE_MS)
+    assert page.locator("#rank-form [name=predictor]").input_value() == "from-the-page"
+    assert page.locator("#rank-form [name=property]").input_value() == "speed"
+    page.get_by_role("button", name="Try 50 random cells").click()
+    page.get_by_role("button", name="Rank", exact=True).click()
+    page.get_by_text("50 architectures, by speed, with from-the-page").wait_for()
+    titles = page.locator(".ranking thead th").all_inner_texts()
+    assert [title.split()[0] for title in titles] == ["Rank", "Name", "Score", "speed", "90"]
+    whiskers = page.locator(".plot .whiskers").get_attribute("d")
+    assert whiskers.count("V") == 50
+    form.get_by_role("button", name="Fit").click()
+    form.get_by_text("There is a model 'from-the-page' already").wait_for()
+
+
+def test_a_search_shows_what_it_found(page: Any, web_service: RunningService) -> None:
+    page.goto(f"{web_service.url}/#train")
+    page.get_by_label("Search for architectures").check()
+    page.get_by_label("Architectures to score").fill("60")
+    page.get_by_label("Trade off against").select_option("parameters")
+    page.get_by_role("button", name="Start").click()
+    job = page.locator(".job").first
+    job.locator(".ranking tbody tr").first.wait_for(timeout=PATIENCE_MS)
+    assert job.locator(".tag").inner_text() == "succeeded"
+    assert "60 architectures scored with structure" in job.inner_text()
+    assert job.get_by_role("img", name="score by parameters, Pareto front").count() == 1
+    assert job.get_by_role("img", name="best: from").count() == 1
+    job.locator(".ranking").get_by_role("button", name="conv").first.click()
+    page.get_by_text("The line over a histogram").wait_for()
+
+
+def test_a_training_run_is_seen_and_cancelled(page: Any, web_service: RunningService) -> None:
+    page.goto(f"{web_service.url}/#train")
+    form = page.locator("#train-form")
+    form.get_by_label("Name").fill("web-cancelled")
+    form.get_by_label("Minutes").fill("14")
+    form.get_by_role("button", name="Start").click()
+    job = page.locator(".job").first
+    job.get_by_role("img", name="loss: from").wait_for(timeout=PATIENCE_MS)
+    form.get_by_role("button", name="Start").click()
+    form.get_by_text("A job that trains 'web-cancelled' is under way.").wait_for()
+    # The list that is asked for again keeps what is open.
+    page.get_by_role("button", name="Refresh").click()
+    assert job.locator(".chart").count() > 0
+    job.get_by_role("button", name="Cancel").click()
+    job.locator(".tag.cancelled").wait_for()
+    assert job.get_by_role("button", name="Cancel").count() == 0
+    page.reload()
+    again = page.locator(".job").first
+    again.locator("summary").click()
+    again.get_by_role("img", name="loss: from").wait_for()
+
+
+def test_a_job_without_measurements(page: Any, web_service: RunningService) -> None:
+    config = {"data": "nowhere", "steps": 3}
+    answer = web_service.post("/training-jobs", {"kind": "ghn", "name": "web-nowhere", "config": config})
+    job = web_service.final(answer.json()["id"], 200)
+    assert job["status"] == "failed", json.dumps(job)
+    page.goto(f"{web_service.url}/#train")
+    page.locator(".job summary", has_text="failed").first.click()
+    page.locator(".job [role=alert]").get_by_text("nowhere").wait_for()
