@@ -39,7 +39,7 @@ class ModelCard(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str
-    kind: Literal["ghn", "predictor"]
+    kind: Literal["ghn", "predictor", "hypernas"]
     dataset: str | None = None
     num_classes: int | None = None
     description: str = ""

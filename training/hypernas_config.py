@@ -1,0 +1,81 @@
+"""What a training run of a HyperNAS predictor does.
+
+A run is a function of this configuration and its observations: what happens at a step depends on the step's
+number, never on the state of a random generator.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from math import cos, pi
+from typing import Any
+
+from service.predictors.hypernas.config import HyperNASConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class HyperNASTraining:
+    """Give minutes or steps.
+
+    model: fields of HyperNASConfig that differ from its defaults.
+    learning_rate: the highest, after a linear warm-up; falls along a cosine to zero. clip: largest gradient
+        norm. batch: most observations of a step.
+    data: of the weight task, as `data.load_dataset` takes it; images of `image_size` pixels. Every step
+        generates the weights of `networks` random architectures of the space and runs each on `images`
+        images. Not used by the single-task variant.
+    from_model: name of a model to start from: what it has of this model's parameters is copied.
+    held_out: share of the observations that is kept back to measure Kendall's tau.
+    """
+
+    name: str = "hypernas"
+    model: dict[str, Any] = field(default_factory=dict)
+    minutes: float | None = None
+    steps: int | None = None
+    seed: int = 0
+    learning_rate: float = 5e-3
+    weight_decay: float = 1e-2
+    warmup_steps: int = 10
+    clip: float = 5.0
+    batch: int = 64
+    data: str = "cifar10"
+    data_dir: str | None = None
+    image_size: int = 16
+    networks: int = 1
+    images: int = 32
+    from_model: str | None = None
+    held_out: float = 0.0
+    log_steps: int = 10
+    checkpoint_minutes: float = 1.0
+
+    def __post_init__(self) -> None:
+        if (self.minutes is None) == (self.steps is None):
+            raise ValueError("give minutes or steps, one of them")
+        if (self.minutes or self.steps or 0) <= 0:
+            raise ValueError("minutes and steps must be positive")
+        if not 0 <= self.held_out <= 0.5:
+            raise ValueError(f"held_out must be 0 to 0.5, got {self.held_out}")
+        for name in ("batch", "image_size", "networks", "images", "log_steps"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a positive integer, got {value!r}")
+        HyperNASConfig(**self.model)  # what is wrong with the model is refused now, not at the first step
+
+    @property
+    def hypernas(self) -> HyperNASConfig:
+        return HyperNASConfig(**self.model)
+
+    def rate(self, step: int, progress: float) -> float:
+        """Learning rate at a step, when `progress` (0 to 1) of the budget is used."""
+        warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        return self.learning_rate * warm * 0.5 * (1 + cos(pi * min(1.0, progress)))
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> HyperNASTraining:
+        """Raises ValueError for unknown fields."""
+        unknown = sorted(set(values) - {entry.name for entry in fields(cls)})
+        if unknown:
+            raise ValueError(f"unknown training options: {', '.join(unknown)}")
+        return cls(**values)

@@ -1,0 +1,91 @@
+"""The weight task: networks with generated weights on images (HyperNAS paper, key design 2, D_aux)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from service.errors import InvalidRequest
+from service.predictors.hypernas.batch import CellBatch, make_batch
+from service.predictors.hypernas.cell_graph import CellGraph, read_cell
+from service.predictors.hypernas.config import HyperNASConfig
+from service.predictors.hypernas.model import HyperNAS
+from service.predictors.hypernas.small_network import SmallNetwork, small_network
+from training.data import Dataset, ImageSet, batches, load_dataset, sample_batch
+from training.hypernas_config import HyperNASTraining
+from training.hypernas_data import random_cell
+from training.networks import Network
+
+# Networks of random cells on which a hypernetwork is measured, the same in every run.
+_VALIDATION_SEED = 1
+
+
+class WeightTask:
+    """Random architectures of the space, each with images of its own."""
+
+    def __init__(self, config: HyperNASTraining, cache_dir: Path | None = None) -> None:
+        data_dir = None if config.data_dir is None else Path(config.data_dir)
+        self.dataset: Dataset = load_dataset(
+            config.data, data_dir=data_dir, cache_dir=cache_dir, image_size=config.image_size
+        )
+        self._config, self._model = config, config.hypernas
+        if len(self.dataset.classes) != self._model.num_classes:
+            raise InvalidRequest(
+                f"The images have {len(self.dataset.classes)} classes, the model {self._model.num_classes}.",
+                field="config.model.num_classes",
+            )
+
+    def loss(self, hypernas: HyperNAS, step: int) -> tuple[Tensor, float]:
+        """Mean cross-entropy of the step's networks on training images, and their accuracy."""
+        random = np.random.default_rng([self._config.seed, 11, step])
+        cells, networks = self._draw(random, self._config.networks)
+        losses, right = [], 0.0
+        weights = hypernas.weights(cells, networks)
+        for network, tensors in zip(networks, weights, strict=True):
+            chosen = random.integers(len(self.dataset.train), size=self._config.images)
+            images, labels = sample_batch(self.dataset, chosen, random)
+            logits = _runnable(network)(images, tensors)
+            losses.append(F.cross_entropy(logits, labels))
+            right += float((logits.argmax(1) == labels).float().mean())
+        return torch.stack(losses).mean(), right / len(networks)
+
+    @torch.no_grad()
+    def accuracy(self, hypernas: HyperNAS, networks: int = 20, images: int = 500) -> float:
+        """Mean accuracy of random networks with generated weights on validation images, 0 to 1."""
+        cells, drawn = self._draw(np.random.default_rng(_VALIDATION_SEED), networks)
+        part: ImageSet = self.dataset.validation
+        found = []
+        for network, tensors in zip(drawn, hypernas.weights(cells, drawn), strict=True):
+            right = [
+                (_runnable(network)(pictures, tensors).argmax(1) == labels).float()
+                for pictures, labels in batches(self.dataset, part, images, images)
+            ]
+            found.append(float(torch.cat(right).mean()))
+        return float(np.mean(found))
+
+    def _draw(self, random: np.random.Generator, count: int) -> tuple[CellBatch, list[SmallNetwork]]:
+        pairs = [self._pair(random) for _ in range(count)]
+        return make_batch([cell for cell, _ in pairs]), [network for _, network in pairs]
+
+    def _pair(self, random: np.random.Generator) -> tuple[CellGraph, SmallNetwork]:
+        document = random_cell(self._model.space, random)
+        return (
+            read_cell(document, self._model.space, prune=True),
+            _small(tuple(document.items()), self._model, self._config.image_size),
+        )
+
+
+@lru_cache(maxsize=512)
+def _small(document: tuple[tuple[str, str], ...], config: HyperNASConfig, size: int) -> SmallNetwork:
+    return small_network(dict(document), config, size)
+
+
+def _runnable(network: SmallNetwork) -> Network:
+    # Its batch normalisations have no parameters: nothing predicts them, and a network of a few cells needs
+    # none. `Network` normalises by the batch and leaves scale and shift out.
+    return Network(network.graph)
