@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
 from service.settings import get_settings
 from tests.cli.conftest import SMALL_GRAPH, Run, problems, write_json
+from training.launch import ENVIRONMENT
 
 TRAIN = {
     "kind": "train",
@@ -46,6 +48,8 @@ def trainer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
         return folder
 
     monkeypatch.setattr("training.ghn.train", train)
+    for variable in ENVIRONMENT:  # what the command sets ends with the test
+        monkeypatch.setenv(variable, os.environ.get(variable, "1"))
     monkeypatch.setenv("WEIGHTCAST_HOME", str(tmp_path / "own"))
     get_settings.cache_clear()
     return given
@@ -60,6 +64,7 @@ def test_a_trained_model_can_be_used_at_once(run: Run, trainer: list[Any], tmp_p
     config, options = trainer[0]
     assert (config.name, config.data, config.minutes, config.steps) == ("mine", "digits", 2.0, None)
     assert options["resume"] is False
+    assert options["processes"] >= 1
     write_json(tmp_path / "net.json", SMALL_GRAPH)
     assert json.loads(run("predict", "net.json", "--model", "mine", "--json").stdout)[0]["model"] == "mine"
 
@@ -73,12 +78,28 @@ def test_resuming_replaces_the_model(run: Run, trainer: list[Any]) -> None:
     assert json.loads(run("models", "show", "ghn2-digits", "--json").stdout)["digest"] != digest
 
 
+def test_processes_have_one_thread_each(run: Run, trainer: list[Any]) -> None:
+    for count in ("3", "1"):
+        name = ("--name", f"by-{count}", "--from", "ghn2-cifar10")
+        assert run("train", "--data", "digits", "--steps", "1", "--processes", count, *name).exit_code == 0
+    (several, options), (alone, _) = trainer
+    assert (options["processes"], several.threads, alone.threads) == (3, 1, get_settings().threads)
+    assert several.from_model == "ghn2-cifar10"
+
+
+def test_an_unknown_model_to_start_from(run: Run) -> None:
+    result = run("train", "--data", "digits", "--steps", "1", "--name", "never", "--from", "no-such-model")
+    assert result.exit_code == 3
+    assert "no-such-model" in problems(result)[0]["detail"]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["--data", "digits"],
         ["--data", "digits", "--minutes", "1", "--steps", "1"],
         ["--data", "digits", "--steps", "0"],
+        ["--data", "digits", "--steps", "1", "--processes", "0"],
         ["--data", "digits", "--steps", "1", "--name", "../x"],
         ["--minutes", "1"],
     ],
@@ -105,7 +126,7 @@ def test_evaluate(run: Run) -> None:
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert set(report) == {
-        "model", "split", "n", "mean", "stderr", "max", "random_init_mean", "data", "images", "bn"
+        "model", "split", "n", "mean", "stderr", "max", "random_init_mean", "data", "images", "bn", "dtype"
     }  # fmt: skip
     assert (report["data"], report["n"], report["images"], report["bn"]) == ("digits", 2, 64, "batch")
     assert 0 <= report["mean"] <= report["max"] <= 100

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 
 import pytest
+import torch
 
 from service.errors import InvalidRequest
+from service.ghn.config import GHNConfig
 from service.graph_io.cells.darts import read_darts
+from service.graph_io.digest import graph_digest
+from service.graph_io.read import read_architecture
+from training.ablations import ABLATIONS, ablation_config
+from training.baselines import random_parameters
 from training.cost import network_cost
-from training.deepnets import SPLITS, Bounds, architecture, architecture_graph
+from training.deepnets import (
+    SPLITS,
+    VERSION,
+    Bounds,
+    architecture,
+    architecture_graph,
+    architecture_name,
+    architectures,
+)
+from training.networks import Network
+from training.recipe import Stage
+from training.statistics import graph_statistics, summarise
 
 
 @pytest.mark.parametrize("split", sorted(SPLITS))
@@ -68,3 +86,89 @@ def test_an_unknown_split_is_refused() -> None:
     with pytest.raises(InvalidRequest) as refused:
         architecture("test", 0, 0)
     assert refused.value.extra["field"] == "split"
+
+
+# Of the first five documents of every split, seed 0. When the generator changes: raise VERSION, and say that
+# scores from before do not compare.
+FINGERPRINTS = {
+    "train": "0d6bf868403dd746",
+    "id-val": "da5cd6825762e263",
+    "id-test": "532fa883db865110",
+    "wide": "ebbf544099e0ab26",
+    "deep": "ac390ddec9320a17",
+    "dense": "889efa8941f96461",
+    "bn-free": "ac09dbbed1852a46",
+}
+
+
+@pytest.mark.parametrize("split", sorted(SPLITS))
+def test_a_version_of_the_generator_always_makes_the_same(split: str) -> None:
+    documents = list(architectures(split, 0, 5))
+    text = json.dumps(documents, sort_keys=True).encode()
+    assert (VERSION, sha256(text).hexdigest()[:16]) == (1, FINGERPRINTS[split])
+
+
+def test_predefined_architectures() -> None:
+    names = [architecture_name("predefined", 0, index) for index in range(2)]
+    assert names == ["resnet-50", "vit"]
+    graphs = [architecture_graph("predefined", 0, index) for index in range(2)]
+    # Table 1 of the paper: 23.5 and 1.0 M; He et al.'s network without 40 of the 49 positions of its stem.
+    assert [graph.num_parameters for graph in graphs] == [23_520_842, 1_012_234]
+    for document, graph in zip(architectures("predefined", 0, 10), graphs, strict=True):
+        assert graph_digest(read_architecture(json.loads(json.dumps(document)))) == graph_digest(graph)
+    with pytest.raises(InvalidRequest):
+        architecture("predefined", 0, 2)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_predefined_architectures_run(index: int) -> None:
+    graph = architecture_graph("predefined", 0, index)
+    logits = Network(graph)(torch.zeros(2, 3, 32, 32), random_parameters(graph))
+    assert logits.shape == (2, 10) and bool(torch.isfinite(logits).all())
+
+
+def test_statistics_of_a_chain() -> None:
+    graph = read_architecture(
+        {
+            "format": "graph",
+            "input_shape": [3, 8, 8],
+            "nodes": [
+                {"name": "x", "op": "input"},
+                {
+                    "name": "c",
+                    "op": "conv",
+                    "inputs": ["x"],
+                    "params": {"weight": {"name": "c.w", "shape": [8, 3, 1, 1]}},
+                },
+                {"name": "p", "op": "global_avg_pool", "inputs": ["c"]},
+            ],
+            "outputs": ["p"],
+        }
+    )
+    found = graph_statistics(graph, {"cells": 4})
+    # Three nodes, two edges; paths of 1, 1 and 2.
+    assert (found.nodes, found.cells, found.channels, found.parameters) == (3, 4, None, 24)
+    assert (found.degree, found.path, found.depth) == (4 / 3, 4 / 3, 2)
+    assert found.primitives == {"input": 1, "conv": 1, "glob_avg": 1} and not found.batch_norm
+    summary = summarise([found, found])
+    assert summary.quantities["nodes"].mean == 3 and "channels" not in summary.quantities
+    assert summary.without_batch_norm == 100
+    assert summary.primitives["conv"] == pytest.approx(100 / 3)
+
+
+@pytest.mark.parametrize("name", list(ABLATIONS))
+def test_ablations_differ_from_ghn2_in_one_thing(name: str) -> None:
+    stage = Stage(image_size=8, cost=2, meta_batch=4)
+    config = ablation_config(name, data="digits", data_dir=None, steps=100, seed=0, stage=stage)
+    usual = ablation_config("ghn2", data="digits", data_dir=None, steps=100, seed=0, stage=stage)
+    assert (config.learning_rate, config.seed, config.threads) == (usual.learning_rate, 0, 1)
+    ablation = ABLATIONS[name]
+    assert GHNConfig(**config.ghn) == GHNConfig(**ablation.ghn)
+    assert config.stages[0].meta_batch == (ablation.meta_batch or 4)
+    networks = config.stages[0].meta_batch * (config.steps or 0)
+    assert networks == (100 if ablation.meta_batch == 1 and not ablation.same_networks else 400)
+
+
+def test_an_unknown_ablation_is_refused() -> None:
+    with pytest.raises(InvalidRequest):
+        ablation_config("none", data="digits", data_dir=None, steps=1, seed=0, stage=Stage())

@@ -1,15 +1,25 @@
-"""Measuring predicted weights."""
+"""Measuring predicted weights: one network, many networks, and what is remembered of them."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 
+from service.errors import InvalidRequest
+from service.ghn.checkpoint import save_checkpoint
 from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
+from training.baselines import SgdRecipe, random_parameters, train_network
 from training.data import load_dataset
 from training.deepnets import Bounds, architecture_graph
-from training.evaluate import Scores, evaluate_networks, validation_networks
+from training.evaluate import Scores, evaluate_networks, network_accuracy, validation_networks
+from training.evaluation import Job, Report, Sources, measure
+from training.measurements import RANDOM, Evaluation, read, read_all
+
+SMALL = Bounds(cost=3, image_size=8, most_channels=16)
 
 
 def test_scores() -> None:
@@ -22,9 +32,8 @@ def test_scores() -> None:
 def test_an_untrained_ghn_is_near_chance(recalibrate: bool) -> None:
     torch.manual_seed(0)
     ghn = GHN(GHNConfig()).eval()
-    data = load_dataset("digits", image_size=16)
-    bounds = Bounds(cost=30, image_size=16, most_channels=16)
-    graphs = [architecture_graph("train", 0, index, bounds=bounds) for index in range(3)]
+    data = load_dataset("digits", image_size=8)
+    graphs = [architecture_graph("train", 0, index, bounds=SMALL) for index in range(3)]
     scores = evaluate_networks(ghn, graphs, data, data.test, limit=128, recalibrate=recalibrate)
     assert len(scores.accuracies) == 3
     assert 0 <= scores.mean < 40
@@ -32,3 +41,84 @@ def test_an_untrained_ghn_is_near_chance(recalibrate: bool) -> None:
 
 def test_validation_networks_are_fixed() -> None:
     assert validation_networks(2, 10) == validation_networks(2, 10)
+
+
+def evaluation(**values: object) -> Evaluation:
+    fields: dict[str, object] = {"method": RANDOM, "split": "bn-free", "data": "digits", "image_size": 8}
+    return Evaluation(**{**fields, "images": 64, **values})  # type: ignore[arg-type]
+
+
+def sources(tmp_path: Path) -> Sources:
+    return Sources(tmp_path / "data", tmp_path / "cache")
+
+
+def test_an_interrupted_evaluation_goes_on(tmp_path: Path) -> None:
+    asked = evaluation()
+    measure([Job(asked, 2)], tmp_path, sources(tmp_path))
+    # A crash in the middle of a line.
+    with asked.file(tmp_path).open("a") as file:
+        file.write('{"index": 2, "na')
+    reports: list[Report] = []
+    results = measure([Job(asked, 3)], tmp_path, sources(tmp_path), on_result=reports.append)
+    assert [report.measurement.name for report in reports] == ["bn-free-0-2"]
+    assert (reports[0].done, reports[0].total) == (1, 1)
+    assert len(results.scores(asked).accuracies) == 3
+    assert read_all(tmp_path).scores(asked) == results.scores(asked)
+
+
+def test_what_a_result_depends_on_is_not_mixed(tmp_path: Path) -> None:
+    measure([Job(evaluation(), 1)], tmp_path, sources(tmp_path))
+    for other in (evaluation(images=32), evaluation(dtype="bfloat16"), evaluation(digest="0")):
+        assert read(other, tmp_path) == {}
+
+
+def test_time_that_is_over_ends_an_evaluation(tmp_path: Path) -> None:
+    results = measure([Job(evaluation(), 3)], tmp_path, sources(tmp_path), seconds=0.0)
+    assert results.scores(evaluation()).accuracies == ()
+
+
+@pytest.mark.slow
+def test_several_processes_find_the_same(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    save_checkpoint(tmp_path / "model", GHN(GHNConfig()), {"name": "tiny", "kind": "ghn"})
+    job = Job(evaluation(method="tiny", digest="1", split="predefined"), 9, tmp_path / "model")
+    alone = measure([job], tmp_path / "alone", sources(tmp_path))
+    together = measure([job], tmp_path / "together", sources(tmp_path), processes=2)
+    assert len(alone.scores(job.evaluation).accuracies) == 2
+    assert alone.scores(job.evaluation) == together.scores(job.evaluation)
+
+
+def test_an_unknown_split_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="split"):
+        measure([Job(evaluation(split="none"), 1)], tmp_path, sources(tmp_path))
+
+
+def test_sgd_learns_and_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = load_dataset("digits", image_size=8)
+    graph = architecture_graph("train", 0, 2, bounds=SMALL)
+    recipe = SgdRecipe(epochs=3, batch_size=64)
+    losses: list[float] = []
+    whole = train_network(graph, data, recipe, on_epoch=lambda epoch, loss: losses.append(loss))
+    assert losses[-1] < losses[0]
+    trained = network_accuracy(graph, whole, data, data.test)
+    assert trained > network_accuracy(graph, random_parameters(graph), data, data.test) + 20
+
+    state = tmp_path / "state.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        train_network(graph, data, recipe, state_file=state, on_epoch=stop_after(2))
+    assert state.exists()
+    epochs: list[int] = []
+    rest = train_network(
+        graph, data, recipe, state_file=state, on_epoch=lambda epoch, loss: epochs.append(epoch)
+    )
+    assert epochs == [3] and not state.exists()
+    for name, value in whole.items():
+        torch.testing.assert_close(rest[name], value)
+
+
+def stop_after(epochs: int) -> Callable[[int, float], None]:
+    def stop(epoch: int, loss: float) -> None:
+        if epoch == epochs:
+            raise KeyboardInterrupt
+
+    return stop

@@ -1,0 +1,165 @@
+"""docs/results.md from what the benchmarks left in their folders: nothing on that page is written by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import ablations, deepnets
+from training.measurements import RANDOM, Evaluation, Results
+
+_COLUMNS = ("id-test", "wide", "deep", "dense", "bn-free", "predefined")
+
+# Table 3: mean ± standard error and maximum on ID-TEST, the OOD splits, ResNet-50 / ViT.
+PAPER = {
+    "MLP": ("42.2 ± 0.6", "60.2", "22.3 ± 0.9", "37.9 ± 1.2", "44.8 ± 1.1", "23.9 ± 0.7", "17.7 / 10.0"),
+    "GHN-1": ("51.4 ± 0.4", "59.9", "43.1 ± 1.7", "48.3 ± 0.8", "51.8 ± 0.9", "13.7 ± 0.3", "19.2 / 18.2"),
+    "GHN-2": ("66.9 ± 0.3", "77.1", "64.0 ± 1.1", "60.5 ± 1.2", "65.8 ± 0.7", "36.8 ± 1.5", "58.6 / 11.4"),
+    "GHN-2, recalibrated": ("71.7", "", "", "", "", "", ""),
+    "SGD, 1 epoch": ("46.1 ± 0.4", "66.5", "47.2 ± 1.1", "34.2 ± 1.1", "45.3 ± 0.7", "18.0 ± 1.1",
+                     "61.8 / 34.5"),
+    "SGD, 5 epochs": ("69.2 ± 0.4", "82.4", "71.2 ± 0.3", "56.7 ± 1.6", "67.8 ± 0.9", "29.0 ± 2.0",
+                      "78.2 / 52.5"),
+}  # fmt: skip
+
+_INTRODUCTION = """# Results
+
+Made by `python -m benchmarks.evaluation --write docs/results.md` from measurements; the paper is Knyazev et
+al. 2021 (GHN-2), whose figures are given for comparison: its GHNs were trained for 300 epochs with
+meta-batches of 8 on GPUs, and measured on 500 networks of ID-TEST, 100 of every other split, with all
+10,000 test images.
+
+## Unseen networks with predicted weights
+
+Accuracy in percent on test images, mean ± standard error over the networks. No network was trained, unless
+its row says so. The standard error counts the networks only: with K test images all means of a row also
+share an error of at most 50/√K points (2.2 with 512). ResNet-50 and the ViT are single networks.
+"""
+
+
+def page(results: Results, folder: Path, ablation_folder: Path) -> str:
+    parts = [_INTRODUCTION, _accuracies(results), _conditions(results, folder)]
+    statistics = folder / "deepnets.json"
+    if statistics.exists():
+        parts += [_DEEPNETS, deepnets.tables(json.loads(statistics.read_text())) + "\n"]
+    runs = sorted(path for path in ablation_folder.glob("*-steps-seed-*") if ablations.load_results(path))
+    if runs:
+        parts.append(_ABLATIONS)
+    for run in runs:
+        found = ablations.load_results(run)
+        parts.append(_ablation_conditions(next(iter(found.values()))))
+        parts.append(ablations.table(found) + "\n")
+    return "\n".join(parts)
+
+
+def _accuracies(results: Results) -> str:
+    lines = [
+        "| | ID-TEST | best | WIDE | DEEP | DENSE | BN-FREE | ResNet-50 / ViT |",
+        "| --- |" + " ---: |" * 7,
+    ]
+    for title, by_split in _rows(results).items():
+        cells = []
+        for split in _COLUMNS:
+            evaluation = by_split.get(split)
+            scores = None if evaluation is None else results.scores(evaluation)
+            if scores is None or not scores.accuracies:
+                cells += ["", ""] if split == "id-test" else [""]
+            elif split == "predefined":
+                cells.append(" / ".join(f"{value:.1f}" for value in scores.accuracies))
+            else:
+                cells.append(f"{scores.mean:.1f} ± {scores.standard_error:.1f}")
+                cells += [f"{scores.max:.1f}"] if split == "id-test" else []
+        lines.append("| " + " | ".join([title, *cells]) + " |")
+    lines += [f"| *paper:* {title} | " + " | ".join(cells) + " |" for title, cells in PAPER.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(results: Results) -> dict[str, dict[str, Evaluation]]:
+    """By what stands at the left: the evaluation with the most networks of every split."""
+    rows: dict[str, dict[str, Evaluation]] = {}
+    order = sorted(
+        results.by_evaluation, key=lambda entry: (entry.method == RANDOM, entry.epochs, entry.method)
+    )
+    for evaluation in order:
+        row = rows.setdefault(_title(evaluation), {})
+        other = row.get(evaluation.split)
+        size = len(results.by_evaluation[evaluation])
+        if other is None or size > len(results.by_evaluation[other]):
+            row[evaluation.split] = evaluation
+    return rows
+
+
+def _title(evaluation: Evaluation) -> str:
+    if evaluation.epochs:
+        return f"SGD, {evaluation.epochs} epoch{'s' if evaluation.epochs > 1 else ''}"
+    recalibrated = evaluation.bn == "recalibrate"
+    return evaluation.method + (", recalibrated" if recalibrated else "")
+
+
+def _conditions(results: Results, folder: Path) -> str:
+    """Under which conditions every row was measured."""
+    lines = ["How the rows were measured:", ""]
+    for title, by_split in _rows(results).items():
+        evaluations = [by_split[split] for split in _COLUMNS if split in by_split]
+        counts = ", ".join(f"{len(results.by_evaluation[entry])} of {entry.split}" for entry in evaluations)
+        first = evaluations[0]
+        facts = [f"networks: {counts}", f"{first.data}, {_several(evaluations, 'images')} test images"]
+        facts.append(f"activations in {_several(evaluations, 'dtype')}")
+        if first.calibration_batches:
+            images = 64 * first.calibration_batches
+            facts.append(f"statistics of {images:,} training images (the paper's: 12,800)")
+        else:
+            facts.append("statistics of test batches of 64")
+        if first.digest:
+            facts.append(f"model {first.digest[:12]}")
+        facts.append(_provenance(evaluations, folder))
+        lines.append(f"- {title}: " + "; ".join(facts) + ".")
+    return "\n".join(lines) + "\n"
+
+
+def _several(evaluations: Sequence[Evaluation], name: str) -> str:
+    values = sorted({getattr(entry, name) for entry in evaluations})
+    return " or ".join(
+        "all" if value == 0 else f"{value:,}" if name == "images" else value for value in values
+    )
+
+
+def _provenance(evaluations: Sequence[Evaluation], folder: Path) -> str:
+    commits, days = set(), set()
+    for evaluation in evaluations:
+        for line in evaluation.file(folder).read_text().splitlines()[1:]:
+            entry = json.loads(line)
+            commits.add(entry.get("commit", ""))
+            days.add(entry.get("day", ""))
+    return f"{' to '.join(sorted({min(days), max(days)}))}, commit {', '.join(sorted(commits))}"
+
+
+_DEEPNETS = """## The architectures
+
+`python -m benchmarks.deepnets`: what the generator makes (seed 0), next to table 1 of the paper. Mean ±
+standard deviation (least–most); the paper gives ranges of sizes, and mean ± deviation of degree and path
+length.
+"""
+
+_ABLATIONS = """## Ablations
+
+`python -m benchmarks.ablations`: variants of GHN-2 as in table 5 of the paper, each trained small on the
+same budget: same data, networks, images, learning rate and seed; nothing was tuned for any of them. They
+say what a part of GHN-2 does early in training on small images, not where long training ends: the paper's
+figures come from hundreds of times as many steps on larger images. Differences to GHN-2 are over the same
+networks; their standard errors count the networks and not the luck of one seed, so differences below two or
+three of them mean nothing.
+"""
+
+
+def _ablation_conditions(result: dict[str, Any]) -> str:
+    counts = ", ".join(f"{len(values)} of {split}" for split, values in result["accuracies"].items())
+    return (
+        f"{result['data']} at {result['image_size']}x{result['image_size']}, {result['steps']} steps of "
+        f"{result['meta_batch']} networks on {result['images_a_network']} images each (networks up to cost "
+        f"{result['cost']:g}), learning rate {result['learning_rate']:g}, seed {result['seed']}, one thread; "
+        f"measured on {counts}, {result['test_images']} test images, {result['dtype']}. Seconds are of a "
+        "machine that did other work beside it.\n"
+    )

@@ -1,0 +1,147 @@
+"""weightcast evaluate: how good a GHN's weights make networks that nobody has trained."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service.cli import options
+from service.cli.console import emit_json, progress_bar, say
+from service.cli.splits import SplitName
+
+if TYPE_CHECKING:
+    from service.catalog import ModelCard
+    from training.evaluation import Report
+
+# So few networks are measured sooner than a second process starts.
+_NETWORKS_A_PROCESS = 8
+
+
+class BatchNorm(StrEnum):
+    BATCH = "batch"
+    RECALIBRATE = "recalibrate"
+
+
+class Dtype(StrEnum):
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
+def evaluate(
+    split: SplitName,
+    model: options.Model = None,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many networks.")] = 50,
+    data: Annotated[
+        str | None, typer.Option(help="Data set. [default: what the model was trained on]")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where CIFAR-10 lies, or goes. [default: WEIGHTCAST_DATA_DIR]")
+    ] = None,
+    bn: Annotated[
+        BatchNorm, typer.Option(help="Statistics of each test batch, or recalibrated on training images.")
+    ] = BatchNorm.BATCH,
+    images: Annotated[
+        int,
+        typer.Option("--limit-images", "--images", min=0, help="So many test images at most; 0 means all."),
+    ] = 1000,
+    dtype: Annotated[
+        Dtype, typer.Option(help="Of the activations. auto: bfloat16 where the processor computes in it.")
+    ] = Dtype.AUTO,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="So many networks at a time. [default: one a core]")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Measure a GHN: accuracy of unseen networks with predicted weights.
+
+    Test images, no training of the networks. Beside it, the same networks with the standard random
+    initialisation. What was measured is kept: an evaluation that was interrupted goes on.
+    """
+    from service.ghn.registry import load_model
+    from service.settings import get_settings
+    from training.data import load_dataset
+    from training.deepnets import available
+    from training.evaluate import CALIBRATION_BATCHES, native_dtype
+    from training.evaluation import Job, Sources, measure
+    from training.measurements import RANDOM, Evaluation
+
+    settings = get_settings()
+    loaded = load_model(model or settings.default_model)
+    card = loaded.card
+    chosen = data or _trained_on(card)
+    sources = Sources(data_dir or settings.data_dir, settings.home / "cache")
+    dataset = load_dataset(chosen, data_dir=sources.data_dir, cache_dir=sources.cache_dir)
+    _check_classes(card, loaded.ghn.config.num_classes, chosen, len(dataset.classes))
+    count = available(split, count)
+    used = native_dtype() if dtype is Dtype.AUTO else dtype.value
+    common: dict[str, Any] = {
+        "split": split,
+        "data": chosen,
+        "images": images,
+        "bn": bn.value,
+        "calibration_batches": CALIBRATION_BATCHES if bn is BatchNorm.RECALIBRATE else 0,
+        "dtype": str(used).removeprefix("torch."),
+    }
+    predicted = Evaluation(method=card.name, digest=card.digest, **common)
+    random = Evaluation(method=RANDOM, **common)
+    jobs = [Job(predicted, count, card.path), Job(random, count)]
+    with progress_bar(split) as progress:
+
+        def show(report: Report) -> None:
+            left = f"{report.eta_seconds / 60:.1f} min left"
+            progress(report.done, report.total, left)
+            if not json:
+                what, found = report.evaluation.method, report.measurement
+                say(f"{found.name}: {found.accuracy:.1f}% correct, {what} ({left})")
+
+        results = measure(
+            jobs, settings.home / "evaluations", sources,
+            processes=processes or max(1, min(os.cpu_count() or 1, 2 * count // _NETWORKS_A_PROCESS)),
+            on_result=show,
+        )  # fmt: skip
+    scores = results.scores(predicted)
+    report = {
+        "model": card.name,
+        "split": split,
+        "n": count,
+        "mean": round(scores.mean, 3),
+        "stderr": round(scores.standard_error, 3),
+        "max": round(scores.max, 3),
+        "random_init_mean": round(results.scores(random).mean, 3),
+        "data": chosen,
+        "images": min(images, len(dataset.test)) or len(dataset.test),
+        "bn": bn.value,
+        "dtype": common["dtype"],
+    }
+    if json:
+        emit_json(report)
+    else:
+        say(
+            f"{report['model']} on {count} networks of {split}, {report['images']} images of {chosen}: "
+            f"{scores.mean:.2f} ± {scores.standard_error:.2f}% (best {scores.max:.2f}%), "
+            f"random initialisation {report['random_init_mean']:.2f}% ({report['dtype']})"
+        )
+
+
+def _trained_on(card: ModelCard) -> str:
+    from service.errors import InvalidRequest
+
+    if card.dataset is None:
+        raise InvalidRequest(
+            f"The model {card.name!r} does not say what it was trained on.", field="data", hint="Give --data."
+        )
+    return card.dataset
+
+
+def _check_classes(card: ModelCard, known: int, data: str, classes: int) -> None:
+    from service.errors import InvalidRequest
+
+    if classes != known:
+        raise InvalidRequest(
+            f"The model {card.name!r} knows {known} classes, {data} has {classes}.", field="data"
+        )
