@@ -91,6 +91,8 @@ def check_prediction(http: httpx.Client, onnx: Path) -> None:
         f"GET {result['weights']['url'][:24]}...: {len(file)} bytes, the digest is right",
         (len(file), digest) == (result["weights"]["size"], result["weights"]["sha256"]),
     )
+    for name in SERVICES:
+        say(f"memory of {name}: {memory(name)}")
     again = predict(http, onnx)
     check("the same request is answered from the cache", again["result"]["cached"])
 
@@ -180,6 +182,14 @@ def containers() -> list[str]:
     ids = run("docker", "ps", "--quiet", "--all", "--filter", f"label=com.docker.compose.project={PROJECT}")
     form = '{{index .Config.Labels "com.docker.compose.service"}} {{.State.Health.Status}}'
     return run("docker", "inspect", "--format", form, *ids.split()).splitlines() if ids else []
+
+
+def memory(service: str) -> str:
+    """In use, of the limit; with what the kernel keeps of files."""
+    label = f"label=com.docker.compose.service={service}"
+    project = f"label=com.docker.compose.project={PROJECT}"
+    container = run("docker", "ps", "--quiet", "--filter", project, "--filter", label)
+    return run("docker", "stats", "--no-stream", "--format", "{{.MemUsage}}", container)
 
 
 def compose(*arguments: str) -> None:

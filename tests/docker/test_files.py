@@ -67,6 +67,16 @@ def environment(container: dict[str, Any]) -> dict[str, str]:
     return {entry["name"]: entry["value"] for entry in container.get("env", [])}
 
 
+def test_the_deployment_page_names_what_exists() -> None:
+    page = (ROOT / "docs" / "deployment.md").read_text()
+    assert set(re.findall(rf"{PREFIX}[A-Z_]+", page)) <= OPTIONS
+    code = "".join(file.read_text() for file in (ROOT / "service" / "api").glob("*.py"))
+    metrics = set(re.findall(r"`(weightcast_\w+)`", page))
+    assert metrics and all(f'"{name.removesuffix("_total")}"' in code for name in metrics)
+    for line in re.findall(r"^weightcast (.*?)\s*(?:#.*)?$", page, re.MULTILINE):
+        parses(line.split())
+
+
 # --- compose
 
 
