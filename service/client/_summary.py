@@ -32,7 +32,7 @@ def table(weights: WeightBlocks) -> str:
 
 
 def _rows(blocks: Mapping[str, Block]) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     last_layer = None
     for name, block in blocks.items():
         layer, _, parameter = name.rpartition(".")
