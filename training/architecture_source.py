@@ -52,7 +52,9 @@ class ArchitectureSource:
 
     def take(self, bounds: list[Bounds]) -> list[Task]:
         """The next len(bounds) architectures, each under its bounds."""
-        tasks = []
+        tasks: list[Task] = []
+        if not bounds:
+            return tasks
         for bound in bounds:
             if not self._pending:
                 self._submit(bound)

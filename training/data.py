@@ -84,19 +84,19 @@ class Dataset:
 
 
 def load_dataset(
-    name: str, *, data_dir: Path | None = None, cache_dir: Path | None = None, image_size: int = 32
+    name: str, *, data_dir: Path | None = None, cache_dir: Path | None = None, image_size: int | None = None
 ) -> Dataset:
     """A data set by name ("digits", "cifar10") or the path of a folder of images.
 
     data_dir: where `train.npz` and `test.npz` (packed CIFAR-10) or torchvision's files lie. cache_dir:
-    decoded arrays are kept here.
+    decoded arrays are kept here. image_size: pixels a side; by default 16 for digits and 32 for the others.
 
     Raises InvalidRequest for an unknown name, InvalidInput for files that cannot be read.
     """
     if name == "digits":
-        return _digits(image_size)
+        return _digits(image_size or 16)
     if name == "cifar10":
-        return _cifar10(data_dir, cache_dir).resized(image_size)
+        return _cifar10(data_dir, cache_dir).resized(image_size or 32)
     folder = Path(name)
     if not folder.is_dir():
         raise InvalidRequest(
@@ -104,19 +104,22 @@ def load_dataset(
             field="data",
             hint='Use "digits", "cifar10", or the path of a folder with one sub-folder a class.',
         )
-    return _image_folder(folder, image_size)
+    return _image_folder(folder, image_size or 32)
 
 
 def sample_batch(
-    dataset: Dataset, indices: NDArray[np.int64], random: np.random.Generator, *, augment: bool = True
+    dataset: Dataset, indices: NDArray[np.int64], random: np.random.Generator, *, crop: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Training images (normalised, float32) and labels. Augmentation: crop after padding by an eighth, and
-    mirroring.
+    """Training images (normalised, float32) and labels. Half of the images are mirrored, where that keeps
+    their class; crop: cut out at random after padding by an eighth.
     """
     chosen = torch.from_numpy(indices)
     images = dataset.train.images_NCHW[chosen]
-    if augment:
-        images = _augment(images, random, dataset.flip)
+    if dataset.flip:
+        mirrored = torch.from_numpy(random.random(len(images)) < 0.5)
+        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+    if crop:
+        images = _crop(images, random)
     return dataset.normalise(images), dataset.train.labels_N[chosen]
 
 
@@ -136,16 +139,13 @@ def batches(
             yield dataset.normalise(images), labels
 
 
-def _augment(images_NCHW: Tensor, random: np.random.Generator, flip: bool) -> Tensor:
+def _crop(images_NCHW: Tensor, random: np.random.Generator) -> Tensor:
     count, _, height, width = images_NCHW.shape
     border = max(1, height // 8)
     padded = F.pad(images_NCHW, (border,) * 4)
     top, left = (torch.from_numpy(random.integers(0, 2 * border + 1, count)) for _ in range(2))
     rows = top[:, None] + torch.arange(height)
     columns = left[:, None] + torch.arange(width)
-    if flip:
-        mirrored = torch.from_numpy(random.random(count) < 0.5)
-        columns = torch.where(mirrored[:, None], columns.flip(1), columns)
     cropped = padded.permute(0, 2, 3, 1)[
         torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]
     ]

@@ -1,19 +1,18 @@
-"""Training a GHN: `train(config, folder)` runs until its budget is used, from nothing or from the folder's
-last checkpoint.
+"""Training a GHN: `train(config, folder)` runs until its budget is used, from nothing, from another model, or
+from the folder's last checkpoint.
 
 GHN-2 paper, sections 4.3 and 5: every step samples a meta-batch of architectures, predicts their
-parameters, and takes the
-gradient of their mean loss on training images. Here every architecture sees images of its own.
+parameters, and takes the gradient of their mean loss on training images. Here every architecture sees images
+of its own.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +25,33 @@ from service.ghn.checkpoint import save_checkpoint
 from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
 from training.architecture_source import ArchitectureSource
-from training.data import Dataset, load_dataset, sample_batch
-from training.evaluate import evaluate_networks, validation_networks
+from training.cores import usable_cores
+from training.data import load_dataset
+from training.evaluate import Scores, evaluate_networks, validation_networks
+from training.image_stream import ImageStream, Wanted
+from training.interruption import Interruption
+from training.launch import companions
+from training.learned import Learned
 from training.recipe import Stage, TrainConfig
 from training.run_folder import RunFolder
-from training.step import NetworkRunner, accumulate
+from training.start import start_of
+from training.step import NetworkRunner, accumulate, begin_thread, rare_collections
 from training.team import Team
 
 Progress = Callable[[dict[str, Any]], None]
 
 _LOSS_CAP = 10.0
+_COUNTERS = (
+    "step",
+    "seconds",
+    "images_seen",
+    "networks_seen",
+    "skipped",
+    "last_scores",
+    "images_before",
+    "networks_before",
+    "origin",
+)
 
 
 def train(
@@ -44,27 +60,29 @@ def train(
     *,
     cache_dir: Path | None = None,
     resume: bool = False,
+    processes: int = 1,
     on_progress: Progress | None = None,
 ) -> Path:
     """Train, and leave the averaged GHN as a model folder in `folder/model`. Returns `folder`.
 
     resume: go on from the folder's newest checkpoint, if there is one; the configuration may have changed
-    (image sizes,
-    budgets of the networks, learning rate). With a budget in steps, a resumed run repeats an uninterrupted
-    one.
+    (image sizes, budgets of the networks, learning rate). With a budget in steps, a resumed run repeats an
+    uninterrupted one.
+    processes: how many share the work; what is learned depends on it by rounding alone. Under `torchrun`, as
+    many as that started.
     on_progress: gets every record of `metrics.jsonl`.
 
     SIGTERM and SIGINT end the run after the current step, with a checkpoint and a model.
-    Raises InvalidRequest if the folder holds a run and resume is False.
+    Raises InvalidRequest if the folder holds a run and resume is False; TeamBroken if a process died.
     """
     run = RunFolder(folder)
     if run.checkpoints() and not resume:
         raise InvalidRequest(
             f"{folder} already holds a training run.", field="name", hint="Resume it, or choose another name."
         )
-    trainer = Trainer(config, run, cache_dir, on_progress)
-    if trainer.team.leads:
-        run.write_config(config.to_dict())
+    trainer = Trainer(
+        config, run, cache_dir, on_progress, team=Team.of_torchrun() or Team(size=max(1, processes))
+    )
     trainer.restore()
     trainer.run_until_done()
     return folder
@@ -73,7 +91,7 @@ def train(
 class Trainer:
     """The state of a run. `seconds`: time spent training so far, over all resumptions.
 
-    Under torchrun every process has one, and the same GHN; the one that leads keeps the records.
+    Every process of a team has one, and the same GHN; the one that leads keeps the records.
     """
 
     def __init__(
@@ -82,29 +100,36 @@ class Trainer:
         folder: RunFolder,
         cache_dir: Path | None = None,
         on_progress: Progress | None = None,
+        *,
+        team: Team | None = None,
     ) -> None:
-        self.config, self.folder, self.on_progress = config, folder, on_progress
-        self.team = Team()
+        self.folder, self.cache_dir, self.on_progress = folder, cache_dir, on_progress
+        self.team = team or Team()
         data_dir = None if config.data_dir is None else Path(config.data_dir)
         self.dataset = load_dataset(config.data, data_dir=data_dir, cache_dir=cache_dir)
-        self._sizes: dict[int, Dataset] = {}
+        self.images = ImageStream(self.dataset, config.seed, crop=config.crop)
         torch.manual_seed(config.seed)
-        self.ghn = GHN(GHNConfig(**{**config.ghn, "num_classes": len(self.dataset.classes)}))
-        self.average = [parameter.detach().clone() for parameter in self.ghn.parameters()]
-        self.optimizer = torch.optim.AdamW(
-            self.ghn.parameters(),
-            lr=config.learning_rate,
-            betas=(0.9, 0.99),
-            weight_decay=config.weight_decay,
-            fused=True,
+        # A run that has begun has its weights, and the GHN's configuration, in its folder.
+        begun = load_config(folder.path).ghn if folder.checkpoints() else {}
+        start = start_of(
+            None if folder.checkpoints() else config.from_model,
+            {**begun, **config.ghn},
+            len(self.dataset.classes),
         )
+        self.config = replace(config, ghn=_differences(start.config))
+        self.learned = Learned(GHN(start.config), config, self.team.device)
+        self.learned.fill(start.tensors)
         self.step = 0
         self.seconds = 0.0
         self.images_seen = 0
         self.networks_seen = 0
+        self.images_before, self.networks_before = start.images, start.networks
+        self.origin = start.origin
         self.skipped = 0
         self.last_scores: dict[str, Any] = {}
-        self._stop = False
+        self._interruption = Interruption()  # of this process
+        self._stop = False  # of all, after the same step
+        self._clock = time.monotonic()
 
     # The run
 
@@ -116,55 +141,69 @@ class Trainer:
         return self.seconds / (60 * (self.config.minutes or 1))
 
     def run_until_done(self) -> None:
+        """Train until the budget is used or a signal comes; the leader starts the other processes."""
+        if self.team.leads:
+            self.folder.write_config(self.config.to_dict())
+        with ExitStack() as stack:
+            stack.enter_context(self._interruption.by_signals())
+            if self.team.leads and self.team.size > 1 and Team.of_torchrun() is None:
+                others = companions(self.team.size, self.folder.path, self.cache_dir)
+                self.team.meeting = stack.enter_context(others)
+            self.team.meet()
+            stack.callback(self.team.part)
+            begin_thread()
+            stack.callback(torch.set_flush_denormal, False)
+            with rare_collections():
+                self._steps()
+            # A run that was told to stop has no time for measuring.
+            if self.team.leads:
+                self.save()
+            if not self._stop:
+                self.validate()
+        if self.team.leads:
+            self.save_model(self.folder.model_folder)
+
+    def _steps(self) -> None:
         config = self.config
-        threads = config.threads or max(1, min(8, os.cpu_count() or 1) // self.team.size)
-        # The networks are what runs side by side. A second thread inside one operator mostly spins: their
-        # operators are small, and so are the GHN's.
-        torch.set_num_threads(1)
-        runner = NetworkRunner(threads, torch.bfloat16 if config.bfloat16 else torch.float32, config.clip)
-        stop_before = self._catch_signals()
+        on_gpu = self.team.device.type == "cuda"
+        threads = config.threads or (1 if on_gpu else max(1, min(8, usable_cores()) // self.team.size))
+        dtype = torch.bfloat16 if config.bfloat16 else torch.float32
+        runner = NetworkRunner(threads, dtype, config.clip, self.team.device)
+        first = self._next_network
+        source = ArchitectureSource(
+            config.seed,
+            first + (self.team.rank - first) % self.team.size,
+            len(self.dataset.classes),
+            stride=self.team.size,
+        )
         last_save = last_check = self.seconds
         recent: list[dict[str, float]] = []
+        self._clock = time.monotonic()
         try:
-            with ArchitectureSource(
-                config.seed,
-                self.networks_seen + self.team.rank,
-                len(self.dataset.classes),
-                stride=self.team.size,
-            ) as source:
+            with source:
                 while self.progress < 1 and not self._stop:
-                    started = time.monotonic()
                     recent.append(self._train_step(source, runner))
-                    self.seconds += time.monotonic() - started
-                    if not self.team.leads:
-                        continue
                     if self.step % config.log_steps == 0:
                         self._log(recent)
                         recent = []
                     if self.seconds - last_check > 60 * config.validate_minutes:
-                        self.validate()
                         last_check = self.seconds
+                        self.validate()
                     if self.seconds - last_save > 60 * config.checkpoint_minutes:
-                        self.save()
                         last_save = self.seconds
+                        self.save()
         finally:
             runner.close()
-            for number, handler in stop_before.items():
-                signal.signal(number, handler)
-        if self.team.leads:
-            self.save()
-            # A run that was told to stop has no time for measuring.
-            if config.validate_networks and not self._stop:
-                self.validate()
-            self.save_model(self.folder.model_folder)
+            self.images.close()
 
     def _train_step(self, source: ArchitectureSource, runner: NetworkRunner) -> dict[str, float]:
         stage = self.config.stage(self.progress)
         rate = self.config.rate(self.step, self.progress)
-        tasks = source.take([stage.bounds] * self.team.share(stage.meta_batch))
-        data = self._batches(stage)[self.team.rank :: self.team.size]
-        self.optimizer.zero_grad(set_to_none=True)
-        used = [outcome for outcome in accumulate(self.ghn, tasks, data, runner) if outcome.finite]
+        mine = self.team.share(self._next_network, stage.meta_batch)
+        tasks = source.take([stage.bounds] * len(mine))
+        data = self._batches(stage, mine)
+        self.learned.optimizer.zero_grad(set_to_none=True)
+        used = [outcome for outcome in accumulate(self.learned.ghn, tasks, data, runner) if outcome.finite]
         # A network without normalisation may have a loss in the thousands; capped, the mean still says
         # something.
         losses = [min(outcome.loss, _LOSS_CAP) for outcome in used]
@@ -172,13 +211,11 @@ class Trainer:
         self.skipped += stage.meta_batch - finite
         norm = float("nan")
         if finite:
-            torch._foreach_div_(self._gradients(), finite)
-            norm = float(torch.nn.utils.clip_grad_norm_(self.ghn.parameters(), self.config.clip))
+            torch._foreach_div_(self.learned.gradients(), finite)
+            norm = float(torch.nn.utils.clip_grad_norm_(self.learned.ghn.parameters(), self.config.clip))
         if np.isfinite(norm):
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            self.optimizer.step()
-            self._update_average()
+            # Weights that were taken over are an average already.
+            self.learned.update(rate, age=self.step + self.networks_before)
         else:
             self.skipped += finite
         self.step += 1
@@ -189,46 +226,33 @@ class Trainer:
 
     def _join(self, finite: int, loss: float, accuracy: float) -> tuple[int, float, float]:
         """Sum gradients and numbers over the team, which also agrees on the time used and on when to stop."""
-        for parameter in self.ghn.parameters():
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        seconds = self.seconds if self.team.leads else 0.0
-        total = self.team.sum(self._gradients(), [finite, loss, accuracy, seconds, float(self._stop)])
+        now = time.monotonic()
+        seconds = self.seconds + now - self._clock if self.team.leads else 0.0
+        self._clock = now
+        numbers = [finite, loss, accuracy, seconds, float(self._interruption.requested)]
+        total = self.team.sum(self.learned.gradients(), numbers)
         self.seconds, self._stop = total[3], total[4] > 0
         return round(total[0]), total[1], total[2]
 
-    def _gradients(self) -> list[Tensor]:
-        return [parameter.grad for parameter in self.ghn.parameters() if parameter.grad is not None]
+    @property
+    def _next_network(self) -> int:
+        return self.networks_before + self.networks_seen
 
-    def _update_average(self) -> None:
-        # Early on the average follows quickly.
-        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(
-            self.average, [parameter.detach() for parameter in self.ghn.parameters()], 1 - decay
+    def _batches(self, stage: Stage, mine: list[int]) -> list[tuple[Tensor, Tensor]]:
+        """Images for this process's networks of the step; those of the next step are begun."""
+        first = self.images_before + self.images_seen
+        wanted = Wanted(self.step, first, tuple(mine), stage.images, stage.image_size)
+        after = self.team.share(self._next_network + stage.meta_batch, stage.meta_batch)
+        following = replace(
+            wanted, step=self.step + 1, first=first + stage.meta_batch * stage.images, positions=tuple(after)
         )
-
-    def _batches(self, stage: Stage) -> list[tuple[Tensor, Tensor]]:
-        """Images for every network of the step: each epoch in an order of its own, fixed by the seed."""
-        dataset = self._sizes.get(stage.image_size)
-        if dataset is None:
-            dataset = self._sizes[stage.image_size] = self.dataset.resized(stage.image_size)
-        random = np.random.default_rng([self.config.seed, self.step])
-        count = stage.meta_batch * stage.images
-        positions = np.arange(self.images_seen, self.images_seen + count)
-        epochs = positions // len(dataset.train)
-        orders = {int(epoch): self._order(int(epoch), len(dataset.train)) for epoch in np.unique(epochs)}
-        indices = np.array(
-            [orders[int(e)][p % len(dataset.train)] for e, p in zip(epochs, positions, strict=True)]
-        )
-        images, labels = sample_batch(dataset, indices, random)
-        return list(zip(torch.split(images, stage.images), torch.split(labels, stage.images), strict=True))
-
-    def _order(self, epoch: int, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-        return np.random.default_rng([self.config.seed, 7, epoch]).permutation(count)
+        return self.images.take(wanted, following)
 
     # Records
 
     def _log(self, recent: list[dict[str, float]]) -> None:
+        if not self.team.leads:
+            return
         means = {key: float(np.nanmean([record[key] for record in recent])) for key in recent[0]}
         left = (1 - self.progress) * self.seconds / max(self.progress, 1e-9)
         self._record(
@@ -249,34 +273,30 @@ class Trainer:
             self.on_progress(record)
 
     def validate(self) -> None:
-        """Accuracy of the averaged GHN on a few fixed, unseen networks and validation images."""
-        networks = validation_networks(self.config.validate_networks, len(self.dataset.classes))
-        scores = evaluate_networks(
-            self.averaged(), networks, self.dataset, self.dataset.validation, limit=512,
-            dtype=torch.bfloat16 if self.config.bfloat16 else torch.float32,
-        )  # fmt: skip
-        self.last_scores = {"mean": scores.mean, "max": scores.max, "networks": len(scores.accuracies)}
-        self._record(
-            {"kind": "validation", "step": self.step, "seconds": round(self.seconds, 1), **self.last_scores}
-        )
-
-    def _catch_signals(self) -> dict[int, Any]:
-        if threading.current_thread() is not threading.main_thread():
-            return {}
-
-        def stop(number: int, frame: object) -> None:
-            self._stop = True
-
-        return {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        """Accuracy of the averaged GHN on a few fixed, unseen networks and validation images. The processes
+        share the networks; a signal ends it, and nothing is told.
+        """
+        count = self.config.validate_networks
+        if not count:
+            return
+        networks = validation_networks(count, len(self.dataset.classes))
+        ghn, dtype = self.learned.averaged(), torch.bfloat16 if self.config.bfloat16 else torch.float32
+        measured = [0.0] * count
+        for index in self.team.share(0, count):
+            if self._interruption.requested:
+                measured[index] = float("nan")
+                continue
+            (measured[index],) = evaluate_networks(
+                ghn, [networks[index]], self.dataset, self.dataset.validation, limit=512, dtype=dtype
+            ).accuracies
+        scores = Scores(tuple(self.team.sum([], measured)))
+        self._clock = time.monotonic()
+        if self.team.leads and np.isfinite(scores.mean):
+            self.last_scores = {"mean": scores.mean, "max": scores.max, "networks": count}
+            seconds = round(self.seconds, 1)
+            self._record({"kind": "validation", "step": self.step, "seconds": seconds, **self.last_scores})
 
     # Saving
-
-    def averaged(self) -> GHN:
-        ghn = GHN(self.ghn.config)
-        with torch.no_grad():
-            for parameter, value in zip(ghn.parameters(), self.average, strict=True):
-                parameter.copy_(value)
-        return ghn.requires_grad_(False).eval()
 
     def save_model(self, folder: Path) -> None:
         """The averaged GHN as a model folder."""
@@ -291,24 +311,17 @@ class Trainer:
                 "networks": self.networks_seen,
                 "images": self.images_seen,
                 "skipped": self.skipped,
+                **({"from": self.origin} if self.origin else {}),
             },
             "scores": {"id-val": self.last_scores} if self.last_scores else {},
         }
-        save_checkpoint(folder, self.averaged(), card)
+        save_checkpoint(folder, self.learned.averaged(), card)
 
     def save(self) -> None:
-        names = [name for name, _ in self.ghn.named_parameters()]
-        tensors: dict[str, Tensor] = {}
-        for name, parameter, average in zip(names, self.ghn.parameters(), self.average, strict=True):
-            tensors[f"ghn.{name}"] = parameter.detach().contiguous()
-            tensors[f"average.{name}"] = average
-            for key, value in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"adam.{key}.{name}"] = value.contiguous()
-        state = {
-            key: getattr(self, key)
-            for key in ("step", "seconds", "images_seen", "networks_seen", "skipped", "last_scores")
-        }
-        self.folder.save(self.step, tensors, state)
+        if self.team.leads:
+            state = {key: getattr(self, key) for key in _COUNTERS}
+            self.folder.save(self.step, self.learned.tensors(), state)
+        self._clock = time.monotonic()
 
     def restore(self) -> bool:
         """Go on from the newest checkpoint; False without one."""
@@ -316,15 +329,16 @@ class Trainer:
         if found is None:
             return False
         tensors, state = found
-        for key, value in state.items():
-            setattr(self, key, value)
-        with torch.no_grad():
-            for (name, parameter), average in zip(self.ghn.named_parameters(), self.average, strict=True):
-                parameter.copy_(tensors[f"ghn.{name}"])
-                average.copy_(tensors[f"average.{name}"])
-                keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"adam.{key}.{name}" in tensors]
-                self.optimizer.state[parameter] = {key: tensors[f"adam.{key}.{name}"] for key in keys}
+        for key in _COUNTERS:
+            setattr(self, key, state.get(key, getattr(self, key)))
+        self.learned.fill(tensors)
         return True
+
+
+def _differences(config: GHNConfig) -> dict[str, Any]:
+    """The fields that are not GHN-2's; the classes are the data's."""
+    usual = GHNConfig(num_classes=config.num_classes).to_dict()
+    return {key: value for key, value in config.to_dict().items() if value != usual[key]}
 
 
 def load_config(folder: Path) -> TrainConfig:

@@ -43,7 +43,19 @@ CIFAR_STAGES = (
     Stage(until=0.78, image_size=16, cost=100, meta_batch=8),
     Stage(until=1.0, image_size=32, cost=250, meta_batch=8),
 )
-DIGITS_STAGES = (Stage(image_size=16, cost=25, most_channels=32, meta_batch=4, images=32),)
+# Minutes, not hours: small images, cheap networks of all widths (what is decoded for wide ones is learned
+# from wide ones), and few images for each.
+DIGITS_STAGES = (
+    Stage(until=0.5, image_size=16, cost=12, meta_batch=4, images=32),
+    Stage(image_size=16, cost=25, meta_batch=4, images=32),
+)
+
+
+def recipe_for(data: str) -> dict[str, Any]:
+    """Fields of TrainConfig that suit a data set."""
+    if data == "digits":
+        return {"stages": DIGITS_STAGES, "warmup_steps": 40}
+    return {"stages": CIFAR_STAGES}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +66,10 @@ class TrainConfig:
     falls along a cosine
     to final_learning_rate. clip: largest gradient norm. ema: decay of the averaged weights, which are what
     is saved as the
-    model. validate_networks networks of id-val are measured every validate_minutes.
+    model. validate_networks networks of id-val are measured every validate_minutes. crop: images are cropped
+    after padding, besides being mirrored; a short run sees too few images to need that. threads: of each
+    process, 0 for the cores shared evenly. from_model: the model or run whose weights the run starts with
+    (`training.start`).
     """
 
     name: str
@@ -63,6 +78,7 @@ class TrainConfig:
     minutes: float | None = None
     steps: int | None = None
     seed: int = 0
+    from_model: str | None = None
     ghn: dict[str, Any] = field(default_factory=dict)
     stages: tuple[Stage, ...] = CIFAR_STAGES
     learning_rate: float = 4e-3
@@ -72,6 +88,7 @@ class TrainConfig:
     clip: float = 5.0
     ema: float = 0.998
     bfloat16: bool = True
+    crop: bool = False
     threads: int = 0
     log_steps: int = 20
     checkpoint_minutes: float = 2.0
@@ -86,6 +103,10 @@ class TrainConfig:
 
     def stage(self, progress: float) -> Stage:
         return next((stage for stage in self.stages if progress < stage.until), self.stages[-1])
+
+    @property
+    def largest_meta_batch(self) -> int:
+        return max(stage.meta_batch for stage in self.stages)
 
     def rate(self, step: int, progress: float) -> float:
         """Learning rate at a step, when `progress` (0 to 1) of the budget is used."""

@@ -21,9 +21,11 @@ _KEPT = 2
 class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.mkdir(parents=True, exist_ok=True)
-        for unfinished in path.glob("checkpoint-*.tmp"):
-            shutil.rmtree(unfinished, ignore_errors=True)
+
+    @staticmethod
+    def is_run(path: Path) -> bool:
+        """Whether the folder is a run's, as a model's has a `config.json` as well."""
+        return bool(RunFolder(path).checkpoints())
 
     @property
     def config_file(self) -> Path:
@@ -46,8 +48,10 @@ class RunFolder:
         folder = self.path / f"checkpoint-{step}"
         if folder.exists():
             return folder
+        for unfinished in self.path.glob("checkpoint-*.tmp"):
+            shutil.rmtree(unfinished, ignore_errors=True)
         temporary = folder.with_suffix(".tmp")
-        temporary.mkdir()
+        temporary.mkdir(parents=True)
         save_file(tensors, temporary / "tensors.safetensors")
         (temporary / "state.json").write_text(json.dumps(state, indent=2) + "\n")
         for file in temporary.iterdir():
@@ -72,6 +76,12 @@ class RunFolder:
             file.write(json.dumps(record) + "\n")
 
     def write_config(self, config: dict[str, Any]) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
         temporary = self.config_file.with_suffix(".tmp")
         temporary.write_text(json.dumps(config, indent=2) + "\n")
         os.replace(temporary, self.config_file)
+
+
+def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors of a checkpoint whose names begin with `prefix`, without it."""
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -17,7 +17,7 @@ from service.ghn.checkpoint import save_checkpoint
 from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
 from training.ghn import load_config
-from training.run_folder import RunFolder
+from training.run_folder import RunFolder, part
 
 DESCRIPTION = (
     "GHN-2 trained on DeepNets-like random networks; predicts the weights of image classifiers "
@@ -36,10 +36,7 @@ def ship(
     tensors, state = found
     with torch.device("meta"):
         ghn = GHN(GHNConfig(**{**config.ghn, "num_classes": num_classes}))
-    averaged = {
-        key.removeprefix("average."): value for key, value in tensors.items() if key.startswith("average.")
-    }
-    ghn.load_state_dict(averaged, strict=True, assign=True)
+    ghn.load_state_dict(part(tensors, "average."), strict=True, assign=True)
     kept = (
         "stages",
         "learning_rate",
@@ -62,6 +59,7 @@ def ship(
             "networks": state["networks_seen"],
             "images": state["images_seen"],
             "recipe": {key: value for key, value in config.to_dict().items() if key in kept},
+            **({"from": state["origin"]} if state.get("origin") else {}),
             **notes,
         },
         "scores": scores,

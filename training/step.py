@@ -7,8 +7,10 @@ threads to share.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
 
@@ -20,6 +22,31 @@ from service.ghn.batch import GraphBatch
 from service.ghn.model import GHN
 from training.architecture_source import Task
 from training.networks import Network
+
+
+def begin_thread() -> None:
+    """Prepare a thread for training.
+
+    A second thread inside one operator mostly spins: the operators are small. The optimizer's averages of
+    parameters that are seldom used decay into denormal numbers, which take a hundred times as long to add.
+    """
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Collect cyclic garbage rarely. Graphs are made of many objects that live on: looking through them took
+    a twentieth of a step.
+    """
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +72,11 @@ class NetworkRunner:
     others; clipping only the sum would lose what the others say.
     """
 
-    def __init__(self, threads: int, dtype: torch.dtype, clip: float) -> None:
-        self.dtype, self.clip = dtype, clip
-        self._pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    def __init__(
+        self, threads: int, dtype: torch.dtype, clip: float, device: torch.device | str = "cpu"
+    ) -> None:
+        self.dtype, self.clip, self.device = dtype, clip, device
+        self._pool = ThreadPoolExecutor(threads, initializer=begin_thread)
 
     def run(
         self,
@@ -66,7 +95,8 @@ class NetworkRunner:
 
     def _one(self, task: Task, params: dict[str, Tensor], images: Tensor, labels: Tensor) -> Outcome:
         leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
-        logits = Network(task.graph)(images.to(self.dtype), leaves)
+        images, labels = images.to(self.device, self.dtype), labels.to(self.device)
+        logits = Network(task.graph)(images, leaves)
         loss = F.cross_entropy(logits, labels)
         accuracy = float((logits.argmax(1) == labels).float().mean())
         value = float(loss.detach())
@@ -93,7 +123,9 @@ def accumulate(
     """Add the gradient of the networks' summed loss to the GHN's parameters. Networks with a non-finite
     loss are left out.
     """
-    batch = GraphBatch.from_graphs([task.primitives for task in tasks], ghn.config)
+    if not tasks:
+        return []
+    batch = GraphBatch.from_graphs([task.primitives for task in tasks], ghn.config).to(runner.device)
     predicted = ghn.predict_tensors(batch)
     outcomes = runner.run(tasks, predicted, data)
     outputs, gradients = [], []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +30,15 @@ def train(
     steps: Annotated[int | None, typer.Option(min=1, help="Train so many steps.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the model. [default: ghn2-DATA]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name.")] = False,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="MODEL", help="Start with the weights of a model, or of a run or model folder."
+        ),
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Processes to share the work. [default: one a GPU, or a core]")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, data and steps: same model.")] = 0,
     json: options.Json = False,
 ) -> None:
@@ -50,9 +60,10 @@ def train(
     if model_folder.exists() and not run_folder.exists():
         raise typer.BadParameter(f"there is a model {chosen!r} already", param_hint="--name")
 
-    from training.ghn import train as run
-    from training.recipe import CIFAR_STAGES, DIGITS_STAGES, TrainConfig
+    from training.launch import prepare_environment, processes_for
+    from training.recipe import TrainConfig, recipe_for
 
+    prepare_environment()
     config = TrainConfig(
         name=chosen,
         data=data,
@@ -60,10 +71,18 @@ def train(
         minutes=minutes,
         steps=steps,
         seed=seed,
-        threads=settings.threads,
-        stages=DIGITS_STAGES if data == "digits" else CIFAR_STAGES,
+        from_model=start,
+        **recipe_for(data),
     )
-    last = _run(run, config, run_folder, settings, resume=resume, quiet=json)
+    count = processes or processes_for(config.largest_meta_batch, limit=settings.threads)
+    # Several processes have one thread each; a single one runs its networks on all it may use.
+    config = replace(config, threads=1 if count > 1 else settings.threads)
+
+    from training.ghn import train as run
+
+    last = _run(run, config, run_folder, settings, processes=count, resume=resume, quiet=json)
+    if int(os.environ.get("RANK", "0")):  # under torchrun the first process has the result
+        return
     _publish(run_folder / "model", model_folder)
     if json:
         emit_json({"name": chosen, "folder": str(model_folder), "validation": last})
@@ -77,7 +96,14 @@ def train(
 
 
 def _run(
-    run: Any, config: TrainConfig, folder: Path, settings: Settings, *, resume: bool, quiet: bool
+    run: Any,
+    config: TrainConfig,
+    folder: Path,
+    settings: Settings,
+    *,
+    processes: int,
+    resume: bool,
+    quiet: bool,
 ) -> dict[str, Any] | None:
     """Train, showing how it goes. Returns the last validation."""
     last: dict[str, Any] | None = None
@@ -93,7 +119,14 @@ def _run(
             if not quiet:
                 say(_line(record))
 
-        run(config, folder, cache_dir=settings.home / "cache", resume=resume, on_progress=on_record)
+        run(
+            config,
+            folder,
+            cache_dir=settings.home / "cache",
+            resume=resume,
+            processes=processes,
+            on_progress=on_record,
+        )
     return last
 
 

@@ -135,14 +135,20 @@ class _DirectedPass(torch.autograd.Function):
         dz_dh = (h0 - n) * z * (1 - z)
         dr_dn = gh_n * r * (1 - r)
         dx, dp = xp.zeros(num_nodes, x.shape[1]), xp.empty(num_nodes, p.shape[1])
-        dh, dgi = xp.empty(num_nodes, width), xp.empty(num_nodes, 3 * width)
+        dm, dh, dgi = xp.empty(num_nodes, width), xp.empty(num_nodes, width), xp.empty(num_nodes, 3 * width)
         x_on, p_on = x > 0, p > 0
         last = len(order) - 1
         for index in range(last, -1, -1):
             start, stop = order[index]
             level = slice(start, stop)
-            dx_L = dx[level] * x_on[level]
-            dx[level] = dx_L
+            dx_L = dx[level]
+            if index < last:
+                # Rows that this pass has filled: the levels that read this one's messages.
+                readers = slice(0, start) if reverse else slice(stop, num_nodes)
+                dx_L[:, :width] = direct[readers, level].T @ dm[readers]
+                if virtual is not None:
+                    dx_L[:, width:] = virtual[readers, level].T @ dm[readers]
+                dx_L *= x_on[level]
             dp_L = (dx_L @ a2) * p_on[level]
             dp[level] = dp_L
             dh_L = grad[level] + dp_L @ a1
@@ -152,11 +158,7 @@ class _DirectedPass(torch.autograd.Function):
             dgi[level, width : 2 * width] = dh_L * dz_dh[level]
             dgi[level, 2 * width :] = dn_L
             if index:
-                dm_L = dgi[level] @ wi
-                done = slice(stop, num_nodes) if reverse else slice(0, start)
-                dx[done, :width] += direct[level, done].T @ dm_L
-                if virtual is not None:
-                    dx[done, width:] += virtual[level, done].T @ dm_L
+                dm[level] = dgi[level] @ wi
         dgh = xp.empty(num_nodes, 3 * width)
         dgh[:, : 2 * width] = dgi[:, : 2 * width]
         dgh[:, 2 * width :] = dgi[:, 2 * width :] * r

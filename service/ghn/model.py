@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,15 @@ class DecodedBlock:
     scale: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Targets of one kind and one shape, of any of the batch's graphs. values: their blocks, stacked."""
+
+    members: list[tuple[int, Target]]
+    values: Tensor
+    scale: float
+
+
 class GHN(nn.Module):
     """Graph HyperNetwork. `embed` gives node states, `decode` the blocks of every parameter it has a decoder
     for."""
@@ -52,36 +61,40 @@ class GHN(nn.Module):
         return self.layer_norm(self.gnn(x_NC, batch))  # type: ignore[no-any-return]
 
     def decode(
-        self, h_NC: Tensor, batch: GraphBatch, *, include_classifier: bool = True, apply_scale: bool = False
+        self, h_NC: Tensor, batch: GraphBatch, *, include_classifier: bool = True
     ) -> Iterator[DecodedBlock]:
-        """One block for every target with a decoder. Targets of one kind and block shape are decoded,
-        normalised and (on request) scaled together: networks have thousands of small tensors, and each
-        operation on one costs as much as on all.
+        """One block for every target with a decoder."""
+        for group in self._decode(h_NC, batch, include_classifier):
+            for (graph, target), values in zip(group.members, group.values.unbind(0), strict=True):
+                yield DecodedBlock(graph, target, values, group.scale)
+
+    def _decode(self, h_NC: Tensor, batch: GraphBatch, include_classifier: bool = True) -> Iterator[_Group]:
+        """Targets of one kind and block shape are decoded and normalised together, those of one shape stay
+        together: networks have thousands of small tensors, and each operation on one costs as much as on all.
         """
-        groups: dict[tuple[Decoding, tuple[int, ...]], list[tuple[int, Target]]] = {}
+        kinds: dict[tuple[Decoding, tuple[int, ...]], dict[tuple[int, ...], list[tuple[int, Target]]]] = {}
         for graph, primitives in enumerate(batch.graphs):
             for target in primitives.targets:
                 is_classifier = target.decoding in (Decoding.CLASS_WEIGHT, Decoding.CLASS_BIAS)
                 if target.decoding is Decoding.DEFAULT or (is_classifier and not include_classifier):
                     continue
-                groups.setdefault((target.decoding, self._map_shape(target)), []).append((graph, target))
+                shapes = kinds.setdefault((target.decoding, self._map_shape(target)), {})
+                shapes.setdefault(target.parameter.canonical_shape, []).append((graph, target))
         cuts = self.decoder.cut(
-            {shape for _, shape in groups if shape}
-            | {self.decoder.classifier_shape for kind, _ in groups if kind is Decoding.CLASS_WEIGHT}
+            {shape for _, shape in kinds if shape}
+            | {self.decoder.classifier_shape for kind, _ in kinds if kind is Decoding.CLASS_WEIGHT}
         )
-        for (decoding, block_shape), members in groups.items():
+        for (decoding, block_shape), shapes in kinds.items():
             rows = torch.tensor(
-                [int(batch.rows[graph][target.node]) for graph, target in members], device=h_NC.device
+                [int(batch.rows[graph][target.node]) for each in shapes.values() for graph, target in each],
+                device=h_NC.device,
             )
             values = self._decode_group(decoding, block_shape, h_NC[rows], cuts)
-            scales = [self._scale(target) for _, target in members]
             if self.config.normalize:
                 values = squash(values, decoding)
-            if apply_scale and decoding in (Decoding.WEIGHT, Decoding.CLASS_WEIGHT):
-                values = values * values.new_tensor(scales).view(-1, *[1] * (values.ndim - 1))
-                scales = [1.0] * len(scales)
-            for (graph, target), value, scale in zip(members, values.unbind(0), scales, strict=True):
-                yield DecodedBlock(graph, target, _fit(value, target), scale)
+            parts = values.split([len(members) for members in shapes.values()])
+            for (shape, members), part in zip(shapes.items(), parts, strict=True):
+                yield _Group(members, _fit(part, decoding, shape), self._scale(decoding, shape))
 
     def _map_shape(self, target: Target) -> tuple[int, ...]:
         """Block shape (out, in, height, width) that the decoder must compute for a weight or position table;
@@ -108,10 +121,10 @@ class GHN(nn.Module):
             return self.vector_decoder.forward_classifier(h_PC)
         return self.vector_decoder(h_PC)[:, 0 if decoding is Decoding.NORM_WEIGHT else 1]  # type: ignore[no-any-return]
 
-    def _scale(self, target: Target) -> float:
+    def _scale(self, decoding: Decoding, shape: tuple[int, ...]) -> float:
         """Fan-in scale of a weight; position tables and vectors keep theirs."""
-        if self.config.normalize and target.decoding in (Decoding.WEIGHT, Decoding.CLASS_WEIGHT):
-            return fan_in_scale(target.parameter.canonical_shape)
+        if self.config.normalize and decoding in (Decoding.WEIGHT, Decoding.CLASS_WEIGHT):
+            return fan_in_scale(shape)
         return 1.0
 
     def predict_tensors(self, batch: GraphBatch) -> list[dict[str, Tensor]]:
@@ -121,65 +134,92 @@ class GHN(nn.Module):
         Parameters without a decoder are left out. Training uses this; answers use `predict.predict_blocks`.
         """
         results: list[dict[str, Tensor]] = [{} for _ in batch.graphs]
-        for block in self.decode(self.embed(batch), batch, apply_scale=True):
-            parameter = block.target.parameter
-            full = tile(block.values, parameter.canonical_shape)
-            if parameter.axes is not None:
-                full = full.permute([parameter.axes.index(axis) for axis in range(len(parameter.axes))])
-            results[block.graph][parameter.name] = full
+        for group in self._decode(self.embed(batch), batch):
+            shape = group.members[0][1].parameter.canonical_shape
+            full = tile(group.values, (len(group.members), *shape), group.scale)
+            for (graph, target), value in zip(group.members, full.unbind(0), strict=True):
+                parameter = target.parameter
+                if parameter.axes is not None:
+                    value = value.permute([parameter.axes.index(axis) for axis in range(len(parameter.axes))])
+                results[graph][parameter.name] = value
         return results
 
 
-def tile(values: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Repeat a block along every axis, and cut it, to `shape`; differentiable."""
+def tile(values: Tensor, shape: tuple[int, ...], scale: float = 1.0) -> Tensor:
+    """Repeat a block along every axis, and cut it, to `shape`, times `scale`; differentiable."""
     if tuple(values.shape) == shape:
-        return values
-    repeats = [-(-size // have) for size, have in zip(shape, values.shape, strict=True)]
-    if prod(repeats) > 1:
-        values = values.repeat(repeats)
-    return values if tuple(values.shape) == shape else values[tuple(slice(0, size) for size in shape)]
+        return values if scale == 1.0 else values * scale
+    return _Tile.apply(values, shape, scale)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def _fit(value: Tensor, target: Target) -> Tensor:
-    """Decoded values with the rank of their target, cut to its size where they are larger."""
-    shape = target.parameter.canonical_shape
-    if target.decoding is Decoding.WEIGHT:
-        return _fit_rank(value, shape)
-    if target.decoding is Decoding.POSITION:
-        return _fit_position(value, target)
-    if target.decoding is Decoding.CLASS_WEIGHT:
-        value = value.view(*value.shape, *[1] * (len(shape) - 2))
+class _Tile(torch.autograd.Function):
+    """Its own gradient adds the repetitions up, an axis at a time: torch's sums over them all at once, with
+    strides that take it ten to thirty times as long.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, shape: tuple[int, ...], scale: float) -> Tensor:  # type: ignore[override]
+        ctx.shape, ctx.scale = values.shape, scale
+        repeats = [-(-size // have) for size, have in zip(shape, values.shape, strict=True)]
+        whole = values.repeat(repeats) if max(repeats) > 1 else values
+        part = whole[tuple(slice(0, size) for size in shape)]
+        return part * scale if scale != 1.0 else part.clone() if part is values else part
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        total = gradient
+        for axis, have in enumerate(ctx.shape):
+            size = total.shape[axis]
+            if size < have:
+                padding = [0, 0] * (total.ndim - 1 - axis) + [0, have - size]
+                total = torch.nn.functional.pad(total, padding)
+            elif size > have:
+                first, *others = total.split(have, axis)
+                total = first.clone()
+                for other in others:
+                    total.narrow(axis, 0, other.shape[axis]).add_(other)
+        return total * ctx.scale, None, None
+
+
+def _fit(values: Tensor, decoding: Decoding, shape: tuple[int, ...]) -> Tensor:
+    """Decoded values, stacked, with the rank of their targets, cut to their size where they are larger."""
+    if decoding is Decoding.WEIGHT:
+        return _fit_rank(values, shape)
+    if decoding is Decoding.POSITION:
+        return _fit_position(values, shape)
+    if decoding is Decoding.CLASS_WEIGHT:
+        values = values.view(*values.shape, *[1] * (len(shape) - 2))
     elif len(shape) > 1:
         # A vector whose target has more axes (a layer norm over C, H, W) varies along its longest axis.
         axis = max(range(len(shape)), key=lambda index: shape[index])
-        value = value.view([-1 if index == axis else 1 for index in range(len(shape))])
-    if any(have > size for have, size in zip(value.shape, shape, strict=True)):
-        value = value[tuple(slice(0, size) for size in shape)]
-    return value
+        values = values.view([len(values), *(-1 if index == axis else 1 for index in range(len(shape)))])
+    if any(have > size for have, size in zip(values.shape[1:], shape, strict=True)):
+        values = values[(slice(None), *(slice(0, size) for size in shape))]
+    return values
 
 
-def _fit_rank(w_OIHW: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The decoder's (out, in, height, width) block with the rank of its target."""
+def _fit_rank(w_POIHW: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The decoder's (out, in, height, width) blocks with the rank of their targets."""
     if len(shape) == 4:
-        return w_OIHW
+        return w_POIHW
     if len(shape) == 5:
-        return w_OIHW.unsqueeze(2)  # the same kernel at every depth
-    return w_OIHW[..., 0] if len(shape) == 3 else w_OIHW[..., 0, 0]
+        return w_POIHW.unsqueeze(3)  # the same kernel at every depth
+    return w_POIHW[..., 0] if len(shape) == 3 else w_POIHW[..., 0, 0]
 
 
-def _fit_position(w_1DHW: Tensor, target: Target) -> Tensor:
-    """A position map as its table: (1, D, H, W) stays; (1, length, D) lists the positions row by row.
+def _fit_position(w_P1DHW: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Position maps as their tables: (1, D, H, W) stays; (1, length, D) lists the positions row by row.
 
     A table longer than its s x s grid starts with the extra positions (class token): the block is rolled so
     that, repeated, the grid sits at the table's end.
     """
-    shape = target.parameter.canonical_shape
     if len(shape) == 4:
-        return w_1DHW
+        return w_P1DHW
     if len(shape) not in (2, 3):
-        return _fit_rank(w_1DHW, shape)
+        return _fit_rank(w_P1DHW, shape)
     length = shape[-2]
     side = int(length**0.5)
-    grid = tile(w_1DHW, (1, w_1DHW.shape[1], side, side)).flatten(2).transpose(1, 2)
-    grid = torch.roll(grid, length - side * side, dims=1)
-    return grid if len(shape) == 3 else grid[0]
+    count, _, width = w_P1DHW.shape[:3]
+    grid = tile(w_P1DHW, (count, 1, width, side, side)).flatten(3).transpose(2, 3)
+    grid = torch.roll(grid, length - side * side, dims=2)
+    return grid if len(shape) == 3 else grid[:, 0]

@@ -1,21 +1,24 @@
 """The process that trains a GHN for a training job: `python -m service.workers.train_ghn --config FILE
 --run-dir FOLDER`.
 
-Goes on from the folder's newest checkpoint. Ends with status 0 and `result.json` when the budget is used;
-with status 0 and without it after SIGTERM, once its state is saved; with status 3 and `problem.json` when the
-request was wrong.
+Goes on from the folder's newest checkpoint. Starts the other processes of the training itself. Ends with
+status 0 and `result.json` when the budget is used; with status 0 and without it after SIGTERM, once its state
+is saved; with status 3 and `problem.json` when the request was wrong.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from argparse import ArgumentParser
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from service.errors import InvalidRequest, ServiceError
+from service.catalog import find_card
+from service.errors import InvalidRequest, ServiceError, UnknownModel
 from service.settings import Settings, get_settings
 
 RESULT, PROBLEM = "result.json", "problem.json"
@@ -30,8 +33,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--run-dir", type=Path, required=True)
     options = parser.parse_args(arguments)
     job = json.loads(options.config.read_text())
+
+    from training.launch import prepare_environment
+
+    prepare_environment()
+    from training.team import TeamBroken
+
     try:
         result = train(job["name"], job["config"], options.run_dir, get_settings())
+    except TeamBroken:
+        # One of the processes was killed. Whoever supervises this one starts a killed trainer again.
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise
     except ServiceError as error:
         write_json(options.run_dir / PROBLEM, error.problem())
         return REFUSED
@@ -47,15 +60,18 @@ def train(name: str, options: dict[str, Any], folder: Path, settings: Settings) 
     read.
     """
     from training.ghn import Trainer
-    from training.recipe import DIGITS_STAGES, TrainConfig
+    from training.launch import processes_for
+    from training.recipe import TrainConfig, recipe_for
     from training.run_folder import RunFolder
+    from training.team import Team
 
     values: dict[str, Any] = {"data": "digits", **options}
     for field in _OURS:
         if field in options:
             raise InvalidRequest(f"a training job may not set {field!r}", field=f"config.{field}")
-    if values["data"] == "digits":
-        values.setdefault("stages", DIGITS_STAGES)
+    values = {**recipe_for(str(values["data"])), **values}
+    if values.get("from_model") is not None:
+        _known_model(str(values["from_model"]))
     values["data"] = data_set(str(values["data"]), settings)
     if values.get("minutes") is None and values.get("steps") is None:
         raise InvalidRequest(
@@ -64,13 +80,12 @@ def train(name: str, options: dict[str, Any], folder: Path, settings: Settings) 
     if values.get("minutes") is not None:
         values["minutes"] = min(float(values["minutes"]), settings.training_max_minutes)
     try:
-        config = TrainConfig.from_dict(
-            {**values, "name": name, "data_dir": str(settings.data_dir), "threads": settings.threads}
-        )
+        config = TrainConfig.from_dict({**values, "name": name, "data_dir": str(settings.data_dir)})
     except (ValueError, TypeError) as error:
         raise InvalidRequest(f"the training options are not acceptable: {error}", field="config") from None
-    run = RunFolder(folder)
-    trainer = Trainer(config, run, settings.home / "cache")
+    processes = processes_for(config.largest_meta_batch, limit=settings.threads)
+    config = replace(config, threads=1 if processes > 1 else settings.threads)
+    trainer = Trainer(config, RunFolder(folder), settings.home / "cache", team=Team(size=processes))
     trainer.restore()
     trainer.run_until_done()
     if trainer.progress < 1:
@@ -82,6 +97,16 @@ def train(name: str, options: dict[str, Any], folder: Path, settings: Settings) 
         "skipped": trainer.skipped,
         "scores": {"id-val": trainer.last_scores},
     }
+
+
+def _known_model(name: str) -> None:
+    """A request names a model of the catalogue, never a folder of this machine."""
+    try:
+        find_card(name)
+    except UnknownModel as error:
+        raise InvalidRequest(
+            f"there is no model {name[:80]!r} to start from", field="config.from_model", **error.extra
+        ) from None
 
 
 def data_set(name: str, settings: Settings) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from service.errors import InvalidInput, InvalidRequest
-from training.data import batches, load_dataset, sample_batch
+from training.data import Dataset, batches, load_dataset, sample_batch
+from training.image_stream import ImageStream, Wanted
 
 
 def packed(path: Path, count: int) -> None:
@@ -43,9 +46,49 @@ def test_digits_have_three_parts() -> None:
 def test_a_batch_is_a_function_of_its_seed() -> None:
     data = load_dataset("digits", image_size=16)
     indices = np.arange(8)
-    one, two, other = (sample_batch(data, indices, np.random.default_rng(seed))[0] for seed in (0, 0, 1))
+    one, two, other = (
+        sample_batch(data, indices, np.random.default_rng(seed), crop=True)[0] for seed in (0, 0, 1)
+    )
     assert torch.equal(one, two)
     assert not torch.equal(one, other)
+
+
+def test_images_are_mirrored_where_that_keeps_the_class_and_cropped_on_demand() -> None:
+    digits = load_dataset("digits", image_size=16)
+    indices = np.arange(32)
+
+    def sample(data: Dataset, **options: bool) -> Tensor:
+        return sample_batch(data, indices, np.random.default_rng(0), **options)[0]
+
+    plain = digits.normalise(digits.train.images_NCHW[:32])
+    assert torch.equal(sample(digits), plain)
+    mirrored = sample(replace(digits, flip=True))
+    turned = [bool(torch.equal(a, b.flip(2))) for a, b in zip(mirrored, plain, strict=True)]
+    kept = [bool(torch.equal(a, b)) for a, b in zip(mirrored, plain, strict=True)]
+    assert all(a or b for a, b in zip(turned, kept, strict=True))
+    assert 4 < sum(turned) < 28
+    cropped = sample(digits, crop=True)
+    assert cropped.shape == plain.shape and not torch.equal(cropped, plain)
+
+
+def test_a_stream_gives_the_same_images_made_ahead_or_not() -> None:
+    digits = load_dataset("digits", image_size=16)
+    wanted = [Wanted(step, 6 * step, (0, 2), 2, 8) for step in range(3)]
+    ahead, alone = (ImageStream(digits, 3, crop=True) for _ in range(2))
+    for number, each in enumerate(wanted):
+        following = wanted[number + 1] if number == 0 else replace(each, image_size=16)
+        for one, other in zip(ahead.take(each, following), alone.take(each), strict=True):
+            assert torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])
+    ahead.close()
+    alone.close()
+    # Every image comes once an epoch, whatever network sees it.
+    whole = ImageStream(digits, 3, crop=False)
+    count = len(digits.train)
+    ((images, _),) = whole.take(Wanted(0, count, (0,), count, 32))
+    assert len(torch.unique(images.flatten(1), dim=0)) == len(
+        torch.unique(digits.normalise(digits.train.images_NCHW).flatten(1), dim=0)
+    )
+    whole.close()
 
 
 def test_packed_files_are_decoded_once(tmp_path: Path) -> None:

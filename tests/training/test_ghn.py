@@ -6,20 +6,26 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from service.errors import InvalidRequest
+from service.catalog import find_card
+from service.errors import InvalidRequest, UnknownModel
 from service.ghn.checkpoint import load_checkpoint
-from training.ghn import load_config, train
+from service.ghn.model import GHN
+from service.ghn.shape_encoder import channel_index
+from training.ghn import Trainer, load_config, train
 from training.recipe import Stage, TrainConfig
+from training.run_folder import RunFolder, part
+from training.start import start_of
+from training.team import Team
 
 CONFIG = TrainConfig(
     name="tiny",
@@ -56,29 +62,147 @@ def test_a_run_leaves_metrics_a_configuration_and_a_model(finished: Path) -> Non
         train(CONFIG, finished)
 
 
+SCRIPT = """
+import json, sys
+from pathlib import Path
+from training.ghn import train
+from training.recipe import TrainConfig
+if __name__ == "__main__":
+    train(TrainConfig.from_dict(json.loads(sys.argv[1])), Path(sys.argv[2]), processes=int(sys.argv[3]))
+"""
+
+
+def start(folder: Path, processes: int, **options: Any) -> subprocess.Popen[bytes]:
+    """A run in a process of its own, with a checkpoint at every step."""
+    config = {**CONFIG.to_dict(), "checkpoint_minutes": 0.0, **options}
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, json.dumps(config), str(folder), str(processes)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+
+
+def wait_for_steps(process: subprocess.Popen[bytes], folder: Path, count: int) -> None:
+    metrics = folder / "metrics.jsonl"
+    while process.poll() is None and not (metrics.exists() and len(losses(folder)) >= count):
+        time.sleep(0.02)
+
+
+def companions_of(process: subprocess.Popen[bytes]) -> list[int]:
+    """Processes of a run beside its first."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            command = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
+            parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1]) if command else 0
+        except OSError:
+            continue
+        if parent == process.pid and b"training.companion" in command:
+            found.append(int(entry.name))
+    return found
+
+
 def test_a_killed_run_resumes_with_the_same_losses(finished: Path, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
-    options = {**CONFIG.to_dict(), "checkpoint_minutes": 0.0}
-    script = (
-        "import json, sys\nfrom pathlib import Path\n"
-        "from training.ghn import train\nfrom training.recipe import TrainConfig\n"
-        "if __name__ == '__main__':\n"
-        "    train(TrainConfig.from_dict(json.loads(sys.argv[1])), Path(sys.argv[2]))\n"
-    )
-    (tmp_path / "run.py").write_text(script)
-    root = str(Path(__file__).parents[2])
-    process = subprocess.Popen(
-        [sys.executable, str(tmp_path / "run.py"), json.dumps(options), str(folder)],
-        env={**os.environ, "PYTHONPATH": root},
-    )
-    metrics = folder / "metrics.jsonl"
-    while process.poll() is None and not (metrics.exists() and len(metrics.read_text().splitlines()) >= 3):
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
+    process = start(folder, 1)
+    wait_for_steps(process, folder, 3)
+    process.kill()
     process.wait()
     assert len(losses(folder)) < 8
     train(CONFIG, folder, resume=True)
     assert losses(folder) == losses(finished)
+
+
+def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
+    # In float32 and small steps: otherwise rounding alone sends them different ways.
+    config = replace(CONFIG, steps=4, bfloat16=False, learning_rate=1e-4)
+    for processes in (1, 2):
+        train(config, tmp_path / str(processes), processes=processes)
+    alone, shared = (losses(tmp_path / name) for name in "12")
+    assert shared == pytest.approx(alone, rel=1e-3)
+    assert alone[4] != pytest.approx(alone[1], rel=1e-3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_signal_ends_all_processes_with_a_checkpoint(tmp_path: Path) -> None:
+    folder = tmp_path / "stopped"
+    process = start(folder, 2, steps=500)
+    wait_for_steps(process, folder, 2)
+    (other,) = companions_of(process)
+    process.terminate()
+    assert process.wait(200) == 0
+    assert not Path(f"/proc/{other}").exists()
+    assert RunFolder(folder).checkpoints()[-1].name == f"checkpoint-{max(losses(folder))}"
+    assert load_checkpoint(folder / "model")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_killed_leader_leaves_no_orphan(tmp_path: Path) -> None:
+    folder = tmp_path / "orphan"
+    process = start(folder, 2, steps=500)
+    wait_for_steps(process, folder, 1)
+    (other,) = companions_of(process)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{other}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{other}").exists()
+
+
+def test_every_network_has_one_process_whatever_the_meta_batch() -> None:
+    for size in (1, 2, 3):
+        seen = 0
+        for meta_batch in (3, 5, 1):
+            shares = [Team(rank, size).share(seen, meta_batch) for rank in range(size)]
+            assert sorted(position for share in shares for position in share) == list(range(meta_batch))
+            # A process takes every size-th network, across steps: as its source of networks makes them.
+            for rank, share in enumerate(shares):
+                assert all((seen + position) % size == rank for position in share)
+            seen += meta_batch
+
+
+def test_a_run_starts_from_a_run_or_a_model(finished: Path, tmp_path: Path) -> None:
+    before = RunFolder(finished).load()
+    assert before is not None
+    from_run = replace(CONFIG, name="more", from_model=str(finished))
+    trainer = Trainer(from_run, RunFolder(tmp_path / "more"))
+    for name, value in trainer.learned.tensors().items():
+        assert torch.equal(value, before[0][name]), name
+    assert trainer.networks_before == before[1]["networks_seen"]
+    trainer.images.close()
+
+    model = load_checkpoint(finished / "model")
+    train(replace(CONFIG, name="more", steps=1, from_model=str(finished / "model")), tmp_path / "third")
+    card = json.loads((tmp_path / "third" / "model" / "card.json").read_text())
+    assert card["training"]["from"] == {"name": "model"}
+    after = load_checkpoint(tmp_path / "third" / "model")
+    for (name, old), new in zip(model.state_dict().items(), after.state_dict().values(), strict=True):
+        # One step of at most the learning rate, from the same weights.
+        assert float((old - new).abs().max()) <= 2 * CONFIG.learning_rate, name
+
+
+def test_the_shipped_model_can_be_trained_further() -> None:
+    shipped = load_checkpoint(find_card("ghn2-cifar10").path)
+    same, other = (start_of("ghn2-cifar10", {}, classes) for classes in (10, 7))
+    assert same.config == shipped.config and same.origin is not None and same.networks > 0
+    assert same.origin["name"] == "ghn2-cifar10"
+    for name, value in shipped.state_dict().items():
+        assert torch.equal(same.tensors[f"ghn.{name}"], value)
+    assert other.config.num_classes == 7
+    GHN(other.config).load_state_dict(part(other.tensors, "average."))
+    kept = other.tensors["ghn.decoder.channels.weight"]
+    assert torch.equal(kept, shipped.decoder.channels.weight)
+    # 64 channels are told by the same row, whatever the classes.
+    row, before = (channel_index(64, classes) for classes in (7, 10))
+    assert torch.equal(
+        other.tensors["ghn.shape_encoder.channel.weight"][row], shipped.shape_encoder.channel.weight[before]
+    )
+    with pytest.raises(InvalidRequest) as refused:
+        start_of("ghn2-cifar10", {"rounds": 3}, 10)
+    assert refused.value.extra["field"] == "ghn.rounds"
+    with pytest.raises(UnknownModel):
+        start_of("no-such-model", {}, 10)
 
 
 def test_a_run_may_go_on_with_other_stages(finished: Path) -> None:

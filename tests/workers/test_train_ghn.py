@@ -22,6 +22,9 @@ from service.workers.train_ghn import PROBLEM, REFUSED, data_set, main
         ({}, "config.minutes"),
         ({"steps": 1, "minutes": 1}, "config"),
         ({"steps": 1, "no_such_option": 1}, "config"),
+        ({"steps": 1, "from_model": "no-such-model"}, "config.from_model"),
+        ({"steps": 1, "from_model": "/etc"}, "config.from_model"),
+        ({"steps": 1, "from_model": "tiny", "ghn": {"hidden": 32}}, "ghn.hidden"),
     ],
 )
 def test_a_wrong_request_leaves_a_problem_document(
