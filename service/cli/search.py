@@ -27,8 +27,9 @@ class Algorithm(StrEnum):
 def search(
     space: Annotated[Space, typer.Option(help="Where to search. darts: the DeepNets-1M training networks.")],
     predictor: Annotated[
-        str, typer.Option("--predictor", "-p", help="What scores architectures; see `weightcast rank`.")
-    ] = "structure",
+        str | None,
+        typer.Option("--predictor", "-p", help="What scores architectures; default as `weightcast rank`."),
+    ] = None,
     evaluations: Annotated[int | None, typer.Option(min=1, help="Score so many architectures.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.01, help="Search so long.")] = None,
     algorithm: Annotated[Algorithm, typer.Option(help="Regularised evolution, or random draws.")] = (
@@ -113,6 +114,8 @@ def _show(answer: dict[str, Any]) -> None:
     if answer.get("front"):
         say(f"What nothing surpasses in both, score and {answer['trade_off']}:")
         say(table(("score", *costs, "architecture"), [_cells(entry, costs) for entry in answer["front"]]))
+    if answer.get("note"):
+        typer.echo(answer["note"], err=True)
 
 
 def _cells(entry: dict[str, Any], costs: list[str]) -> tuple[str, ...]:

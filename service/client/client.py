@@ -187,7 +187,7 @@ class Client:
         *,
         evaluations: int | None = None,
         seconds: float | None = None,
-        predictor: str = "structure",
+        predictor: str | None = None,
         order: Order = "descending",
         trade_off: str | None = None,
         max_parameters: int | None = None,
@@ -202,9 +202,9 @@ class Client:
     ) -> SearchResult:
         """Search a space for architectures that a predictor scores high, and wait for what it finds.
 
-        space: nasbench201, nasbench101 or darts. evaluations, seconds: the budget, one or both. trade_off: a
-        second objective, less is better: parameters, multiply_adds, or the name of a predictor. max_*: what
-        is allowed.
+        space: nasbench201, nasbench101, darts. predictor: as for `rank_architectures`. evaluations, seconds:
+        the budget, one or both. trade_off: a second objective, less is better: parameters, multiply_adds, or
+        the name of a predictor. max_*: what is allowed.
         """
         options = {
             "space": space,

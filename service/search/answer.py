@@ -55,7 +55,7 @@ def answer(
 def _evaluator(config: Mapping[str, Any], read: Reader) -> Evaluator:
     """Raises UnknownModel, InvalidRequest."""
 
-    def ranker(name: str) -> Ranker:
+    def ranker(name: str | None) -> Ranker:
         return find_ranker(name, None, read=read)
 
     trade_off, latency = config.get("trade_off"), config.get("latency_predictor")
@@ -65,7 +65,7 @@ def _evaluator(config: Mapping[str, Any], read: Reader) -> Evaluator:
     else:
         other = latency_ranker if trade_off == latency else ranker(trade_off)
     return Evaluator(
-        ranker=ranker(config.get("predictor", "structure")),
+        ranker=ranker(config.get("predictor")),
         read=read,
         order=config.get("order", "descending"),
         trade_off=other,
@@ -98,6 +98,8 @@ def summary(found: Found, evaluator: Evaluator, *, top_k: int) -> dict[str, Any]
         ],
         "curve": [{"evaluations": at, "best": best} for at, best in _thinned(found.curve)],
     }
+    if evaluator.ranker.note is not None:
+        answer["note"] = evaluator.ranker.note
     if evaluator.trade_off is not None:
         places = sorted(front(fitnesses), key=lambda place: fitnesses[place], reverse=True)
         answer["front"] = [_entry(*found.items[place]) for place in _thinned(places)]

@@ -42,15 +42,16 @@ def api_settings(api_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.fixture
 def ranker(api_settings: Settings) -> Iterator[list[str]]:
-    """A worker of the queue `rank` in a thread; the kinds of the jobs that it ran."""
+    """A worker of the queues `rank` and `training` in a thread; the kinds of the jobs that it ran."""
     store, registry = JobStore.from_settings(api_settings), WorkerRegistry(connect(api_settings))
     child = Child(api_settings, store, ResultCache(connect_cache(api_settings)), Runtime(api_settings))
-    info, stopping, ran = WorkerInfo(queue="rank", name="test:1"), threading.Event(), []
+    present = [WorkerInfo(queue=queue, name="test:1") for queue in ("rank", "training")]
+    stopping, ran = threading.Event(), []
 
     def serve() -> None:
         client = redis.Redis.from_url(str(api_settings.redis_url), decode_responses=True)
         while not stopping.is_set():
-            message = client.brpop(["rank"], timeout=0.1)
+            message = client.brpop(["rank", "training"], timeout=0.1)
             if message is not None:
                 job_id = json.loads(message[1])["headers"]["id"]
                 job = store.get(job_id)
@@ -58,13 +59,15 @@ def ranker(api_settings: Settings) -> Iterator[list[str]]:
                 ran.append(job.kind)
                 run_once(store, job_id, work_of(child, job.kind), api_settings)
 
-    registry.announce(info, 600)
+    for info in present:
+        registry.announce(info, 600)
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     yield ran
     stopping.set()
     thread.join(20)
-    registry.withdraw(info)
+    for info in present:
+        registry.withdraw(info)
 
 
 async def test_ranking(client: httpx.AsyncClient, ranker: list[str]) -> None:

@@ -10,14 +10,19 @@ import httpx
 import pytest
 
 from service.api.training.ghn import GHNOptions, GHNTraining, TrainingStage
+from service.api.training.predictors import HyperNASOptions, HyperNASTraining
 from service.api.training.schemas import TRAINING_EXAMPLE
+from service.api.training.search import SearchOptions
 from service.ghn.config import GHNConfig
+from service.predictors.hypernas.config import HyperNASConfig
+from service.search.answer import answer
 from service.settings import Settings
 from service.store.artifacts import ArtifactStore
 from service.store.connection import connect
 from service.store.jobs import JobStore
 from service.store.workers import WorkerInfo, WorkerRegistry
 from tests.predictors.test_ranking import cell
+from training.hypernas_config import HyperNASTraining as HyperNASRun
 from training.recipe import Stage, TrainConfig
 
 from .checks import assert_problem
@@ -118,7 +123,7 @@ async def test_searches_need_no_name(client: httpx.AsyncClient, store: JobStore)
     jobs = [(await client.post("/training-jobs", json=body)).json()["id"] for _ in range(2)]
     assert len(set(jobs)) == 2
     job = store.get(jobs[0])
-    assert job is not None and job.payload["config"]["predictor"] == "structure"
+    assert job is not None and job.payload["config"]["algorithm"] == "evolution"
 
 
 def search(**config: Any) -> dict[str, Any]:
@@ -169,6 +174,25 @@ def test_the_schema_offers_what_the_trainer_takes() -> None:
     assert set(GHNTraining.model_fields) == names(TrainConfig) - {"name", "data_dir", "threads"}
     assert set(TrainingStage.model_fields) == names(Stage)
     assert set(GHNOptions.model_fields) == names(GHNConfig) - {"num_classes"}
+
+
+def test_the_schema_offers_what_the_other_trainers_take() -> None:
+    fixed = {"name", "data_dir", "weight_decay", "warmup_steps", "clip", "batch", "log_steps"}
+    taken = {entry.name for entry in fields(HyperNASRun)} - fixed - {"checkpoint_minutes"}
+    assert set(HyperNASTraining.model_fields) == taken | {"observations", "property"}
+    assert set(HyperNASOptions.model_fields) <= {entry.name for entry in fields(HyperNASConfig)}
+    said = HyperNASTraining.model_validate({"observations": observed(), "steps": 5, "seed": 2}).given()
+    config = HyperNASRun.from_dict({key: value for key, value in said.items() if key != "property"})
+    assert (config.steps, config.seed) == (5, 2)
+
+
+def test_every_option_of_a_search_is_understood() -> None:
+    least: dict[str, Any] = {"space": "nasbench201", "predictor": "structure", "evaluations": 4}
+    found = answer(SearchOptions(**least, max_parameters=10**7, top_k=2).given())
+    assert found["evaluations"] == 4 and len(found["best"]) == 2
+    # What the schema fills in is what the search does by itself.
+    filled = answer(SearchOptions(**least).given())
+    assert {**answer(least), "seconds": 0} == {**filled, "seconds": 0}
 
 
 def test_every_accepted_default_is_the_trainers() -> None:

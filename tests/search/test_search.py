@@ -25,7 +25,7 @@ class Stopped(Exception):
 
 
 def config(**options: Any) -> dict[str, Any]:
-    return {"space": "nasbench201", "evaluations": 120, **options}
+    return {"space": "nasbench201", "predictor": "structure", "evaluations": 120, **options}
 
 
 def test_the_front_is_what_nothing_dominates() -> None:

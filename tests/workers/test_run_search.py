@@ -16,7 +16,14 @@ from service.search.evaluation import Evaluator
 from service.settings import Settings
 from service.workers import run_search
 
-CONFIG = {"space": "nasbench201", "evaluations": 100, "seed": 1, "top_k": 5, "max_parameters": 900_000}
+CONFIG = {
+    "space": "nasbench201",
+    "predictor": "structure",
+    "evaluations": 100,
+    "seed": 1,
+    "top_k": 5,
+    "max_parameters": 900_000,
+}
 
 
 @pytest.fixture

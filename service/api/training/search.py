@@ -16,8 +16,8 @@ class SearchOptions(Options):
     algorithm: Literal["evolution", "random"] = Field(
         default="evolution", description="Regularised evolution (Real et al. 2019), or random draws."
     )
-    predictor: ModelName = Field(
-        default="structure", description="What scores architectures, as in POST /rank-architectures."
+    predictor: ModelName | None = Field(
+        default=None, description="What scores architectures, as in POST /rank-architectures."
     )
     order: Literal["descending", "ascending"] = Field(
         default="descending", description="Whether high or low scores are wanted."
