@@ -1,7 +1,7 @@
 """Table 3 of the GHN-2 paper for our models, and the page of results.
 
     python -m benchmarks.evaluation --model M [M ...] [--splits NAME ...] [-n N] [--limit-images K]
-        [--minutes T] [--sgd-epochs E ... --sgd-networks N] [--write docs/results.md]
+        [--minutes T] [--sgd-epochs E ... --sgd-networks N --sgd-image-size S] [--write docs/results.md]
 
 Every model is measured with the statistics of test batches and with recalibrated ones, beside random
 initialisation. All splits advance at the same pace and stop together when --minutes are over; the next call
@@ -53,6 +53,7 @@ def main() -> None:
         "--sgd-epochs", type=int, nargs="+", default=[], help="also train the networks so long"
     )
     parser.add_argument("--sgd-networks", type=int, default=5, help="so many of each split")
+    parser.add_argument("--sgd-image-size", type=int, default=32)
     parser.add_argument("--folder", type=Path, default=Path("runs/eval"))
     parser.add_argument("--ablations", type=Path, default=Path("runs/ablations"))
     parser.add_argument("--write", type=Path, help="the page of results")
@@ -107,7 +108,10 @@ def plan(options: argparse.Namespace, dtype: str) -> list[Job]:
         limit = min(options.limit_images or _RANDOM_IMAGES, _RANDOM_IMAGES)
         jobs.append(Job(Evaluation(method=RANDOM, images=limit, **common), _count(split, options.count)))
         for epochs in options.sgd_epochs:
-            trained = Evaluation(method="SGD", epochs=epochs, images=options.limit_images, **common)
+            trained = Evaluation(
+                method="SGD", epochs=epochs, images=options.limit_images,
+                image_size=options.sgd_image_size, **common,
+            )  # fmt: skip
             jobs.append(Job(trained, options.sgd_networks))
     return jobs
 

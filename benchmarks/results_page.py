@@ -40,7 +40,7 @@ share an error of at most 50/√K points (2.2 with 512). ResNet-50 and the ViT a
 
 
 def page(results: Results, folder: Path, ablation_folder: Path) -> str:
-    parts = [_INTRODUCTION, _accuracies(results), _conditions(results, folder)]
+    parts = [_INTRODUCTION, _accuracies(results, folder), _conditions(results, folder)]
     statistics = folder / "deepnets.json"
     if statistics.exists():
         parts += [_DEEPNETS, deepnets.tables(json.loads(statistics.read_text())) + "\n"]
@@ -54,12 +54,12 @@ def page(results: Results, folder: Path, ablation_folder: Path) -> str:
     return "\n".join(parts)
 
 
-def _accuracies(results: Results) -> str:
+def _accuracies(results: Results, folder: Path) -> str:
     lines = [
         "| | ID-TEST | best | WIDE | DEEP | DENSE | BN-FREE | ResNet-50 / ViT |",
         "| --- |" + " ---: |" * 7,
     ]
-    for title, by_split in _rows(results).items():
+    for title, by_split in _rows(results, folder).items():
         cells = []
         for split in _COLUMNS:
             evaluation = by_split.get(split)
@@ -76,19 +76,27 @@ def _accuracies(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _rows(results: Results) -> dict[str, dict[str, Evaluation]]:
-    """By what stands at the left: the evaluation with the most networks of every split."""
+def _rows(results: Results, folder: Path) -> dict[str, dict[str, Evaluation]]:
+    """By what stands at the left: for every split the evaluation with the most networks and images.
+
+    Of a model that has changed only what was measured last counts, by the times of the files.
+    """
+    written = {entry: entry.file(folder).stat().st_mtime for entry in results.by_evaluation}
+    newest: dict[str, Evaluation] = {}
+    for entry in sorted(written, key=lambda entry: written[entry]):
+        newest[entry.method] = entry
+    current = [entry for entry in written if entry.digest == newest[entry.method].digest]
     rows: dict[str, dict[str, Evaluation]] = {}
-    order = sorted(
-        results.by_evaluation, key=lambda entry: (entry.method == RANDOM, entry.epochs, entry.method)
-    )
-    for evaluation in order:
-        row = rows.setdefault(_title(evaluation), {})
-        other = row.get(evaluation.split)
-        size = len(results.by_evaluation[evaluation])
-        if other is None or size > len(results.by_evaluation[other]):
-            row[evaluation.split] = evaluation
+    for entry in sorted(current, key=lambda entry: (entry.method == RANDOM, entry.epochs, entry.method)):
+        row = rows.setdefault(_title(entry), {})
+        other = row.get(entry.split)
+        if other is None or _size(results, entry) > _size(results, other):
+            row[entry.split] = entry
     return rows
+
+
+def _size(results: Results, evaluation: Evaluation) -> tuple[int, float]:
+    return len(results.by_evaluation[evaluation]), evaluation.images or float("inf")
 
 
 def _title(evaluation: Evaluation) -> str:
@@ -101,11 +109,13 @@ def _title(evaluation: Evaluation) -> str:
 def _conditions(results: Results, folder: Path) -> str:
     """Under which conditions every row was measured."""
     lines = ["How the rows were measured:", ""]
-    for title, by_split in _rows(results).items():
+    for title, by_split in _rows(results, folder).items():
         evaluations = [by_split[split] for split in _COLUMNS if split in by_split]
         counts = ", ".join(f"{len(results.by_evaluation[entry])} of {entry.split}" for entry in evaluations)
         first = evaluations[0]
         facts = [f"networks: {counts}", f"{first.data}, {_several(evaluations, 'images')} test images"]
+        if any(entry.image_size != 32 for entry in evaluations):
+            facts.append(f"images of {_several(evaluations, 'image_size')} pixels a side")
         facts.append(f"activations in {_several(evaluations, 'dtype')}")
         if first.calibration_batches:
             images = 64 * first.calibration_batches
@@ -121,9 +131,7 @@ def _conditions(results: Results, folder: Path) -> str:
 
 def _several(evaluations: Sequence[Evaluation], name: str) -> str:
     values = sorted({getattr(entry, name) for entry in evaluations})
-    return " or ".join(
-        "all" if value == 0 else f"{value:,}" if name == "images" else value for value in values
-    )
+    return " or ".join("all" if name == "images" and value == 0 else str(value) for value in values)
 
 
 def _provenance(evaluations: Sequence[Evaluation], folder: Path) -> str:

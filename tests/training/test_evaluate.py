@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+from benchmarks.results_page import page
 from service.errors import InvalidRequest
 from service.ghn.checkpoint import save_checkpoint
 from service.ghn.config import GHNConfig
@@ -17,7 +19,7 @@ from training.data import load_dataset
 from training.deepnets import Bounds, architecture_graph
 from training.evaluate import Scores, evaluate_networks, network_accuracy, validation_networks
 from training.evaluation import Job, Report, Sources, measure
-from training.measurements import RANDOM, Evaluation, read, read_all
+from training.measurements import RANDOM, Evaluation, Measurement, append, read, read_all
 
 SMALL = Bounds(cost=3, image_size=8, most_channels=16)
 
@@ -122,3 +124,19 @@ def stop_after(epochs: int) -> Callable[[int, float], None]:
             raise KeyboardInterrupt
 
     return stop
+
+
+def test_the_page_shows_the_model_as_it_is_now(tmp_path: Path) -> None:
+    def keep(asked: Evaluation, accuracies: list[float], changed: int) -> None:
+        for index, accuracy in enumerate(accuracies):
+            append(asked, Measurement(index, "x", accuracy, 1, 1.0), tmp_path, {"day": "2026-01-02"})
+        os.utime(asked.file(tmp_path), (changed, changed))
+
+    old = evaluation(method="ours", digest="old", split="id-test", dtype="bfloat16")
+    keep(old, [90.0, 90.0, 90.0], 1000)
+    keep(evaluation(method="ours", digest="new", split="id-test"), [40.0, 44.0], 2000)
+    keep(evaluation(method="ours", digest="new", split="predefined"), [30.0, 20.0], 3000)
+    text = page(read_all(tmp_path), tmp_path, tmp_path)
+    assert "| ours | 42.0 ± 2.0 | 44.0 |  |  |  |  | 30.0 / 20.0 |" in text
+    assert "90.0" not in text and "bfloat16" not in text
+    assert "2 of id-test, 2 of predefined; digits, 64 test images; images of 8 pixels a side" in text
