@@ -106,6 +106,15 @@ def test_he_and_the_histogram_of_a_tiled_tensor(modules: Any) -> None:
     assert shares == pytest.approx({45: 0.4, 52: 0.4, 60: 0.2})
 
 
+def test_a_far_value_does_not_hide_the_others(modules: Any) -> None:
+    found = modules("stats", "describeTensor", [-1, 1] * 500 + [90], [1001], [1001])
+    mean, std = 90 / 1001, math.sqrt((1000 + 8100) / 1001 - (90 / 1001) ** 2)
+    assert (found["mean"], found["std"]) == pytest.approx((mean, std))
+    assert found["reach"] == pytest.approx(mean + 5 * std)
+    assert (found["highest"], found["beyond"]) == (90, pytest.approx(1 / 1001))
+    assert sum(found["bins"]) + found["beyond"] == pytest.approx(1)
+
+
 def test_round_numbers(modules: Any) -> None:
     assert modules("scale", "ticks", 0.12, 0.98, 5) == [0.2, 0.4, 0.6, 0.8]
     assert modules("scale", "ticks", -30, 1020, 4) == [0, 500, 1000]

@@ -211,7 +211,8 @@ export class GraphView {
   paintEdges(pen, { left, right, top, bottom }) {
     const { place, palette, view } = this;
     pen.strokeStyle = palette.quiet;
-    pen.globalAlpha = 0.75;
+    // Many edges on few nodes would hide each other: they are drawn fainter until they are looked at closely.
+    pen.globalAlpha = view.zoom >= LABELS_FROM ? 0.75 : Math.min(0.75, Math.max(0.25, (1.5 * this.nodes.length) / this.edges));
     pen.lineWidth = Math.max(0.9, 0.7 / view.zoom);
     pen.beginPath();
     const marked = [];

@@ -10,7 +10,7 @@ import { rankingParts } from "./ranking.js";
 
 const EXAMPLES = 50;
 const RANKING_KINDS = ["predictor", "hypernas"];
-const STRUCTURE = { name: "structure", title: "structure (training-free)", property: "accuracy" };
+const STRUCTURE = { name: "structure", title: "structure (untrained)", property: "accuracy" };
 
 const plural = (n, one) => `${count(n)} ${one}${n === 1 ? "" : "s"}`;
 

@@ -39,8 +39,8 @@ export function rankingParts(result, entries, onOpen) {
 export function searchParts(result, onOpen) {
   const ranking = result.best.map((row, index) => ({ index, name: null, ...row }));
   const nameOf = (row) => titleOf(row.architecture, row.index);
-  const refused = result.refused ? `, ${count(result.refused)} more were refused` : "";
-  const said = `${count(result.evaluations)} architectures scored with ${result.predictor} (${result.property}) in ${duration(1000 * result.seconds)}${refused}. ${result.algorithm}, seed ${result.seed}.`;
+  const refused = result.refused ? ` ${count(result.refused)} set aside: no network, or beyond a bound.` : "";
+  const said = `${count(result.evaluations)} architectures scored with ${result.predictor} (${result.property}) in ${duration(1000 * result.seconds)}, by ${result.algorithm}, seed ${result.seed}.${refused}`;
   if (!ranking.length) return [element("p", `${said} None was found.`)];
   const parts = [element("p", said), new RankingTable(ranking, result.property, nameOf, (row) => onOpen(row.architecture)).root];
   parts.push(files({ ...result, ranking }, (row) => row.architecture, nameOf));

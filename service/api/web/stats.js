@@ -26,9 +26,12 @@ function each(values, blockShape, shape, visit) {
   }
 }
 
+// Values this many standard deviations away do not press all others into one bin.
+const REACH_STDS = 5;
+
 /**
- * `bins` are shares of the values in BINS equal intervals from -reach to reach.
- * @typedef {{mean: number, std: number, lowest: number, highest: number, reach: number, bins: number[]}} Statistics
+ * `bins` are shares of the values in BINS equal intervals from -reach to reach, `beyond` the share outside.
+ * @typedef {{mean: number, std: number, lowest: number, highest: number, reach: number, bins: number[], beyond: number}} Statistics
  */
 
 /**
@@ -40,25 +43,27 @@ function each(values, blockShape, shape, visit) {
  * @returns {Statistics}
  */
 export function describeTensor(values, blockShape, shape, scale = 1, least = 0) {
-  let weight = 0, sum = 0, lowest = Infinity, highest = -Infinity;
+  let weight = 0, sum = 0, squares = 0, lowest = Infinity, highest = -Infinity;
   each(values, blockShape, shape, (raw, times) => {
     const value = raw * scale;
     weight += times;
     sum += times * value;
+    squares += times * value * value;
     lowest = Math.min(lowest, value);
     highest = Math.max(highest, value);
   });
   const mean = sum / weight;
-  const reach = Math.max(-lowest, highest, least);
+  // Rounding must not give a constant a spread.
+  const std = lowest === highest ? 0 : Math.sqrt(Math.max(0, squares / weight - mean * mean));
+  const reach = Math.max(least, Math.min(Math.max(-lowest, highest), Math.abs(mean) + REACH_STDS * std));
   const counts = new Array(BINS).fill(0);
-  let squares = 0;
+  let beyond = 0;
   each(values, blockShape, shape, (raw, times) => {
     const value = raw * scale;
-    squares += times * (value - mean) ** 2;
-    const bin = reach ? Math.floor(((value / reach + 1) / 2) * BINS) : BINS >> 1;
-    counts[Math.max(0, Math.min(BINS - 1, bin))] += times;
+    if (Math.abs(value) > reach) beyond += times;
+    else counts[reach ? Math.min(BINS - 1, Math.floor(((value / reach + 1) / 2) * BINS)) : BINS >> 1] += times;
   });
-  return { mean, std: Math.sqrt(squares / weight), lowest, highest, reach, bins: counts.map((times) => times / weight) };
+  return { mean, std, lowest, highest, reach, bins: counts.map((times) => times / weight), beyond: beyond / weight };
 }
 
 /** Standard deviation of He initialisation, fan-in. @param {number[]} shape (out, in / groups, ...kernel) */

@@ -71,7 +71,7 @@ class TrainingJob {
     this.draw();
     if (job.error) this.trouble.replaceChildren(problemCard(new Problem(job.error)));
     if (job.result) this.showResult(job.result);
-    if (!this.series.size && !job.error) this.charts.replaceChildren(element("p", "No measurements were kept.", { class: "quiet" }));
+    if (!this.series.size && !job.error && !job.result) this.charts.replaceChildren(element("p", "No measurements were kept.", { class: "quiet" }));
   }
 
   showResult(result) {
