@@ -1,9 +1,10 @@
-"""Checks the compose file for real: build, start, predict, train through a restart, fail, stop.
+"""Checks the compose file for real: start, predict, train through a restart, fail, stop.
 
     .venv/bin/python docker/check.py resnet50.onnx > docker/compose-run.log
 
-Needs a Docker engine. Makes a project `weightcast-check` with volumes of its own; removes both at the end.
-COMPOSE names the command (default: `docker compose`). Exit status 0 if everything held.
+Needs a Docker engine; builds images that are not there. Makes a project `weightcast-check` with volumes of its
+own, and removes both at the end. COMPOSE names the command (default: `docker compose`). Exit status 0 if
+everything held.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ MODEL = "digits-check"
 def main(onnx: Path) -> int:
     started = time.monotonic()
     try:
-        compose("up", "--detach", "--build")
+        compose("up", "--detach")
         check("all services are healthy", until(all_healthy, 300))
         check_images()
         check_confinement()
@@ -130,6 +131,8 @@ def check_failures(http: httpx.Client, onnx: Path) -> None:
         compose("kill", "-s", "KILL", "predict")
         compose("up", "--detach", "--no-build", "--no-deps", "predict")
         check("predictions go on", until(lambda: answers(http, onnx, "float16"), 120))
+    compose("stop", "redis-cache")
+    check("without the cache, predictions go on", answers(http, onnx, "float16"))
     listed = http.get("/jobs").json()
     with timed("docker compose restart redis redis-cache, until ready"):
         compose("restart", "redis", "redis-cache")

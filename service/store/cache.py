@@ -1,15 +1,21 @@
 """Small finished answers (result objects, rankings) by request key. Losing one costs a recomputation,
-nothing more.
+nothing more; so does a cache that is away.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import redis
+import structlog
 
+from service.errors import Unavailable
 from service.store.connection import redis_or_unavailable
+
+log = structlog.get_logger("weightcast.cache")
 
 LARGEST_VALUE_BYTES = 4 * 2**20
 
@@ -20,23 +26,37 @@ class ResultCache:
     def __init__(self, client: redis.Redis) -> None:
         self.redis = client
 
-    @redis_or_unavailable()
     def get(self, key: str) -> Any | None:
-        text = self.redis.get(f"wc:cache:{key}")
+        text = None
+        with _unless_away():
+            text = self.redis.get(f"wc:cache:{key}")
         return None if text is None else json.loads(text)
 
-    @redis_or_unavailable()
     def put(self, key: str, result: Any, ttl_seconds: int = 24 * 3600) -> bool:
-        """Keep `result` (JSON-serialisable). False when it is larger than 4 MiB: such answers belong in a
-        file.
+        """Keep `result` (JSON-serialisable). False when it was not kept, for instance because it is larger
+        than 4 MiB: such answers belong in a file.
         """
         text = json.dumps(result, separators=(",", ":"), allow_nan=False)
         if len(text) > LARGEST_VALUE_BYTES:
             return False
-        self.redis.set(f"wc:cache:{key}", text, ex=ttl_seconds)
-        return True
+        kept = False
+        with _unless_away():
+            kept = bool(self.redis.set(f"wc:cache:{key}", text, ex=ttl_seconds))
+        return kept
 
-    @redis_or_unavailable()
     def forget(self, key: str) -> None:
         """Drop an answer, for instance when its file is gone."""
-        self.redis.delete(f"wc:cache:{key}")
+        with _unless_away():
+            self.redis.delete(f"wc:cache:{key}")
+
+
+@contextmanager
+def _unless_away() -> Iterator[None]:
+    """Go on without the cache where its Redis does not answer. (Where it is also the Redis of the jobs, they
+    say so.)
+    """
+    try:
+        with redis_or_unavailable():
+            yield
+    except Unavailable as error:
+        log.warning("cache.away", detail=error.detail)

@@ -29,6 +29,13 @@ def test_the_cache_keeps_and_forgets(settings: Settings) -> None:
     assert not cache.put("k", "x" * (5 * 2**20))
 
 
+def test_a_cache_that_is_away_knows_nothing() -> None:
+    cache = ResultCache(connect_cache(Settings(cache_redis_url="redis://127.0.0.1:1/0")))
+    assert cache.get("k") is None
+    assert not cache.put("k", 1)
+    cache.forget("k")
+
+
 def test_the_bucket_empties(settings: Settings) -> None:
     limiter = RateLimiter(connect(settings), per_minute=5)
     assert [limiter.take("anna").allowed for _ in range(6)] == [True] * 5 + [False]
