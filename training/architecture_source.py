@@ -5,8 +5,6 @@ waits for.
 from __future__ import annotations
 
 import os
-import threading
-import time
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,6 +15,7 @@ from service.graph_io.archgraph import ArchGraph
 from service.graph_io.primitives import PrimitiveGraph, to_primitives
 from training.cost import network_cost
 from training.deepnets import Bounds, architecture_graph
+from training.worker_processes import end_with
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class ArchitectureSource:
         self._classes, self._ahead = num_classes, ahead
         self._pending: deque[tuple[Bounds, Future[Task]]] = deque()
         self._pool = ProcessPoolExecutor(
-            1, get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),)
+            1, get_context("spawn"), initializer=end_with, initargs=(os.getpid(),)
         )
 
     def take(self, bounds: list[Bounds]) -> list[Task]:
@@ -81,14 +80,3 @@ class ArchitectureSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _end_with(parent: int) -> None:
-    """Do not outlive a parent that was killed: a pool's process would wait for work for ever."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
