@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.ablations import table
 from benchmarks.results_page import page
 from service.errors import InvalidRequest
 from service.ghn.checkpoint import save_checkpoint
@@ -140,3 +141,16 @@ def test_the_page_shows_the_model_as_it_is_now(tmp_path: Path) -> None:
     assert "| ours | 42.0 ± 2.0 | 44.0 |  |  |  |  | 30.0 / 20.0 |" in text
     assert "90.0" not in text and "bfloat16" not in text
     assert "2 of id-test, 2 of predefined; digits, 64 test images; images of 8 pixels a side" in text
+
+
+def test_ablations_are_compared_network_by_network() -> None:
+    def result(id_test: list[float], other: list[float]) -> dict[str, object]:
+        accuracies = {"id-test": id_test, **{split: other for split in ("wide", "deep", "dense", "bn-free")}}
+        numbers = {"steps": 10, "meta_batch": 4, "seconds": 5.0, "loss": 2.0}
+        return {**numbers, "accuracies": accuracies}
+
+    text = table({"ghn2": result([20.0, 40.0], [30.0]), "mlp": result([10.0, 32.0], [30.0])})
+    # The networks differ by 20 points, the variants by 10 and 8.
+    assert "| GHN-2 | 10 | 40 | 5 | 2.000 | 30.0 ± 10.0 |  | 30.0 ± 0.0 |  | 66.9 / 56.8 |" in text
+    assert "| 21.0 ± 11.0 | -9.0 ± 1.0 | 30.0 ± 0.0 | +0.0 ± 0.0 | 42.2 / 32.2 |" in text
+    assert table({}) == "No results."
