@@ -210,32 +210,51 @@ def _fit_width(
     if bounds is not None:
         most = min(most, bounds.most_channels)
     widths = list(range(least, most + 1, 16))
-    if rules.least_parameters:
-        candidates = widths
-    else:
+    try:
+        if rules.least_parameters:
+            return _narrowest(document, widths, rules)
         # The paper's training networks start from any width and shrink until they are affordable.
         start = random.randrange(len(widths))
-        candidates = widths[start::-1]
-    for channels in candidates:
+        return _widest(document, widths[: start + 1], rules, bounds)
+    except (InvalidArchitecture, LimitExceeded):
+        return None
+
+
+def _narrowest(document: Document, widths: list[int], rules: Split) -> tuple[Document, ArchGraph] | None:
+    """The first width with enough parameters; None if they are too many then."""
+    for channels in widths:
         document = {**document, "channels": channels}
-        try:
-            graph = read_darts(document)
-        except (InvalidArchitecture, LimitExceeded):
-            return None
-        parameters = graph.num_parameters
-        if parameters < rules.least_parameters:
-            continue
-        if rules.least_parameters and parameters > rules.most_parameters:
-            return None
-        if parameters > rules.most_parameters or (
-            bounds is not None and not _affordable(graph, parameters, bounds)
-        ):
-            continue
-        return document, graph
+        graph = read_darts(document)
+        if graph.num_parameters >= rules.least_parameters:
+            return (document, graph) if graph.num_parameters <= rules.most_parameters else None
     return None
 
 
-def _affordable(graph: ArchGraph, parameters: int, bounds: Bounds) -> bool:
-    if parameters > bounds.most_parameters:
+def _widest(
+    document: Document, widths: list[int], rules: Split, bounds: Bounds | None
+) -> tuple[Document, ArchGraph] | None:
+    """The last width that is affordable. What a width costs grows with it, so half of them are ruled out at
+    a time; most networks that a tight bound refuses are refused at the narrowest.
+    """
+    found = None
+    low, high = 0, len(widths)
+    middle = 0
+    while low < high:
+        candidate = {**document, "channels": widths[middle]}
+        graph = read_darts(candidate)
+        if _affordable(graph, rules, bounds):
+            found, low = (candidate, graph), middle + 1
+        else:
+            high = middle
+        middle = (low + high) // 2
+    return found
+
+
+def _affordable(graph: ArchGraph, rules: Split, bounds: Bounds | None) -> bool:
+    if graph.num_parameters > rules.most_parameters:
+        return False
+    if bounds is None:
+        return True
+    if graph.num_parameters > bounds.most_parameters:
         return False
     return bounds.cost is None or network_cost(graph, bounds.image_size) <= bounds.cost
