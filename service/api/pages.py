@@ -4,12 +4,15 @@ works offline.
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 from importlib.resources import files
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 from starlette.responses import Response
 
+from service.api.weights.ranges import etag_matches
 from service.errors import NotFound
 
 router = APIRouter(include_in_schema=False)
@@ -24,31 +27,39 @@ _HEADERS = {
 }
 
 
-@lru_cache(maxsize=32)
-def _asset(name: str) -> bytes | None:
-    """A file of the web folder; only names that lie there are known."""
-    known = {entry.name: entry for entry in files("service.api").joinpath("web").iterdir() if entry.is_file()}
-    return known[name].read_bytes() if name in known else None
+IfNoneMatch = Annotated[str | None, Header()]
 
 
-def _page(name: str) -> Response:
-    data = _asset(name)
+@lru_cache(maxsize=1)
+def _assets() -> dict[str, tuple[bytes, str]]:
+    """Every file of the web folder with its ETag, by its name."""
+    entries = files("service.api").joinpath("web").iterdir()
+    contents = {entry.name: entry.read_bytes() for entry in entries if entry.is_file()}
+    return {name: (data, f'"{hashlib.sha256(data).hexdigest()[:32]}"') for name, data in contents.items()}
+
+
+def _page(name: str, if_none_match: str | None) -> Response:
+    """A file, or 304 for who has it. Raises NotFound for what is not one of ours."""
     media_type = MEDIA_TYPES.get(name[name.rfind(".") :])
-    if data is None or media_type is None:
+    if media_type is None or name not in _assets():
         raise NotFound(f"There is no page {name[:80]!r}.")
-    return Response(data, media_type=media_type, headers=_HEADERS)
+    data, etag = _assets()[name]
+    headers = {**_HEADERS, "ETag": etag}
+    if etag_matches(if_none_match, etag, weak=True):
+        return Response(status_code=304, headers=headers)
+    return Response(data, media_type=media_type, headers=headers)
 
 
 @router.get("/")
-async def index() -> Response:
-    return _page("index.html")
+async def index(if_none_match: IfNoneMatch = None) -> Response:
+    return _page("index.html", if_none_match)
 
 
 @router.get("/docs")
-async def docs() -> Response:
-    return _page("docs.html")
+async def docs(if_none_match: IfNoneMatch = None) -> Response:
+    return _page("docs.html", if_none_match)
 
 
 @router.get("/web/{name}")
-async def asset(name: str) -> Response:
-    return _page(name)
+async def asset(name: str, if_none_match: IfNoneMatch = None) -> Response:
+    return _page(name, if_none_match)

@@ -25,7 +25,8 @@ def rank_examples(page: Any, service: RunningService) -> list[str]:
     page.get_by_role("button", name="Try 50 random cells").click()
     page.get_by_role("button", name="Rank", exact=True).click()
     page.locator(".ranking tbody tr").first.wait_for()
-    return page.locator(".ranking tbody th").all_inner_texts()
+    names: list[str] = page.locator(".ranking tbody th").all_inner_texts()
+    return names
 
 
 def test_the_ranking_is_that_of_the_service(page: Any, web_service: RunningService, tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ export class GraphView {
     this.onOpen = onOpen;
     this.chosen = this.hovered = -1;
     this.view = { x: 0, y: 0, zoom: 1 };
-    this.canvas = element("canvas", "", { tabindex: "0", role: "application", "aria-roledescription": "graph", "aria-describedby": "graph-keys" });
+    this.canvas = element("canvas", "", {
+      tabindex: "0", role: "application", "aria-roledescription": "graph", "aria-describedby": "graph-keys",
+    });
     this.status = element("p", "", { class: "node-status", "aria-live": "polite" });
     this.root = element("div", "", { class: "graph" }, this.tools(), this.canvas, this.legend(), this.status,
       element("p", "Arrows: go along the graph. Plus, minus, 0: zoom. Enter: show in the table. Drag to move; Ctrl and the wheel zoom.", { id: "graph-keys", class: "quiet small" }));
@@ -36,7 +38,8 @@ export class GraphView {
       made.addEventListener("click", act);
       return made;
     };
-    return element("div", "", { class: "tools" }, button("+", "Zoom in", () => this.zoomBy(1.5)), button("−", "Zoom out", () => this.zoomBy(1 / 1.5)), button("fit", "Show all", () => this.fit()));
+    return element("div", "", { class: "tools" }, button("+", "Zoom in", () => this.zoomBy(1.5)),
+      button("−", "Zoom out", () => this.zoomBy(1 / 1.5)), button("fit", "Show all", () => this.fit()));
   }
 
   legend() {
@@ -82,9 +85,11 @@ export class GraphView {
   }
 
   key(event) {
+    if (!this.place) return;
     const at = this.chosen;
     const first = (list) => (list.length ? list[0] : at);
-    const layer = () => this.place && [...this.place.x.keys()].filter((i) => this.place.x[i] === this.place.x[at] && this.place.band[i] === this.place.band[at]).sort((a, b) => this.place.y[a] - this.place.y[b]);
+    const { x, y, band } = this.place;
+    const layer = () => [...x.keys()].filter((i) => x[i] === x[at] && band[i] === band[at]).sort((a, b) => y[a] - y[b]);
     const beside = (step) => { const all = layer(); return all[all.indexOf(at) + step] ?? at; };
     const moves = {
       ArrowRight: () => (at < 0 ? 0 : first(this.readers[at])), ArrowLeft: () => (at < 0 ? 0 : first(this.nodes[at].inputs)),

@@ -38,12 +38,16 @@ export function largeHistogram(stats, he, name) {
     return [svg("path", { d: `M${x(value).toFixed(1)} 0V${height - bottom}`, class: "grid" }), text];
   });
   const plot = { width, height: height - bottom };
-  const said = `${name}: ${BINS} intervals from ${short(-stats.reach)} to ${short(stats.reach)}, standard deviation ${short(stats.std)}${he ? `, He initialisation ${short(he)}` : ""}`;
-  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": said, class: "histogram large" },
+  const said = [`${name}: ${BINS} intervals from ${short(-stats.reach)} to ${short(stats.reach)}`, `standard deviation ${short(stats.std)}`];
+  if (he) said.push(`He initialisation ${short(he)}`);
+  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": said.join(", "), class: "histogram large" },
     ...axis, ...shapes(stats.bins, he ? normalShares(he, stats.reach) : null, plot));
   const words = [`mean ${short(stats.mean)}`, `std ${short(stats.std)}`, `from ${short(stats.lowest)} to ${short(stats.highest)}`];
   if (stats.beyond) words.push(`${short(100 * stats.beyond, 2)} % of them outside the picture`);
   const key = [element("li", "", {}, element("span", "", { class: "swatch bars" }), `values: ${words.join(", ")}`)];
-  if (he) key.push(element("li", "", {}, element("span", "", { class: "swatch he" }), `He initialisation: std ${short(he)}; the values have ${(stats.std / he).toFixed(2)} times that`));
+  if (he) {
+    const times = `He initialisation: std ${short(he)}; the values have ${(stats.std / he).toFixed(2)} times that`;
+    key.push(element("li", "", {}, element("span", "", { class: "swatch he" }), times));
+  }
   return element("figure", "", { class: "closer" }, picture, element("ul", "", { class: "legend" }, ...key));
 }

@@ -86,7 +86,8 @@ export class LayerTable {
   // The small histogram, which opens the large one in a row of its own.
   opener(parameter, cells) {
     const { stats, he, name } = parameter;
-    const button = element("button", "", { type: "button", class: "open", "aria-expanded": "false", "aria-label": `Histogram of ${name}` }, smallHistogram(stats, he));
+    const attributes = { type: "button", class: "open", "aria-expanded": "false", "aria-label": `Histogram of ${name}` };
+    const button = element("button", "", attributes, smallHistogram(stats, he));
     button.addEventListener("click", () => {
       const row = cells.picture.parentElement;
       const isOpen = button.getAttribute("aria-expanded") === "true";

@@ -14,7 +14,9 @@ function card(model) {
   const rows = [["Data", model.dataset], ["Classes", model.num_classes]].filter(([, value]) => value !== null && value !== undefined && value !== "");
   for (const [split, score] of Object.entries(model.scores || {})) rows.push([`Score, ${split}`, scoreOf(score)]);
   if (!Object.keys(model.scores || {}).length) rows.push(["Scores", element("span", "none measured", { class: "quiet" })]);
-  for (const [name, value] of Object.entries(model.training || {})) if (typeof value !== "object") rows.push([`Training: ${name}`, typeof value === "number" ? count(value) : value]);
+  for (const [name, value] of Object.entries(model.training || {})) {
+    if (typeof value !== "object") rows.push([`Training: ${name}`, typeof value === "number" ? count(value) : value]);
+  }
   rows.push(["Digest", element("code", model.digest)]);
   const title = element("summary", "", {}, element("strong", model.name), element("span", ` ${model.kind}`, { class: "quiet" }));
   const made = element("details", "", { class: "model", "data-name": model.name }, title);

@@ -77,7 +77,8 @@ export class RankView {
       if (!entries.length) throw new Problem({ title: "No architecture yet", detail: "Paste a list, choose a file, or try random cells first." });
       const options = new URLSearchParams({ predictor: fields.predictor.value, property: fields.property.value, order: fields.order.value });
       if (fields.top_k.value) options.set("top_k", fields.top_k.value);
-      const init = { method: "POST", headers: { "Content-Type": "application/x-ndjson", Prefer: "wait=2" }, body: entries.map((entry) => entry.line).join("\n") };
+      const headers = { "Content-Type": "application/x-ndjson", Prefer: "wait=2" };
+      const init = { method: "POST", headers, body: entries.map((entry) => entry.line).join("\n") };
       const job = await runJob(`/rank-architectures?${options}`, init, (...now) => waiting.show(...now), signal);
       place.replaceChildren(...rankingParts(job.result, entries, this.onOpen));
     } catch (error) {

@@ -40,7 +40,9 @@ export function searchParts(result, onOpen) {
   const ranking = result.best.map((row, index) => ({ index, name: null, ...row }));
   const nameOf = (row) => titleOf(row.architecture, row.index);
   const refused = result.refused ? ` ${count(result.refused)} set aside: no network, or beyond a bound.` : "";
-  const said = `${count(result.evaluations)} architectures scored with ${result.predictor} (${result.property}) in ${duration(1000 * result.seconds)}, by ${result.algorithm}, seed ${result.seed}.${refused}`;
+  const { predictor, property, algorithm, seed } = result;
+  const scored = `${count(result.evaluations)} architectures scored with ${predictor} (${property})`;
+  const said = `${scored} in ${duration(1000 * result.seconds)}, by ${algorithm}, seed ${seed}.${refused}`;
   if (!ranking.length) return [element("p", `${said} None was found.`)];
   const parts = [element("p", said), new RankingTable(ranking, result.property, nameOf, (row) => onOpen(row.architecture)).root];
   parts.push(files({ ...result, ranking }, (row) => row.architecture, nameOf));
@@ -68,7 +70,8 @@ function files(result, architectureOf, nameOf) {
   };
   const asCsv = () => {
     const titles = ["rank", "index", "name", "score", "value", "low", "high", "architecture"];
-    const rows = result.ranking.map((row) => [row.rank, row.index, nameOf(row), row.score, row.value, row.interval?.[0], row.interval?.[1], JSON.stringify(architectureOf(row))]);
+    const rows = result.ranking.map((row) => [row.rank, row.index, nameOf(row), row.score, row.value,
+      row.interval?.[0], row.interval?.[1], JSON.stringify(architectureOf(row))]);
     saveText("ranking.csv", csv(titles, rows), "text/csv");
   };
   return element("div", "", { class: "bar", role: "group", "aria-label": "Download" }, button("Download JSON", asJson), button("Download CSV", asCsv));
@@ -82,6 +85,7 @@ function aside(skipped, entries) {
     return element("li", "", {}, element("strong", `${entry.index + 1}. ${name}: `), entry.reason, hint);
   }));
   const fold = element("details", "", { class: "skipped" }, element("summary", `${count(skipped.length)} set aside`), list);
-  if (skipped.length > SKIPPED_AT_FIRST) fold.append(element("p", `And ${count(skipped.length - SKIPPED_AT_FIRST)} more, in the JSON file.`, { class: "quiet small" }));
+  const more = skipped.length - SKIPPED_AT_FIRST;
+  if (more > 0) fold.append(element("p", `And ${count(more)} more, in the JSON file.`, { class: "quiet small" }));
   return fold;
 }

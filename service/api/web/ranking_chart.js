@@ -115,7 +115,8 @@ export class RankingChart {
     this.marker?.setAttribute("cx", this.x(row.rank));
     this.marker?.setAttribute("cy", this.y(this.heightOf(row)));
     const numbers = [`score ${short(row.score)}`];
-    if (this.hasValues) numbers.unshift(`${short(row.value)}${row.interval ? ` (${short(row.interval[0])} to ${short(row.interval[1])})` : ""}`);
+    const interval = row.interval ? ` (${row.interval.map((end) => short(end)).join(" to ")})` : "";
+    if (this.hasValues) numbers.unshift(`${short(row.value)}${interval}`);
     this.status.textContent = `${row.rank}. ${this.nameOf(row)}: ${numbers.join(", ")}`;
   }
 }

@@ -37,7 +37,8 @@ export class RankingTable {
     this.more = element("button", "", { type: "button", class: "plain" });
     this.more.addEventListener("click", () => { this.shown *= 10; this.fill(); });
     const table = element("table", "", { class: "ranking" }, element("thead", "", {}, this.head()), this.body);
-    this.root = element("div", "", {}, element("div", "", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Table of the ranking" }, table), this.more);
+    const scrolled = { class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Table of the ranking" };
+    this.root = element("div", "", {}, element("div", "", scrolled, table), this.more);
     this.fill();
   }
 

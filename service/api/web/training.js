@@ -32,7 +32,8 @@ class TrainingJob {
     this.trouble = element("div");
     const when = new Date(job.created_at).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
     const title = element("summary", "", {}, this.tag, " ", this.name, element("span", ` ${when} `), this.said);
-    this.root = element("details", "", { class: "job" }, title, this.bar, this.result, this.charts, this.trouble, this.cancel, element("p", `Job ${job.id}`, { class: "quiet small" }));
+    this.root = element("details", "", { class: "job" }, title, this.bar, this.result, this.charts, this.trouble, this.cancel,
+      element("p", `Job ${job.id}`, { class: "quiet small" }));
     this.root.addEventListener("toggle", () => (this.root.open ? this.open() : this.close()));
     this.show(job.status, job.progress);
   }

@@ -1,0 +1,46 @@
+"""The files of the page as they are served: all that a page asks for is there, and is asked for once."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from service.api import pages
+
+WEB = files("service.api").joinpath("web")
+NAMES = sorted(entry.name for entry in WEB.iterdir() if entry.is_file())
+
+
+@pytest.fixture
+def client() -> httpx.AsyncClient:
+    app = FastAPI()
+    app.include_router(pages.router)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://page.test")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_file_that_is_known_is_not_sent_again(client: httpx.AsyncClient, name: str) -> None:
+    first = await client.get(f"/web/{name}")
+    assert first.content == WEB.joinpath(name).read_bytes()
+    assert "default-src 'self'" in first.headers["Content-Security-Policy"]
+    again = await client.get(f"/web/{name}", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    changed = await client.get(f"/web/{name}", headers={"If-None-Match": '"another"'})
+    assert changed.content == first.content
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(".js")])
+def test_modules_import_what_there_is(name: str) -> None:
+    """Names that other modules do not export would stop the whole page."""
+    text = WEB.joinpath(name).read_text()
+    for imported, module in re.findall(r'import \{([^}]+)\} from "\./([^"]+)"', text):
+        assert module in NAMES
+        exported = re.findall(
+            r"^export (?:async )?(?:const|function\*?|class) (\w+)", WEB.joinpath(module).read_text(), re.M
+        )
+        assert {word.strip() for word in imported.split(",")} <= set(exported)
