@@ -34,7 +34,7 @@ from training.recipe import Stage
 OUT_OF_DISTRIBUTION = ("wide", "deep", "dense", "bn-free")
 STAGES = {
     "cifar10": Stage(image_size=16, cost=25, most_channels=48, meta_batch=4),
-    "digits": Stage(image_size=8, cost=2, most_channels=32, meta_batch=4, images=32),
+    "digits": Stage(image_size=8, cost=6, most_channels=32, meta_batch=4, images=32),
 }
 
 
@@ -56,7 +56,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/ablations"))
     parser.add_argument("--table", action="store_true", help="train nothing, print what there is")
     options = parser.parse_args()
-    folder = options.folder / f"{options.data}-{options.steps}-steps-seed-{options.seed}"
+    stage = STAGES[options.data]
+    budget = f"{options.data}-{stage.image_size}px-cost-{stage.cost:g}-{options.steps}"
+    folder = options.folder / f"{budget}-steps-seed-{options.seed}"
     torch.set_num_threads(1)
     for name in () if options.table else options.only:
         if not (folder / name / "scores.json").exists():
