@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from service.settings import Settings
+from service.store.workers import WorkerInfo
 from tests.api.conftest import add_model
+from tests.api.fake_worker import FakeWorker
 from tests.api.test_rank import ranker
 
 __all__ = ["ranker"]
@@ -23,9 +25,15 @@ BLOCKS = [
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_python_blocks_run(
-    block: str, url: str, api_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    block: str,
+    url: str,
+    worker: FakeWorker,
+    api_settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     add_model(api_settings.home, "ghn2-cifar10")
+    worker.registry.announce(WorkerInfo(queue="rank", name="fake:1"), 600)
     monkeypatch.chdir(tmp_path)
     # The worker of these tests does not tile: a smaller network keeps them quick.
     code = block.replace("http://127.0.0.1:8000", url).replace("resnet50", "resnet18")
