@@ -115,7 +115,9 @@ def train(
     for _ in range(epochs):
         order = random.permutation(num_images)
         for place in range(num_images // _BATCH):
-            x_NCHW, label_N = sample_batch(dataset, order[place * _BATCH : (place + 1) * _BATCH], random)
+            x_NCHW, label_N = sample_batch(
+                dataset, order[place * _BATCH : (place + 1) * _BATCH], random, crop=True
+            )
             loss = F.cross_entropy(network(x_NCHW), label_N)
             optimiser.zero_grad()
             loss.backward()

@@ -19,8 +19,9 @@ def main() -> None:
     options = parser.parse_args()
 
     from training.ghn import Trainer, load_config
+    from training.launch import TeamBroken
     from training.run_folder import RunFolder
-    from training.team import Team, TeamBroken
+    from training.team import Team
 
     team = Team(options.rank, options.size, options.meeting)
     trainer = Trainer(

@@ -147,8 +147,9 @@ class Trainer:
         with ExitStack() as stack:
             stack.enter_context(self._interruption.by_signals())
             if self.team.leads and self.team.size > 1 and Team.of_torchrun() is None:
-                others = companions(self.team.size, self.folder.path, self.cache_dir)
-                self.team.meeting = stack.enter_context(others)
+                others = stack.enter_context(companions(self.team.size, self.folder.path, self.cache_dir))
+                self.team.meeting = others.meeting
+                others.wait_until_ready()
             self.team.meet()
             stack.callback(self.team.part)
             begin_thread()

@@ -14,11 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from service.errors import ServiceError
-
-
-class TeamBroken(ServiceError):
-    code, title = "training-failed", "A process of the training ended"
+from training.launch import TeamBroken, ready_file
 
 
 class Team:
@@ -58,6 +54,7 @@ class Team:
         if self.meeting is None:
             dist.init_process_group(backend)
             return
+        ready_file(self.meeting, self.rank).touch()
         # One machine: no name of a host needs to be looked up.
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
         dist.init_process_group(

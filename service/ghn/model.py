@@ -161,9 +161,9 @@ class _Tile(torch.autograd.Function):
     def forward(ctx: Any, values: Tensor, shape: tuple[int, ...], scale: float) -> Tensor:  # type: ignore[override]
         ctx.shape, ctx.scale = values.shape, scale
         repeats = [-(-size // have) for size, have in zip(shape, values.shape, strict=True)]
-        whole = values.repeat(repeats) if max(repeats) > 1 else values
-        part = whole[tuple(slice(0, size) for size in shape)]
-        return part * scale if scale != 1.0 else part.clone() if part is values else part
+        # A copy in any case; scaled while it is small.
+        tiled = (values * scale).repeat(repeats) if max(repeats) > 1 else values * scale
+        return tiled[tuple(slice(0, size) for size in shape)]
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]

@@ -34,11 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     job = json.loads(options.config.read_text())
 
-    from training.launch import prepare_environment
+    from training.launch import TeamBroken, prepare_environment
 
     prepare_environment()
-    from training.team import TeamBroken
-
     try:
         result = train(job["name"], job["config"], options.run_dir, get_settings())
     except TeamBroken:

@@ -242,3 +242,28 @@ def test_gradients_reach_every_part(ghn: GHN) -> None:
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
+
+
+@pytest.mark.parametrize(
+    ("block", "full"),
+    [
+        ((2, 3, 4), (2, 3, 4)),
+        ((2, 3, 4), (2, 7, 4)),
+        ((2, 3, 4), (2, 6, 9)),
+        ((2, 5, 4), (2, 3, 9)),
+        ((1, 2), (3, 1)),
+    ],
+)
+@pytest.mark.parametrize("scale", [1.0, 0.25])
+def test_tiling_sends_back_the_gradient_of_every_copy(
+    block: tuple[int, ...], full: tuple[int, ...], scale: float
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(block, generator=generator, dtype=torch.float64).requires_grad_()
+    weights = torch.randn(full, generator=generator, dtype=torch.float64)
+    repeats = [-(-size // have) for size, have in zip(full, block, strict=True)]
+    plain = scale * values.repeat(repeats)[tuple(slice(0, size) for size in full)]
+    ours = tile(values, full, scale)
+    assert torch.equal(ours, plain)
+    expected = torch.autograd.grad((plain * weights).sum(), values)
+    torch.testing.assert_close(torch.autograd.grad((ours * weights).sum(), values), expected)
