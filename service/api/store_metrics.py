@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
+from math import inf
 
 import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from service.errors import ServiceError
 from service.store.artifacts import ArtifactStore
@@ -142,8 +142,8 @@ def _histogram(
     family = HistogramMetricFamily(metric, text, labels=labels)
     for values, seen in observed.items():
         below, buckets = 0, []
-        for bound, count in zip((*BOUNDS_SECONDS, float("inf")), seen.buckets, strict=True):
+        for bound, count in zip((*BOUNDS_SECONDS, inf), seen.buckets, strict=True):
             below += count
-            buckets.append((floatToGoString(bound), float(below)))
+            buckets.append(("+Inf" if bound == inf else str(bound), float(below)))
         family.add_metric(values, buckets, seen.seconds)
     return family
