@@ -2,8 +2,8 @@
 
     .venv/bin/python docker/check.py resnet50.onnx > docker/compose-run.log
 
-Needs a Docker engine; builds images that are not there. Makes a project `weightcast-check` with volumes of its
-own, and removes both at the end. COMPOSE names the command (default: `docker compose`). Exit status 0 if
+Needs a Docker engine; builds images that are not there. Makes a project `weightcast-check` with volumes of
+its own, removes both at the end. COMPOSE names the command (default: `docker compose`). Exit status 0 if
 everything held.
 """
 
