@@ -1,4 +1,9 @@
-"""What the ranking benchmarks share: draws, scores, tables."""
+"""What the ranking benchmarks share: the two parts of a table of cells, draws, scores, printed tables.
+
+A row of a table whose number is divisible by five belongs to the validation part: features, methods and their
+constants were chosen on it. What the benchmarks print is computed on the other four fifths alone, training
+cells included.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +11,44 @@ import csv
 import gzip
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.predictors.few_shot import FewShotRegressor, rank_correlation
+from service.predictors.methods import Columns, Method, cross_validate_method, make_regressor
+from service.predictors.scores import NORMAL_MARGIN, rank_correlation
 
 Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+VALIDATION_EVERY = 5
+CALIBRATED_DRAWS = 1
 
 
 @dataclass(frozen=True)
 class Row:
-    """Kendall's tau of a method at a number of training cells: mean and standard deviation over seeds."""
+    """Kendall's tau of a method at a number of training cells: mean and standard deviation over seeds.
+    coverage: share of test values inside the predicted 90% intervals; None where there are none.
+    """
 
     method: str
     cells: int
     tau: float
     spread: float
+    coverage: float | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """feature_NF: rows of features, value_N: what was measured, cost_N: a ranking that needs no training."""
+
+    feature_NF: Floats
+    value_N: Floats
+    cost_N: Floats
+    columns: Columns
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -38,44 +61,77 @@ def shared_table(name: str) -> Path:
     return Path(os.environ.get("WEIGHTCAST_SHARED_DIR", ".")) / "data" / name
 
 
+def part(rows: int, *, validation: bool) -> Rows:
+    """Numbers of the rows of one part, in order."""
+    numbers = np.arange(rows)
+    return numbers[(numbers % VALIDATION_EVERY == 0) == validation]
+
+
 def measure(
-    features: Floats, values: Floats, cost: Floats, sizes: Sequence[int], seeds: int, test_cells: int | None
+    table: Table,
+    methods: Sequence[Method],
+    sizes: Sequence[int],
+    seeds: int,
+    test_cells: int | None = None,
+    *,
+    report: Callable[[str], None] = lambda line: None,
 ) -> list[Row]:
-    """Train on random cells, test on all others (or on `test_cells` random ones of these), for every seed."""
+    """Train on random cells, test on all others (or on `test_cells` random ones of these), for every seed.
+
+    Intervals are calibrated by cross-validation on the training cells alone, in the first draws only: it
+    takes five fits more.
+    """
     found: list[Row] = []
     for size in sizes:
-        taus: dict[str, list[float]] = {"structure": [], "cost alone": []}
+        taus: dict[str, list[float]] = {name: [] for name in (*methods, "cost alone")}
+        covered: dict[str, list[float]] = {name: [] for name in methods}
         for seed in range(seeds):
-            order = np.random.default_rng(seed).permutation(len(values))
+            order = np.random.default_rng(seed).permutation(len(table.value_N))
             train, test = order[:size], order[size:][:test_cells]
-            model = FewShotRegressor(seed=seed).fit(features[train], values[train])
-            taus["structure"].append(rank_correlation(model.predict(features[test]).score_M, values[test]))
-            taus["cost alone"].append(rank_correlation(cost[test], values[test]))
-        for method, measured in taus.items():
-            found.append(
-                Row(
-                    method,
-                    size,
-                    float(np.mean(measured)),
-                    float(np.std(measured, ddof=1)) if seeds > 1 else 0.0,
-                )
-            )
+            feature_NF, value_N, value_M = table.feature_NF[train], table.value_N[train], table.value_N[test]
+            for method in methods:
+                margin = NORMAL_MARGIN
+                if seed < CALIBRATED_DRAWS:
+                    margin = cross_validate_method(method, table.columns, feature_NF, value_N).margin
+                model = make_regressor(method, table.columns, margin=margin)
+                predicted = model.fit(feature_NF, value_N).predict(table.feature_NF[test])
+                taus[method].append(rank_correlation(predicted.score_M, value_M))
+                inside = (predicted.low_M <= value_M) & (value_M <= predicted.high_M)
+                if seed < CALIBRATED_DRAWS:
+                    covered[method].append(float(inside.mean()))
+            taus["cost alone"].append(rank_correlation(table.cost_N[test], value_M))
+            so_far = ", ".join(f"{name} {measured[-1]:.3f}" for name, measured in taus.items())
+            report(f"{size} cells, draw {seed + 1} of {seeds}: {so_far}")
+        for name, measured in taus.items():
+            spread = float(np.std(measured, ddof=1)) if seeds > 1 else 0.0
+            coverage = float(np.mean(covered[name])) if name in covered else None
+            found.append(Row(name, size, float(np.mean(measured)), spread, coverage))
     return found
 
 
 def show(
-    title: str, rows: Sequence[Row], published: dict[str, dict[int, float]], json_file: Path | None
+    title: str,
+    rows: Sequence[Row],
+    published: dict[str, dict[int, float]],
+    json_file: Path | None,
+    *,
+    what: str = "training cells",
 ) -> None:
-    """Print a table, methods down, training cells across; write the same as JSON."""
+    """Print a table in Markdown, methods down, training cells across; write the same as JSON."""
     sizes = sorted({row.cells for row in rows})
-    print(title)
-    print(f"{'training cells':28}" + "".join(f"{size:>16}" for size in sizes))
+    print(f"{title}\n")
+    print(f"| {what} | " + " | ".join(map(str, sizes)) + " |")
+    print("| --- |" + " --- |" * len(sizes))
     for name, numbers in published.items():
-        cells = (f"{numbers[size]:.3f}" if size in numbers else "" for size in sizes)
-        print(f"{name + ' (published)':28}" + "".join(f"{cell:>16}" for cell in cells))
+        print(f"| {name} (published) | " + " | ".join(f"{numbers[size]:.3f}" for size in sizes) + " |")
     for method in dict.fromkeys(row.method for row in rows):
-        by_size = {row.cells: f"{row.tau:.3f} ± {row.spread:.3f}" for row in rows if row.method == method}
-        print(f"{method:28}" + "".join(f"{by_size[size]:>16}" for size in sizes))
+        of_method = {row.cells: row for row in rows if row.method == method}
+        cells = (f"{of_method[size].tau:.3f} ± {of_method[size].spread:.3f}" for size in sizes)
+        print(f"| {method} | " + " | ".join(cells) + " |")
+        coverages = [of_method[size].coverage for size in sizes]
+        if any(coverage is not None for coverage in coverages):
+            percent = (f"{100 * coverage:.0f}%" if coverage is not None else "" for coverage in coverages)
+            print(f"| {method}: values inside the 90% interval | " + " | ".join(percent) + " |")
     if json_file is not None:
         document = {"title": title, "rows": [asdict(row) for row in rows], "published": published}
         json_file.write_text(json.dumps(document, indent=2) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,12 @@ from service.cli import options
 from service.cli.console import emit_json, progress_bar, say
 
 app = typer.Typer(help="Predictors that rank architectures.", no_args_is_help=True)
+
+
+class FeatureChoice(StrEnum):
+    STRUCTURE = "structure"
+    EMBEDDING = "embedding"
+    BOTH = "both"
 
 
 @app.callback()
@@ -32,12 +39,20 @@ def fit(
     ],
     name: Annotated[str, typer.Option(help="Name to use it under.")],
     property: Annotated[str, typer.Option(help="What the values are.")] = "accuracy",
+    features: Annotated[
+        FeatureChoice,
+        typer.Option(
+            help="What to learn from: counts over the network's structure, the embedding of the network by a "
+            "GHN, or both."
+        ),
+    ] = FeatureChoice.STRUCTURE,
+    ghn: Annotated[str, typer.Option(help="The GHN that embeds.")] = "ghn2-cifar10",
     json: options.Json = False,
 ) -> None:
     """Fit a predictor to architectures that you have trained or measured, and keep it as a model.
 
-    Tells Kendall's rank correlation (tau) by cross-validation, with its 90% interval. Use it with `weightcast
-    rank FILE.jsonl --predictor NAME`.
+    Compares several methods by cross-validation, keeps the best, and tells its Kendall's rank correlation
+    (tau) with a 90% interval. Use it with `weightcast rank FILE.jsonl --predictor NAME`.
     """
     from service.cli.json_lines import all_lines
     from service.cli.models import new_name
@@ -49,7 +64,7 @@ def fit(
 
     folder = get_settings().home / "models" / new_name(name)
     if name == STRUCTURE:
-        raise typer.BadParameter(f"{STRUCTURE!r} is the name of the default predictor", param_hint="--name")
+        raise typer.BadParameter(f"{STRUCTURE!r} is the name of a built-in predictor", param_hint="--name")
     if not property or len(property) > 100:
         raise typer.BadParameter("a property is a word of up to 100 characters", param_hint="--property")
     items = []
@@ -62,6 +77,8 @@ def fit(
             items,
             read=read_document,
             report=lambda done, total: progress(done, total, "reading the architectures"),
+            features=features.value,
+            ghn=ghn,
         )
         progress(0, None, "cross-validation")
         predictor = FittedPredictor(name, property, seen)
@@ -72,12 +89,14 @@ def fit(
             {
                 "name": name,
                 "n": len(items),
+                "method": predictor.method,
                 "kendall_tau_cv": score.tau,
                 "interval": [score.low, score.high],
             }
         )
     else:
         say(
-            f"{name}: fitted on {len(items)} observations of {property}; cross-validated Kendall's tau "
+            f"{name}: fitted on {len(items)} observations of {property} ({predictor.method}); "
+            f"cross-validated Kendall's tau "
             f"{score.tau:.3f} (90% interval {score.low:.3f} to {score.high:.3f})"
         )

@@ -4,6 +4,8 @@ There are two ways to see an architecture. A bare benchmark cell (`nasbench201` 
 is seen as its cell: quickly, and best for a regressor that knows only cells of that benchmark. Everything
 else is seen as its whole network, beside the features of its cell where it has one; so architectures of all
 formats can be ranked together.
+
+A row has two parts: `structure`, what decides how good a network is, and `counts`, what adds up to its cost.
 """
 
 from __future__ import annotations
@@ -15,15 +17,31 @@ from service.errors import InvalidArchitecture
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.read import read_architecture
 from service.predictors.cell_features import FEATURES, cell_features
-from service.predictors.network_features import NETWORK_FEATURES, network_features
-from service.predictors.structure import cell_structure
+from service.predictors.network_features import (
+    NETWORK_COUNTS,
+    NETWORK_FEATURES,
+    network_counts,
+    network_features,
+)
+from service.predictors.structure import KINDS, NONE, CellStructure, cell_structure
+from service.predictors.walk_features import WALK_FEATURES, walk_features
 
 View = Literal["cell", "network"]
 # Reads a document of any format; `read_architecture` where torchvision networks are not wanted.
 Reader = Callable[[Any], ArchGraph]
 
 _CELL_FIELDS = {"nasbench201": {"cell"}, "nasbench101": {"matrix", "ops"}}
-_NUMBERS: dict[View, tuple[str, ...]] = {"cell": FEATURES, "network": (*NETWORK_FEATURES, *FEATURES)}
+_WRITTEN = (*KINDS, NONE)
+WRITTEN_COUNTS: tuple[str, ...] = tuple(f"written_{kind}" for kind in _WRITTEN)
+CELL_STRUCTURE: tuple[str, ...] = (*FEATURES, *WALK_FEATURES)
+_STRUCTURE: dict[View, tuple[str, ...]] = {
+    "cell": CELL_STRUCTURE,
+    "network": (*NETWORK_FEATURES, *CELL_STRUCTURE),
+}
+_COUNTS: dict[View, tuple[str, ...]] = {
+    "cell": WRITTEN_COUNTS,
+    "network": (*NETWORK_COUNTS, *WRITTEN_COUNTS),
+}
 
 
 def format_of(document: Any) -> str:
@@ -47,7 +65,12 @@ def view_of(documents: Sequence[Any]) -> View:
 
 
 def feature_names(view: View) -> tuple[str, ...]:
-    return _NUMBERS[view]
+    return (*_STRUCTURE[view], *_COUNTS[view])
+
+
+def structure_size(view: View) -> int:
+    """How many of the features are structure; the counts follow them."""
+    return len(_STRUCTURE[view])
 
 
 def features_of(document: Any, view: View, *, read: Reader = read_architecture) -> list[float]:
@@ -63,10 +86,20 @@ def features_of(document: Any, view: View, *, read: Reader = read_architecture) 
                 field="/format",
                 hint="Use a predictor that was fitted on architectures of this kind.",
             )
-        return cell_features(cell_structure(document))
+        cell = cell_structure(document)
+        return [*cell_row(cell), *_written(cell)]
     graph = read(document)
-    has_cell = format_of(document) in _CELL_FIELDS
-    return [
-        *network_features(graph),
-        *(cell_features(cell_structure(document)) if has_cell else [0.0] * len(FEATURES)),
-    ]
+    cell_part, written = [0.0] * len(CELL_STRUCTURE), [0.0] * len(WRITTEN_COUNTS)
+    if format_of(document) in _CELL_FIELDS:
+        cell = cell_structure(document)
+        cell_part, written = cell_row(cell), _written(cell)
+    return [*network_features(graph), *cell_part, *network_counts(graph), *written]
+
+
+def cell_row(cell: CellStructure) -> list[float]:
+    """The numbers of one cell, in the order of CELL_STRUCTURE."""
+    return [*cell_features(cell), *walk_features(cell.operations)]
+
+
+def _written(cell: CellStructure) -> list[float]:
+    return [float(cell.written.get(kind, 0)) for kind in _WRITTEN]

@@ -1,8 +1,9 @@
 """A predictor of one property, learned from somebody's observations, and its model folder.
 
 The folder holds what was observed: `weights.safetensors` with `feature_NF` and `value_N`, `config.json` with
-the names of the features and the view (`architectures.py`). Loading fits again, which takes about a second
-and gives the same predictor; nothing is ever unpickled.
+the names of the features, the view (`architectures.py`), the method (`methods.py`) and the GHN whose
+embeddings are among the features, if any. Loading fits again, which takes a second or a few and gives the
+same predictor; nothing is ever unpickled.
 
 Shape legend: N observations, F features
 """
@@ -12,9 +13,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -24,17 +26,38 @@ from service.catalog import CARD, CONFIG, WEIGHTS, find_card
 from service.errors import InvalidInput, InvalidRequest, ServiceError, UnknownModel
 from service.graph_io.fields import Place, read_number, read_object
 from service.graph_io.read import read_architecture
-from service.predictors.architectures import Reader, View, feature_names, features_of, format_of, view_of
-from service.predictors.few_shot import (
+from service.predictors.architectures import (
+    Reader,
+    View,
+    feature_names,
+    features_of,
+    format_of,
+    structure_size,
+    view_of,
+)
+from service.predictors.methods import (
+    CANDIDATES,
+    METHODS,
+    Columns,
+    Features,
+    Method,
+    cross_validate_method,
+    make_regressor,
+)
+from service.predictors.scores import (
     FEWEST_OBSERVATIONS,
+    NORMAL_MARGIN,
     CrossValidation,
-    FewShotRegressor,
     Floats,
-    cross_validate,
+    Regressor,
 )
 
-FORMAT = "weightcast-predictor-1"
+if TYPE_CHECKING:
+    from service.ghn.registry import LoadedModel
+
+FORMAT = "weightcast-predictor-2"
 MOST_OBSERVATIONS = 20_000
+DEFAULT_GHN = "ghn2-cifar10"
 # Cross-validation needs that many to fit on what a fold leaves.
 _FEWEST = FEWEST_OBSERVATIONS + 2
 
@@ -42,27 +65,65 @@ Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Embedder:
+    """The GHN whose embedding of a network is part of its features. Another digest is another GHN."""
+
+    model: str
+    digest: str
+
+    def embed(self, document: Any, read: Reader) -> list[float]:
+        """Mean node state of the network. Raises what `read` raises."""
+        return [float(value) for value in _ghn(self.model, self.digest).embed([read(document)])[0]]
+
+
+@lru_cache(maxsize=2)
+def _ghn(name: str, digest: str) -> LoadedModel:
+    # torch, which predictors without embeddings do without
+    from service.ghn.registry import load_model
+
+    model = load_model(name)
+    if model.card.digest != digest:
+        raise InvalidInput(
+            f"The GHN {name!r} is not the one whose embeddings this predictor learned from.",
+            model=name,
+            hint="Fit the predictor again.",
+        )
+    return model
+
+
+@dataclass(frozen=True, slots=True)
 class Observations:
-    """What a predictor learns from. formats: of the architectures, sorted."""
+    """What a predictor learns from. formats: of the architectures, sorted. embedder: where the last features
+    come from, if a GHN gave some.
+    """
 
     view: View
     formats: tuple[str, ...]
     feature_NF: Floats
     value_N: Floats
+    embedder: Embedder | None = None
+    features: Features = "structure"
+
+    @property
+    def columns(self) -> Columns:
+        return Columns(structure_size(self.view), len(feature_names(self.view)))
 
 
 @dataclass(slots=True)
 class FittedPredictor:
-    """property: what it predicts, in the words of whoever fitted it."""
+    """property: what it predicts, in the words of whoever fitted it. method: how; the first candidate for its
+    features until `cross_validate` compared them. margin: spreads on either side of a 90% interval.
+    """
 
     name: str
     property: str
     observations: Observations
-    regressor: FewShotRegressor = field(init=False)
+    method: Method | None = None
+    margin: float = NORMAL_MARGIN
+    regressor: Regressor = field(init=False)
 
     def __post_init__(self) -> None:
-        seen = self.observations
-        self.regressor = FewShotRegressor().fit(seen.feature_NF, seen.value_N)
+        self._adopt(self.method or CANDIDATES[self.observations.features][0], self.margin)
 
     def features(self, document: Any, *, read: Reader = read_architecture) -> list[float]:
         """The row of one architecture. Raises InvalidArchitecture for one that this predictor cannot see."""
@@ -73,10 +134,31 @@ class FittedPredictor:
                 field="/format",
                 hint="Fit one on architectures of all the formats that you want to rank together.",
             )
-        return features_of(document, seen.view, read=read)
+        return _row(document, seen.view, seen.embedder, read)
 
     def cross_validate(self) -> CrossValidation:
-        return cross_validate(self.observations.feature_NF, self.observations.value_N)
+        """Compare the methods for these features by how well they rank held-out observations, keep the best,
+        widen its intervals to hold 90% of them, and tell how well it ranks.
+        """
+        seen = self.observations
+        scores = {
+            method: cross_validate_method(method, seen.columns, seen.feature_NF, seen.value_N)
+            for method in CANDIDATES[seen.features]
+        }
+        best = max(scores, key=lambda method: scores[method].tau)
+        self._adopt(best, scores[best].margin)
+        return scores[best]
+
+    def _adopt(self, method: Method, margin: float) -> None:
+        seen = self.observations
+        self.method, self.margin = method, margin
+        self.regressor = make_regressor(method, seen.columns, margin=margin)
+        self.regressor.fit(seen.feature_NF, seen.value_N)
+
+
+def _row(document: Any, view: View, embedder: Embedder | None, read: Reader) -> list[float]:
+    row = features_of(document, view, read=read)
+    return row if embedder is None else [*row, *embedder.embed(document, read)]
 
 
 def observe(
@@ -84,8 +166,12 @@ def observe(
     *,
     read: Reader = read_architecture,
     report: Report = lambda done, total: None,
+    features: Features = "structure",
+    ghn: str = DEFAULT_GHN,
 ) -> Observations:
     """Read `{"architecture": ..., "value": ...}` objects.
+
+    features: what to learn from; embeddings are those of the GHN of that name, and take a forward pass each.
 
     Raises InvalidRequest for too few or too many, and the readers' errors with the number of the item as
     `observation`: a predictor that silently learned from a part would mislead.
@@ -102,16 +188,24 @@ def observe(
         documents.append(fields["architecture"])
         values.append(read_number(fields["value"], place / "value"))
     view = view_of(documents)
+    embedder = None if features == "structure" else Embedder(ghn, find_card(ghn).digest)
     rows = []
     for index, document in enumerate(documents):
         try:
-            rows.append(features_of(document, view, read=read))
+            rows.append(_row(document, view, embedder, read))
         except ServiceError as error:
             error.extra["observation"] = index
             raise
         report(index + 1, len(documents))
     formats = tuple(sorted({format_of(document) for document in documents}))
-    return Observations(view, formats, np.array(rows, dtype=np.float64), np.array(values, dtype=np.float64))
+    return Observations(
+        view,
+        formats,
+        np.array(rows, dtype=np.float64),
+        np.array(values, dtype=np.float64),
+        embedder,
+        features,
+    )
 
 
 def save_predictor(folder: Path, predictor: FittedPredictor, score: CrossValidation) -> None:
@@ -124,12 +218,22 @@ def save_predictor(folder: Path, predictor: FittedPredictor, score: CrossValidat
         "view": seen.view,
         "formats": list(seen.formats),
         "features": list(feature_names(seen.view)),
+        "uses": seen.features,
+        "embedder": None if seen.embedder is None else asdict(seen.embedder),
+        "method": predictor.method,
+        "margin": predictor.margin,
     }
     card = {
         "name": predictor.name,
         "kind": "predictor",
         "description": f"Predicts {predictor.property} of {', '.join(seen.formats)} architectures.",
-        "training": {"property": predictor.property, "observations": len(seen.value_N), "view": seen.view},
+        "training": {
+            "property": predictor.property,
+            "observations": len(seen.value_N),
+            "view": seen.view,
+            "features": seen.features,
+            "method": predictor.method,
+        },
         "scores": {"kendall_tau_cv": score.tau, "interval": [score.low, score.high]},
     }
     temporary = folder / f"{WEIGHTS}.tmp"
@@ -152,19 +256,28 @@ def load_predictor(name: str) -> FittedPredictor:
     try:
         config = json.loads((card.path / CONFIG).read_text())
         tensors = load_file(card.path / WEIGHTS)
-        return FittedPredictor(name, str(config["property"]), _observations(name, config, tensors))
+        seen = _observations(name, config, tensors)
+        return FittedPredictor(name, str(config["property"]), seen, config["method"], float(config["margin"]))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise InvalidInput(f"{name!r} is not a readable predictor: {error}", model=name) from error
 
 
 def _observations(name: str, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> Observations:
     view = config["view"]
-    known = config["format"] == FORMAT and view in ("cell", "network")
+    known = (
+        config["format"] == FORMAT
+        and view in ("cell", "network")
+        and config["uses"] in CANDIDATES
+        and config["method"] in METHODS
+    )
     if not known or tuple(config["features"]) != feature_names(view):
         raise InvalidInput(
             f"The predictor {name!r} was fitted by another version.", model=name, hint="Fit it again."
         )
     feature_NF, value_N = tensors["feature_NF"], tensors["value_N"]
-    if feature_NF.shape != (len(value_N), len(feature_names(view))):
+    embedder = None if config["embedder"] is None else Embedder(**config["embedder"])
+    names = len(feature_names(view))
+    fits = feature_NF.shape[1] > names if embedder else feature_NF.shape[1] == names
+    if len(feature_NF) != len(value_N) or not fits:
         raise InvalidInput(f"The observations of the predictor {name!r} do not fit together.", model=name)
-    return Observations(view, tuple(config["formats"]), feature_NF, value_N)
+    return Observations(view, tuple(config["formats"]), feature_NF, value_N, embedder, config["uses"])

@@ -13,6 +13,8 @@ from service.graph_io.archgraph import ArchGraph
 from service.graph_io.operators import Primitive
 from service.graph_io.primitives import PrimitiveGraph, to_primitives
 from service.predictors.network_cost import multiply_adds
+from service.predictors.network_walks import network_operations
+from service.predictors.walk_features import WALKS, walks
 
 _KERNELS = ("1", "3", "5", "larger")
 
@@ -31,6 +33,15 @@ NETWORK_FEATURES: tuple[str, ...] = (
     *(f"share_{primitive.name.lower()}" for primitive in Primitive),
     *(f"kernels_{size}" for size in _KERNELS),
     *(f"weights_{size}" for size in _KERNELS),
+    *(f"log_{name}" for name in WALKS),
+)
+
+# What adds up to a network's cost: work, and the number of operators of every kind.
+NETWORK_COUNTS: tuple[str, ...] = (
+    "multiply_adds",
+    "parameters",
+    "activations",
+    *(f"count_{primitive.name.lower()}" for primitive in Primitive),
 )
 
 
@@ -62,6 +73,18 @@ def network_features(graph: ArchGraph) -> list[float]:
         *(float(count) / size for count in counts),
         *(log1p(kernels[name]) for name in _KERNELS),
         *(log10(1 + weights[name]) for name in _KERNELS),
+        *np.log1p(walks(network_operations(graph))).tolist(),
+    ]
+
+
+def network_counts(graph: ArchGraph) -> list[float]:
+    """The numbers of one network, in the order of NETWORK_COUNTS."""
+    counts = np.bincount(to_primitives(graph).primitive_N, minlength=len(Primitive))[: len(Primitive)]
+    return [
+        float(multiply_adds(graph)),
+        float(graph.num_parameters),
+        float(sum(node.op == "activation" for node in graph.nodes)),
+        *(float(count) for count in counts),
     ]
 
 

@@ -1,6 +1,7 @@
 """Architectures in order of what a predictor says; one that cannot be read is set aside with the reason.
 
-Without a predictor there is `structure`: the decimal logarithm of the multiply-adds, which needs no trained
+Where no predictor is named it is `ranker` (`pretrained.py`), which needs no observations. There is also
+`structure`: the decimal logarithm of the multiply-adds, which needs no trained
 network at all. It says that larger is better, which is right more often than not within one space (Kendall's
 tau 0.65 with the accuracy of the NAS-Bench-201 cells) and nothing to trust across spaces.
 """
@@ -9,19 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from math import log10
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from service.catalog import find_card
 from service.errors import InvalidArchitecture, InvalidRequest, ServiceError
-from service.graph_io.cells import nasbench201
 from service.graph_io.read import read_architecture
 from service.predictors.architectures import Reader, format_of, is_bare_cell
 from service.predictors.fitted import FittedPredictor, load_predictor
 from service.predictors.network_cost import multiply_adds
-from service.predictors.structure import cell_structure
+from service.predictors.pretrained import (
+    RANKER,
+    PretrainedRanker,
+    is_pretrained,
+    nasbench201_multiply_adds,
+)
+from service.predictors.structure import CONV1, CONV3, cell_structure
 
 STRUCTURE = "structure"
 ACCURACY = "accuracy"
@@ -30,8 +36,6 @@ STRUCTURE_NOTE = (
     "with accuracy is 0.65 over the NAS-Bench-201 cells. Fit a predictor on a few of your own results for a "
     "better order."
 )
-# Different costs among the cells of NAS-Bench-201: 7 x 7 counts of convolutions.
-_COSTS_KEPT = 64
 _SIGNIFICANT = 6
 
 Order = Literal["ascending", "descending"]
@@ -80,7 +84,7 @@ class StructureRanker:
             cell = cell_structure(document)
             # Cells of one cost make networks of one cost; a cell without paths is refused by its reader.
             if cell.is_connected:
-                return [_log_nasbench201(cell.live.get("3", 0), cell.live.get("1", 0))]
+                return [log10(nasbench201_multiply_adds(cell.live.get(CONV3, 0), cell.live.get(CONV1, 0)))]
         operations = multiply_adds(self._read(document))
         if operations == 0:
             raise InvalidArchitecture("The network has no convolution or linear layer to count.")
@@ -88,18 +92,6 @@ class StructureRanker:
 
     def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:
         return [{"score": round(row[0], _SIGNIFICANT)} for row in rows]
-
-
-@lru_cache(maxsize=_COSTS_KEPT)
-def _log_nasbench201(conv3: int, conv1: int) -> float:
-    """log10 of the multiply-adds of the network whose cell has so many live convolutions."""
-    first = ["nor_conv_3x3"] * conv3 + ["nor_conv_1x1"] * conv1
-    operations = iter(first + ["skip_connect"] * (6 - len(first)))
-    cell = tuple(
-        nasbench201.Edge(source, target, next(operations)) for target in (1, 2, 3) for source in range(target)
-    )
-    graph = nasbench201.read_nasbench201({"cell": nasbench201.cell_text(cell)})
-    return log10(multiply_adds(graph))
 
 
 class FittedRanker:
@@ -126,17 +118,13 @@ class FittedRanker:
 
 
 def find_ranker(predictor: str | None, wanted: str | None, *, read: Reader = read_architecture) -> Ranker:
-    """The predictor of that name; `structure` where none is named.
+    """The predictor of that name; `ranker` where none is named.
 
     wanted: the property to rank by; None for whatever the predictor predicts.
 
     Raises UnknownModel, or InvalidRequest if it predicts another property than the one that is wanted.
     """
-    ranker: Ranker = (
-        StructureRanker(read)
-        if predictor in (None, STRUCTURE)
-        else FittedRanker(load_predictor(str(predictor)), read)
-    )
+    ranker = StructureRanker(read) if predictor == STRUCTURE else _trained(predictor or RANKER, read)
     if wanted is not None and wanted != ranker.property:
         raise InvalidRequest(
             f"The predictor {ranker.name!r} predicts {ranker.property!r}, not {wanted[:80]!r}.",
@@ -144,6 +132,19 @@ def find_ranker(predictor: str | None, wanted: str | None, *, read: Reader = rea
             hint=f"Name a predictor that was fitted on {wanted[:80]!r}, or rank by {ranker.property!r}.",
         )
     return ranker
+
+
+def _trained(name: str, read: Reader) -> Ranker:
+    """A model of the catalogue as a ranker; its kind decides which."""
+    card = find_card(name)
+    if card.kind == "hypernas":
+        # torch, which the other rankers do without
+        from service.predictors.hypernas.ranker import HyperNASRanker
+
+        return HyperNASRanker(card)
+    if is_pretrained(card):
+        return PretrainedRanker(card, read)
+    return FittedRanker(load_predictor(name), read)
 
 
 def skipped_entry(candidate: Candidate, error: ServiceError) -> dict[str, Any]:

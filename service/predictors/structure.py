@@ -9,7 +9,7 @@ the same record here, so that one set of features (`cell_features.py`) serves bo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -18,10 +18,16 @@ from service.errors import InvalidArchitecture
 from service.graph_io.cells import nasbench101, nasbench201
 
 INPUT, OUTPUT = "I", "O"
-CONV3, CONV1, POOL, SKIP = "3", "1", "p", "s"
+CONV3, CONV1, POOL, SKIP, NONE = "3", "1", "p", "s", "n"
 KINDS = (CONV3, CONV1, POOL, SKIP)
 
-_KINDS_201 = {"skip_connect": SKIP, "nor_conv_1x1": CONV1, "nor_conv_3x3": CONV3, "avg_pool_3x3": POOL}
+_KINDS_201 = {
+    "none": NONE,
+    "skip_connect": SKIP,
+    "nor_conv_1x1": CONV1,
+    "nor_conv_3x3": CONV3,
+    "avg_pool_3x3": POOL,
+}
 _KINDS_101 = {nasbench101.CONV3X3: CONV3, nasbench101.CONV1X1: CONV1, nasbench101.MAXPOOL3X3: POOL}
 _COST = {CONV3: 9.0, CONV1: 1.0}
 # The width at which shares of channels are measured: divisible by up to five branches with hardly a
@@ -30,8 +36,21 @@ _WIDTH = 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Operation:
+    """kind: INPUT, OUTPUT or one of KINDS. width: its channels as a share of the cell's. sources: places of
+    the operations that it reads, all before its own.
+    """
+
+    kind: str
+    width: float
+    sources: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CellStructure:
-    """paths: the kinds along every path from input to output, skips included.
+    """operations: those on a path from input to output, in an order in which they can run, the input first,
+    the output last; none in a cell without paths.
+    paths: the kinds along every path from input to output, skips included.
     live: how many operations of each kind lie on a path.
     neighbours: how often an operation of the first kind directly feeds one of the second (INPUT and OUTPUT
         are kinds here); skips are contracted.
@@ -40,8 +59,11 @@ class CellStructure:
     cost: multiply-adds a position, in units of channels squared.
     joined, shared: edges into the output, edges out of the input. direct: whether an edge connects the two.
     vertices, edges: of what is left of the cell.
+    written: how many operations of each kind the cell names, those included that change nothing: a benchmark
+        that runs them measures their time.
     """
 
+    operations: tuple[Operation, ...]
     paths: tuple[tuple[str, ...], ...]
     live: Mapping[str, int]
     neighbours: Mapping[tuple[str, str], int]
@@ -53,6 +75,7 @@ class CellStructure:
     direct: bool
     vertices: int
     edges: int
+    written: Mapping[str, int]
 
     @property
     def is_connected(self) -> bool:
@@ -105,6 +128,7 @@ def structure_of_nasbench201(cell: nasbench201.Cell) -> CellStructure:
         links.update(pairwise(stops))
     kinds = Counter(_KINDS_201[edge.operation] for edge in live)
     return CellStructure(
+        operations=_operations_201(live),
         paths=tuple(tuple(_KINDS_201[edge.operation] for edge in route) for route in routes),
         live=kinds,
         neighbours=Counter((before[0], after[0]) for before, after in links),
@@ -116,13 +140,28 @@ def structure_of_nasbench201(cell: nasbench201.Cell) -> CellStructure:
         direct=any(edge.source == 0 and edge.target == last for edge in live),
         vertices=len({vertex for edge in live for vertex in (edge.source, edge.target)}),
         edges=len(live),
+        written=Counter(_KINDS_201[edge.operation] for edge in cell),
     )
+
+
+def _operations_201(live: Iterable[nasbench201.Edge]) -> tuple[Operation, ...]:
+    """Edges become operations; what is summed at an edge's source is what the operation reads."""
+    edges = sorted(live, key=lambda edge: (edge.source, edge.target))
+    if not edges:
+        return ()
+    last = nasbench201.NUM_NODES - 1
+
+    def into(node: int) -> tuple[int, ...]:
+        return (0,) if node == 0 else tuple(1 + i for i, edge in enumerate(edges) if edge.target == node)
+
+    inner = (Operation(_KINDS_201[edge.operation], 1.0, into(edge.source)) for edge in edges)
+    return (Operation(INPUT, 1.0, ()), *inner, Operation(OUTPUT, 1.0, into(last)))
 
 
 def structure_of_nasbench101(cell: nasbench101.Cell) -> CellStructure:
     pruned = nasbench101.prune(cell)
     if pruned is None:
-        return CellStructure((), {}, {}, {}, {}, 0.0, 0, 0, False, 0, 0)
+        return CellStructure((), (), {}, {}, {}, {}, 0.0, 0, 0, False, 0, 0, {})
     last = len(pruned) - 1
     kinds = [INPUT, *(_KINDS_101[op] for op in pruned.ops[1:-1]), OUTPUT]
     inner = range(1, last)
@@ -140,9 +179,12 @@ def structure_of_nasbench101(cell: nasbench101.Cell) -> CellStructure:
     # Edges out of the input are 1x1 convolutions of the cell's full width.
     projections = sum(width[vertex] for vertex in pruned.readers(0))
     direct = bool(pruned.matrix[0][last])
+    # The benchmark itself drops what lies on no path.
+    live = Counter({**Counter(kinds[1:-1]), **({SKIP: 1} if direct else {})})
     return CellStructure(
+        operations=tuple(Operation(kinds[v], width[v], tuple(pruned.sources(v))) for v in range(len(pruned))),
         paths=tuple(paths),
-        live=Counter({**Counter(kinds[1:-1]), **({SKIP: 1} if direct else {})}),
+        live=live,
         neighbours=Counter((kinds[i], kinds[j]) for i in range(last) for j in pruned.readers(i)),
         widths={kind: sum(width[v] for v in inner if kinds[v] == kind) for kind in KINDS},
         final_widths={
@@ -154,4 +196,5 @@ def structure_of_nasbench101(cell: nasbench101.Cell) -> CellStructure:
         direct=direct,
         vertices=len(pruned),
         edges=sum(map(sum, pruned.matrix)),
+        written=live,
     )

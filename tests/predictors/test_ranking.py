@@ -16,6 +16,7 @@ from service.graph_io.read import read_architecture
 from service.predictors.architectures import feature_names, features_of, view_of
 from service.predictors.fitted import FittedPredictor, load_predictor, observe, save_predictor
 from service.predictors.network_cost import multiply_adds
+from service.predictors.pretrained import LinearModel, ranker_features, save_ranker
 from service.predictors.ranking import Candidate, find_ranker, rank
 from service.settings import get_settings
 
@@ -76,7 +77,7 @@ def test_multiply_adds_by_hand() -> None:
     assert multiply_adds(read_architecture(GRAPH)) == 8 * 27 * 16 + 80
 
 
-def test_without_observations_the_cost_ranks() -> None:
+def test_structure_ranks_by_cost() -> None:
     documents = [
         cell(*["nor_conv_1x1"] * 6),
         cell(*["nor_conv_3x3"] * 6),
@@ -88,7 +89,7 @@ def test_without_observations_the_cost_ranks() -> None:
         "nonsense",
         InvalidInput("This line is not JSON."),
     ]
-    answer = rank(candidates(documents), find_ranker(None, "accuracy"))
+    answer = rank(candidates(documents), find_ranker("structure", "accuracy"))
     assert (answer["property"], answer["predictor"]) == ("accuracy", "structure")
     assert "training-free" in answer["note"].lower()
     assert [row["rank"] for row in answer["ranking"]] == [1, 2, 3, 4, 5]
@@ -100,6 +101,46 @@ def test_without_observations_the_cost_ranks() -> None:
     assert [row["index"] for row in answer["skipped"]] == [5, 6, 7, 8]
     assert all(row["reason"] and row["problem"]["status"] >= 400 for row in answer["skipped"])
     json.dumps(answer, allow_nan=False)
+
+
+def test_the_default_needs_no_observations() -> None:
+    documents = [
+        cell(*["skip_connect"] * 6),
+        cell(*["avg_pool_3x3"] * 6),
+        cell(*["nor_conv_3x3"] * 6),
+        NASBENCH101,
+        GRAPH,
+        cell(*["none"] * 6),
+    ]
+    answer = rank(candidates(documents), find_ranker(None, None))
+    assert (answer["property"], answer["predictor"]) == ("accuracy", "ranker")
+    assert "NAS-Bench-201" in answer["note"]
+    assert [row["index"] for row in answer["skipped"]] == [5]
+    place = {row["index"]: row["rank"] for row in answer["ranking"]}
+    assert place[2] < place[0] < place[1]  # convolutions before nothing, nothing before pools
+    assert find_ranker("ranker", None).features(GRAPH) == ranker_features(read_architecture(GRAPH))
+    with pytest.raises(InvalidRequest, match="accuracy"):
+        find_ranker(None, "latency")
+
+
+def test_a_linear_ranker_is_saved_and_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIGHTCAST_HOME", str(tmp_path))
+    get_settings.cache_clear()
+    size_alone = LinearModel(np.array([-1.0, 0, 0, 0]), np.zeros(4), np.ones(4))
+    folder = tmp_path / "models" / "smallest"
+    save_ranker(folder, size_alone, {"kind": "predictor", "scores": {"note": "Small is beautiful."}})
+    answer = rank(candidates([cell(*["nor_conv_3x3"] * 6), GRAPH]), find_ranker("smallest", "accuracy"))
+    assert answer["note"] == "Small is beautiful."
+    assert [row["index"] for row in answer["ranking"]] == [1, 0]
+    operations = multiply_adds(read_architecture(GRAPH))
+    assert answer["ranking"][0]["score"] == pytest.approx(-log10(1 + operations), abs=1e-5)
+    with pytest.raises(InvalidInput, match="not a readable predictor"):
+        load_predictor("smallest")  # it has no observations
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace("log_dense_layers", "other"))
+    with pytest.raises(InvalidInput, match="another version"):
+        find_ranker("smallest", None)
+    get_settings.cache_clear()
 
 
 def test_order_and_top_k() -> None:
@@ -126,7 +167,7 @@ def test_observations_make_a_predictor(tmp_path: Path, monkeypatch: pytest.Monke
     assert [row["index"] for row in answer["skipped"]] == [100]
     row = answer["ranking"][0]
     assert row["interval"][0] <= row["value"] <= row["interval"][1]
-    # The folder gives the same predictor again.
+    # The folder gives the same predictor again, intervals included.
     features = [predictor.features(document) for document in documents[40:60]]
     again = load_predictor("mine").regressor.predict(np.array(features))
     np.testing.assert_array_equal(again.score_M, predictor.regressor.predict(np.array(features)).score_M)

@@ -1,0 +1,108 @@
+"""The ways to learn a property from a row of features, each looking at its own part of the row.
+
+| method      | looks at            | good for                                        |
+| ---         | ---                 | ---                                             |
+| mixture     | structure           | what depends on how a network is built: accuracy |
+| additive    | counts              | what adds up over operations: latency            |
+| embedding   | embedding of a GHN  | any property, without features made by hand      |
+| both        | structure, embedding | the mean of mixture and embedding               |
+
+Shape legend: N observations, M queries, F features
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from service.predictors.additive import AdditiveRegressor
+from service.predictors.embedding_regressor import EmbeddingRegressor
+from service.predictors.few_shot import FewShotRegressor
+from service.predictors.scores import (
+    NORMAL_MARGIN,
+    CrossValidation,
+    Floats,
+    Prediction,
+    Regressor,
+    ScoreScale,
+    cross_validate_with,
+)
+
+Method = Literal["mixture", "additive", "embedding", "both"]
+Features = Literal["structure", "embedding", "both"]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+# What is tried for each choice of features; the first one is what a predictor starts with.
+CANDIDATES: dict[Features, tuple[Method, ...]] = {
+    "structure": ("mixture", "additive"),
+    "embedding": ("embedding",),
+    "both": ("both", "mixture", "additive", "embedding"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where the parts of a row end: structure first, then counts, then the embedding up to the row's end."""
+
+    structure: int
+    counts: int
+
+
+def make_regressor(method: Method, columns: Columns, *, margin: float = NORMAL_MARGIN) -> Regressor:
+    structure, counts = slice(0, columns.structure), slice(columns.structure, columns.counts)
+    embedding = slice(columns.counts, None)
+    if method == "mixture":
+        return _Part(FewShotRegressor(margin=margin), structure)
+    if method == "additive":
+        return _Part(AdditiveRegressor(margin=margin), counts)
+    if method == "embedding":
+        return _Part(EmbeddingRegressor(margin=margin), embedding)
+    parts = (_Part(FewShotRegressor(), structure), _Part(EmbeddingRegressor(), embedding))
+    return _Mean(parts, margin)
+
+
+def cross_validate_method(
+    method: Method, columns: Columns, feature_NF: Floats, value_N: Floats
+) -> CrossValidation:
+    return cross_validate_with(lambda: make_regressor(method, columns), feature_NF, value_N)
+
+
+class _Part:
+    """A regressor that sees some columns of a row."""
+
+    def __init__(self, regressor: Regressor, columns: slice) -> None:
+        self._regressor, self._columns = regressor, columns
+
+    def fit(self, feature_NF: Floats, value_N: Floats) -> _Part:
+        self._regressor.fit(feature_NF[:, self._columns], value_N)
+        return self
+
+    def predict(self, feature_MF: Floats) -> Prediction:
+        return self._regressor.predict(feature_MF[:, self._columns])
+
+    def scores(self, value_M: Floats) -> Floats:
+        return self._regressor.scores(value_M)
+
+
+class _Mean:
+    """The mean of several scores and spreads."""
+
+    def __init__(self, parts: tuple[Regressor, ...], margin: float) -> None:
+        self._parts, self._margin = parts, margin
+
+    def fit(self, feature_NF: Floats, value_N: Floats) -> _Mean:
+        for part in self._parts:
+            part.fit(feature_NF, value_N)
+        self._scale = ScoreScale(value_N)
+        return self
+
+    def predict(self, feature_MF: Floats) -> Prediction:
+        found = [part.predict(feature_MF) for part in self._parts]
+        score_M: Floats = np.mean([prediction.score_M for prediction in found], axis=0)
+        spread_M: Floats = np.mean([prediction.spread_M for prediction in found], axis=0)
+        return self._scale.prediction(score_M, spread_M, self._margin)
+
+    def scores(self, value_M: Floats) -> Floats:
+        return self._scale.scores(value_M)
