@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 
-import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.testclient import TestClient
 
 from service.api import pages
 
@@ -16,21 +16,20 @@ NAMES = sorted(entry.name for entry in WEB.iterdir() if entry.is_file())
 
 
 @pytest.fixture
-def client() -> httpx.AsyncClient:
+def client() -> TestClient:
     app = FastAPI()
     app.include_router(pages.router)
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://page.test")
+    return TestClient(app)
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_file_that_is_known_is_not_sent_again(client: httpx.AsyncClient, name: str) -> None:
-    first = await client.get(f"/web/{name}")
+def test_a_file_that_is_known_is_not_sent_again(client: TestClient, name: str) -> None:
+    first = client.get(f"/web/{name}")
     assert first.content == WEB.joinpath(name).read_bytes()
     assert "default-src 'self'" in first.headers["Content-Security-Policy"]
-    again = await client.get(f"/web/{name}", headers={"If-None-Match": first.headers["ETag"]})
+    again = client.get(f"/web/{name}", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
-    changed = await client.get(f"/web/{name}", headers={"If-None-Match": '"another"'})
+    changed = client.get(f"/web/{name}", headers={"If-None-Match": '"another"'})
     assert changed.content == first.content
 
 

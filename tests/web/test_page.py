@@ -136,9 +136,10 @@ def test_json_text(page: Any, web_service: RunningService) -> None:
 
 def test_models_have_cards(page: Any, web_service: RunningService) -> None:
     page.goto(f"{web_service.url}/#models")
-    page.locator("#models summary", has_text="ghn2-cifar10").click()
-    assert "Score, id-test" in page.locator("#models").inner_text()
-    assert page.locator("#models code").first.is_visible()
+    card = page.locator("details.model[data-name=ghn2-cifar10]")
+    card.locator("summary").first.click()
+    assert "Score, id-test" in card.inner_text()
+    assert card.locator("code").is_visible()
 
 
 def test_views_are_addresses(page: Any, web_service: RunningService) -> None:

@@ -100,6 +100,7 @@ def test_what_cannot_be_ranked_is_set_aside(page: Any, web_service: RunningServi
     )
     page.get_by_text("3 architectures, 1 line that will be set aside").wait_for()
     page.get_by_label("Keep the best").fill("5")
+    page.locator("#rank-form").get_by_label("Predictor").select_option("structure")
     page.locator("#rank-form").get_by_label("Order").select_option("lowest first")
     page.get_by_role("button", name="Rank", exact=True).click()
     page.get_by_text("2 set aside").click()

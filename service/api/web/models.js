@@ -4,7 +4,13 @@ import { count, element, facts } from "./dom.js";
 
 const dataOf = (value) => (value !== null && typeof value === "object" ? element("pre", JSON.stringify(value, null, 2)) : String(value));
 
+const ranking = ({ kendall_tau: tau, interval, networks }) => [
+  `Kendall's tau ${tau.toFixed(2)}`, interval ? ` (${interval.map((end) => end.toFixed(2)).join(" to ")})` : "",
+  networks ? ` over ${count(networks)} networks` : "",
+].join("");
+
 function scoreOf(score) {
+  if (typeof score?.kendall_tau === "number") return ranking(score);
   if (score === null || typeof score !== "object" || score.mean === undefined) return dataOf(score);
   const spread = score.stderr === undefined ? "" : ` ± ${Number(score.stderr).toFixed(2)}`;
   return `${Number(score.mean).toFixed(2)}${spread}${score.n ? ` over ${count(score.n)} networks` : ""}`;

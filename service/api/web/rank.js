@@ -10,7 +10,10 @@ import { rankingParts } from "./ranking.js";
 
 const EXAMPLES = 50;
 const RANKING_KINDS = ["predictor", "hypernas"];
-const STRUCTURE = { name: "structure", title: "structure (untrained)", property: "accuracy" };
+const BUILT_IN = [
+  { name: "", title: "the server's default", property: "accuracy" },
+  { name: "structure", title: "structure (untrained)", property: "accuracy" },
+];
 
 const plural = (n, one) => `${count(n)} ${one}${n === 1 ? "" : "s"}`;
 
@@ -24,7 +27,7 @@ function describeList(text) {
 export class RankView {
   /** @param {HTMLFormElement} form @param {HTMLElement} place @param {(architecture: object) => void} onOpen */
   constructor(form, place, onOpen) {
-    Object.assign(this, { form, place, onOpen, predictors: [STRUCTURE] });
+    Object.assign(this, { form, place, onOpen, predictors: BUILT_IN });
     this.fields = form.elements;
     this.list = new ListInput(this.fields.list, this.fields.file, document.getElementById("list-status"), describeList);
     this.seed = 0;
@@ -37,15 +40,15 @@ export class RankView {
     this.offerPredictors();
   }
 
-  /** Names of what can rank, the default first. @returns {string[]} */
+  /** @returns {string[]} names of what can rank */
   get names() {
-    return this.predictors.map((each) => each.name);
+    return this.predictors.map((each) => each.name).filter(Boolean);
   }
 
   /** What can rank, from the service's models. @param {object[]} models @param {string} [wanted] a predictor to choose */
   know(models, wanted = "") {
     const fitted = models.filter((model) => RANKING_KINDS.includes(model.kind));
-    this.predictors = [STRUCTURE, ...fitted.map((model) => ({ name: model.name, title: model.name, property: model.training?.property || "accuracy" }))];
+    this.predictors = [...BUILT_IN, ...fitted.map((model) => ({ name: model.name, title: model.name, property: model.training?.property || "accuracy" }))];
     const chosen = this.predictors.find((each) => each.name === wanted);
     const { property } = this.fields;
     const before = chosen?.property || property.value;
@@ -75,7 +78,8 @@ export class RankView {
     place.replaceChildren(waiting.root);
     try {
       if (!entries.length) throw new Problem({ title: "No architecture yet", detail: "Paste a list, choose a file, or try random cells first." });
-      const options = new URLSearchParams({ predictor: fields.predictor.value, property: fields.property.value, order: fields.order.value });
+      const options = new URLSearchParams({ property: fields.property.value, order: fields.order.value });
+      if (fields.predictor.value) options.set("predictor", fields.predictor.value);
       if (fields.top_k.value) options.set("top_k", fields.top_k.value);
       const headers = { "Content-Type": "application/x-ndjson", Prefer: "wait=2" };
       const init = { method: "POST", headers, body: entries.map((entry) => entry.line).join("\n") };
