@@ -28,9 +28,9 @@ import torch
 from benchmarks.rank_cells import Row, read_table, shared_table, show
 from benchmarks.rank_nasbench201 import PUBLISHED
 from service.graph_io.cells import nasbench101, nasbench201
+from service.predictors.few_shot import rank_correlation
 from service.predictors.hypernas.batch import CellBatch, make_batch
 from service.predictors.hypernas.cell_graph import of_nasbench101, of_nasbench201
-from service.predictors.few_shot import rank_correlation
 from service.settings import get_settings
 from training.hypernas import HyperNASTrainer, scores
 from training.hypernas_config import HyperNASTraining
@@ -103,6 +103,8 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--results", type=Path, default=Path("runs/rank_hypernas"))
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--start", metavar="MODEL", help="that variants with a hypernetwork start from")
     parser.add_argument("--option", action="append", default=[], metavar="KEY=JSON", help="of the training")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
@@ -117,8 +119,11 @@ def main() -> None:
     for seed in range(arguments.seeds):
         for variant in arguments.variants:
             for size in arguments.sizes or SIZES[arguments.space]:
+                starts = VARIANTS[variant].get("tasks") != "accuracy"
                 config = HyperNASTraining.from_dict(
                     {
+                        "steps": arguments.steps,
+                        "from_model": arguments.start if starts else None,
                         "data_dir": str(shared_table("cifar10")),
                         **options,
                         "model": {**VARIANTS[variant], "space": arguments.space, **options.get("model", {})},

@@ -28,6 +28,9 @@ from training.multi_task import AdaptiveObjective
 
 _SCORED_AT_ONCE = 2048
 _STATE = ("step", "seconds")
+# Numbers of the tasks in the objective.
+_ACCURACY, _WEIGHTS = 0, 1
+_LOSS_NAMES = ("accuracy_loss", "weight_loss")
 
 
 class HyperNASTrainer:
@@ -74,14 +77,13 @@ class HyperNASTrainer:
     def train_step(self) -> dict[str, float]:
         """One step; its losses."""
         started = time.monotonic()
-        losses: dict[str, Tensor] = {}
+        losses: dict[int, Tensor] = {}
         record: dict[str, float] = {}
         if self.observations is not None and self.hypernas.regressor is not None:
-            losses["accuracy_loss"] = self._accuracy_loss(self.observations)
-        if self.weight_task is not None:
-            losses["weight_loss"], record["accuracy"] = self.weight_task.loss(self.hypernas, self.step)
-        each = list(losses.values())
-        total = self.objective(each) if self.objective is not None else each[0]
+            losses[_ACCURACY] = self._accuracy_loss(self.observations)
+        if self.weight_task is not None and (not losses or self.step % self.config.weight_steps == 0):
+            losses[_WEIGHTS], record["accuracy"] = self.weight_task.loss(self.hypernas, self.step)
+        total = self.objective(losses) if self.objective is not None else next(iter(losses.values()))
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         nn.utils.clip_grad_norm_(self._modules.parameters(), self.config.clip)
@@ -90,7 +92,7 @@ class HyperNASTrainer:
         self.optimizer.step()
         self.step += 1
         self.seconds += time.monotonic() - started
-        return {**record, **{name: float(loss.detach()) for name, loss in losses.items()}}
+        return {**record, **{_LOSS_NAMES[task]: float(loss.detach()) for task, loss in losses.items()}}
 
     def _accuracy_loss(self, seen: Observed) -> Tensor:
         """Mean squared error of a batch of observations: each epoch in an order of its own."""

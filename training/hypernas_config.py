@@ -20,9 +20,10 @@ class HyperNASTraining:
     model: fields of HyperNASConfig that differ from its defaults.
     learning_rate: the highest, after a linear warm-up; falls along a cosine to zero. clip: largest gradient
         norm. batch: most observations of a step.
-    data: of the weight task, as `data.load_dataset` takes it; images of `image_size` pixels. Every step
-        generates the weights of `networks` random architectures of the space and runs each on `images`
-        images. Not used by the single-task variant.
+    data: of the weight task, as `data.load_dataset` takes it; images of `image_size` pixels. One step in
+        `weight_steps` (every step, where weights are the only task) generates the weights of `networks`
+        random architectures of the space and runs each on `images` images. Not used by the single-task
+        variant.
     from_model: name of a model to start from: what it has of this model's parameters is copied.
     held_out: share of the observations that is kept back to measure Kendall's tau.
     """
@@ -32,7 +33,7 @@ class HyperNASTraining:
     minutes: float | None = None
     steps: int | None = None
     seed: int = 0
-    learning_rate: float = 5e-3
+    learning_rate: float = 0.015
     weight_decay: float = 1e-2
     warmup_steps: int = 10
     clip: float = 5.0
@@ -41,6 +42,7 @@ class HyperNASTraining:
     data_dir: str | None = None
     image_size: int = 16
     networks: int = 1
+    weight_steps: int = 4
     images: int = 32
     from_model: str | None = None
     held_out: float = 0.0
@@ -54,7 +56,7 @@ class HyperNASTraining:
             raise ValueError("minutes and steps must be positive")
         if not 0 <= self.held_out <= 0.5:
             raise ValueError(f"held_out must be 0 to 0.5, got {self.held_out}")
-        for name in ("batch", "image_size", "networks", "images", "log_steps"):
+        for name in ("batch", "image_size", "networks", "weight_steps", "images", "log_steps"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value!r}")

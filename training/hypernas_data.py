@@ -17,10 +17,10 @@ from torch import Tensor
 from service.errors import InvalidRequest, ServiceError
 from service.graph_io.cells import nasbench101, nasbench201
 from service.graph_io.fields import Place, read_number, read_object
+from service.predictors.few_shot import normal_scores
 from service.predictors.hypernas.batch import CellBatch, make_batch
 from service.predictors.hypernas.cell_graph import read_cell
 from service.predictors.hypernas.config import HyperNASConfig
-from service.predictors.few_shot import normal_scores
 
 Floats = NDArray[np.float64]
 

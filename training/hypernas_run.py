@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from service.errors import InvalidRequest
+from service.predictors.few_shot import rank_correlation
 from service.predictors.hypernas.batch import CellBatch
 from service.predictors.hypernas.checkpoint import Checkpoint, known_values, save_checkpoint
-from service.predictors.few_shot import rank_correlation
 from training.hypernas import HyperNASTrainer, scores
 from training.hypernas_config import HyperNASTraining
 from training.hypernas_data import FEWEST_OBSERVATIONS, Floats, Observed, observed, read_observations
@@ -60,7 +60,7 @@ def run(
     result = {
         "steps": trainer.step,
         "minutes": round(trainer.seconds / 60, 2),
-        **_measure(trainer, kept_back),
+        "scores": _measure(trainer, kept_back),
     }
     _save_model(trainer, folder / "model", measured, result)
     return result
@@ -75,7 +75,7 @@ def _train(trainer: HyperNASTrainer, records: RunFolder, on_progress: Progress) 
         while trainer.progress < 1 and not interruption.requested:
             recent.append(trainer.train_step())
             if trainer.step % config.log_steps == 0 or trainer.progress >= 1:
-                means = {key: float(np.mean([one[key] for one in recent])) for key in recent[0]}
+                means = _means(recent)
                 record = {
                     "kind": "train",
                     "step": trainer.step,
@@ -89,6 +89,12 @@ def _train(trainer: HyperNASTrainer, records: RunFolder, on_progress: Progress) 
             if trainer.seconds - last_save > 60 * config.checkpoint_minutes:
                 records.save(trainer.step, *trainer.state())
                 last_save = trainer.seconds
+
+
+def _means(records: list[dict[str, float]]) -> dict[str, float]:
+    """Of every number over the steps that have it."""
+    names = dict.fromkeys(name for record in records for name in record)
+    return {name: float(np.mean([record[name] for record in records if name in record])) for name in names}
 
 
 def _observations(

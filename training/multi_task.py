@@ -5,6 +5,8 @@ Shape legend: T tasks
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -21,8 +23,9 @@ class AdaptiveObjective(nn.Module):
         self.u_T = nn.Parameter(torch.ones(num_tasks))
         self._power = preference / 2
 
-    def forward(self, losses: list[Tensor]) -> Tensor:
+    def forward(self, losses: Mapping[int, Tensor]) -> Tensor:
+        """The objective of the tasks that take part in a step: the loss of each by its number."""
         # The power of a loss of zero has no finite gradient.
-        loss_T = torch.stack(losses).clamp(min=1e-6)
-        square_T = self.u_T**2
+        loss_T = torch.stack(list(losses.values())).clamp(min=1e-6)
+        square_T = self.u_T[list(losses)] ** 2
         return (loss_T**self._power / (2 * square_T) + torch.log1p(square_T)).sum()

@@ -22,7 +22,7 @@ from service.workers.train_ghn import PROBLEM, REFUSED, RESULT, data_set, write_
 # What a request may not set: paths of this machine, and the name, which stands beside the configuration.
 _OURS = ("data_dir", "name")
 # Enough for some hundreds of observations; more change the score little.
-_STEPS = 300
+_STEPS = 600
 _HELD_OUT = 0.2
 
 
