@@ -1,13 +1,14 @@
-"""Seconds of a training step, and where they go, on fixed meta-batches of networks.
+"""Seconds of a training step, and where they go, on fixed meta-batches of networks, beside the reference's.
 
-    python benchmarks/train_step.py [--batches FILE] [--dtype float32|bfloat16] [--threads N] [--steps N]
+    python -m benchmarks.train_step [--batches FILE] [--dtype float32|bfloat16] [--threads N] [--steps N]
 
 FILE: {"batches": [[{"net_args": {...}}, ...], ...]}, the reference's arguments of every network; default:
-`parity/train/batches.json`
-below WEIGHTCAST_SHARED_DIR; without that, random architectures of the train split. 64 images of 32x32 a
-network, random.
+`parity/train/batches.json` below WEIGHTCAST_SHARED_DIR; without that, random architectures of the train
+split. 64 random images of 32x32 a network. Without --dtype: float32, then bfloat16; features are in
+channels-last memory.
 
-The reference implementation needs 8.6 s a step on two threads (median of 15), of which 1.9 s are the GHN's.
+Wall time is that of a machine with nothing else to do; processor time, of all threads together, changes less
+when there is something.
 """
 
 from __future__ import annotations
@@ -16,27 +17,35 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+from training.launch import prepare_environment
 
-from service.ghn.batch import GraphBatch
-from service.ghn.config import GHN2_CIFAR10
-from service.ghn.model import GHN
-from service.graph_io.archgraph import ArchGraph
-from service.graph_io.cells.darts import read_darts
-from service.graph_io.primitives import to_primitives
-from training.architecture_source import Task
-from training.cost import network_cost
-from training.deepnets import architecture_graph
-from training.step import NetworkRunner
+prepare_environment()
 
-_IMAGES, _META_BATCH, _WARM_UP = 64, 8, 2
+import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
+
+from service.ghn.batch import GraphBatch  # noqa: E402
+from service.ghn.config import GHN2_CIFAR10  # noqa: E402
+from service.ghn.model import GHN  # noqa: E402
+from service.graph_io.archgraph import ArchGraph  # noqa: E402
+from service.graph_io.cells.darts import read_darts  # noqa: E402
+from service.graph_io.primitives import to_primitives  # noqa: E402
+from training.architecture_source import Task  # noqa: E402
+from training.cost import network_cost  # noqa: E402
+from training.deepnets import architecture_graph  # noqa: E402
+from training.step import NetworkRunner, begin_thread, rare_collections  # noqa: E402
+
+_IMAGES, _META_BATCH, _WARM_UP = 64, 8, 1
+# The reference implementation, wall seconds on two threads, median of 15 steps.
+_REFERENCE = {"step": 8.6, "ghn": 1.9}
+_GHN_PARTS = ("batch", "ghn forward", "ghn backward")
+
+Seconds = dict[str, tuple[float, float]]
 
 
 def main() -> None:
@@ -44,34 +53,44 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--batches", type=Path)
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=15)
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), action="append")
+    parser.add_argument("--threads", type=int, default=2, help="networks that run side by side")
+    parser.add_argument(
+        "--ghn-threads", type=int, default=1, help="of the GHN's own operators; training uses 1"
+    )
+    parser.add_argument("--steps", type=int, default=7)
+    parser.add_argument("--json", type=Path, help="write the results here")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    batches = load_batches(options.batches, options.steps + _WARM_UP)
+    results = {
+        dtype: measure(batches, getattr(torch, dtype), options.threads, options.ghn_threads)
+        for dtype in options.dtype or ("float32", "bfloat16")
+    }
+    print(table(results))
+    if options.json:
+        document = {"threads": options.threads, "steps": len(batches) - _WARM_UP, "seconds": results}
+        options.json.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def measure(batches: list[list[ArchGraph]], dtype: torch.dtype, threads: int, ghn_threads: int) -> Seconds:
+    """Median (wall, processor) seconds of every part of a step. The first step is left out."""
     torch.manual_seed(0)
     ghn = GHN(GHN2_CIFAR10)
-    optimizer = torch.optim.AdamW(ghn.parameters(), lr=1e-3)
-    runner = NetworkRunner(options.threads, getattr(torch, options.dtype), clip=5.0)
+    optimizer = torch.optim.AdamW(ghn.parameters(), lr=1e-3, fused=True)
+    runner = NetworkRunner(threads, dtype, clip=5.0)
     images, labels = torch.randn(_IMAGES, 3, 32, 32), torch.randint(10, (_IMAGES,))
-    records = []
-    for graphs in load_batches(options.batches, options.steps + _WARM_UP):
-        records.append(one_step(ghn, optimizer, runner, graphs, images, labels))
-        json.dump(records[-1], sys.stderr)
-        sys.stderr.write("\n")
+    begin_thread()
+    torch.set_num_threads(ghn_threads)
+    with rare_collections():
+        records = [one_step(ghn, optimizer, runner, graphs, images, labels) for graphs in batches]
     runner.close()
-    measured = records[_WARM_UP:]
-    medians = {key: round(statistics.median(record[key] for record in measured), 3) for key in measured[0]}
-    json.dump(
-        {
-            "dtype": options.dtype,
-            "threads": options.threads,
-            "steps": len(measured),
-            "median_seconds": medians,
-        },
-        sys.stdout,
-    )
-    sys.stdout.write("\n")
+    return {
+        part: (
+            statistics.median(record[part][0] for record in records[_WARM_UP:]),
+            statistics.median(record[part][1] for record in records[_WARM_UP:]),
+        )
+        for part in records[0]
+    }
 
 
 def one_step(
@@ -81,24 +100,25 @@ def one_step(
     graphs: list[ArchGraph],
     images: Tensor,
     labels: Tensor,
-) -> dict[str, float]:
-    """Seconds of every part. `cpu`: processor time of all threads, which other programs on the machine
-    change less.
-    """
-    marks: dict[str, float] = {}
-    cpu, start = time.process_time(), time.perf_counter()
-    last = start
+) -> Seconds:
+    """(wall, processor) seconds of every part."""
+    marks: Seconds = {}
+    started = last = (time.perf_counter(), time.process_time())
+
+    def since(before: tuple[float, float]) -> tuple[float, float]:
+        return time.perf_counter() - before[0], time.process_time() - before[1]
 
     def mark(name: str) -> None:
         nonlocal last
-        now = time.perf_counter()
-        marks[name], last = now - last, now
+        marks[name], last = since(last), (time.perf_counter(), time.process_time())
 
+    # A training run has these made by another process.
     tasks = [Task(graph, to_primitives(graph), network_cost(graph, 32)) for graph in graphs]
     mark("primitives")
     batch = GraphBatch.from_graphs([task.primitives for task in tasks], ghn.config)
+    mark("batch")
     predicted = ghn.predict_tensors(batch)
-    mark("ghn_forward")
+    mark("ghn forward")
     outcomes = runner.run(tasks, predicted, [(images, labels)] * len(tasks))
     mark("networks")
     optimizer.zero_grad(set_to_none=True)
@@ -108,12 +128,31 @@ def one_step(
             outputs.append(tensors[name])
             gradients.append(gradient)
     torch.autograd.backward(outputs, gradients)
-    mark("ghn_backward")
+    mark("ghn backward")
     optimizer.step()
     mark("optimizer")
-    marks["step"] = time.perf_counter() - start
-    marks["cpu"] = time.process_time() - cpu
+    marks["ghn"] = (sum(marks[part][0] for part in _GHN_PARTS), sum(marks[part][1] for part in _GHN_PARTS))
+    marks["step"] = since(started)
     return marks
+
+
+def table(results: dict[str, Seconds]) -> str:
+    """One row a part; where the reference was measured, its seconds and how many times faster ours are."""
+    columns = [f"{dtype}, {what} s" for dtype in results for what in ("wall", "processor")]
+    lines = [
+        "| " + " | ".join(["part", *columns, "reference s", *(f"{dtype} x" for dtype in results)]) + " |",
+        "|" + " --- |" * (len(columns) + 2 + len(results)),
+    ]
+    for part in next(iter(results.values())):
+        cells = [f"{seconds:.3f}" for parts in results.values() for seconds in parts[part]]
+        reference = _REFERENCE.get(part)
+        compared = [
+            "" if reference is None else f"{reference / parts[part][0]:.1f}" for parts in results.values()
+        ]
+        lines.append(
+            "| " + " | ".join([part, *cells, "" if reference is None else f"{reference}", *compared]) + " |"
+        )
+    return "\n".join(lines)
 
 
 def load_batches(path: Path | None, count: int) -> list[list[ArchGraph]]:

@@ -92,7 +92,7 @@ class GHN(nn.Module):
             values = self._decode_group(decoding, block_shape, h_NC[rows], cuts)
             if self.config.normalize:
                 values = squash(values, decoding)
-            parts = values.split([len(members) for members in shapes.values()])
+            parts = torch.split(values, [len(members) for members in shapes.values()])
             for (shape, members), part in zip(shapes.items(), parts, strict=True):
                 yield _Group(members, _fit(part, decoding, shape), self._scale(decoding, shape))
 
@@ -174,7 +174,7 @@ class _Tile(torch.autograd.Function):
                 padding = [0, 0] * (total.ndim - 1 - axis) + [0, have - size]
                 total = torch.nn.functional.pad(total, padding)
             elif size > have:
-                first, *others = total.split(have, axis)
+                first, *others = torch.split(total, have, axis)
                 total = first.clone()
                 for other in others:
                     total.narrow(axis, 0, other.shape[axis]).add_(other)
