@@ -28,7 +28,7 @@ def rank(
     ],
     predictor: Annotated[
         str | None,
-        typer.Option("--predictor", "-p", help="Name of a fitted predictor. [default: structure]"),
+        typer.Option("--predictor", "-p", help="Name of a predictor. [default: ranker]"),
     ] = None,
     property: Annotated[
         str | None, typer.Option(help="What to rank by. [default: what the predictor predicts]")
@@ -41,7 +41,7 @@ def rank(
 ) -> None:
     """Rank architectures by a predicted property, in this process or by a service.
 
-    Without --predictor: `structure`, a training-free order by multiply-adds. It is a start and no more; fit a
+    Without --predictor: `ranker`, which needs no observations. It is a start and no more; fit a
     predictor on a few results of your own with `weightcast predictor fit`. Lines that cannot be ranked are
     reported and do not stop the others.
     """

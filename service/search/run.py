@@ -125,14 +125,14 @@ class _Search:
             if not batch:
                 found.ended = "exhausted"
                 break
-            self._learn(batch)
+            is_new = self._learn(batch)
             for key, document in batch.items():
                 self._take(key, document)
             found.seconds = time.monotonic() - started
             found.share = self._budget.share(len(found.items), found.seconds)
             if self._left() <= 0:
                 found.ended = "evaluations"
-            elif self._budget.seconds is not None and found.seconds >= self._budget.seconds:
+            elif is_new and self._budget.seconds is not None and found.seconds >= self._budget.seconds:
                 found.ended = "seconds"
             elif self._idle >= MOST_IDLE_DRAWS:
                 found.ended = "exhausted"
@@ -161,7 +161,8 @@ class _Search:
                 self._strategy.tell(document, again.fitness)
         return batch
 
-    def _learn(self, batch: Mapping[str, Document]) -> None:
+    def _learn(self, batch: Mapping[str, Document]) -> bool:
+        """Score what is not known. False where all was: going over it again takes nobody's time."""
         fresh = [key for key in batch if key not in self._known]
         results = self._evaluator.evaluate([batch[key] for key in fresh])
         for key, result in zip(fresh, results, strict=True):
@@ -169,6 +170,7 @@ class _Search:
                 self._reason = self._reason or result
                 result = None
             self._known[key] = result
+        return bool(fresh)
 
     def _take(self, key: str, document: Document) -> None:
         evaluation = self._known[key]

@@ -22,7 +22,7 @@ from scipy.stats import norm
 
 from service.errors import InvalidRequest, ServiceError
 from service.graph_io.read import read_architecture
-from service.predictors.architectures import Reader, features_of, view_of
+from service.predictors.architectures import Reader, features_of, structure_size, view_of
 from service.predictors.few_shot import (
     FEWEST_OBSERVATIONS,
     FewShotRegressor,
@@ -167,7 +167,10 @@ class Searcher:
         """The features; None of what is no network."""
         if key not in self._rows:
             try:
-                self._rows[key] = features_of(document, view_of([document]), read=self._read)
+                view = view_of([document])
+                row = features_of(document, view, read=self._read)
+                # The rest are plain counts, which this regressor has no use for.
+                self._rows[key] = row[: structure_size(view)]
             except ServiceError:
                 self._rows[key] = None
         return self._rows[key]

@@ -28,7 +28,7 @@ def run_fit(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dic
     Errors: InvalidRequest and the readers' errors, with the number of the `observation` that is wrong;
     Conflict when the name is taken; NotFound when the observations have expired; JobCancelled.
     """
-    settings, name = runtime.settings, payload["name"]
+    settings, name, config = runtime.settings, payload["name"], payload["config"]
     check_free(name)
     items = read_observations(runtime.artifacts, payload)
     tell = paced(report)
@@ -36,9 +36,11 @@ def run_fit(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dic
         items,
         read=lambda document: read_document(document, settings),
         report=lambda done, total: tell(done / total, _STAGES, "reading the architectures"),
+        features=config.get("features", "structure"),
+        ghn=config.get("ghn", settings.default_model),
     )
     report(1, _STAGES, "fitting")
-    predictor = FittedPredictor(name, payload["config"]["property"], seen)
+    predictor = FittedPredictor(name, config["property"], seen)
     report(2, _STAGES, "cross-validation")
     score = predictor.cross_validate()
     report(_STAGES, _STAGES, "done")

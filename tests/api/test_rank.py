@@ -76,7 +76,7 @@ async def test_ranking(client: httpx.AsyncClient, ranker: list[str]) -> None:
     job = answer.json()
     assert (job["kind"], job["status"]) == ("rank", "succeeded")
     result = job["result"]
-    assert (result["predictor"], result["property"]) == ("structure", "accuracy")
+    assert (result["predictor"], result["property"]) == ("ranker", "accuracy")
     assert [(row["rank"], row["index"]) for row in result["ranking"]] == [(1, 1), (2, 0)]
     assert [row["index"] for row in result["skipped"]] == [2]
     assert "3 groups" in result["skipped"][0]["reason"]
@@ -122,6 +122,13 @@ async def test_a_predictor_from_own_results(app: FastAPI, ranker: list[str]) -> 
         assert fitted.interval[0] <= fitted.kendall_tau_cv <= fitted.interval[1]
         assert "30 observations" in fitted.certainty
         assert [model.kind for model in await client.models() if model.name == "own"] == ["predictor"]
+        config = {
+            "features": "embedding",
+            "observations": [{"architecture": one, "value": value} for one, value in seen[:8]],
+        }
+        job = await client.create_training_job("predictor", "embedded", config)
+        done = await client.wait_for_job(job)
+        assert done.result is not None and done.result["n"] == 8
         ranking = await client.rank_architectures(some_cells(12, seed=1), predictor="own")
         assert ranking.property == "latency" and len(ranking.ranking) == 12
         with pytest.raises(Conflict):
@@ -129,7 +136,7 @@ async def test_a_predictor_from_own_results(app: FastAPI, ranker: list[str]) -> 
         with pytest.raises(JobFailed) as wrong:
             await client.fit_predictor([*seen, (BROKEN, 1.0)], name="other")
         assert wrong.value.problem["observation"] == 30
-    assert ranker == ["training", "rank", "training"]
+    assert ranker == ["training", "training", "rank", "training"]
 
 
 async def test_what_is_wrong_as_a_whole(client: httpx.AsyncClient, ranker: list[str]) -> None:

@@ -140,6 +140,14 @@ def test_a_budget_of_seconds_ends() -> None:
     assert found["ended"] == "seconds" and 0.2 <= found["seconds"] < 5
 
 
+def test_what_was_found_before_counts_even_where_the_time_was_used_up() -> None:
+    known: dict[str, Evaluation | None] = {}
+    whole = answer(config(), known=known)
+    again = answer(config(evaluations=None, seconds=1.0), known=known, seconds_before=2.0)
+    assert again["ended"] == "seconds" and again["evaluations"] > 120
+    assert again["best"][0]["score"] >= whole["best"][0]["score"]
+
+
 def test_what_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.search.run.MOST_IDLE_DRAWS", 20)
     with pytest.raises(InvalidRequest, match="budget"):

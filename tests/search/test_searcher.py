@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from service.errors import InvalidRequest
-from service.predictors.architectures import features_of
-from service.predictors.cell_features import FEATURES
+from service.predictors.architectures import feature_names, features_of
 from service.search.nasbench import NASBench201Space
 from service.search.searcher import Searcher
 from service.search.space import find_space
@@ -16,7 +15,7 @@ from service.search.space import find_space
 
 def worth(document: dict[str, Any]) -> float:
     """Something that the structure decides, with its best far from the middle."""
-    row = dict(zip(FEATURES, features_of(document, "cell"), strict=True))
+    row = dict(zip(feature_names("cell"), features_of(document, "cell"), strict=True))
     return row["most_conv3"] + 0.5 * row["paths"] - row["live_p"]
 
 

@@ -22,8 +22,8 @@ class RankOptions(_Asked):
 
     predictor: ModelName | None = Field(
         default=None,
-        description="A fitted predictor, see GET /models. Default `structure`: the decimal logarithm of the "
-        "multiply-adds, training-free; Kendall's tau with accuracy is 0.65 over the NAS-Bench-201 cells.",
+        description="A predictor, see GET /models; default `ranker`, which needs no observations. Or "
+        "`structure`: the decimal logarithm of the multiply-adds.",
     )
     property: str | None = Field(
         default=None,

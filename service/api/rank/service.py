@@ -29,7 +29,9 @@ from service.store.records import Job, JobStatus
 QUEUE = "rank"
 # Raised when an answer to the same request would be another one.
 ANSWER_VERSION = 1
-DEFAULT_PREDICTOR = "structure"
+DEFAULT_PREDICTOR = "ranker"
+# Counts, and needs no model.
+BUILT_IN = "structure"
 # Kinds of models that score architectures.
 RANKING_KINDS = ("predictor", "hypernas")
 
@@ -62,7 +64,7 @@ def ranking_payload(settings: Settings, options: RankOptions) -> dict[str, Any]:
     """What a ranking is to do. UnknownModel, InvalidRequest. Blocking."""
     name = options.predictor or DEFAULT_PREDICTOR
     digest, predicted = None, "accuracy"
-    if name != DEFAULT_PREDICTOR:
+    if name != BUILT_IN:
         card = find_model(settings, name)
         if card.kind not in ("predictor", "hypernas"):
             raise errors.InvalidRequest(

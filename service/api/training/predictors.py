@@ -14,9 +14,14 @@ class PredictorTraining(Options):
 
     observations: Observations
     property: PropertyName = "accuracy"
+    features: Literal["structure", "embedding", "both"] = Field(
+        default="structure",
+        description="What to learn from: counts over a network's structure, its embedding by a GHN, or both.",
+    )
+    ghn: ModelName | None = Field(default=None, description="The GHN that embeds. Default: the server's.")
 
     def given(self) -> dict[str, Any]:
-        return {"property": self.property}
+        return self.model_dump(exclude_none=True, exclude={"observations"})
 
 
 class HyperNASOptions(Options):

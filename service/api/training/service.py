@@ -39,6 +39,7 @@ def start(services: Services, caller: Principal, asked: AnyJob) -> Job:
         key = ""
     else:
         _check_name(settings, asked.name)
+        _check_ghn(settings, asked)
         # The key is the name: two jobs that would publish the same model cannot run side by side.
         key = f"training:{asked.name}"
     services.admission.check(queue, caller)
@@ -75,6 +76,16 @@ def _check_name(settings: Settings, name: str | None) -> None:
     if name in RESERVED or any(card.name == name for card in cards):
         raise errors.Conflict(
             f"There is a model {name!r} already.", field="name", hint="Choose another name."
+        )
+
+
+def _check_ghn(settings: Settings, asked: AnyJob) -> None:
+    if not isinstance(asked, PredictorJob) or asked.config.ghn is None:
+        return
+    card = find_model(settings, asked.config.ghn)
+    if card.kind != "ghn":
+        raise errors.InvalidRequest(
+            f"The model {card.name!r} is a {card.kind}; it embeds nothing.", field="config/ghn"
         )
 
 
