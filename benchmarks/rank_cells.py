@@ -64,7 +64,8 @@ def shared_table(name: str) -> Path:
 def part(rows: int, *, validation: bool) -> Rows:
     """Numbers of the rows of one part, in order."""
     numbers = np.arange(rows)
-    return numbers[(numbers % VALIDATION_EVERY == 0) == validation]
+    chosen: Rows = numbers[(numbers % VALIDATION_EVERY == 0) == validation]
+    return chosen
 
 
 def measure(

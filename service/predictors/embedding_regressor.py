@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
@@ -93,7 +94,7 @@ class EmbeddingRegressor:
         return standardised
 
 
-def _held_out(candidate: Candidate, feature_NF: Floats, score_N: Floats, fold_N: Floats) -> Floats:
+def _held_out(candidate: Candidate, feature_NF: Floats, score_N: Floats, fold_N: NDArray[np.int64]) -> Floats:
     """Predictions of every observation from the other folds."""
     predicted_N = np.empty(len(score_N))
     for fold in np.unique(fold_N):

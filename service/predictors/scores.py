@@ -91,7 +91,8 @@ class ScoreScale:
         self._score = np.array([score_U[0] - _FAR, *score_U, score_U[-1] + _FAR])
 
     def scores(self, value_M: Floats) -> Floats:
-        return np.interp(value_M, self._value, self._score)
+        scores: Floats = np.interp(value_M, self._value, self._score)
+        return scores
 
     def prediction(self, score_M: Floats, spread_M: Floats, margin: float) -> Prediction:
         spread_M = np.maximum(spread_M, _LEAST_SPREAD)

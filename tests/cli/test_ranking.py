@@ -30,7 +30,7 @@ def test_rank_works_at_once(run: Run, tmp_path: Path) -> None:
     result = run("rank", "nets.jsonl", "--json")
     assert result.exit_code == 0, result.output
     answer = json.loads(result.stdout)
-    assert answer["predictor"] == "structure"
+    assert answer["predictor"] == "ranker"
     assert [(row["rank"], row["index"], row["name"]) for row in answer["ranking"]] == [
         (1, 2, "mine"),
         (2, 0, None),
@@ -41,7 +41,7 @@ def test_rank_works_at_once(run: Run, tmp_path: Path) -> None:
     plain = run("rank", "nets.jsonl", "--top-k", 1)
     assert plain.stdout.splitlines()[1].split()[:2] == ["1", "4"]
     assert "line 3 skipped" in plain.stdout
-    assert "raining-free" in plain.stderr
+    assert "o observations needed" in plain.stderr
 
 
 def test_rank_refuses(run: Run, tmp_path: Path) -> None:
