@@ -33,7 +33,7 @@ from service.predictors.hypernas.batch import CellBatch, make_batch
 from service.predictors.hypernas.cell_graph import of_nasbench101, of_nasbench201
 from service.settings import get_settings
 from training.hypernas import HyperNASTrainer, scores
-from training.hypernas_config import HyperNASTraining
+from training.hypernas_config import HyperNASTraining, steps_for
 from training.hypernas_data import Floats, observed
 
 VALIDATION_CELLS = 3125
@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--results", type=Path, default=Path("runs/rank_hypernas"))
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, help="default: by the number of training cells")
     parser.add_argument("--start", metavar="MODEL", help="that variants with a hypernetwork start from")
     parser.add_argument("--option", action="append", default=[], metavar="KEY=JSON", help="of the training")
     parser.add_argument("--json", type=Path)
@@ -122,7 +122,7 @@ def main() -> None:
                 starts = VARIANTS[variant].get("tasks") != "accuracy"
                 config = HyperNASTraining.from_dict(
                     {
-                        "steps": arguments.steps,
+                        "steps": arguments.steps or steps_for(size),
                         "from_model": arguments.start if starts else None,
                         "data_dir": str(shared_table("cifar10")),
                         **options,

@@ -21,8 +21,6 @@ from service.workers.train_ghn import PROBLEM, REFUSED, RESULT, data_set, write_
 
 # What a request may not set: paths of this machine, and the name, which stands beside the configuration.
 _OURS = ("data_dir", "name")
-# Enough for some hundreds of observations; more change the score little.
-_STEPS = 600
 _HELD_OUT = 0.2
 
 
@@ -48,7 +46,7 @@ def train(name: str, options: dict[str, Any], folder: Path, settings: Settings) 
     Errors: InvalidRequest for options or observations that the trainer does not take, InvalidArchitecture
     for a cell that cannot be read, InvalidInput for images that cannot be read.
     """
-    from training.hypernas_config import HyperNASTraining
+    from training.hypernas_config import HyperNASTraining, steps_for
     from training.hypernas_run import run
 
     for field in _OURS:
@@ -64,7 +62,7 @@ def train(name: str, options: dict[str, Any], folder: Path, settings: Settings) 
         _known_model(str(values["from_model"]))
     values["data"] = data_set(str(values["data"]), settings)
     if values.get("minutes") is None:
-        values.setdefault("steps", _STEPS)
+        values.setdefault("steps", steps_for(len(observations)))
     else:
         values["minutes"] = min(float(values["minutes"]), settings.training_max_minutes)
     try:
