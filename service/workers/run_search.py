@@ -54,7 +54,10 @@ def _stop(*_: Any) -> None:
 
 
 def run(config: dict[str, Any], folder: Path, settings: Settings) -> dict[str, Any]:
-    """Search, going on from what the folder holds. Raises ServiceErrors for what cannot be searched; Stopped."""
+    """Search, going on from what the folder holds.
+
+    Raises ServiceErrors for what cannot be searched; Stopped.
+    """
     with _History(folder / "history.jsonl") as history, (folder / "metrics.jsonl").open("a") as metrics:
         return answer(
             config,

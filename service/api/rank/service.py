@@ -66,7 +66,7 @@ def ranking_payload(settings: Settings, options: RankOptions) -> dict[str, Any]:
     digest, predicted = None, "accuracy"
     if name != BUILT_IN:
         card = find_model(settings, name)
-        if card.kind not in ("predictor", "hypernas"):
+        if card.kind not in RANKING_KINDS:
             raise errors.InvalidRequest(
                 f"The model {name!r} is a {card.kind}; it ranks nothing.", field="predictor"
             )

@@ -43,7 +43,7 @@ class CellEncoder(nn.Module):
         """context_BC is added to the features of every node before the first convolution. Returns node_BVC,
         zero where there is no node.
         """
-        node_BVC = self.operation(cell.operation_BV) + context_BC.unsqueeze(1)
+        node_BVC: Tensor = self.operation(cell.operation_BV) + context_BC.unsqueeze(1)
         for convolution in self.convolutions:
             node_BVC = convolution(node_BVC, cell.flow_B2VV)
         return node_BVC * cell.mask_BV.unsqueeze(-1)
