@@ -1,18 +1,12 @@
 """The walls between the rooms of the house, checked from the imports: statements at module level and inside
 functions.
 
-| from              | must never import                                   | why
-                  |
-| graph_io          | torch (tracer aside), fastapi, celery, redis        | the API stays small; a hostile
-file meets little     |
-| ghn, predictors   | fastapi, celery, redis                              | usable as a plain library
-                   |
-| api               | torch, workers                                      | starts in under a second; sends
-tasks by name        |
-| client            | anything but a few small libraries                  | installs anywhere
-                   |
-| training          | api, workers                                        | a trainer runs alone
-                   |
+| from            | must never import                             | why                                    |
+| graph_io        | torch (tracer aside), fastapi, celery, redis  | small API; a hostile file meets little |
+| ghn, predictors | fastapi, celery, redis                        | usable as a plain library              |
+| api             | torch, workers                                | starts at once; sends tasks by name    |
+| client          | anything but a few small libraries            | installs anywhere                      |
+| training        | api, workers                                  | a trainer runs alone                   |
 """
 
 from __future__ import annotations

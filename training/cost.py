@@ -7,8 +7,8 @@ from __future__ import annotations
 from service.graph_io.archgraph import ArchGraph, AttrValue, Node
 
 # Reading and writing one activation costs about as much time as this many multiply-adds (measured on a CPU
-# with bfloat16
-# matrix units: a batch normalisation or a ReLU against a dense convolution of the same features).
+# with bfloat16 matrix units: a batch normalisation or a ReLU against a dense convolution of the same
+# features).
 _MACS_PER_ACTIVATION = 150
 
 

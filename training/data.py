@@ -2,10 +2,8 @@
 tensors.
 
 Sources: "digits" (scikit-learn's 8x8 digits, anywhere, at once), "cifar10" (packed files of JPEGs in a
-folder, or torchvision's
-download), or a folder of images, one sub-folder a class (optionally below `train/` and `val/` or `test/`,
-as ImageNet is laid
-out).
+folder, or torchvision's download), or a folder of images, one sub-folder a class (optionally below
+`train/` and `val/` or `test/`, as ImageNet is laid out).
 
 Shape legend: N images, C channels (3), H height, W width
 """

@@ -1,10 +1,9 @@
 """Depthwise convolutions that are fast in bfloat16 on a CPU.
 
 The library's own backward pass of a depthwise convolution other than 3x3 without dilation takes about ten
-times as long as a
-dense convolution of 16 channels, which the matrix units do. So the depthwise kernel becomes a
-block-diagonal one of 16
-channels a block: a dense grouped convolution with the same result, whose gradient flows back to the diagonal.
+times as long as a dense convolution of 16 channels, which the matrix units do. So the depthwise kernel
+becomes a block-diagonal one of 16 channels a block: a dense grouped convolution with the same result,
+whose gradient flows back to the diagonal.
 """
 
 from __future__ import annotations
@@ -46,8 +45,7 @@ def depthwise(
     even = height % 2 == width % 2 == 0 and tuple(padding) == (reach // 2, reach // 2)
     if reach > min(height, width) and tuple(dilation) == (2, 2) and tuple(stride) == (1, 1) and even:
         # A kernel reaching beyond the image falls off the fast path. With dilation 2 the pixels of equal
-        # parity form four
-        # images of their own, each convolved without dilation.
+        # parity form four images of their own, each convolved without dilation.
         count, half = len(x_NCHW), (height // 2, width // 2)
         parts = F.pixel_unshuffle(x_NCHW, 2).view(count, channels, 4, *half).transpose(1, 2).flatten(0, 1)
         parts = parts.contiguous(memory_format=torch.channels_last)

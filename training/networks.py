@@ -5,10 +5,8 @@ runs them. It owns no parameter: what a hypernetwork predicts goes straight into
 gradients flow back into it.
 
 The dtype of the images is the dtype of the computation (bfloat16 images: bfloat16 activations); parameters
-may stay float32.
-Batch normalisation uses the statistics of the batch, since nobody predicts running ones (GHN-2 paper,
-appendix C.1), or
-those that `BatchStatistics` gathered from other batches.
+may stay float32. Batch normalisation uses the statistics of the batch, since nobody predicts running ones
+(GHN-2 paper, appendix C.1), or those that `BatchStatistics` gathered from other batches.
 """
 
 from __future__ import annotations
@@ -65,8 +63,7 @@ class Network:
     graph: what it computes; parameters that it never reads are ignored.
 
     Raises UnsupportedOperator for an operator that cannot be run (naming the node): every operator of the
-    cell spaces can,
-    and those of common convolutional networks and transformers.
+    cell spaces can, and those of common convolutional networks and transformers.
     """
 
     def __init__(self, graph: ArchGraph) -> None:

@@ -1,8 +1,7 @@
 """What a training run does: its configuration, the stages it goes through, the learning rate at any point.
 
 A run is a function of its configuration: what happens at a step depends on the step's number (or on the
-share of the time
-budget that has passed), never on the state of a random generator.
+share of the time budget that has passed), never on the state of a random generator.
 """
 
 from __future__ import annotations
@@ -63,13 +62,11 @@ class TrainConfig:
     """data: as `data.load_dataset` takes it. Give minutes or steps.
 
     ghn: fields of GHNConfig that differ from GHN-2's. learning_rate: the highest, after a linear warm-up;
-    falls along a cosine
-    to final_learning_rate. clip: largest gradient norm. ema: decay of the averaged weights, which are what
-    is saved as the
-    model. validate_networks networks of id-val are measured every validate_minutes. crop: images are cropped
-    after padding, besides being mirrored; a short run sees too few images to need that. threads: of each
-    process, 0 for the cores shared evenly. from_model: the model or run whose weights the run starts with
-    (`training.start`).
+    falls along a cosine to final_learning_rate. clip: largest gradient norm. ema: decay of the averaged
+    weights, which are what is saved as the model. validate_networks networks of id-val are measured every
+    validate_minutes. crop: images are cropped after padding, besides being mirrored; a short run sees too
+    few images to need that. threads: of each process, 0 for the cores shared evenly. from_model: the model
+    or run whose weights the run starts with (`training.start`).
     """
 
     name: str

@@ -68,8 +68,7 @@ class NetworkRunner:
     """Runs networks forward and backward on `threads` threads.
 
     clip: largest norm of one network's gradient. A network without normalisation may have one ten thousand
-    times that of the
-    others; clipping only the sum would lose what the others say.
+    times that of the others; clipping only the sum would lose what the others say.
     """
 
     def __init__(

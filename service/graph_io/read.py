@@ -1,8 +1,8 @@
 """Any architecture document to an ArchGraph, and what the command line calls a source to a document.
 
 The tagged union of the interface, key `format`: onnx, graph, nasbench201, nasbench101, darts, smash,
-torchvision. Readers
-are imported when they are needed: whoever sends graphs needs no ONNX library in memory.
+torchvision. Readers are imported when they are needed: whoever sends graphs needs no ONNX library in
+memory.
 """
 
 from __future__ import annotations

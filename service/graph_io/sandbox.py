@@ -1,11 +1,10 @@
 """Reads an ONNX file from a stranger, in a child process that can be killed where the file calls for it.
 
 A child costs about a third of a second (a Python start and the import of onnx); reading costs
-milliseconds. So a file is read in
-this process if it is too small to do harm: the number of messages that it becomes is counted before it is
-parsed, functions are counted before they are inlined, and every step after that takes time in proportion
-to the result. Any other file goes to a child with limits on processor time and address space that the
-operating system enforces.
+milliseconds. So a file is read in this process if it is too small to do harm: the number of messages that
+it becomes is counted before it is parsed, functions are counted before they are inlined, and every step
+after that takes time in proportion to the result. Any other file goes to a child with limits on processor
+time and address space that the operating system enforces.
 """
 
 from __future__ import annotations

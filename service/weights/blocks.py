@@ -1,9 +1,8 @@
 """A parameter as a small block that is repeated and scaled to its target shape.
 
-A GHN decodes at most 64 x 64 channels; wider tensors repeat that block (GHN-2 paper, appendix B.1). Keeping
-the block and
-expanding late is what makes answers small: this module is the single place that expands, on the worker, in
-the command line and in the client, so that all of them give the same bits.
+A GHN decodes at most 64 x 64 channels; wider tensors repeat that block (GHN-2 paper, appendix B.1).
+Keeping the block and expanding late is what makes answers small: this module is the single place that
+expands, on the worker, in the command line and in the client, so that all of them give the same bits.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """From the payload of a prediction job to a file of weights and the result object of the API.
 
-Plain functions: no Celery, no Redis. A payload is what the API recorded with the job:
-graph (artifact name of a graph document) or torchvision (name, num_classes, image_size) with traced
-(artifact name to store the graph of that network under); source_onnx
-(artifact name, for the onnx output); model, model_digest, dtype, output, include_classifier; digest (the
-request key, names the file).
+Plain functions: no Celery, no Redis. A payload is what the API recorded with the job: graph (artifact name
+of a graph document) or torchvision (name, num_classes, image_size) with traced (artifact name to store the
+graph of that network under); source_onnx (artifact name, for the onnx output); model, model_digest, dtype,
+output, include_classifier; digest (the request key, names the file).
 """
 
 from __future__ import annotations

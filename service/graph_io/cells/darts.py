@@ -1,12 +1,11 @@
 """DARTS genotypes and their DeepNets-1M extension: a genotype with a stem, a head and a depth becomes a
 full network.
 
-DARTS (Liu et al. 2019); the extension is section 3 and appendix A.1 of the GHN-2 paper: dense convolutions,
-squeeze and
-excite, self-attention with a position table, networks without batch normalisation, without preprocessing
-layers, without
-channel expansion, VGG-style heads, and two stems for each image size. Parameter names are those of the usual
-implementation (`cells.3._ops.1.op.2.weight`), so that a state dict of one fits the other.
+DARTS (Liu et al. 2019); the extension is section 3 and appendix A.1 of the GHN-2 paper: dense
+convolutions, squeeze and excite, self-attention with a position table, networks without batch
+normalisation, without preprocessing layers, without channel expansion, VGG-style heads, and two stems for
+each image size. Parameter names are those of the usual implementation (`cells.3._ops.1.op.2.weight`), so
+that a state dict of one fits the other.
 
 Document, with defaults (`channels` and `cells` have none):
     {"format": "darts",

@@ -1,9 +1,8 @@
 """Which tensors in doubtful places are parameters.
 
 ONNX does not say what was trained. A tensor that a convolution, a linear layer or a norm takes is a
-parameter. A tensor that is
-added, multiplied or joined may also be a constant: normalisation of the input, anchors of a detector, a
-    mask, rotary tables.
+parameter. A tensor that is added, multiplied or joined may also be a constant: normalisation of the input,
+anchors of a detector, a mask, rotary tables.
 """
 
 from __future__ import annotations
