@@ -58,6 +58,7 @@ def fit(
     from service.cli.models import new_name
     from service.cli.reading import read_document
     from service.errors import ServiceError
+    from service.predictors.certainty import certainty
     from service.predictors.fitted import FittedPredictor, observe, save_predictor
     from service.predictors.ranking import STRUCTURE
     from service.settings import get_settings
@@ -92,6 +93,7 @@ def fit(
                 "method": predictor.method,
                 "kendall_tau_cv": score.tau,
                 "interval": [score.low, score.high],
+                "certainty": certainty(len(items), score),
             }
         )
     else:
@@ -100,3 +102,4 @@ def fit(
             f"cross-validated Kendall's tau "
             f"{score.tau:.3f} (90% interval {score.low:.3f} to {score.high:.3f})"
         )
+        say(certainty(len(items), score))

@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from service.cli import options
 from service.cli.console import ReportProgress, emit_json, progress_bar, say, table
 from service.cli.failures import REFUSED
+
+if TYPE_CHECKING:
+    from service.predictors.ranking import Ranker
+
+
+_BY_IMAGES = "predicted-weights:"
 
 
 class Order(StrEnum):
@@ -28,13 +34,26 @@ def rank(
     ],
     predictor: Annotated[
         str | None,
-        typer.Option("--predictor", "-p", help="Name of a predictor. [default: ranker]"),
+        typer.Option(
+            "--predictor",
+            "-p",
+            help="A predictor, or predicted-weights:GHN, which runs every network, with predicted weights, "
+            "on images of --data. [default: ranker]",
+        ),
     ] = None,
     property: Annotated[
         str | None, typer.Option(help="What to rank by. [default: what the predictor predicts]")
     ] = None,
     top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="Show the first so many only.")] = None,
     order: Annotated[Order, typer.Option(help="Highest or lowest first.")] = Order.DESCENDING,
+    data: Annotated[
+        str | None,
+        typer.Option(help="For predicted-weights: digits, cifar10, or a folder of images.", metavar="DATA"),
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where the data set lies.")] = None,
+    images: Annotated[
+        int, typer.Option(min=2, help="For predicted-weights: so many validation images.")
+    ] = 512,
     url: options.Url = None,
     api_key: options.ApiKey = None,
     json: options.Json = False,
@@ -47,8 +66,12 @@ def rank(
     """
     from service.cli.json_lines import all_lines
 
+    asked = _Asked(predictor, property, top_k, order, data, data_dir, images)
+    if asked.by_images and (data is None or url is not None):
+        raise typer.BadParameter(
+            f"{_BY_IMAGES}GHN runs here, on images: give --data, and no --url", param_hint="--predictor"
+        )
     lines = all_lines(file)
-    asked = _Asked(predictor, property, top_k, order)
     with progress_bar("ranking") as progress:
         answer = (
             _here(lines, asked, progress) if url is None else _there(lines, asked, progress, url, api_key)
@@ -67,19 +90,48 @@ class _Asked:
     property: str | None
     top_k: int | None
     order: Order
+    data: str | None
+    data_dir: Path | None
+    images: int
+
+    @property
+    def by_images(self) -> bool:
+        return self.predictor is not None and self.predictor.startswith(_BY_IMAGES)
 
 
 def _here(lines: list[tuple[int, Any]], asked: _Asked, progress: ReportProgress) -> dict[str, Any]:
-    from service.cli.reading import read_document
-    from service.predictors.ranking import Candidate, find_ranker
+    from service.predictors.ranking import Candidate
     from service.predictors.ranking import rank as run
 
     return run(
         [Candidate(index, document) for index, (_, document) in enumerate(lines)],
-        find_ranker(asked.predictor, asked.property, read=read_document),
+        _ranker(asked),
         top_k=asked.top_k,
         order=asked.order.value,
         report=lambda done: progress(done, len(lines), ""),
+    )
+
+
+def _ranker(asked: _Asked) -> Ranker:
+    from service.cli.reading import read_document
+    from service.predictors.ranking import find_ranker
+
+    if not asked.by_images:
+        return find_ranker(asked.predictor, asked.property, read=read_document)
+    from service.settings import get_settings
+    from training.data import load_dataset
+    from training.predicted_weights import PredictedWeightsRanker
+
+    settings = get_settings()
+    return PredictedWeightsRanker(
+        str(asked.predictor).removeprefix(_BY_IMAGES),
+        load_dataset(
+            str(asked.data),
+            data_dir=asked.data_dir or settings.data_dir,
+            cache_dir=settings.home / "cache",
+        ),
+        images=asked.images,
+        read=read_document,
     )
 
 

@@ -44,6 +44,18 @@ def test_rank_works_at_once(run: Run, tmp_path: Path) -> None:
     assert "o observations needed" in plain.stderr
 
 
+def test_rank_by_what_predicted_weights_do(run: Run, tmp_path: Path) -> None:
+    write_lines(tmp_path / "nets.jsonl", [SMALL_GRAPH])
+    by_images = ("rank", "nets.jsonl", "--predictor", "predicted-weights:ghn2-cifar10")
+    assert run(*by_images).exit_code == 2
+    result = run(*by_images, "--data", "digits", "--images", 64, "--json")
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert answer["predictor"] == "predicted-weights:ghn2-cifar10"
+    assert 0 <= answer["ranking"][0]["value"] <= 100
+    assert "64 validation images of digits" in answer["note"]
+
+
 def test_rank_refuses(run: Run, tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("\n")
     assert run("rank", "empty.jsonl").exit_code == 3
@@ -65,6 +77,7 @@ def test_fit_then_rank(run: Run, tmp_path: Path) -> None:
     report = json.loads(fitted.stdout)
     assert (report["name"], report["n"]) == ("mine", 24)
     assert report["interval"][0] <= report["kendall_tau_cv"] <= report["interval"][1]
+    assert f"{report['n']} observations" in report["certainty"]
     cards = json.loads(run("models", "list", "--json").stdout)
     assert [card["kind"] for card in cards if card["name"] == "mine"] == ["predictor"]
 
