@@ -101,7 +101,8 @@ class Settings(BaseSettings):
         " asks for them.",
     )
     max_body_bytes: PositiveInt = Field(
-        default=64 * MiB, description="Largest accepted request body, in bytes."
+        default=256 * MiB,
+        description="Largest accepted request body, in bytes; a ResNet-50 with its weights is 102 MB.",
     )
     default_wait_seconds: float = Field(
         default=20,

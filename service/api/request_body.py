@@ -12,7 +12,6 @@ from starlette.requests import Request
 from service.api.errors import RequestTimeout, from_validation
 from service.errors import InvalidInput, InvalidRequest, UnsupportedMediaType
 from service.graph_io import json_text
-from service.graph_io.limits import GraphLimits
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -21,9 +20,6 @@ BODY_TIMEOUT_SECONDS = 120.0
 
 _INLINE_BYTES = 64 * 1024
 """JSON below this size parses faster than a thread starts."""
-
-_NO_BYTE_LIMIT = GraphLimits(max_bytes=2**40)
-"""The size of a body has been checked while it came in."""
 
 
 def media_type(request: Request) -> str:
@@ -69,14 +65,14 @@ def validated(model: type[Model], document: Any, *, where: str = "body") -> Mode
 
 async def parse_json_object(data: bytes) -> dict[str, Any]:
     """A JSON object. InvalidInput where the bytes are no JSON (says where), LimitExceeded where it nests too
-    deep.
+    deep or is longer than the readers take: parsed, JSON fills many times its length.
     """
     if not data.strip():
         raise InvalidInput("The body is empty.", hint="Send an architecture; /docs shows examples.")
     document = (
         json_text.parse_json(data)
         if len(data) <= _INLINE_BYTES
-        else await anyio.to_thread.run_sync(lambda: json_text.parse_json(data, limits=_NO_BYTE_LIMIT))
+        else await anyio.to_thread.run_sync(lambda: json_text.parse_json(data))
     )
     if not isinstance(document, dict):
         raise InvalidRequest("The body must be a JSON object.", hint='For example {"architecture": {...}}.')

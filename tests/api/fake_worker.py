@@ -24,11 +24,12 @@ from service.weights.blocks import Block, Provenance, WeightBlocks
 from service.weights.formats import write_weights
 
 EXTENSIONS = {"safetensors": "safetensors", "tiles": "tiles.safetensors", "onnx": "onnx", "npz": "npz"}
-# Answers about many architectures, of which it understands none.
-OVER_MANY: dict[str, dict[str, Any]] = {
+# Answers to jobs of which it understands nothing.
+WITHOUT_WORK: dict[str, dict[str, Any]] = {
     "rank": {"property": "accuracy", "predictor": "structure", "ranking": [], "skipped": []},
     "embed": {"model": "fake", "width": 0, "embeddings": [], "indices": [], "skipped": []},
     "compare": {"model": "fake", "distances": [], "indices": [], "skipped": []},
+    "training": {"model": "fake", "kind": "predictor"},
 }
 TORCHVISION_NAMES = ("resnet18", "resnet50")
 
@@ -100,8 +101,8 @@ class FakeWorker:
 
     def _work(self, job: Job) -> dict[str, Any]:
         payload = job.payload
-        if job.kind in OVER_MANY:
-            return OVER_MANY[job.kind]
+        if job.kind in WITHOUT_WORK:
+            return WITHOUT_WORK[job.kind]
         self.runs[payload["digest"]] += 1
         if payload["torchvision"] is not None:
             if payload["torchvision"]["name"] not in TORCHVISION_NAMES:

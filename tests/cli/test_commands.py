@@ -179,7 +179,7 @@ def test_ctrl_c_ends_a_process_with_130(model_home: Path, tmp_path: Path) -> Non
     try:
         with open(slow, "wb"):  # returns when the command has opened its end, from which nothing ever comes
             process.send_signal(signal.SIGINT)
-            out, errors = process.communicate(timeout=30)
+            out, errors = process.communicate(timeout=120)
     finally:
         process.kill()
     assert (process.returncode, out) == (130, "") and "Traceback" not in errors
