@@ -175,11 +175,13 @@ def test_ctrl_c_ends_a_process_with_130(model_home: Path, tmp_path: Path) -> Non
         stderr=subprocess.PIPE,
         env={**os.environ, "WEIGHTCAST_HOME": str(model_home)},
         text=True,
+        # Where the tests run in the background of a shell, SIGINT is ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         with open(slow, "wb"):  # returns when the command has opened its end, from which nothing ever comes
             process.send_signal(signal.SIGINT)
-            out, errors = process.communicate(timeout=120)
+            out, errors = process.communicate(timeout=60)
     finally:
         process.kill()
     assert (process.returncode, out) == (130, "") and "Traceback" not in errors
