@@ -67,7 +67,7 @@ def rank(
     from service.cli.json_lines import all_lines
 
     asked = _Asked(predictor, property, top_k, order, data, data_dir, images)
-    if asked.by_images and (data is None or url is not None):
+    if asked.by_images() and (data is None or url is not None):
         raise typer.BadParameter(
             f"{_BY_IMAGES}GHN runs here, on images: give --data, and no --url", param_hint="--predictor"
         )
@@ -94,7 +94,6 @@ class _Asked:
     data_dir: Path | None
     images: int
 
-    @property
     def by_images(self) -> bool:
         return self.predictor is not None and self.predictor.startswith(_BY_IMAGES)
 
@@ -116,7 +115,7 @@ def _ranker(asked: _Asked) -> Ranker:
     from service.cli.reading import read_document
     from service.predictors.ranking import find_ranker
 
-    if not asked.by_images:
+    if not asked.by_images():
         return find_ranker(asked.predictor, asked.property, read=read_document)
     from service.settings import get_settings
     from training.data import load_dataset
