@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -128,3 +129,21 @@ def _file_digest(path: Path) -> str:
         with open(path, "rb") as file:
             _digests[key] = hashlib.file_digest(file, "sha256").hexdigest()
     return _digests[key]
+
+
+def write_model_folder(
+    folder: Path, save_weights: Callable[[Path], None], config: dict[str, Any], card: dict[str, Any]
+) -> None:
+    """Write a model folder. Its files appear whole, the card last.
+
+    save_weights: writes a safetensors file to the path that it gets.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f"{WEIGHTS}.tmp"
+    save_weights(temporary)
+    temporary.chmod(0o644)  # safetensors creates it for its owner alone
+    os.replace(temporary, folder / WEIGHTS)
+    for name, document in ((CONFIG, config), (CARD, card)):
+        temporary = folder / f"{name}.tmp"
+        temporary.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
+        os.replace(temporary, folder / name)

@@ -7,7 +7,6 @@ unpickled.
 from __future__ import annotations
 
 import json
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from service.catalog import write_model_folder
 from service.errors import InvalidInput
 from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
@@ -53,17 +53,9 @@ def save_checkpoint(
 
     dtype: storage type of the weights; float16 halves the file, and loading returns to float32.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.detach().to("cpu", dtype).contiguous() for name, value in ghn.state_dict().items()}
     config = {"format": FORMAT, "ghn": ghn.config.to_dict()}
-    temporary = folder / "weights.safetensors.tmp"
-    save_file(tensors, temporary)
-    temporary.chmod(0o644)  # safetensors creates it for its owner alone
-    os.replace(temporary, folder / "weights.safetensors")
-    for name, document in (("config.json", config), ("card.json", card)):
-        temporary = folder / f"{name}.tmp"
-        temporary.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
-        os.replace(temporary, folder / name)
+    write_model_folder(folder, lambda path: save_file(tensors, path), config, card)
 
 
 def load_checkpoint(folder: Path) -> GHN:

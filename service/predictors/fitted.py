@@ -11,7 +11,6 @@ Shape legend: N observations, F features
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -22,7 +21,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from service.catalog import CARD, CONFIG, WEIGHTS, find_card
+from service.catalog import CONFIG, WEIGHTS, find_card, write_model_folder
 from service.errors import InvalidInput, InvalidRequest, ServiceError, UnknownModel
 from service.graph_io.fields import Place, read_number, read_object
 from service.graph_io.read import read_architecture
@@ -211,7 +210,6 @@ def observe(
 def save_predictor(folder: Path, predictor: FittedPredictor, score: CrossValidation) -> None:
     """Write a model folder. Its files appear whole, the card last."""
     seen = predictor.observations
-    folder.mkdir(parents=True, exist_ok=True)
     config = {
         "format": FORMAT,
         "property": predictor.property,
@@ -236,14 +234,8 @@ def save_predictor(folder: Path, predictor: FittedPredictor, score: CrossValidat
         },
         "scores": {"kendall_tau_cv": score.tau, "interval": [score.low, score.high]},
     }
-    temporary = folder / f"{WEIGHTS}.tmp"
-    save_file({"feature_NF": seen.feature_NF, "value_N": seen.value_N}, temporary)
-    temporary.chmod(0o644)  # safetensors creates it for its owner alone
-    os.replace(temporary, folder / WEIGHTS)
-    for name, document in ((CONFIG, config), (CARD, card)):
-        temporary = folder / f"{name}.tmp"
-        temporary.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
-        os.replace(temporary, folder / name)
+    tensors = {"feature_NF": seen.feature_NF, "value_N": seen.value_N}
+    write_model_folder(folder, lambda path: save_file(tensors, path), config, card)
 
 
 def load_predictor(name: str) -> FittedPredictor:

@@ -9,7 +9,6 @@ Shape legend: K different observed values
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from service.catalog import CARD, CONFIG, WEIGHTS
+from service.catalog import CONFIG, WEIGHTS, write_model_folder
 from service.errors import InvalidInput
 from service.predictors.hypernas.config import HyperNASConfig
 from service.predictors.hypernas.model import HyperNAS
@@ -51,7 +50,6 @@ def known_values(value_N: Floats, score_N: Floats) -> tuple[Floats, Floats]:
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, card: dict[str, Any]) -> None:
     """Write a model folder. Its files appear whole, the card last."""
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.contiguous() for name, value in checkpoint.hypernas.state_dict().items()}
     tensors[_VALUE] = torch.from_numpy(checkpoint.value_K)
     tensors[_SCORE] = torch.from_numpy(checkpoint.score_K)
@@ -60,14 +58,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, card: dict[str, Any]) 
         "property": checkpoint.property,
         "hypernas": checkpoint.hypernas.config.to_dict(),
     }
-    temporary = folder / f"{WEIGHTS}.tmp"
-    save_file(tensors, temporary)
-    temporary.chmod(0o644)  # safetensors creates it for its owner alone
-    os.replace(temporary, folder / WEIGHTS)
-    for name, document in ((CONFIG, config), (CARD, card)):
-        temporary = folder / f"{name}.tmp"
-        temporary.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
-        os.replace(temporary, folder / name)
+    write_model_folder(folder, lambda path: save_file(tensors, path), config, card)
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
