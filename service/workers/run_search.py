@@ -1,8 +1,8 @@
-"""The process that searches for a training job of the kind `search`: `python -m service.workers.run_search
---config FILE --run-dir FOLDER`.
+"""The process that searches for a training job of the kind `search`. See job_process.py; it has no model to
+publish.
 
-Keeps the promises of train_ghn.py, and has no model to publish. What it finds out goes to `history.jsonl`; a
-search that was stopped is run again with it, which costs no scoring, and so goes on where it was.
+What it finds out goes to `history.jsonl`; a search that was stopped is run again with it, which costs no
+scoring, and so goes on where it was.
 """
 
 from __future__ import annotations
@@ -11,18 +11,16 @@ import json
 import signal
 import sys
 import time
-from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from service.errors import ServiceError
 from service.search.answer import answer
 from service.search.evaluation import Evaluation
 from service.search.run import Found
-from service.settings import Settings, get_settings
+from service.settings import Settings
 from service.workers.documents import read_document
-from service.workers.train_ghn import PROBLEM, REFUSED, RESULT, write_json
+from service.workers.job_process import run_job
 
 _EVENTS = 200
 
@@ -32,28 +30,18 @@ class Stopped(Exception):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = ArgumentParser(prog="run_search")
-    parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--run-dir", type=Path, required=True)
-    options = parser.parse_args(arguments)
-    job = json.loads(options.config.read_text())
     signal.signal(signal.SIGTERM, _stop)
     try:
-        result = run(job["config"], options.run_dir, get_settings())
-        write_json(options.run_dir / RESULT, result)
-    except ServiceError as error:
-        write_json(options.run_dir / PROBLEM, error.problem())
-        return REFUSED
+        return run_job(run, arguments)
     except Stopped:
-        pass
-    return 0
+        return 0  # what was found out is in the folder
 
 
 def _stop(*_: Any) -> None:
     raise Stopped
 
 
-def run(config: dict[str, Any], folder: Path, settings: Settings) -> dict[str, Any]:
+def run(name: str | None, config: dict[str, Any], folder: Path, settings: Settings) -> dict[str, Any]:
     """Search, going on from what the folder holds.
 
     Raises ServiceErrors for what cannot be searched; Stopped.

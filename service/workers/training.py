@@ -25,13 +25,12 @@ from service.settings import Settings
 from service.store.artifacts import ArtifactStore
 from service.store.object_store import open_artifacts
 from service.workers import stopping, trainer_process
+from service.workers.job_process import PROBLEM, REFUSED, RESULT, write_json
 from service.workers.run_once import JobCancelled, JobContext, JobYields, TookTooLong
-from service.workers.train_ghn import PROBLEM, REFUSED, RESULT, write_json
 
 log = structlog.get_logger("weightcast.training")
 
-# Trainers by kind: a module that takes `--config FILE --run-dir FOLDER` and keeps the promises of
-# train_ghn.py.
+# By kind: a module that keeps the promises of job_process.py.
 TRAINERS = {
     "ghn": "service.workers.train_ghn",
     "hypernas": "service.workers.train_hypernas",

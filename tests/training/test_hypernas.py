@@ -20,7 +20,7 @@ from service.predictors.hypernas.cell_graph import read_cell
 from service.predictors.hypernas.checkpoint import load_checkpoint
 from service.settings import Settings, get_settings
 from service.workers import train_hypernas
-from service.workers.train_ghn import PROBLEM, REFUSED, RESULT
+from service.workers.job_process import PROBLEM, REFUSED, RESULT
 from training.hypernas import HyperNASTrainer, scores
 from training.hypernas_config import HyperNASTraining
 from training.hypernas_data import observed, random_cell, read_observations

@@ -14,7 +14,7 @@ import pytest
 from service.search import run as loop
 from service.search.evaluation import Evaluator
 from service.settings import Settings
-from service.workers import run_search
+from service.workers import job_process, run_search
 
 CONFIG = {
     "space": "nasbench201",
@@ -29,7 +29,7 @@ CONFIG = {
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     settings = Settings(home=tmp_path / "home")
-    monkeypatch.setattr(run_search, "get_settings", lambda: settings)
+    monkeypatch.setattr(job_process, "get_settings", lambda: settings)
     previous = signal.getsignal(signal.SIGTERM)
     yield tmp_path
     signal.signal(signal.SIGTERM, previous)

@@ -10,7 +10,9 @@ import pytest
 
 from service.errors import InvalidRequest
 from service.settings import Settings
-from service.workers.train_ghn import PROBLEM, REFUSED, data_set, main
+from service.workers.job_process import PROBLEM, REFUSED
+from service.workers.train_ghn import main
+from service.workers.training_options import data_set
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,7 @@ from service.workers.train_ghn import PROBLEM, REFUSED, data_set, main
         ({"steps": 1, "no_such_option": 1}, "config"),
         ({"steps": 1, "from_model": "no-such-model"}, "config.from_model"),
         ({"steps": 1, "from_model": "/etc"}, "config.from_model"),
+        ({"steps": 1, "from_model": "ranker"}, "config.from_model"),
         ({"steps": 1, "from_model": "tiny", "ghn": {"hidden": 32}}, "ghn.hidden"),
     ],
 )
