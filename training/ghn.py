@@ -136,9 +136,7 @@ class Trainer:
     @property
     def progress(self) -> float:
         """Share of the budget that is used."""
-        if self.config.steps is not None:
-            return self.step / self.config.steps
-        return self.seconds / (60 * (self.config.minutes or 1))
+        return self.config.used(self.step, self.seconds)
 
     def run_until_done(self) -> None:
         """Train until the budget is used or a signal comes; the leader starts the other processes."""

@@ -6,15 +6,16 @@ number, never on the state of a random generator.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from math import cos, pi, sqrt
 from typing import Any
 
 from service.predictors.hypernas.config import HyperNASConfig
+from training.budget import Budgeted
 
 
 @dataclass(frozen=True, kw_only=True)
-class HyperNASTraining:
+class HyperNASTraining(Budgeted):
     """Give minutes or steps.
 
     model: fields of HyperNASConfig that differ from its defaults.
@@ -30,8 +31,6 @@ class HyperNASTraining:
 
     name: str = "hypernas"
     model: dict[str, Any] = field(default_factory=dict)
-    minutes: float | None = None
-    steps: int | None = None
     seed: int = 0
     learning_rate: float = 0.015
     weight_decay: float = 1e-2
@@ -50,8 +49,7 @@ class HyperNASTraining:
     checkpoint_minutes: float = 1.0
 
     def __post_init__(self) -> None:
-        if (self.minutes is None) == (self.steps is None):
-            raise ValueError("give minutes or steps, one of them")
+        super().__post_init__()
         if (self.minutes or self.steps or 0) <= 0:
             raise ValueError("minutes and steps must be positive")
         if not 0 <= self.held_out <= 0.5:
@@ -70,17 +68,6 @@ class HyperNASTraining:
         """Learning rate at a step, when `progress` (0 to 1) of the budget is used."""
         warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
         return self.learning_rate * warm * 0.5 * (1 + cos(pi * min(1.0, progress)))
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> HyperNASTraining:
-        """Raises ValueError for unknown fields."""
-        unknown = sorted(set(values) - {entry.name for entry in fields(cls)})
-        if unknown:
-            raise ValueError(f"unknown training options: {', '.join(unknown)}")
-        return cls(**values)
 
 
 def steps_for(observations: int) -> int:

@@ -6,10 +6,11 @@ share of the time budget that has passed), never on the state of a random genera
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from math import cos, pi
-from typing import Any
+from typing import Any, Self
 
+from training.budget import Budgeted
 from training.deepnets import Bounds
 
 
@@ -60,7 +61,7 @@ def recipe_for(data: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
+class TrainConfig(Budgeted):
     """data: as `data.load_dataset` takes it. Give minutes or steps.
 
     ghn: fields of GHNConfig that differ from GHN-2's. learning_rate: the highest, after a linear warm-up;
@@ -74,8 +75,6 @@ class TrainConfig:
     name: str
     data: str
     data_dir: str | None = None
-    minutes: float | None = None
-    steps: int | None = None
     seed: int = 0
     from_model: str | None = None
     ghn: dict[str, Any] = field(default_factory=dict)
@@ -95,8 +94,7 @@ class TrainConfig:
     validate_networks: int = 8
 
     def __post_init__(self) -> None:
-        if (self.minutes is None) == (self.steps is None):
-            raise ValueError("give minutes or steps, one of them")
+        super().__post_init__()
         if not self.stages or self.stages[-1].until < 1:
             raise ValueError("the last stage must last until 1")
 
@@ -113,17 +111,10 @@ class TrainConfig:
         falling = 0.5 * (1 + cos(pi * min(1.0, progress)))
         return warm * (self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * falling)
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
-        """Raises ValueError for unknown fields."""
-        unknown = sorted(set(values) - {entry.name for entry in fields(cls)})
-        if unknown:
-            raise ValueError(f"unknown training options: {', '.join(unknown)}")
-        stages = tuple(
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        stages = (
             Stage(**stage) if isinstance(stage, dict) else stage
             for stage in values.get("stages", CIFAR_STAGES)
         )
-        return cls(**{**values, "stages": stages})
+        return super().from_dict({**values, "stages": tuple(stages)})

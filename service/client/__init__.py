@@ -26,6 +26,8 @@ WeightcastError
    |- JobFailed             it ended in an error; carries its problem document
    |- JobCancelled          somebody cancelled it
    |- JobTimeout            it had not ended in time; it goes on: `client.wait_for_job(job.id)`
+
+WeightsDoNotFit (a WeightcastError and a ValueError) comes from `PredictedWeights.apply_to`.
 """
 
 from __future__ import annotations

@@ -1,26 +1,4 @@
-"""What a call can raise.
-
-WeightcastError
-|- ConnectionFailed         the service could not be reached, or the connection broke for good
-|- UnexpectedAnswer         the answer is not what the contract says, or a download is damaged
-|- ApiError                 the service (or a reader on this side) refused; carries the problem document
-|  |- BadRequest            400, 405, 415 and other 4xx: the request could not be read
-|  |- Unauthorized          401
-|  |- Forbidden             403
-|  |- NotFound              404, 410
-|  |- Conflict              409
-|  |- TooLarge              413
-|  |- Refused               422  not acceptable: a cycle, a shape that does not fit, an unknown model
-|  |- RateLimited           429  retry_after_seconds
-|  |- ServerError           5xx
-|     |- Unavailable        503  retry_after_seconds
-|- JobError                 carries the job
-   |- JobFailed             it ended in an error; carries its problem document
-   |- JobCancelled          somebody cancelled it
-   |- JobTimeout            it had not ended in time; it goes on: `client.wait_for_job(job.id)`
-
-WeightsDoNotFit (a WeightcastError and a ValueError, `weights.py`) comes from `apply_to`.
-"""
+"""What a call can raise: the tree is at the top of the package (`service.client`)."""
 
 from __future__ import annotations
 

@@ -40,6 +40,15 @@ class Place:
     def refuse(self, sentence: str, hint: str | None = None) -> InvalidArchitecture:
         return InvalidArchitecture(sentence, field=self.pointer, node=self.node, hint=hint)
 
+    def too_long(self, count: int, unit: str, limit: int) -> LimitExceeded:
+        return LimitExceeded(
+            f"{self.named} has {count:,} {unit}, the limit is {limit:,}.",
+            field=self.pointer,
+            node=self.node,
+            limit=limit,
+            value=count,
+        )
+
     @property
     def named(self) -> str:
         """The field in a sentence."""
@@ -102,13 +111,7 @@ def read_text(value: Any, place: Place, *, max_length: int = 256) -> str:
     if not isinstance(value, str):
         raise place.refuse(f"{place.named} must be a string, not {kind_of(value)}.")
     if len(value) > max_length:
-        raise LimitExceeded(
-            f"{place.named} has {len(value)} characters, the limit is {max_length}.",
-            field=place.pointer,
-            node=place.node,
-            limit=max_length,
-            value=len(value),
-        )
+        raise place.too_long(len(value), "characters", max_length)
     return value
 
 
@@ -155,13 +158,7 @@ def read_list(value: Any, place: Place, *, most: int) -> Sequence[Any]:
     if not isinstance(value, list | tuple):
         raise place.refuse(f"{place.named} must be an array, not {kind_of(value)}.")
     if len(value) > most:
-        raise LimitExceeded(
-            f"{place.named} has {len(value):,} items, the limit is {most:,}.",
-            field=place.pointer,
-            node=place.node,
-            limit=most,
-            value=len(value),
-        )
+        raise place.too_long(len(value), "items", most)
     return value
 
 

@@ -33,9 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         raise
 
 
-def train(
-    name: str | None, options: dict[str, Any], folder: Path, settings: Settings
-) -> dict[str, Any] | None:
+def train(name: str | None, options: dict[str, Any], folder: Path, settings: Settings) -> Result:
     """Train until the budget is used, and tell what came of it; None when SIGTERM came first.
 
     Errors: InvalidRequest for options that the trainer does not take, InvalidInput for data that cannot be

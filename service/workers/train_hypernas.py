@@ -24,9 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     return run_job(train, arguments)
 
 
-def train(
-    name: str | None, options: dict[str, Any], folder: Path, settings: Settings
-) -> dict[str, Any] | None:
+def train(name: str | None, options: dict[str, Any], folder: Path, settings: Settings) -> Result:
     """Train until the budget is used, and tell what came of it; None when SIGTERM came first.
 
     Errors: InvalidRequest for options or observations that the trainer does not take, InvalidArchitecture
