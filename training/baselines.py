@@ -54,12 +54,14 @@ def train_network(
     graph: ArchGraph, dataset: Dataset, recipe: SgdRecipe, *,
     dtype: torch.dtype = torch.float32, state_file: Path | None = None,
     on_epoch: Callable[[int, float], None] | None = None,
+    on_batch: Callable[[float, float], None] | None = None,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Train one network from random initialisation. Returns its parameters by name.
 
     dtype: of the activations; parameters and updates are float32.
     state_file: written after every epoch, and where an interrupted training goes on; removed at the end.
     on_epoch: called with the number of epochs done and the last one's mean loss.
+    on_batch: called with the loss and the accuracy in percent of every batch, before its update.
 
     The updates of a batch whose loss is not finite are left out.
     """
@@ -80,7 +82,10 @@ def train_network(
             rate = 0.5 * recipe.learning_rate * (1 + cos(pi * progress))
             indices = order[number * recipe.batch_size : (number + 1) * recipe.batch_size]
             images, labels = sample_batch(dataset, indices, random)
-            total += _update(network, params, momenta, images.to(dtype), labels, rate, recipe)
+            loss, accuracy = _update(network, params, momenta, images.to(dtype), labels, rate, recipe)
+            total += loss
+            if on_batch is not None:
+                on_batch(loss, accuracy)
         if state_file is not None and epoch + 1 < recipe.epochs:
             _save(state_file, recipe, params, momenta, epoch + 1)
         if on_epoch is not None:
@@ -93,11 +98,13 @@ def train_network(
 def _update(
     network: Network, params: dict[str, Tensor], momenta: dict[str, Tensor],
     images: Tensor, labels: Tensor, rate: float, recipe: SgdRecipe,
-) -> float:  # fmt: skip
-    """One step of SGD with momentum, in place. Returns the loss."""
-    loss = F.cross_entropy(network(images, params), labels)
+) -> tuple[float, float]:  # fmt: skip
+    """One step of SGD with momentum, in place. Returns the loss, and the accuracy in percent, before it."""
+    logits = network(images, params)
+    loss = F.cross_entropy(logits, labels)
+    before = float(loss.detach()), 100 * float((logits.argmax(1) == labels).float().mean())
     if not torch.isfinite(loss):
-        return float(loss.detach())
+        return before
     found = torch.autograd.grad(loss, list(params.values()), allow_unused=True)
     used = {name: gradient for name, gradient in zip(params, found, strict=True) if gradient is not None}
     norm = float(torch.nn.utils.get_total_norm(used.values()))
@@ -107,7 +114,7 @@ def _update(
             step = gradient.mul_(scale).add_(params[name], alpha=recipe.weight_decay)
             momenta[name].mul_(recipe.momentum).add_(step)
             params[name].sub_(momenta[name], alpha=rate)
-    return float(loss.detach())
+    return before
 
 
 def _save(
