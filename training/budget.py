@@ -18,7 +18,7 @@ class Budgeted:
             raise ValueError("give minutes or steps, one of them")
 
     def used(self, step: int, seconds: float) -> float:
-        """Share of the budget that is used after so many steps and seconds; 1 or more when the run is over."""
+        """Share of the budget that is used after so many steps and seconds; 1 or more at its end."""
         if self.steps is not None:
             return step / self.steps
         return seconds / (60 * (self.minutes or 1))
