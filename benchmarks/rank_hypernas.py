@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.rank_cells import Row, read_table, shared_table, show
 from benchmarks.rank_nasbench201 import PUBLISHED
@@ -36,6 +37,7 @@ from training.hypernas import HyperNASTrainer, scores
 from training.hypernas_config import HyperNASTraining, steps_for
 from training.hypernas_data import Floats, observed
 
+TABLE_201 = "nasbench201/nasbench201.csv.gz"
 VALIDATION_CELLS = 3125
 _SPLIT_SEED = 201
 # Features of all 100,000 cells of NAS-Bench-101 take a minute that nothing is learned from.
@@ -64,11 +66,16 @@ class Table:
     values: Floats
 
 
+def split_201(rows: int, part: str) -> NDArray[np.int64]:
+    """Numbers of the rows of a part of the table, shuffled."""
+    order = np.random.default_rng(_SPLIT_SEED).permutation(rows)
+    return order[:VALIDATION_CELLS] if part == "validation" else order[VALIDATION_CELLS:]
+
+
 def read_cells(space: str, part: str) -> Table:
     if space == "nasbench201":
-        rows = read_table(shared_table("nasbench201/nasbench201.csv.gz"))
-        order = np.random.default_rng(_SPLIT_SEED).permutation(len(rows))
-        chosen = order[:VALIDATION_CELLS] if part == "validation" else order[VALIDATION_CELLS:]
+        rows = read_table(shared_table(TABLE_201))
+        chosen = split_201(len(rows), part)
         cells = [nasbench201.parse_cell(rows[index]["arch_str"]) for index in chosen]
         graphs = [[of_nasbench201(cell, prune=prune) for cell in cells] for prune in (True, False)]
         values = [float(rows[index]["cifar10_test_200ep"]) for index in chosen]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,26 +56,31 @@ class WeightTask:
             right += float((logits.argmax(1) == labels).float().mean())
         return torch.stack(losses).mean(), right / len(networks)
 
-    @torch.no_grad()
     def accuracy(self, hypernas: HyperNAS, networks: int = 20, images: int = 500) -> float:
         """Mean accuracy of random networks with generated weights on validation images, 0 to 1."""
-        cells, drawn = self._draw(np.random.default_rng(_VALIDATION_SEED), networks)
+        random = np.random.default_rng(_VALIDATION_SEED)
+        drawn = [random_cell(self._model.space, random) for _ in range(networks)]
+        return float(np.mean(self.accuracies(hypernas, drawn, images)))
+
+    @torch.no_grad()
+    def accuracies(
+        self, hypernas: HyperNAS, documents: Sequence[Mapping[str, Any]], images: int = 500
+    ) -> list[float]:
+        """Accuracy of each cell's network with generated weights on validation images, 0 to 1."""
         part: ImageSet = self.dataset.validation
-        found = []
-        for network, tensors in zip(drawn, hypernas.weights(cells, drawn), strict=True):
-            right = [
-                (_runnable(network)(pictures, tensors).argmax(1) == labels).float()
-                for pictures, labels in batches(self.dataset, part, images, images)
-            ]
-            found.append(float(torch.cat(right).mean()))
-        return float(np.mean(found))
+        pictures, labels = next(batches(self.dataset, part, images, images))
+        pairs = [self._pair(document) for document in documents]
+        cells, networks = make_batch([cell for cell, _ in pairs]), [network for _, network in pairs]
+        return [
+            float((_runnable(network)(pictures, tensors).argmax(1) == labels).float().mean())
+            for network, tensors in zip(networks, hypernas.weights(cells, networks), strict=True)
+        ]
 
     def _draw(self, random: np.random.Generator, count: int) -> tuple[CellBatch, list[SmallNetwork]]:
-        pairs = [self._pair(random) for _ in range(count)]
+        pairs = [self._pair(random_cell(self._model.space, random)) for _ in range(count)]
         return make_batch([cell for cell, _ in pairs]), [network for _, network in pairs]
 
-    def _pair(self, random: np.random.Generator) -> tuple[CellGraph, SmallNetwork]:
-        document = random_cell(self._model.space, random)
+    def _pair(self, document: Mapping[str, Any]) -> tuple[CellGraph, SmallNetwork]:
         return (
             read_cell(document, self._model.space, prune=True),
             _small(tuple(document.items()), self._model, self._config.image_size),
