@@ -38,7 +38,7 @@ def list_jobs(
     if json:
         emit_json([job.model_dump(mode="json") for job in jobs])
     else:
-        say(table(("id", "kind", "status", "created", "progress"), [_row(job) for job in jobs]))
+        say(table(("id", "kind", "about", "status", "created", "progress"), [_row(job) for job in jobs]))
 
 
 @app.command()
@@ -162,9 +162,23 @@ def _ending(job: Job) -> str:
     if job.started_at is not None and job.finished_at is not None:
         took = f" after {duration((job.finished_at - job.started_at).total_seconds())}"
     reason = "" if job.error is None else f": {job.error.get('detail', job.error)}"
-    return f"{job.kind} {job.status}{took}{reason}"
+    return f"{' '.join(filter(None, (kind_of(job), subject(job))))} {job.status}{took}{reason}"
+
+
+def kind_of(job: Job) -> str:
+    """Such as `predict`, or `training ghn`."""
+    return " ".join(filter(None, (job.kind, job.about.task)))
+
+
+def subject(job: Job) -> str:
+    """What the job is about in a few words, such as `resnet50` or `12 architectures, ranker`."""
+    about = job.about
+    count = "" if about.architectures is None else f"{about.architectures:,} architectures"
+    # A prediction is found by its network, whatever model answers.
+    return about.name or ", ".join(filter(None, (about.space, count, about.model)))
 
 
 def _row(job: Job) -> tuple[str, ...]:
     created = "" if job.created_at is None else job.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    return job.id, job.kind, job.status, created, "" if job.progress is None else job.progress.message
+    progress = "" if job.progress is None else job.progress.message
+    return job.id, kind_of(job), subject(job), job.status, created, progress

@@ -54,6 +54,7 @@ from service.client._errors import (
     WeightcastError,
 )
 from service.client._results import (
+    About,
     Comparison,
     Embeddings,
     FittedPredictor,
@@ -76,6 +77,7 @@ from service.client.client import Client
 from service.client.weights import Applied, PredictedWeights, WeightsDoNotFit
 
 __all__ = [
+    "About",
     "ApiError",
     "Applied",
     "Architecture",

@@ -22,11 +22,25 @@ class Progress(_Answer):
     message: str = ""
 
 
+class About(_Answer):
+    """What a job is about, as far as it was said. name: of the model that a training makes, or of the
+    architecture of a prediction. task: the kind of a training (ghn, predictor, hypernas, search). model: the
+    one that answers. space: where a search looks. architectures: how many.
+    """
+
+    name: str | None = None
+    task: str | None = None
+    model: str | None = None
+    space: str | None = None
+    architectures: int | None = None
+
+
 class Job(_Answer):
     """A piece of work on the service. `result` depends on `kind`; `error` is a problem document."""
 
     id: str
     kind: str
+    about: About = Field(default_factory=About)
     status: JobStatus
     created_at: datetime | None = None
     started_at: datetime | None = None

@@ -28,6 +28,7 @@ from service.store import events, scripts
 from service.store.connection import ANSWER_TIMEOUT_SECONDS, connect, redis_or_unavailable
 from service.store.measurements import facts_of
 from service.store.records import (
+    About,
     Event,
     Job,
     JobPage,
@@ -47,6 +48,7 @@ _LONGEST_BLOCK_MS = int(ANSWER_TIMEOUT_SECONDS * 1000) - 1000
 # All but the result and the payload, which may be large.
 _SUMMARY_FIELDS = (
     "kind",
+    "about",
     "status",
     "created_at",
     "started_at",
@@ -59,6 +61,7 @@ _SUMMARY_FIELDS = (
     "attempts",
     "cancel",
 )
+NOTHING_SAID = About()
 _RESERVED_SECONDS = 60  # an idempotency key whose job is still being created
 
 
@@ -170,13 +173,23 @@ class JobStore:
     # The API's side
 
     @redis_or_unavailable()
-    def create(self, kind: str, *, key: str, payload: dict[str, Any], owner: str, queue: str) -> Job:
+    def create(
+        self,
+        kind: str,
+        *,
+        key: str,
+        payload: dict[str, Any],
+        owner: str,
+        queue: str,
+        about: About = NOTHING_SAID,
+    ) -> Job:
         """Record a job as queued, or return the live job with the same `key` (an empty key shares nothing).
 
         Only a job with `is_new` is to be enqueued. 1,000 equal requests at once make one job.
         """
         job_id = new_job_id()
         args = [job_id, kind, queue, key, owner, _dump(payload), now_text(), _dump(tracing.carried())]
+        args.append(about.model_dump_json(exclude_none=True))
         found = self._create(args=args)
         # The one line that ties a request to a job that another request has started.
         log.info("job.created" if found == job_id else "job.shared", job_id=found, kind=kind)
@@ -326,6 +339,7 @@ def _common(job_id: str, fields: dict[str, str]) -> dict[str, Any]:
     return {
         "id": job_id,
         "kind": fields["kind"],
+        "about": About.model_validate_json(fields.get("about", "{}")),
         "status": JobStatus(fields["status"]),
         "created_at": fields["created_at"],
         "started_at": fields.get("started_at"),

@@ -40,6 +40,26 @@ class Progress(BaseModel):
     message: str = ""
 
 
+class About(BaseModel):
+    """What a job is about, as far as its request said: by this it is found again in a list."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str | None = Field(
+        default=None,
+        description="Of the model that a training makes, or of the network of a prediction.",
+    )
+    task: str | None = Field(
+        default=None, description="The `kind` of a training job's request: ghn, predictor, hypernas, search."
+    )
+    model: str | None = Field(default=None, description="The model that answers.")
+    space: str | None = Field(default=None, description="Where a search looks.")
+    architectures: int | None = Field(
+        default=None,
+        description="How many are ranked, embedded, compared or learned from.",
+    )
+
+
 class JobSummary(BaseModel):
     """A job as lists show it: without its result, which may hold megabytes; `links` says where that is."""
 
@@ -47,6 +67,7 @@ class JobSummary(BaseModel):
 
     id: str
     kind: str
+    about: About = About()
     status: JobStatus
     created_at: datetime
     started_at: datetime | None = None

@@ -36,12 +36,12 @@ local function close(id, status, now, ttl)
 end
 """
 
-# ARGV: id, kind, queue, key, owner, payload, now, trace. Returns the id of the job that does this work: a new
-# or a live one.
+# ARGV: id, kind, queue, key, owner, payload, now, trace, about. Returns the id of the job that does this
+# work: a new or a live one.
 CREATE = (
     _COMMON
     + """
-local id, kind, queue, key, owner, payload, now, trace = unpack(ARGV)
+local id, kind, queue, key, owner, payload, now, trace, about = unpack(ARGV)
 if key ~= '' then
   local live = redis.call('GET', 'wc:key:' .. key)
   if live then
@@ -52,7 +52,7 @@ if key ~= '' then
   redis.call('SET', 'wc:key:' .. key, id)
 end
 redis.call('HSET', 'wc:job:' .. id, 'kind', kind, 'queue', queue, 'key', key, 'owner', owner, 'payload',
-payload, 'trace', trace, 'made', string.format('%.6f', clock()),
+payload, 'trace', trace, 'about', about, 'made', string.format('%.6f', clock()),
            'status', 'queued', 'created_at', now, 'attempts', 0, 'cancel', 0, 'token', '')
 redis.call('ZADD', 'wc:jobs', 0, id)
 redis.call('ZADD', 'wc:jobs:' .. kind, 0, id)

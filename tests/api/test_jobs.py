@@ -48,7 +48,7 @@ async def test_a_job_by_its_id(client: httpx.AsyncClient, store: JobStore) -> No
     assert response.status_code == 200 and response.headers["retry-after"] == "1"
     assert document["status"] == "queued" and document["links"]["events"] == f"/jobs/{job.id}/events"
     assert set(document) == {
-        *("id", "kind", "status", "created_at", "started_at", "finished_at"),
+        *("id", "kind", "about", "status", "created_at", "started_at", "finished_at"),
         *("progress", "result", "error", "links"),
     }
 

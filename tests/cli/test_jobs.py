@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.cli.jobs import Story, duration, readable
+from service.cli.jobs import Story, duration, kind_of, readable, subject
 from service.client import Job, JobEvent
 from tests.cli.conftest import Run
 
@@ -96,6 +96,21 @@ def test_the_time_left_comes_from_the_pace_that_was_seen() -> None:
     assert left == [None, 30.0, 20.0]
     story.take(JobEvent(event="progress", data={"done": 80, "total": 0}))
     assert story.left_seconds is None and story.total is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "about", "text"),
+    [
+        ("predict", {"name": "resnet50", "model": "ghn2-cifar10"}, "predict: resnet50"),
+        ("rank", {"model": "ranker", "architectures": 1200}, "rank: 1,200 architectures, ranker"),
+        ("training", {"task": "ghn", "name": "mine"}, "training ghn: mine"),
+        ("training", {"task": "search", "space": "darts"}, "training search: darts"),
+        ("training", {}, "training: "),
+    ],
+)
+def test_a_job_in_a_few_words(kind: str, about: dict[str, Any], text: str) -> None:
+    job = Job.model_validate({"id": "abc", "kind": kind, "status": "queued", "about": about})
+    assert f"{kind_of(job)}: {subject(job)}" == text
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,8 @@ def test_a_job_from_queued_to_succeeded(store: JobStore) -> None:
 def test_the_public_form_has_exactly_the_documented_fields(store: JobStore) -> None:
     job = make(store)
     fields = {
-        "id", "kind", "status", "created_at", "started_at", "finished_at", "progress", "result", "error",
-        "links",
+        "id", "kind", "about", "status", "created_at", "started_at", "finished_at", "progress", "result",
+        "error", "links",
     }  # fmt: skip
     assert set(job.model_dump(mode="json")) == fields
     store.begin(job.id, "token")

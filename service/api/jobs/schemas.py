@@ -13,6 +13,13 @@ _LINKS = {"self": f"/jobs/{_ID}", "events": f"/jobs/{_ID}/events"}
 RUNNING_JOB_EXAMPLE: dict[str, Any] = {
     "id": _ID,
     "kind": "predict",
+    "about": {
+        "name": "resnet50",
+        "task": None,
+        "model": "ghn2-cifar10",
+        "space": None,
+        "architectures": None,
+    },
     "status": "running",
     **_TIMES,
     "finished_at": None,

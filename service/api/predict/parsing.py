@@ -31,13 +31,21 @@ Options = TypeVar("Options", bound=BaseModel)
 class Submission:
     """What was asked for. Either `architecture` (a tagged object) or `onnx` (a file's bytes) is set.
 
-    content: SHA-256 of the architecture as it was sent; equal bytes need not be read again.
+    content: SHA-256 of the architecture as it was sent; equal bytes need not be read again. name: of the
+    file, where its sender gave it one.
     """
 
     options: PredictOptions
     content: str
     architecture: dict[str, Any] | None = None
     onnx: bytes | None = None
+    name: str | None = None
+
+    @property
+    def called(self) -> str | None:
+        """What its sender calls the network: in the document, or by the name of the file."""
+        named = (self.architecture or {}).get("name")
+        return named if isinstance(named, str) and named else self.name
 
 
 async def read_submission(request: Request) -> Submission:
@@ -80,7 +88,9 @@ async def _from_json(body: bytes, query: Mapping[str, str]) -> Submission:
     return Submission(options, await _sha256(body), architecture=asked.architecture)
 
 
-async def _from_file(data: bytes, fields: Mapping[str, str], *, where: str = "query") -> Submission:
+async def _from_file(
+    data: bytes, fields: Mapping[str, str], *, where: str = "query", name: str | None = None
+) -> Submission:
     """A file by its content: JSON starts with a brace, ONNX cannot."""
     if not data:
         raise InvalidInput("The body is empty.", hint="Send an ONNX file, or JSON.")
@@ -90,8 +100,9 @@ async def _from_file(data: bytes, fields: Mapping[str, str], *, where: str = "qu
         document = await parse_json_object(data)
         # A file may hold an architecture alone, or a whole request.
         inner = document.get("architecture")
-        return Submission(options, content, architecture=inner if isinstance(inner, dict) else document)
-    return Submission(options, content, onnx=data)
+        architecture = inner if isinstance(inner, dict) else document
+        return Submission(options, content, architecture=architecture, name=name)
+    return Submission(options, content, onnx=data, name=name)
 
 
 async def _from_form(request: Request) -> Submission:
@@ -104,9 +115,13 @@ async def _from_form(request: Request) -> Submission:
     try:
         fields: dict[str, str] = {}
         data: bytes | None = None
+        file_name: str | None = None
         for name, value in form.multi_items():
             if name == "architecture":
-                data = await value.read() if isinstance(value, UploadFile) else value.encode()
+                if isinstance(value, UploadFile):
+                    data, file_name = await value.read(), value.filename
+                else:
+                    data = value.encode()
             elif isinstance(value, UploadFile):
                 raise InvalidRequest(
                     f"The form has a file {name[:60]!r}.", field=name[:60], hint="Name it `architecture`."
@@ -123,7 +138,7 @@ async def _from_form(request: Request) -> Submission:
             field="architecture",
             hint="curl: -F architecture=@model.onnx",
         )
-    return await _from_file(data, {**request.query_params, **fields}, where="form")
+    return await _from_file(data, {**request.query_params, **fields}, where="form", name=file_name)
 
 
 def _text_options(fields: Mapping[str, str], *, where: str) -> PredictOptions:

@@ -33,12 +33,13 @@ CONCURRENT_READS = 2
 class ReadArchitecture:
     """An architecture that was understood.
 
-    digest: of the graph, or of the reference. document: the graph as JSON bytes; None for a torchvision
-    reference, which the worker builds (`torchvision` holds its arguments). onnx, onnx_sha256: the user's
-    file, where there is one.
+    digest: of the graph, or of the reference. name: what the document calls it. document: the graph as JSON
+    bytes; None for a torchvision reference, which the worker builds (`torchvision` holds its arguments).
+    onnx, onnx_sha256: the user's file, where there is one.
     """
 
     digest: str
+    name: str = ""
     document: bytes | None = None
     torchvision: dict[str, Any] | None = None
     onnx: bytes | None = None
@@ -77,7 +78,7 @@ class ArchitectureReader:
         if architecture.get("format") == "torchvision":
             reference = torchvision_architecture(architecture)
             arguments = reference.model_dump(exclude={"format"}, exclude_none=True)
-            return ReadArchitecture(reference_digest(reference), torchvision=arguments)
+            return ReadArchitecture(reference_digest(reference), reference.name, torchvision=arguments)
         return await self._in_thread(partial(_read_document, architecture, self._limits))
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
@@ -103,6 +104,7 @@ def _read_document(architecture: dict[str, Any], limits: GraphLimits) -> ReadArc
 def _understood(graph: ArchGraph, onnx: bytes | None = None) -> ReadArchitecture:
     return ReadArchitecture(
         graph_digest(graph),
+        graph.name,
         document=json.dumps(graph_document(graph), separators=(",", ":"), allow_nan=False).encode(),
         onnx=onnx,
         onnx_sha256=hashlib.sha256(onnx).hexdigest() if onnx is not None else None,

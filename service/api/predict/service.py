@@ -22,11 +22,12 @@ from service.api.services import Services
 from service.catalog import ModelCard
 from service.errors import Conflict, InvalidRequest
 from service.store.queue import enqueue
-from service.store.records import Job
+from service.store.records import About, Job
 from service.weights.formats import check_output
 
 KIND = "predict"
 QUEUE = "predict"
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,8 @@ class Predictions:
         known = services.cache.get(f"submission:{key}")
         if not isinstance(known, str):
             return Prepared(submission, card, key)
-        job = self._answer(known, caller) or services.jobs.by_key(known)
+        about = _about(submission.called, card)
+        job = self._answer(known, caller, about) or services.jobs.by_key(known)
         return Prepared(submission, card, key, known, job)
 
     async def _read(self, asked: Prepared) -> tuple[ReadArchitecture, str]:
@@ -128,7 +130,7 @@ class Predictions:
             return None
         return {**result, "cached": True}
 
-    def _answer(self, digest: str, caller: Principal) -> Job | None:
+    def _answer(self, digest: str, caller: Principal, about: About) -> Job | None:
         """A finished job that holds the known answer, None where there is none. Blocking.
 
         The job that computed it is named where its record still lives; else a record is made, once for all
@@ -143,7 +145,7 @@ class Predictions:
         if job is not None and not job.is_final:
             return job  # its worker has stored the answer and is about to say so
         if job is None or job.result is None:
-            made = services.jobs.create(KIND, key="", payload={}, owner=caller.id, queue=QUEUE)
+            made = services.jobs.create(KIND, key="", payload={}, owner=caller.id, queue=QUEUE, about=about)
             services.cache.put(f"answer:{digest}", made.id)
             return self._close(made, result)
         return job.model_copy(update={"result": result})
@@ -164,7 +166,8 @@ class Predictions:
         services = self._services
         if digest != asked.digest:
             services.cache.put(f"submission:{asked.key}", digest)
-        if (live := services.jobs.by_key(digest) or self._answer(digest, caller)) is not None:
+        about = _about(asked.submission.called or architecture.name, asked.card)
+        if (live := services.jobs.by_key(digest) or self._answer(digest, caller, about)) is not None:
             return live
         services.admission.check(QUEUE, caller)
         options = asked.submission.options
@@ -183,7 +186,9 @@ class Predictions:
             "include_classifier": options.include_classifier,
             "digest": digest,
         }
-        job = services.jobs.create(KIND, key=digest, payload=payload, owner=caller.id, queue=QUEUE)
+        job = services.jobs.create(
+            KIND, key=digest, payload=payload, owner=caller.id, queue=QUEUE, about=about
+        )
         if not job.is_new:
             return job
         # The answer may have come since it was looked for, with the end of the job that was live then.
@@ -192,6 +197,12 @@ class Predictions:
         services.cache.put(f"answer:{digest}", job.id)
         enqueue(job, services.settings)
         return job
+
+
+def _about(name: str | None, card: ModelCard) -> About:
+    """The name comes from outside: short, and of letters that can be seen."""
+    visible = "".join(letter for letter in name or "" if letter.isprintable())[:_LONGEST_NAME]
+    return About(name=visible or None, model=card.name)
 
 
 def weights_name(job: Job) -> str:

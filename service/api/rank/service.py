@@ -22,14 +22,14 @@ from service.api.models import find_model
 from service.api.prefer import parse_prefer
 from service.api.rank.schemas import EmbedOptions, RankOptions
 from service.api.services import Injected, Services
+from service.catalog import default_predictor
 from service.settings import Settings
 from service.store.queue import enqueue
-from service.store.records import Job, JobStatus
+from service.store.records import About, Job, JobStatus
 
 QUEUE = "rank"
 # Raised when an answer to the same request would be another one.
 ANSWER_VERSION = 1
-DEFAULT_PREDICTOR = "ranker"
 # Counts, and needs no model.
 BUILT_IN = "structure"
 # Kinds of models that score architectures.
@@ -62,7 +62,7 @@ Asked = Annotated[Asking, Depends(_asking)]
 
 def ranking_payload(settings: Settings, options: RankOptions) -> dict[str, Any]:
     """What a ranking is to do. UnknownModel, InvalidRequest. Blocking."""
-    name = options.predictor or DEFAULT_PREDICTOR
+    name = options.predictor or default_predictor(options.property)
     digest, predicted = None, "accuracy"
     if name != BUILT_IN:
         card = find_model(settings, name)
@@ -136,16 +136,20 @@ def _start(
     one. Unavailable, TooManyRequests. Blocking.
     """
     jobs = services.jobs
+    about = About(
+        model=payload.get("predictor") or payload.get("model"), architectures=lines.count(b"\n") + 1
+    )
     if (live := jobs.by_key(key)) is not None:
         return live
     if (known := services.cache.get(key)) is not None:
-        made = jobs.create(kind, key="", payload={}, owner=caller.id, queue=QUEUE)
+        made = jobs.create(kind, key="", payload={}, owner=caller.id, queue=QUEUE, about=about)
         jobs.begin(made.id, made.id)
         jobs.finish(made.id, known, made.id)
         return jobs.get(made.id) or made
     services.admission.check(QUEUE, caller)
     name = services.artifacts.put_content(lines, "lines.json").name
-    job = jobs.create(kind, key=key, payload={"architectures": name, **payload}, owner=caller.id, queue=QUEUE)
+    sent = {"architectures": name, **payload}
+    job = jobs.create(kind, key=key, payload=sent, owner=caller.id, queue=QUEUE, about=about)
     if job.is_new:
         enqueue(job, services.settings)
     return job

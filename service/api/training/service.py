@@ -16,7 +16,7 @@ from service.api.training.schemas import AnyJob, HyperNASJob, PredictorJob, Sear
 from service.catalog import SHIPPED_MODELS, list_cards
 from service.settings import Settings
 from service.store.queue import enqueue
-from service.store.records import Job
+from service.store.records import About, Job
 
 KIND = "training"
 # Fitting takes seconds: it must not wait behind a training run that takes days.
@@ -45,7 +45,8 @@ def start(services: Services, caller: Principal, asked: AnyJob) -> Job:
     services.admission.check(queue, caller)
     if isinstance(asked, PredictorJob | HyperNASJob):
         payload["observations"] = _keep(services, asked.config.observations)
-    job = services.jobs.create(KIND, key=key, payload=payload, owner=caller.id, queue=queue)
+    about = _about(asked)
+    job = services.jobs.create(KIND, key=key, payload=payload, owner=caller.id, queue=queue, about=about)
     if not job.is_new:
         raise errors.Conflict(
             f"A job that trains {asked.name!r} is under way.",
@@ -55,6 +56,15 @@ def start(services: Services, caller: Principal, asked: AnyJob) -> Job:
         )
     enqueue(job, settings)
     return job
+
+
+def _about(asked: AnyJob) -> About:
+    about = About(name=asked.name, task=asked.kind)
+    if isinstance(asked, SearchJob):
+        return about.model_copy(update={"space": asked.config.space, "model": asked.config.predictor})
+    if isinstance(asked, PredictorJob | HyperNASJob):
+        return about.model_copy(update={"architectures": len(asked.config.observations)})
+    return about
 
 
 def _check_budget(settings: Settings, asked: AnyJob) -> None:

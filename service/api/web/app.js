@@ -46,7 +46,7 @@ function open(architecture) {
 
 const ranking = new RankView(at("rank-form"), at("ranking"), open);
 const jobs = new TrainingList(at("training"), open);
-const training = new TrainForm(at("train-form"), at("train-trouble"), (job, name) => jobs.add(job, name));
+const training = new TrainForm(at("train-form"), at("train-trouble"), (job) => jobs.add(job));
 
 // Models come and go: asked for again whenever a view that shows them is opened.
 async function refreshModels(wanted = "") {

@@ -25,7 +25,7 @@ export class TrainForm {
   /**
    * @param {HTMLFormElement} form
    * @param {HTMLElement} trouble
-   * @param {(job: object, name: string) => void} onStarted told of the job and of what it is called
+   * @param {(job: object) => void} onStarted told of the job
    */
   constructor(form, trouble, onStarted) {
     Object.assign(this, { form, trouble, onStarted, fields: form.elements });
@@ -53,8 +53,7 @@ export class TrainForm {
     this.trouble.replaceChildren();
     try {
       const init = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(asked) };
-      const job = await getJson("/training-jobs", init);
-      this.onStarted(job, asked.name || `search of ${this.fields.space.selectedOptions[0].textContent}`);
+      this.onStarted(await getJson("/training-jobs", init));
     } catch (error) {
       this.trouble.replaceChildren(problemCard(error));
       if (!(error instanceof Problem)) throw error;

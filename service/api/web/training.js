@@ -12,17 +12,18 @@ const MOST_JOBS = 30;
 const PLACES = ["step", "seconds", "minutes", "time", "epoch", "event", "progress", "eta_seconds", "networks"];
 const REDRAW_MS = 250;
 
+const title = ({ name, space }) => name || (space ? `search of ${space}` : "");
+
 class TrainingJob {
   /**
    * @param {object} job
    * @param {(architecture: object) => void} onOpen called with an architecture that is chosen in a result
-   * @param {string} [name] of what it makes, where it is known already
    */
-  constructor(job, onOpen, name = "") {
+  constructor(job, onOpen) {
     Object.assign(this, { job, onOpen });
     this.series = new Map();
     this.tag = element("span");
-    this.name = element("strong", job.result?.model || name);
+    this.name = element("strong", title(job.about));
     this.said = element("span", "", { class: "quiet" });
     this.result = element("div");
     this.charts = element("div", "", { class: "charts" });
@@ -31,8 +32,8 @@ class TrainingJob {
     this.cancel.addEventListener("click", () => this.stop());
     this.trouble = element("div");
     const when = new Date(job.created_at).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
-    const title = element("summary", "", {}, this.tag, " ", this.name, element("span", ` ${when} `), this.said);
-    this.root = element("details", "", { class: "job" }, title, this.bar, this.result, this.charts, this.trouble, this.cancel,
+    const summary = element("summary", "", {}, this.tag, " ", this.name, element("span", ` ${[job.about.task, when].filter(Boolean).join(" · ")} `), this.said);
+    this.root = element("details", "", { class: "job" }, summary, this.bar, this.result, this.charts, this.trouble, this.cancel,
       element("p", `Job ${job.id}`, { class: "quiet small" }));
     this.root.addEventListener("toggle", () => (this.root.open ? this.open() : this.close()));
     this.show(job.status, job.progress);
@@ -76,7 +77,6 @@ class TrainingJob {
   }
 
   showResult(result) {
-    this.name.textContent = result.model || `search of ${result.space}`;
     if (result.best) {
       this.result.replaceChildren(...searchParts(result, this.onOpen));
       return;
@@ -154,9 +154,9 @@ export class TrainingList {
     this.place.replaceChildren(...(shown.length ? shown.map((each) => each.root) : [nothing]));
   }
 
-  /** A job that was just made: first of the list, and open. @param {object} job @param {string} name of its model */
-  add(job, name) {
-    const made = new TrainingJob(job, this.onOpen, name);
+  /** A job that was just made: first of the list, and open. @param {object} job */
+  add(job) {
+    const made = new TrainingJob(job, this.onOpen);
     this.known = new Map([[job.id, made], ...this.known]);
     this.place.replaceChildren(...[...this.known.values()].map((each) => each.root));
     made.root.open = true;
