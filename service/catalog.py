@@ -25,6 +25,14 @@ SHIPPED_MODELS = Path(__file__).parent / "models"
 CONFIG, WEIGHTS, CARD = "config.json", "weights.safetensors", "card.json"
 MAX_CARD_BYTES = 2**20
 
+# What ranks by a property where no predictor is named.
+_DEFAULT_PREDICTORS = {
+    "accuracy": "ranker",
+    "robustness": "deepnets-robustness",
+    "latency": "deepnets-latency",
+    "convergence": "deepnets-convergence",
+}
+
 logger = logging.getLogger(__name__)
 
 
@@ -85,6 +93,11 @@ def find_card(name: str, folders: Sequence[Path] | None = None) -> ModelCard:
         available=available,
         hint=f"Did you mean {like!r}?" if like else f"Available: {', '.join(available) or 'none'}.",
     )
+
+
+def default_predictor(wanted: str | None) -> str:
+    """The shipped predictor of a property; that of accuracy where none is wanted or there is none for it."""
+    return _DEFAULT_PREDICTORS.get(wanted or "", _DEFAULT_PREDICTORS["accuracy"])
 
 
 def _found(folders: Sequence[Path] | None) -> dict[str, Path]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -182,10 +183,9 @@ def observe(
         )
     documents, values = [], []
     for index, item in enumerate(items):
-        place = Place(("observations", index))
-        fields = read_object(item, place, required=("architecture", "value"), optional=("name",))
-        documents.append(fields["architecture"])
-        values.append(read_number(fields["value"], place / "value"))
+        document, value = read_observation(item, index)
+        documents.append(document)
+        values.append(value)
     view = view_of(documents)
     embedder = None if features == "structure" else Embedder(ghn, find_card(ghn).digest)
     rows = []
@@ -207,8 +207,24 @@ def observe(
     )
 
 
-def save_predictor(folder: Path, predictor: FittedPredictor, score: CrossValidation) -> None:
-    """Write a model folder. Its files appear whole, the card last."""
+def read_observation(item: Any, index: int) -> tuple[Any, float]:
+    """Architecture and value of one observation. Errors: InvalidArchitecture naming the field."""
+    place = Place(("observations", index))
+    fields = read_object(item, place, required=("architecture", "value"), optional=("name",))
+    return fields["architecture"], read_number(fields["value"], place / "value")
+
+
+def save_predictor(
+    folder: Path,
+    predictor: FittedPredictor,
+    score: CrossValidation,
+    *,
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Write a model folder. Its files appear whole, the card last.
+
+    more: of the card, besides what is known here; `scores["note"]` is told with every ranking.
+    """
     seen = predictor.observations
     config = {
         "format": FORMAT,
@@ -225,14 +241,20 @@ def save_predictor(folder: Path, predictor: FittedPredictor, score: CrossValidat
         "name": predictor.name,
         "kind": "predictor",
         "description": f"Predicts {predictor.property} of {', '.join(seen.formats)} architectures.",
+        **more,
         "training": {
             "property": predictor.property,
             "observations": len(seen.value_N),
             "view": seen.view,
             "features": seen.features,
             "method": predictor.method,
+            **more.get("training", {}),
         },
-        "scores": {"kendall_tau_cv": score.tau, "interval": [score.low, score.high]},
+        "scores": {
+            "kendall_tau_cv": score.tau,
+            "interval": [score.low, score.high],
+            **more.get("scores", {}),
+        },
     }
     tensors = {"feature_NF": seen.feature_NF, "value_N": seen.value_N}
     write_model_folder(folder, lambda path: save_file(tensors, path), config, card)

@@ -1,9 +1,9 @@
 """Architectures in order of what a predictor says; one that cannot be read is set aside with the reason.
 
-Where no predictor is named it is `ranker` (`pretrained.py`), which needs no observations. There is also
-`structure`: the decimal logarithm of the multiply-adds, which needs no trained
-network at all. It says that larger is better, which is right more often than not within one space (Kendall's
-tau 0.65 with the accuracy of the NAS-Bench-201 cells) and nothing to trust across spaces.
+Where no predictor is named it is the one that comes with Weightcast for the property: `ranker` for accuracy
+(`pretrained.py`). There is also `structure`: the decimal logarithm of the multiply-adds, which needs no
+trained network at all. It says that larger is better, which is right more often than not within one space
+(Kendall's tau 0.65 with the accuracy of the NAS-Bench-201 cells) and nothing to trust across spaces.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from service.catalog import find_card
+from service.catalog import default_predictor, find_card
 from service.errors import InvalidArchitecture, InvalidRequest, ServiceError
 from service.graph_io.read import read_architecture
 from service.predictors.architectures import Reader, format_of, is_bare_cell
 from service.predictors.fitted import FittedPredictor, load_predictor
 from service.predictors.network_cost import multiply_adds
 from service.predictors.pretrained import (
-    RANKER,
     PretrainedRanker,
     is_pretrained,
     nasbench201_multiply_adds,
@@ -97,11 +96,10 @@ class StructureRanker:
 class FittedRanker:
     """Scores are normal scores of the observed values (`few_shot.Prediction`)."""
 
-    note: str | None = None
-
-    def __init__(self, predictor: FittedPredictor, read: Reader) -> None:
+    def __init__(self, predictor: FittedPredictor, read: Reader, note: str | None = None) -> None:
         self._predictor = predictor
         self._read = read
+        self.note = note
         self.name, self.property = predictor.name, predictor.property
 
     def features(self, document: Any) -> list[float]:
@@ -118,13 +116,17 @@ class FittedRanker:
 
 
 def find_ranker(predictor: str | None, wanted: str | None, *, read: Reader = read_architecture) -> Ranker:
-    """The predictor of that name; `ranker` where none is named.
+    """The predictor of that name; where none is named, the one that comes with Weightcast for the property.
 
     wanted: the property to rank by; None for whatever the predictor predicts.
 
     Raises UnknownModel, or InvalidRequest if it predicts another property than the one that is wanted.
     """
-    ranker = StructureRanker(read) if predictor == STRUCTURE else _trained(predictor or RANKER, read)
+    ranker = (
+        StructureRanker(read)
+        if predictor == STRUCTURE
+        else _trained(predictor or default_predictor(wanted), read)
+    )
     if wanted is not None and wanted != ranker.property:
         raise InvalidRequest(
             f"The predictor {ranker.name!r} predicts {ranker.property!r}, not {wanted[:80]!r}.",
@@ -144,7 +146,8 @@ def _trained(name: str, read: Reader) -> Ranker:
         return HyperNASRanker(card)
     if is_pretrained(card):
         return PretrainedRanker(card, read)
-    return FittedRanker(load_predictor(name), read)
+    note = card.scores.get("note")
+    return FittedRanker(load_predictor(name), read, note if isinstance(note, str) else None)
 
 
 def skipped_entry(candidate: Candidate, error: ServiceError) -> dict[str, Any]:

@@ -150,7 +150,7 @@ async def test_what_is_wrong_as_a_whole(client: httpx.AsyncClient, ranker: list[
         {**one, "predictor": "none-such"},
         {**one, "predictor": "tiny"},
         {**one, "surprise": 1},
-        {**one, "property": "latency"},
+        {**one, "property": "energy"},
     ]
     for body in wrong:
         answer = await client.post("/rank-architectures", json=body)

@@ -120,7 +120,7 @@ def test_the_default_needs_no_observations() -> None:
     assert place[2] < place[0] < place[1]  # convolutions before nothing, nothing before pools
     assert find_ranker("ranker", None).features(GRAPH) == ranker_features(read_architecture(GRAPH))
     with pytest.raises(InvalidRequest, match="accuracy"):
-        find_ranker(None, "latency")
+        find_ranker(None, "energy")
 
 
 def test_a_linear_ranker_is_saved_and_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,161 @@
+"""Learning four properties of networks from embeddings of a GHN, from structure, from both (GHN-2 paper,
+section 5.2 and figure 4), small.
+
+    python -m benchmarks.rank_properties [--folder runs/properties] [--model ghn2-cifar10] [--draws 10]
+        [--json FILE] [--export FOLDER]
+
+Networks and what was measured of them: `benchmarks.properties`. Half of them, drawn at random, are learned
+from, the other half is the test. --export learns from all of them, by the method that cross-validation
+chooses, and leaves a predictor for each property, its figures in the card: those that Weightcast ships.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.properties import IMAGE_SIZE, RECIPE, TIMED, TRAINED, document_of, read_lines
+from benchmarks.rank_cells import Floats, Row, Table, measure, show
+from service.catalog import find_card
+from service.ghn.registry import load_model
+from service.graph_io.read import read_architecture
+from service.predictors.architectures import feature_names, features_of, structure_size
+from service.predictors.fitted import Embedder, FittedPredictor, Observations, save_predictor
+from service.predictors.methods import Columns, Features, Method
+from service.predictors.scores import CrossValidation, rank_correlation
+from training.properties import NOISE, updates_until
+
+CONVERGED = 25.0
+COLUMNS = Columns(structure_size("network"), len(feature_names("network")))
+METHODS: tuple[Method, ...] = ("embedding", "mixture", "additive", "both")
+UPDATES = (RECIPE.images or 0) // RECIPE.batch_size
+TRAINING = f"{UPDATES} updates of {RECIPE.batch_size} CIFAR-10 images at {IMAGE_SIZE}x{IMAGE_SIZE}"
+# Property -> what its values are.
+MEANING = {
+    "accuracy": f"percent of clean validation images right after {TRAINING}",
+    "robustness": f"percent right with Gaussian noise ({NOISE:g} of the range) on them, after {TRAINING}",
+    "convergence": f"updates until {CONVERGED:.0f}% of training images are right, less is faster; {TRAINING}",
+    "latency": f"milliseconds for 64 images of {IMAGE_SIZE}x{IMAGE_SIZE} on one CPU thread, less is faster",
+}
+
+
+def read_values(folder: Path) -> tuple[list[int], dict[str, Floats]]:
+    """Numbers of the networks, and their values by property; latency where all were timed."""
+    trained, timed = read_lines(folder / TRAINED), read_lines(folder / TIMED)
+    indices = sorted(trained)
+    values = {
+        "accuracy": [trained[index]["clean"] for index in indices],
+        "robustness": [trained[index]["corrupted"] for index in indices],
+        "convergence": [updates_until(trained[index]["curve"], CONVERGED) for index in indices],
+    }
+    if set(indices) <= set(timed):
+        values["latency"] = [timed[index]["milliseconds"] for index in indices]
+    return indices, {name: np.array(column, dtype=np.float64) for name, column in values.items()}
+
+
+def feature_rows(documents: Sequence[Mapping[str, Any]], model: str) -> Floats:
+    """Structure, counts and embedding of every network."""
+    ghn = load_model(model)
+    embedded = [ghn.embed([read_architecture(document)])[0] for document in documents]
+    structure = [features_of(document, "network") for document in documents]
+    return np.hstack([np.array(structure), np.array(embedded, dtype=np.float64)])
+
+
+def export(
+    name: str, rows: Floats, values: Floats, model: str, measured: Sequence[Row], folder: Path
+) -> CrossValidation:
+    """Learn from all networks and write the model folder `deepnets-<name>`."""
+    seen = Observations(
+        "network", ("darts",), rows, values, Embedder(model, find_card(model).digest), "both"
+    )  # fmt: skip
+    predictor = FittedPredictor(f"deepnets-{name}", name, seen)
+    score = predictor.cross_validate()
+    if predictor.method in ("mixture", "additive"):
+        # The embedding was not used: without it, every prediction saves a forward pass of the GHN.
+        structural: Features = "structure"
+        seen = replace(seen, feature_NF=rows[:, : COLUMNS.counts], embedder=None, features=structural)
+        predictor = FittedPredictor(predictor.name, name, seen, predictor.method, predictor.margin)
+    save_predictor(folder / predictor.name, predictor, score, more=card(name, len(values), measured))
+    return score
+
+
+def card(name: str, networks: int, measured: Sequence[Row]) -> dict[str, Any]:
+    """What the card says besides cross-validation."""
+    taus = {row.method: [round(row.tau, 3), round(row.spread, 3)] for row in measured}
+    best = max((row for row in measured if row.method != "cost alone"), key=lambda row: row.tau)
+    return {
+        "dataset": "cifar10",
+        "description": f"Predicts {name} of small image classifiers: {MEANING[name]}.",
+        "training": {
+            "data": f"{networks} DeepNets networks, trained by python -m benchmarks.properties",
+            "command": "python -m benchmarks.rank_properties --export FOLDER",
+            "values": MEANING[name],
+        },
+        "scores": {
+            "kendall_tau_half_of_the_networks": taus,
+            "note": (
+                f"Values are {MEANING[name]}. Kendall's tau on networks that it had not seen: {best.tau:.2f} "
+                f"from {best.cells} others, all of the DeepNets space; other spaces and longer training were "
+                "not measured."
+            ),
+        },
+    }
+
+
+def correlations(values: Mapping[str, Floats]) -> None:
+    """Tau between the properties (the paper's figure 11)."""
+    print("| | " + " | ".join(values) + " |\n| --- |" + " --- |" * len(values))
+    for name, column in values.items():
+        cells = (f"{rank_correlation(column, other):.2f}" for other in values.values())
+        print(f"| {name} | " + " | ".join(cells) + " |")
+    print()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--folder", type=Path, default=Path("runs/properties"))
+    parser.add_argument("--model", default="ghn2-cifar10")
+    parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--export", type=Path, metavar="FOLDER")
+    options = parser.parse_args()
+    indices, values = read_values(options.folder)
+    rows = feature_rows([document_of(index) for index in indices], options.model)
+    trained = read_lines(options.folder / TRAINED)
+    cost = np.array([trained[index]["cost"] for index in indices])
+    half = len(indices) // 2
+    for name, column in values.items():
+        print(
+            f"{name}: {MEANING[name]}: {column.mean():.1f} ± {column.std(ddof=1):.1f}, {column.min():.1f} to "
+            f"{column.max():.1f}"
+        )
+    print(f"\nKendall's tau between the properties of {len(indices)} networks\n")
+    correlations(values)
+    found: list[Row] = []
+    for name, column in values.items():
+        # Less is better, and costs less: the sign says which way the cost alone would rank.
+        measured = measure(
+            Table(rows, column, cost, COLUMNS), METHODS, [half], options.draws,
+            report=lambda line: print(line, file=sys.stderr),
+        )  # fmt: skip
+        found += [replace(row, method=f"{name}: {row.method}") for row in measured]
+        if options.export:
+            score = export(name, rows, column, options.model, measured, options.export)
+            print(f"deepnets-{name}: tau {score.tau:.3f} in cross-validation", file=sys.stderr)
+    title = (
+        f"{len(indices)} DeepNets networks, embeddings of {options.model}: Kendall's tau on the other half, "
+        f"mean ± deviation of {options.draws} draws"
+    )
+    show(title, found, {}, options.json, what="learned from")
+
+
+if __name__ == "__main__":
+    main()
