@@ -13,7 +13,9 @@ from service.cli.failures import FAILED
 
 
 def health(
-    queue: Annotated[str, typer.Argument(help="The queue that it serves: predict, rank or training.")],
+    queue: Annotated[
+        str, typer.Argument(metavar="QUEUE", help="The queue that it serves: predict, rank or training.")
+    ],
     json: options.Json = False,
 ) -> None:
     """Ask Redis for a sign of life of this machine's worker.

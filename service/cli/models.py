@@ -36,7 +36,10 @@ def list_models(url: options.Url = None, api_key: options.ApiKey = None, json: o
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="Name of the model.", autocompletion=options.model_names)],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="Name of the model.", autocompletion=options.model_names),
+    ],
     url: options.Url = None,
     api_key: options.ApiKey = None,
     json: options.Json = False,

@@ -50,7 +50,9 @@ def rank(
         str | None,
         typer.Option(help="For predicted-weights: digits, cifar10, or a folder of images.", metavar="DATA"),
     ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where the data set lies.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where the data set lies. [default: WEIGHTCAST_DATA_DIR]")
+    ] = None,
     images: Annotated[
         int, typer.Option(min=2, help="For predicted-weights: so many validation images.")
     ] = 512,

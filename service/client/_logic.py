@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
@@ -168,11 +168,9 @@ def create_training_job(
     return parse(Job, response)
 
 
-def fit_predictor(
-    call: Call, name: str, property: str, observations: Sequence[Mapping[str, Any]]
-) -> Flow[FittedPredictor]:
-    config = {"property": property, "observations": list(observations)}
-    request = _training_request("predictor", name, config, None)
+def fit_predictor(call: Call, name: str, options: Mapping[str, Any]) -> Flow[FittedPredictor]:
+    chosen = {option: value for option, value in options.items() if value is not None}
+    request = _training_request("predictor", name, chosen, None)
     answer = yield from run_job(request, call.policy, call.deadline, call.progress)
     return _validate(FittedPredictor, answer, "the fitted predictor")
 

@@ -18,6 +18,7 @@ MOST_AT_ONCE = 10_000
 MOST_BYTES_AT_ONCE = 32 * 2**20
 
 Order = Literal["ascending", "descending"]
+FitFeatures = Literal["structure", "embedding", "both"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,13 +129,15 @@ class Comparison(_Answer):
 
 
 class FittedPredictor(_Answer):
-    """A predictor that ranks under the name `model` from now on. kendall_tau_cv: how well it orders what it
-    has not seen, 1 at best, by cross-validation; interval: 90%; certainty: the same as a sentence.
+    """A predictor that ranks under the name `model` from now on. method: of the regression. kendall_tau_cv:
+    how well it orders what it has not seen, 1 at best, by cross-validation; interval: 90%; certainty: the
+    same as a sentence.
     """
 
     model: str
     property: str
     n: int
+    method: str = ""
     kendall_tau_cv: float
     interval: list[float]
     certainty: str = ""

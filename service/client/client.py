@@ -13,7 +13,7 @@ from service.client import _logic
 from service.client._architectures import Architecture, encode
 from service.client._jobs import ProgressCallback, result_of, wait_until_final
 from service.client._logic import Dtype, Output, TrainingKind
-from service.client._many import Order, encode_many, encode_observations
+from service.client._many import FitFeatures, Order, encode_many, encode_observations
 from service.client._results import (
     Comparison,
     Embeddings,
@@ -169,17 +169,22 @@ class Client:
         *,
         name: str,
         property: str = "accuracy",
+        features: FitFeatures = "structure",
+        ghn: str | None = None,
         timeout: float | None = None,
         progress: ProgressCallback | None = None,
     ) -> FittedPredictor:
         """Fit a predictor to architectures that you have trained or measured, and wait for it. It ranks under
         `name` from then on, and says how sure it is.
 
-        observations: (architecture, value) pairs, 7 to 20,000. property: what the values are.
+        observations: (architecture, value) pairs, 7 to 20,000. property: what the values are. features: what
+        to learn from: counts over the structure, embeddings by `ghn` (the service's default GHN where none is
+        named), or both.
         """
         call = self._session.call(timeout, progress)
         documents = encode_observations(observations)
-        return self._run(_logic.fit_predictor(call, name, property, documents))
+        config = {"observations": documents, "property": property, "features": features, "ghn": ghn}
+        return self._run(_logic.fit_predictor(call, name, config))
 
     def search(
         self,

@@ -23,7 +23,7 @@ _STAGES = 3
 
 
 def run_fit(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """`{"model", "kind", "property", "n", "kendall_tau_cv", "interval", "certainty"}`.
+    """`{"model", "kind", "property", "n", "method", "kendall_tau_cv", "interval", "certainty"}`.
 
     Errors: InvalidRequest and the readers' errors, with the number of the `observation` that is wrong;
     Conflict when the name is taken; NotFound when the observations have expired; JobCancelled.
@@ -52,6 +52,7 @@ def run_fit(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dic
         "kind": payload["kind"],
         "property": predictor.property,
         "n": len(items),
+        "method": predictor.method,
         "kendall_tau_cv": round(score.tau, 4),
         "interval": [round(score.low, 4), round(score.high, 4)],
         "certainty": certainty(len(items), score),

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from typer.testing import CliRunner, Result
 
 from service.cli.app import app as commands
-from tests.predictors.test_ranking import GRAPH, cell
+from tests.predictors.test_ranking import GRAPH, cell, observations, some_cells
 
 from .test_rank import BROKEN, api_settings, ranker
 
@@ -71,6 +71,24 @@ def test_rank_and_search(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert run("search", "--space", "nasbench201").exit_code == 2
     refused = run(*asked, "--url", url, "--predictor", "none-such")
     assert refused.exit_code == 3 and "none-such" in refused.stderr
+
+
+def test_fit(url: str, tmp_path: Path) -> None:
+    path = tmp_path / "seen.jsonl"
+    path.write_text("\n".join(json.dumps(item) for item in observations(some_cells(12))))
+    asked = ["predictor", "fit", path, "--property", "speed", "--json"]
+    remote = run(*asked, "--name", "there", "--url", url)
+    assert remote.exit_code == 0, remote.output
+    # The service of this test runs in this process, and keeps its models where the command does.
+    local = run(*asked, "--name", "here")
+    here, there = json.loads(local.stdout), json.loads(remote.stdout)
+    assert here.keys() == there.keys() and there["name"] == "there"
+    assert there["kendall_tau_cv"] == pytest.approx(here["kendall_tau_cv"], abs=1e-3)
+    assert (there["method"], there["certainty"]) == (here["method"], here["certainty"])
+    again = run(*asked, "--name", "there", "--url", url)
+    assert again.exit_code != 0 and "there is a model 'there' already" in again.stderr.lower()
+    path.write_text('{"architecture": {}}')
+    assert run(*asked, "--name", "other", "--url", url).exit_code == 3
 
 
 def test_embed(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

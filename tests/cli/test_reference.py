@@ -17,8 +17,8 @@ from service.cli.reference import reference, renewed
 from tests.cli.conftest import Run
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
-# Commands whose output is the process they run, or JSON lines as it is.
-WITHOUT_JSON = {"serve", "api", "worker", "architectures"}
+# Commands whose output is the process they run.
+WITHOUT_JSON = {"serve", "api", "worker"}
 
 
 def commands(command: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -146,6 +146,15 @@ def test_architectures(run: Run, tmp_path: Path) -> None:
     assert [line["format"] for line in lines] == ["darts"] * 3
     assert run("architectures", "--split", "train", "-n", "3", "--seed", "5", "-o", "a.jsonl").stdout == ""
     assert (tmp_path / "a.jsonl").read_text() == first.stdout
+    whole = run("architectures", "--split", "train", "-n", "3", "--seed", "5", "-o", "b.jsonl", "--json")
+    assert json.loads(whole.stdout) == {
+        "split": "train",
+        "seed": 5,
+        "n": 3,
+        "architectures": lines,
+        "file": "b.jsonl",
+    }
+    assert (tmp_path / "b.jsonl").read_text() == first.stdout
     unknown = run("architectures", "--split", "huge")
     assert unknown.exit_code == 3
     assert problems(unknown)[0]["field"] == "split"
