@@ -1,4 +1,4 @@
-"""What predicted weights are compared with: random initialisation, and training with SGD.
+"""What predicted weights are compared with: random initialisation, and training with SGD, from any start.
 
 GHN-2 paper, section 5 and table 3: He et al. 2015; SGD with a learning rate of 0.025 and batches of 96
 images. Momentum, weight decay, clipping and the falling rate are those of DARTS (Liu et al. 2019), which it
@@ -8,10 +8,11 @@ follows.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from math import cos, pi
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from service.ghn.defaults import default_block
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.primitives import to_primitives
 from training.data import Dataset, sample_batch
+from training.interruption import Interrupted, Interruption
 from training.networks import Network
 
 
@@ -50,46 +52,89 @@ class SgdRecipe:
     seed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """An epoch that is done. loss, accuracy (percent): means over its batches, each before its own update.
+
+    params: as they are now, of which later epochs make others.
+    """
+
+    number: int
+    loss: float
+    accuracy: float
+    params: Mapping[str, Tensor]
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where a training is: epochs and batches done, sums over those batches, and the state of the random
+    numbers of the epoch under way.
+    """
+
+    epochs: int = 0
+    batches: int = 0
+    loss: float = 0.0
+    accuracy: float = 0.0
+    random: dict[str, Any] | None = None
+
+
 def train_network(
     graph: ArchGraph, dataset: Dataset, recipe: SgdRecipe, *,
+    start: Mapping[str, Tensor] | None = None,
     dtype: torch.dtype = torch.float32, state_file: Path | None = None,
-    on_epoch: Callable[[int, float], None] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
     on_batch: Callable[[float, float], None] | None = None,
+    interruption: Interruption | None = None,
 ) -> dict[str, Tensor]:  # fmt: skip
-    """Train one network from random initialisation. Returns its parameters by name.
+    """Train one network. Returns its parameters by name, on the device of those it started from.
 
+    start: every parameter by name; random initialisation without it.
     dtype: of the activations; parameters and updates are float32.
-    state_file: written after every epoch, and where an interrupted training goes on; removed at the end.
-    on_epoch: called with the number of epochs done and the last one's mean loss.
+    state_file: written after every epoch and when interrupted, and where an interrupted training goes on;
+        removed at the end. An epoch is told before it is kept: after a crash in between it is told again.
     on_batch: called with the loss and the accuracy in percent of every batch, before its update.
 
-    The updates of a batch whose loss is not finite are left out.
+    The updates of a batch whose loss is not finite are left out. Raises Interrupted, with the state kept.
     """
     network = Network(graph)
-    params = random_parameters(graph)
+    params = {name: value.clone() for name, value in (start or random_parameters(graph)).items()}
     momenta = {name: torch.zeros_like(value) for name, value in params.items()}
-    done = 0 if state_file is None else _restore(state_file, recipe, params, momenta)
+    place = _Place() if state_file is None else _restore(state_file, recipe, params, momenta)
     for value in params.values():
         value.requires_grad_()
+    device = next((value.device for value in params.values()), torch.device("cpu"))
     count = len(dataset.train) if recipe.images is None else min(recipe.images, len(dataset.train))
     batches = count // recipe.batch_size
-    for epoch in range(done, recipe.epochs):
-        random = np.random.default_rng([recipe.seed, epoch])
+    while place.epochs < recipe.epochs:
+        random = np.random.default_rng([recipe.seed, place.epochs])
         order = random.permutation(count)
-        total = 0.0
-        for number in range(batches):
-            progress = (epoch + number / batches) / recipe.epochs
+        if place.random is not None:
+            random.bit_generator.state = place.random
+        while place.batches < batches:
+            if interruption is not None and interruption.requested:
+                place.random = dict(random.bit_generator.state)
+                if state_file is not None:
+                    _save(state_file, recipe, params, momenta, place)
+                raise Interrupted
+            progress = (place.epochs + place.batches / batches) / recipe.epochs
             rate = 0.5 * recipe.learning_rate * (1 + cos(pi * progress))
-            indices = order[number * recipe.batch_size : (number + 1) * recipe.batch_size]
+            indices = order[place.batches * recipe.batch_size : (place.batches + 1) * recipe.batch_size]
             images, labels = sample_batch(dataset, indices, random)
-            loss, accuracy = _update(network, params, momenta, images.to(dtype), labels, rate, recipe)
-            total += loss
+            images, labels = images.to(device, dtype), labels.to(device)
+            loss, accuracy = _update(network, params, momenta, images, labels, rate, recipe)
+            place.batches, place.loss, place.accuracy = (
+                place.batches + 1, place.loss + loss, place.accuracy + accuracy
+            )  # fmt: skip
             if on_batch is not None:
                 on_batch(loss, accuracy)
-        if state_file is not None and epoch + 1 < recipe.epochs:
-            _save(state_file, recipe, params, momenta, epoch + 1)
+        done = _Place(place.epochs + 1)
         if on_epoch is not None:
-            on_epoch(epoch + 1, total / max(1, batches))
+            means = place.loss / max(1, batches), place.accuracy / max(1, batches)
+            now = {name: value.detach() for name, value in params.items()}
+            on_epoch(Epoch(done.epochs, *means, now))
+        if state_file is not None and done.epochs < recipe.epochs:
+            _save(state_file, recipe, params, momenta, done)
+        place = done
     if state_file is not None:
         state_file.unlink(missing_ok=True)
     return {name: value.detach() for name, value in params.items()}
@@ -118,25 +163,26 @@ def _update(
 
 
 def _save(
-    file: Path, recipe: SgdRecipe, params: dict[str, Tensor], momenta: dict[str, Tensor], epochs: int
+    file: Path, recipe: SgdRecipe, params: dict[str, Tensor], momenta: dict[str, Tensor], place: _Place
 ) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     tensors = {f"parameter.{name}": value.detach().contiguous() for name, value in params.items()}
-    tensors |= {f"momentum.{name}": value for name, value in momenta.items()}
+    tensors |= {f"momentum.{name}": value.contiguous() for name, value in momenta.items()}
     temporary = file.with_suffix(".tmp")
-    save_file(tensors, temporary, {"epochs": str(epochs), "recipe": json.dumps(asdict(recipe))})
+    described = {"place": json.dumps(asdict(place)), "recipe": json.dumps(asdict(recipe))}
+    save_file(tensors, temporary, described)
     temporary.replace(file)
 
 
-def _restore(file: Path, recipe: SgdRecipe, params: dict[str, Tensor], momenta: dict[str, Tensor]) -> int:
-    """Epochs done; 0 without a file, or with one of another recipe."""
+def _restore(file: Path, recipe: SgdRecipe, params: dict[str, Tensor], momenta: dict[str, Tensor]) -> _Place:
+    """Where the training was; its beginning without a file, or with one of another recipe."""
     if not file.exists():
-        return 0
+        return _Place()
     with safe_open(file, "pt") as stored:
         metadata = stored.metadata()
         if json.loads(metadata["recipe"]) != asdict(recipe):
-            return 0
+            return _Place()
         for name, value in params.items():
             value.copy_(stored.get_tensor(f"parameter.{name}"))
             momenta[name].copy_(stored.get_tensor(f"momentum.{name}"))
-    return int(metadata["epochs"])
+    return _Place(**json.loads(metadata["place"]))

@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+class Interrupted(Exception):
+    """The work has ended because it was asked to; what was done is kept."""
+
+
 class Interruption:
     """requested: whether a signal has come."""
 

@@ -15,7 +15,7 @@ from service.errors import InvalidRequest
 from service.ghn.checkpoint import save_checkpoint
 from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
-from training.baselines import SgdRecipe, random_parameters, train_network
+from training.baselines import Epoch, SgdRecipe, random_parameters, train_network
 from training.data import load_dataset
 from training.deepnets import Bounds, architecture_graph
 from training.evaluate import Scores, evaluate_networks, network_accuracy, validation_networks
@@ -101,7 +101,7 @@ def test_sgd_learns_and_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest
     graph = architecture_graph("train", 0, 2, bounds=SMALL)
     recipe = SgdRecipe(epochs=3, batch_size=64)
     losses: list[float] = []
-    whole = train_network(graph, data, recipe, on_epoch=lambda epoch, loss: losses.append(loss))
+    whole = train_network(graph, data, recipe, on_epoch=lambda epoch: losses.append(epoch.loss))
     assert losses[-1] < losses[0]
     trained = network_accuracy(graph, whole, data, data.test)
     assert trained > network_accuracy(graph, random_parameters(graph), data, data.test) + 20
@@ -112,16 +112,18 @@ def test_sgd_learns_and_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest
     assert state.exists()
     epochs: list[int] = []
     rest = train_network(
-        graph, data, recipe, state_file=state, on_epoch=lambda epoch, loss: epochs.append(epoch)
+        graph, data, recipe, state_file=state, on_epoch=lambda epoch: epochs.append(epoch.number)
     )
-    assert epochs == [3] and not state.exists()
+    assert epochs == [2, 3] and not state.exists()
     for name, value in whole.items():
         torch.testing.assert_close(rest[name], value)
 
 
-def stop_after(epochs: int) -> Callable[[int, float], None]:
-    def stop(epoch: int, loss: float) -> None:
-        if epoch == epochs:
+def stop_after(epochs: int) -> Callable[[Epoch], None]:
+    """A crash before the epoch is kept."""
+
+    def stop(epoch: Epoch) -> None:
+        if epoch.number == epochs:
             raise KeyboardInterrupt
 
     return stop
