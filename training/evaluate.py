@@ -7,11 +7,12 @@ processes and with a memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import log, sqrt
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from service.ghn.batch import GraphBatch
@@ -94,7 +95,6 @@ def evaluate_networks(
     )  # fmt: skip
 
 
-@torch.no_grad()
 def network_accuracy(
     graph: ArchGraph, params: dict[str, Tensor], dataset: Dataset, images: ImageSet, *,
     limit: int | None = None, recalibrate: bool = False, dtype: torch.dtype = torch.float32,
@@ -106,14 +106,48 @@ def network_accuracy(
     A network that is not finite scores by chance.
     """
     network = Network(graph)
-    statistics = BatchStatistics() if recalibrate else None
-    if statistics is not None:
-        for x, _ in batches(dataset, dataset.train, _BATCH, calibration_batches * _BATCH):
-            network(x.to(dtype), params, statistics)
-        statistics.gathering = False
-    correct = total = 0
+    statistics = (
+        training_statistics(network, params, dataset, calibration_batches * _BATCH, dtype=dtype)
+        if recalibrate
+        else None
+    )
+    return measure(network, params, dataset, images, limit=limit, statistics=statistics, dtype=dtype)[0]
+
+
+@torch.no_grad()
+def training_statistics(
+    network: Network, params: Mapping[str, Tensor], dataset: Dataset, images: int, *,
+    dtype: torch.dtype = torch.float32,
+) -> BatchStatistics:  # fmt: skip
+    """What batch normalisation uses instead of each batch's own: means over batches of 64 of the first
+    training images (GHN-2 paper, appendix C.1).
+    """
+    statistics = BatchStatistics()
+    device = _device_of(params)
+    for x, _ in batches(dataset, dataset.train, _BATCH, images):
+        network(x.to(device, dtype), params, statistics)
+    statistics.gathering = False
+    return statistics
+
+
+@torch.no_grad()
+def measure(
+    network: Network, params: Mapping[str, Tensor], dataset: Dataset, images: ImageSet, *,
+    limit: int | None = None, statistics: BatchStatistics | None = None, dtype: torch.dtype = torch.float32,
+) -> tuple[float, float]:  # fmt: skip
+    """Accuracy in percent and mean cross-entropy in nats on images, at most `limit`, in batches of 64. Where
+    outputs are not finite, the loss is that of guessing.
+    """
+    device, guessing = _device_of(params), log(len(dataset.classes))
+    correct, loss, total = 0, 0.0, 0
     for x, labels in batches(dataset, images, _BATCH, limit):
-        logits = network(x.to(dtype), params, statistics)
+        logits = network(x.to(device, dtype), params, statistics).cpu()
         correct += int((logits.argmax(1) == labels).sum())
+        summed = float(F.cross_entropy(logits, labels, reduction="sum"))
+        loss += summed if torch.isfinite(logits).all() else guessing * len(labels)
         total += len(labels)
-    return 100 * correct / total
+    return 100 * correct / total, loss / total
+
+
+def _device_of(params: Mapping[str, Tensor]) -> torch.device:
+    return next((value.device for value in params.values()), torch.device("cpu"))

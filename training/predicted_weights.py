@@ -8,23 +8,17 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import torch
-import torch.nn.functional as F
-
-from service.ghn.model import GHN
 from service.ghn.registry import load_model
-from service.graph_io.archgraph import ArchGraph
 from service.graph_io.read import read_architecture
 from service.predictors.architectures import Reader
-from training.data import Dataset, batches
-from training.evaluate import native_dtype, predicted_parameters
+from training.data import Dataset
+from training.evaluate import measure, native_dtype, predicted_parameters
 from training.networks import Network
 
 By = Literal["accuracy", "loss"]
 
 PREFIX = "predicted-weights:"
 DEFAULT_IMAGES = 512
-_BATCH = 64
 _SIGNIFICANT = 6
 
 
@@ -63,7 +57,12 @@ class PredictedWeightsRanker:
 
     def features(self, document: Any) -> list[float]:
         """Accuracy in percent and mean cross-entropy of one network."""
-        return list(measure(self._model.ghn, self._read(document), self._dataset, self._images, self._dtype))
+        graph, dataset = self._read(document), self._dataset
+        params = predicted_parameters(self._model.ghn, graph)
+        found = measure(
+            Network(graph), params, dataset, dataset.validation, limit=self._images, dtype=self._dtype
+        )
+        return list(found)
 
     def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:
         return [
@@ -72,22 +71,3 @@ class PredictedWeightsRanker:
 
     def _order(self, row: list[float]) -> float:
         return row[0] if self._by == "accuracy" else -row[1]
-
-
-@torch.no_grad()
-def measure(
-    ghn: GHN, graph: ArchGraph, dataset: Dataset, images: int, dtype: torch.dtype
-) -> tuple[float, float]:
-    """Accuracy in percent and mean cross-entropy in nats of one network with predicted weights, on the first
-    validation images. A network whose outputs are not finite has the loss of guessing.
-    """
-    network, params = Network(graph), predicted_parameters(ghn, graph)
-    correct, loss, total = 0, 0.0, 0
-    guessing = float(torch.log(torch.tensor(float(len(dataset.classes)))))
-    for x, labels in batches(dataset, dataset.validation, _BATCH, images):
-        logits = network(x.to(dtype), params)
-        correct += int((logits.argmax(1) == labels).sum())
-        summed = float(F.cross_entropy(logits, labels, reduction="sum"))
-        loss += summed if torch.isfinite(logits).all() else guessing * len(labels)
-        total += len(labels)
-    return 100 * correct / total, loss / total

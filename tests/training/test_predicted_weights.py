@@ -11,9 +11,9 @@ from service.ghn.registry import load_model
 from service.graph_io.read import read_architecture
 from service.predictors.ranking import Candidate, rank
 from training.data import batches, load_dataset
-from training.evaluate import predicted_parameters
+from training.evaluate import measure, predicted_parameters
 from training.networks import Network
-from training.predicted_weights import PredictedWeightsRanker, measure
+from training.predicted_weights import PredictedWeightsRanker
 
 CELLS = ("nor_conv_3x3", "skip_connect")
 
@@ -39,9 +39,10 @@ def test_networks_are_ordered_by_what_they_score() -> None:
     # The loss is that of the network's own logits; one batch here.
     ghn, graph = load_model("ghn2-cifar10").ghn, read_architecture(document(CELLS[0]))
     images, labels = next(batches(dataset, dataset.validation, 64))
+    network, params = Network(graph), predicted_parameters(ghn, graph)
     with torch.no_grad():
-        logits = Network(graph)(images, predicted_parameters(ghn, graph))
-    accuracy, loss = measure(ghn, graph, dataset, 64, torch.float32)
+        logits = network(images, params)
+    accuracy, loss = measure(network, params, dataset, dataset.validation, limit=64)
     assert loss == pytest.approx(float(F.cross_entropy(logits, labels)), rel=1e-5)
     assert accuracy == pytest.approx(100 * float((logits.argmax(1) == labels).float().mean()))
 
