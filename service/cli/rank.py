@@ -153,7 +153,7 @@ def _there(
             order=asked.order.value,
             progress=lambda step: progress(step.done, step.total, step.message),
         )
-    answer = ranking.model_dump(mode="json")
+    answer = ranking.model_dump(mode="json", exclude={"timings_ms"})
     rows = [{**row, "index": places[row["index"]]} for row in answer["ranking"]]
     skipped += [{**item, "index": places[item["index"]]} for item in answer["skipped"]]
     return {**answer, "ranking": rows, "skipped": sorted(skipped, key=lambda item: int(item["index"]))}

@@ -98,7 +98,7 @@ def merge_rankings(
         rows.sort(key=lambda row: (sign * row.score, row.index))
         rows = [row.model_copy(update={"rank": rank}) for rank, row in enumerate(rows[:top_k], start=1)]
     skipped = _skipped(many, parts)
-    return parts[0][1].model_copy(update={"ranking": rows, "skipped": skipped})
+    return parts[0][1].model_copy(update={"ranking": rows, "skipped": skipped, "timings_ms": _timings(parts)})
 
 
 def merge_embeddings(many: Many, parts: Sequence[tuple[Many, Embeddings]]) -> Embeddings:
@@ -108,7 +108,23 @@ def merge_embeddings(many: Many, parts: Sequence[tuple[Many, Embeddings]]) -> Em
         vectors += answer.embeddings
         indices += _indices(part, answer)
     skipped = _skipped(many, parts)
-    return parts[0][1].model_copy(update={"embeddings": vectors, "indices": indices, "skipped": skipped})
+    return parts[0][1].model_copy(
+        update={
+            "embeddings": vectors,
+            "indices": indices,
+            "skipped": skipped,
+            "timings_ms": _timings(parts),
+        }
+    )
+
+
+def _timings(parts: Sequence[tuple[Many, Ranking | Embeddings]]) -> dict[str, float]:
+    """Summed by stage: the work of all requests."""
+    total: dict[str, float] = {}
+    for _, answer in parts:
+        for stage, ms in answer.timings_ms.items():
+            total[stage] = round(total.get(stage, 0.0) + ms, 2)
+    return total
 
 
 def with_places(many: Many, answer: Comparison) -> Comparison:

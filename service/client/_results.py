@@ -108,6 +108,7 @@ class Ranking(_Answer):
     predictor: str | None = None
     ranking: list[RankedArchitecture]
     skipped: list[SkippedArchitecture] = Field(default_factory=list)
+    timings_ms: dict[str, float] = Field(default_factory=dict)
 
 
 class Embeddings(_Answer):
@@ -117,6 +118,7 @@ class Embeddings(_Answer):
     embeddings: list[list[float]]
     indices: list[int] = Field(default_factory=list)
     skipped: list[SkippedArchitecture] = Field(default_factory=list)
+    timings_ms: dict[str, float] = Field(default_factory=dict)
 
 
 class Comparison(_Answer):
@@ -126,6 +128,7 @@ class Comparison(_Answer):
     distances: list[list[float]]
     indices: list[int] = Field(default_factory=list)
     skipped: list[SkippedArchitecture] = Field(default_factory=list)
+    timings_ms: dict[str, float] = Field(default_factory=dict)
 
 
 class FittedPredictor(_Answer):

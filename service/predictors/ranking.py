@@ -27,6 +27,7 @@ from service.predictors.pretrained import (
     nasbench201_multiply_adds,
 )
 from service.predictors.structure import CONV1, CONV3, cell_structure
+from service.stages import stage
 
 STRUCTURE = "structure"
 ACCURACY = "accuracy"
@@ -171,21 +172,24 @@ def rank(
     """`{"property", "predictor", "ranking": [{"rank", "index", "name", "score"}], "skipped": [{"index",
     "name", "reason", "problem"}]}`, with a `note` where the predictor has one.
 
-    Equal scores keep the order in which they came. A document may be the error that reading it gave.
+    Equal scores keep the order in which they came. A document may be the error that reading it gave. The
+    stages of the work are parse and score (`service.stages`).
     """
     read: list[Candidate] = []
     rows: list[list[float]] = []
     skipped: list[dict[str, Any]] = []
-    for done, candidate in enumerate(candidates, start=1):
-        try:
-            if isinstance(candidate.document, ServiceError):
-                raise candidate.document
-            rows.append(ranker.features(candidate.document))
-            read.append(candidate)
-        except ServiceError as error:
-            skipped.append(skipped_entry(candidate, error))
-        report(done)
-    scored = ranker.scores(rows) if rows else []
+    with stage("parse"):
+        for done, candidate in enumerate(candidates, start=1):
+            try:
+                if isinstance(candidate.document, ServiceError):
+                    raise candidate.document
+                rows.append(ranker.features(candidate.document))
+                read.append(candidate)
+            except ServiceError as error:
+                skipped.append(skipped_entry(candidate, error))
+            report(done)
+    with stage("score"):
+        scored = ranker.scores(rows) if rows else []
     sign = -1 if order == "descending" else 1
     best = sorted(range(len(read)), key=lambda place: sign * scored[place]["score"])[:top_k]
     ranking = [

@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service import tracing
 from service.errors import ServiceError
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.json_text import parse_json
 from service.graph_io.limits import GraphLimits
 from service.predictors.ranking import Candidate, Ranker, find_ranker, rank, skipped_entry
 from service.settings import Settings
+from service.stages import Stopwatch
 from service.workers.documents import read_document
 from service.workers.memory import RememberingRanker, document_key
 from service.workers.pacing import paced
@@ -30,19 +32,26 @@ _SIGNIFICANT = 7
 
 
 def run_rank(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """The answer of `predictors.ranking.rank`. Errors: UnknownModel, InvalidRequest; JobCancelled."""
-    report(0, 1, "loading the predictor")
-    ranker = _ranker(payload["predictor"], payload["predictor_digest"], payload["property"], runtime.settings)
-    candidates = list(_candidates(runtime, payload))
+    """The answer of `predictors.ranking.rank`, with `timings_ms`: model, parse, score.
 
+    Errors: UnknownModel, InvalidRequest; JobCancelled.
+    """
+    watch, settings = Stopwatch(tracing.span), runtime.settings
+    report(0, 1, "loading the predictor")
+    with watch.stage("model"):
+        ranker = _ranker(payload["predictor"], payload["predictor_digest"], payload["property"], settings)
+    with watch.stage("parse"):
+        candidates = list(_candidates(runtime, payload))
     tell = paced(report)
-    return rank(
-        candidates,
-        ranker,
-        top_k=payload["top_k"],
-        order=payload["order"],
-        report=lambda done: tell(done, len(candidates), "reading the architectures"),
-    )
+    with watch.running():
+        answer = rank(
+            candidates,
+            ranker,
+            top_k=payload["top_k"],
+            order=payload["order"],
+            report=lambda done: tell(done, len(candidates), "reading the architectures"),
+        )
+    return {**answer, "timings_ms": watch.timings_ms()}
 
 
 @lru_cache(maxsize=4)
@@ -54,31 +63,36 @@ def _ranker(name: str | None, digest: str | None, wanted: str | None, settings: 
 
 
 def run_embed(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """`{"model", "width", "embeddings", "indices", "skipped"}`: a vector for each architecture that could be
-    read; `indices` are their places in what was sent.
+    """`{"model", "width", "embeddings", "indices", "skipped", "timings_ms"}`: a vector for each architecture
+    that could be read; `indices` are their places in what was sent. Stages: model, parse, embed.
     """
-    name, indices, vectors, skipped = _embed(runtime, payload, report)
+    watch = Stopwatch()
+    name, indices, vectors, skipped = _embed(runtime, payload, report, watch)
     return {
         "model": name,
         "width": int(vectors.shape[1]),
         "embeddings": [[_rounded(value) for value in vector] for vector in vectors],
         "indices": indices,
         "skipped": skipped,
+        "timings_ms": watch.timings_ms(),
     }
 
 
 def run_compare(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """`{"model", "distances", "indices", "skipped"}`: Euclidean distances between all pairs of embeddings
-    (GHN-2 paper, appendix C.2.4).
+    """`{"model", "distances", "indices", "skipped", "timings_ms"}`: Euclidean distances between all pairs of
+    embeddings (GHN-2 paper, appendix C.2.4). Stages: model, parse, embed, compare.
     """
-    name, indices, vectors, skipped = _embed(runtime, payload, report)
-    wide = vectors.astype(np.float64)
-    distances = [np.sqrt(((wide - vector) ** 2).sum(axis=1)) for vector in wide]
+    watch = Stopwatch()
+    name, indices, vectors, skipped = _embed(runtime, payload, report, watch)
+    with watch.stage("compare"):
+        wide = vectors.astype(np.float64)
+        distances = [np.sqrt(((wide - vector) ** 2).sum(axis=1)) for vector in wide]
     return {
         "model": name,
         "distances": [[_rounded(value) for value in row] for row in distances],
         "indices": indices,
         "skipped": skipped,
+        "timings_ms": watch.timings_ms(),
     }
 
 
@@ -94,12 +108,14 @@ def _candidates(runtime: Runtime, payload: Mapping[str, Any]) -> Iterator[Candid
 
 
 def _embed(
-    runtime: Runtime, payload: Mapping[str, Any], report: Report
+    runtime: Runtime, payload: Mapping[str, Any], report: Report, watch: Stopwatch
 ) -> tuple[str, list[int], NDArray[np.float32], list[dict[str, Any]]]:
     """Name of the model, indices, embeddings (networks, width), and what was skipped."""
     report(0, 1, "loading the model")
-    model = runtime.models.get(payload["model"], payload.get("model_digest"))
-    candidates = list(_candidates(runtime, payload))
+    with watch.stage("model"):
+        model = runtime.models.get(payload["model"], payload.get("model_digest"))
+    with watch.stage("parse"):
+        candidates = list(_candidates(runtime, payload))
     tell = paced(report)
     found: dict[int, NDArray[np.float32]] = {}
     waiting: list[tuple[int, tuple[str, bytes], ArchGraph]] = []
@@ -111,13 +127,16 @@ def _embed(
             key = (model.card.digest, document_key(candidate.document))
             known = runtime.embeddings.get(key)
             if known is None:
-                waiting.append((candidate.index, key, read_document(candidate.document, runtime.settings)))
+                with watch.stage("parse"):
+                    graph = read_document(candidate.document, runtime.settings)
+                waiting.append((candidate.index, key, graph))
             else:
                 found[candidate.index] = known
         except ServiceError as error:
             skipped.append(skipped_entry(candidate, error))
         if len(waiting) == EMBED_BATCH or (waiting and done == len(candidates)):
-            vectors = model.embed([graph for _, _, graph in waiting])
+            with watch.stage("embed"):
+                vectors = model.embed([graph for _, _, graph in waiting])
             for (index, key, _), vector in zip(waiting, vectors, strict=True):
                 found[index] = vector
                 runtime.embeddings.put(key, vector)

@@ -80,6 +80,7 @@ async def test_ranking(client: httpx.AsyncClient, ranker: list[str]) -> None:
     assert [(row["rank"], row["index"]) for row in result["ranking"]] == [(1, 1), (2, 0)]
     assert [row["index"] for row in result["skipped"]] == [2]
     assert "3 groups" in result["skipped"][0]["reason"]
+    assert set(result["timings_ms"]) == {"model", "parse", "score", "total"}
     # The same question again is answered from the cache.
     again = await client.post("/rank-architectures", json={"architectures": NETWORKS, "top_k": 2})
     assert again.json()["result"] == result
@@ -185,6 +186,9 @@ async def test_the_client_ranks_embeds_and_compares(app: FastAPI, ranker: list[s
         for i in range(4):
             assert compared.distances[i][i] == 0
             assert compared.distances[i] == pytest.approx([row[i] for row in compared.distances])
+        assert set(embedded.timings_ms) == {"model", "parse", "embed", "total"}
+        # The embeddings were still known.
+        assert set(compared.timings_ms) == {"model", "parse", "compare", "total"}
         assert compared.distances[0][3] < 1e-4 < compared.distances[0][1]
         with pytest.raises(Refused):
             await client.embed_architectures(NETWORKS, model="none-such")

@@ -63,14 +63,17 @@ def test_low_first(either: Make, fake_time: FakeTime, monkeypatch: pytest.Monkey
 
 def test_embeddings_come_together(either: Make, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_many, "MOST_AT_ONCE", 3)
-    answers = [
+    answers: list[dict[str, Any]] = [
         {"model": "m", "embeddings": [[0.0], [2.0]], "indices": [0, 2], "skipped": [{"index": 1}]},
         {"model": "m", "embeddings": [[3.0], [4.0]], "indices": [0, 1]},
     ]
+    for answer in answers:
+        answer["timings_ms"] = {"embed": 1.5, "total": 2.25}
     script = Script(*(httpx.Response(200, json=answer) for answer in answers))
     found = either(script.transport).embed_architectures(CELLS)
     assert (found.indices, found.embeddings) == ([0, 2, 3, 4], [[0.0], [2.0], [3.0], [4.0]])
     assert [item.index for item in found.skipped] == [1]
+    assert found.timings_ms == {"embed": 3.0, "total": 4.5}
     assert "model" not in script.sent_json()
 
 

@@ -69,6 +69,9 @@ class Skipped(BaseModel):
     problem: dict[str, Any]
 
 
+Timings = Annotated[dict[str, float], Field(description="By stage of the work, and `total`.")]
+
+
 class RankResult(BaseModel):
     """`result` of a succeeded job of kind `rank`."""
 
@@ -77,6 +80,7 @@ class RankResult(BaseModel):
     note: str | None = Field(default=None, description="What to know about the scores.")
     ranking: list[Ranked]
     skipped: list[Skipped]
+    timings_ms: Timings
 
 
 class EmbedResult(BaseModel):
@@ -89,6 +93,7 @@ class EmbedResult(BaseModel):
     embeddings: list[list[float]]
     indices: list[int]
     skipped: list[Skipped]
+    timings_ms: Timings
 
 
 class CompareResult(BaseModel):
@@ -98,3 +103,4 @@ class CompareResult(BaseModel):
     distances: list[list[float]]
     indices: list[int]
     skipped: list[Skipped]
+    timings_ms: Timings
