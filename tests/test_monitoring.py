@@ -88,7 +88,9 @@ def test_every_metric_is_documented(labels_of: dict[str, set[str]]) -> None:
 
 
 def test_numbers_that_every_api_process_repeats_are_not_summed() -> None:
-    shared = re.compile(r"weightcast_(job_|jobs_|queue_|workers|worker_|unfinished|oldest|artifact)")
+    shared = re.compile(
+        r"weightcast_(job_|jobs_|queue_|workers|worker_|unfinished|oldest|artifact|unsupported)"
+    )
     for query in [parameter.values[0] for parameter in (*QUERIES, *ALERTS)]:
         if shared.search(str(query)):
             assert re.search(r"max (without \(instance, pod\)|by \([^)]*\)) \(", str(query)), query

@@ -36,6 +36,12 @@ _COUNTERS = (
         "Attempts at a job after its first: a worker died or was lost.",
         ("kind",),
     ),
+    (
+        "unsupported",
+        "weightcast_unsupported_operators",
+        "Architectures that were refused for an operator, by its name.",
+        ("operator",),
+    ),
 )
 _HISTOGRAMS = (
     (

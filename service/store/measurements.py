@@ -5,13 +5,18 @@ The scripts that change a job's state count in the same step, so each job counts
 times are on Redis' clock. A job that the API closes at once with a known answer (its token is its own id) is
 no work and counts as a cache hit only.
 
+Operators that no reader knows are the users' words: the first hundred names have a count of their own, all
+others share one.
+
 One hash: `COUNTER|label...` -> count; `HISTOGRAM|label...|N` -> observations in bucket N alone, not in those
 below it; `HISTOGRAM|label...|sum` -> seconds.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,12 +26,16 @@ import redis
 from service.store.connection import redis_or_unavailable
 
 KEY = "wc:measured"
+OTHER = "other"
 
 # 1 ms to a week, each 2.25 times the one before: the same relative precision for a graph and for a training.
 BOUNDS_SECONDS = tuple(float(f"{0.001 * 2.25**step:.4g}") for step in range(26))
 
-COUNTERS = ("jobs", "failures", "redeliveries")
+COUNTERS = ("jobs", "failures", "redeliveries", "unsupported")
 HISTOGRAMS = ("queue_wait", "duration", "stage")
+
+# Names of operators that are told apart.
+MOST_OPERATORS = 100
 
 LUA = f"""
 local function clock()
@@ -35,6 +44,19 @@ local function clock()
 end
 local function count(name)
   redis.call('HINCRBY', '{KEY}', name, 1)
+end
+local function refused(operators)
+  for operator, times in pairs(operators) do
+    local name = 'unsupported|' .. operator
+    if operator ~= '{OTHER}' and redis.call('HEXISTS', '{KEY}', name) == 0 then
+      if tonumber(redis.call('HGET', '{KEY}', 'operators') or 0) < {MOST_OPERATORS} then
+        redis.call('HINCRBY', '{KEY}', 'operators', 1)
+      else
+        name = 'unsupported|{OTHER}'
+      end
+    end
+    redis.call('HINCRBY', '{KEY}', name, times)
+  end
 end
 local function observe(name, seconds)
   local bounds = {{{", ".join(map(str, BOUNDS_SECONDS))}}}
@@ -45,6 +67,8 @@ local function observe(name, seconds)
 end
 """
 
+_REFUSED = f"{LUA}\nrefused(cjson.decode(ARGV[1]))"
+_OPERATOR = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _WORD = re.compile(r"[a-z0-9_.-]{1,64}")
 
 
@@ -63,7 +87,8 @@ class Measured:
     """Everything that was counted: by name, then by labels.
 
     jobs: (kind, status) -> jobs that ended. failures: (kind, problem code). redeliveries: (kind,) -> attempts
-    after the first. queue_wait: (kind,). duration: (kind, status). stage: (kind, stage).
+    after the first. unsupported: (operator,) -> architectures that were refused for it. queue_wait: (kind,).
+    duration: (kind, status). stage: (kind, stage).
     """
 
     counters: Mapping[str, Mapping[tuple[str, ...], int]]
@@ -71,23 +96,47 @@ class Measured:
 
 
 def facts_of(result_or_problem: Mapping[str, Any]) -> dict[str, Any]:
-    """What the end of a job tells beside its status: the problem's code, or seconds by stage.
+    """What the end of a job tells beside its status: the problem's code, or seconds by stage; and operators
+    for which architectures were refused, all of it or single ones.
 
     Only words go into labels; there must not be arbitrarily many of them.
     """
+    told: dict[str, Any] = {}
+    problems = [result_or_problem]
     if "type" in result_or_problem:
         code = str(result_or_problem["type"]).rstrip("/").rpartition("/")[2]
-        return {"problem": code if _WORD.fullmatch(code) else "other"}
+        told["problem"] = code if _WORD.fullmatch(code) else OTHER
+    else:
+        problems = [entry.get("problem") or {} for entry in result_or_problem.get("skipped", ())]
     timings = result_or_problem.get("timings_ms")
-    if not isinstance(timings, Mapping):
-        return {}
-    return {
-        "stages": {
+    if isinstance(timings, Mapping):
+        told["stages"] = {
             stage: ms / 1e3
             for stage, ms in timings.items()
             if stage != "total" and _WORD.fullmatch(stage) and isinstance(ms, int | float)
         }
-    }
+    if operators := _operators(problems):
+        told["operators"] = operators
+    return told
+
+
+def _operators(problems: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """How many architectures were refused for each operator."""
+    found: Counter[str] = Counter()
+    for problem in problems:
+        if "operator" in problem:
+            name = str(problem["operator"])
+            found[name if _OPERATOR.fullmatch(name) else OTHER] += 1
+    kept = dict(found.most_common(MOST_OPERATORS))
+    rest = found.total() - sum(kept.values())
+    return {**kept, OTHER: kept.get(OTHER, 0) + rest} if rest else kept
+
+
+@redis_or_unavailable()
+def count_unsupported(client: redis.Redis, problem: Mapping[str, Any]) -> None:
+    """Count an architecture that was refused before it became a job. Errors: Unavailable."""
+    if operators := _operators([problem]):
+        client.eval(_REFUSED, 0, json.dumps(operators))
 
 
 @redis_or_unavailable()

@@ -109,6 +109,7 @@ close(id, status, now, ttl)
 if token ~= id then
   local kind, told = redis.call('HGET', job, 'kind'), cjson.decode(facts)
   if told.problem then count('failures|' .. kind .. '|' .. told.problem) end
+  refused(told.operators or {})
   for stage, seconds in pairs(told.stages or {}) do observe('stage|' .. kind .. '|' .. stage, seconds) end
 end
 return 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 
 import httpx
@@ -20,7 +21,7 @@ Samples = dict[str, float]
 # https://prometheus.io/docs/practices/naming/#base-units, and what else a metric may count.
 UNITS = ("_seconds", "_bytes", "_total")
 COUNTED = ("_depth", "_workers", "_jobs", "_up")
-LABELS = {"method", "route", "status", "stage", "outcome", "problem", "queue", "kind", "le"}
+LABELS = {"method", "route", "status", "stage", "outcome", "problem", "queue", "kind", "operator", "le"}
 
 
 async def scrape(client: httpx.AsyncClient) -> str:
@@ -85,6 +86,17 @@ async def test_jobs_count_once_by_how_they_ended(client: httpx.AsyncClient, work
     assert found["weightcast_job_duration_seconds_count kind=predict status=succeeded"] == 1
     assert found["weightcast_cache_lookups_total outcome=hit"] == 1
     assert 0 <= found["weightcast_worker_heartbeat_age_seconds queue=predict"] < 60
+
+
+async def test_operators_that_users_miss(client: httpx.AsyncClient, worker: FakeWorker) -> None:
+    text = json.dumps(GRAPH_EXAMPLE)
+    for _ in range(2):
+        document = json.loads(text.replace('"conv"', '"fused_konv"'))
+        refused = await client.post("/predict-weights", json={"architecture": document})
+        assert refused.json()["operator"] == "fused_konv"
+    found = samples(await scrape(client))
+    assert found["weightcast_unsupported_operators_total operator=fused_konv"] == 2
+    assert "weightcast_jobs_total" not in " ".join(found)
 
 
 async def test_every_api_process_shows_the_same_jobs(

@@ -6,7 +6,15 @@ import pytest
 
 from service.settings import Settings
 from service.store.jobs import JobStore
-from service.store.measurements import BOUNDS_SECONDS, Measured, decode, facts_of, read_measured
+from service.store.measurements import (
+    BOUNDS_SECONDS,
+    MOST_OPERATORS,
+    Measured,
+    count_unsupported,
+    decode,
+    facts_of,
+    read_measured,
+)
 from service.store.records import Job
 
 
@@ -33,7 +41,9 @@ def test_a_job_that_succeeds_tells_its_wait_its_time_and_its_stages(store: JobSt
     store.finish(job.id, {"timings_ms": {"gnn": 20.0, "decode": 3000.0, "total": 3020.0}}, "t")
     store.finish(job.id, {"timings_ms": {"gnn": 20.0}}, "t")  # too late: refused, and not counted
     found = measured(store)
-    assert found.counters == {"jobs": {("predict", "succeeded"): 1}, "failures": {}, "redeliveries": {}}
+    assert {name: seen for name, seen in found.counters.items() if seen} == {
+        "jobs": {("predict", "succeeded"): 1}
+    }
     assert sum(found.histograms["queue_wait"][("predict",)].buckets) == 1
     assert sum(found.histograms["duration"][("predict", "succeeded")].buckets) == 1
     stages = found.histograms["stage"]
@@ -80,6 +90,35 @@ def test_only_words_become_labels() -> None:
     timings = {"gnn": 1.0, "a|b": 1.0, "G": 1.0, "text": "soon", "total": 2.0}
     assert facts_of({"timings_ms": timings}) == {"stages": {"gnn": 0.001}}
     assert facts_of({"ranking": []}) == {}
+
+
+def test_operators_of_skipped_architectures_and_of_refusals_are_counted(store: JobStore) -> None:
+    skipped = [{"index": i, "problem": {"operator": name}} for i, name in enumerate(["Fft", "Fft", "x|y"])]
+    job = make(store)
+    store.begin(job.id, "t")
+    store.finish(job.id, {"ranking": [], "skipped": [*skipped, {"index": 3, "problem": {}}]}, "t")
+    refused = make(store)
+    store.begin(refused.id, "t")
+    store.fail(refused.id, {"type": "unsupported-operator", "operator": "com.acme::Fused"}, "t")
+    count_unsupported(store.redis, {"operator": "Fft"})
+    count_unsupported(store.redis, {"detail": "of something else"})
+    assert measured(store).counters["unsupported"] == {
+        ("Fft",): 3,
+        ("com.acme::Fused",): 1,
+        ("other",): 1,
+    }
+
+
+def test_names_of_operators_are_bounded(store: JobStore) -> None:
+    skipped = [{"problem": {"operator": f"Op{number}"}} for number in range(MOST_OPERATORS + 30)]
+    job = make(store)
+    store.begin(job.id, "t")
+    store.finish(job.id, {"skipped": skipped}, "t")
+    for number in range(40):
+        count_unsupported(store.redis, {"operator": f"Later{number}"})
+    counted = measured(store).counters["unsupported"]
+    assert len(counted) == MOST_OPERATORS + 1 and sum(counted.values()) == MOST_OPERATORS + 70
+    assert counted[("other",)] >= 40
 
 
 def test_fields_of_another_version_are_left_out() -> None:

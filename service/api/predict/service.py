@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio.to_thread
+import structlog
 
 from service.api.auth import Principal
 from service.api.middleware import RequestRecord
@@ -20,10 +21,13 @@ from service.api.predict.parsing import Submission
 from service.api.predict.reading import ArchitectureReader, ReadArchitecture
 from service.api.services import Services
 from service.catalog import ModelCard
-from service.errors import Conflict, InvalidRequest
+from service.errors import Conflict, InvalidRequest, Unavailable, UnsupportedOperator
+from service.store.measurements import count_unsupported
 from service.store.queue import enqueue
 from service.store.records import About, Job
 from service.weights.formats import check_output
+
+log = structlog.get_logger("weightcast.api")
 
 KIND = "predict"
 QUEUE = "predict"
@@ -114,10 +118,21 @@ class Predictions:
         return await asyncio.shield(task)
 
     async def _read_now(self, asked: Prepared) -> tuple[ReadArchitecture, str]:
-        architecture = await self.reader.read(asked.submission)
+        try:
+            architecture = await self.reader.read(asked.submission)
+        except UnsupportedOperator as error:
+            await anyio.to_thread.run_sync(self._count, error)
+            raise
         options = asked.submission.options
         source = architecture.onnx_sha256 if options.output == "onnx" else None
         return architecture, prediction_digest(architecture.digest, options, asked.card.digest, source)
+
+    def _count(self, error: UnsupportedOperator) -> None:
+        """Whoever runs the service sees which operators its users miss. Blocking."""
+        try:
+            count_unsupported(self._services.jobs.redis, error.problem())
+        except Unavailable:
+            log.warning("metrics.operator_not_counted", operator=error.extra.get("operator"))
 
     def _known_result(self, digest: str) -> dict[str, Any] | None:
         """The result object of an answer whose file is there, None otherwise. Blocking."""
