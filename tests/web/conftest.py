@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,12 @@ def web_service(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def page(browser: Any, web_service: RunningService) -> Iterator[Any]:
+    with watched_page(browser, web_service) as page:
+        yield page
+
+
+@contextmanager
+def watched_page(browser: Any, service: RunningService) -> Iterator[Any]:
     """An empty page that fails the test for anything that goes wrong in it, or that asks elsewhere."""
     # Without motion, a place that was asked for is still the place when it is used.
     context = browser.new_context(
@@ -58,7 +65,7 @@ def page(browser: Any, web_service: RunningService) -> Iterator[Any]:
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda message: wrong.append(message.text) if is_alarming(message) else None)
-    page.on("request", lambda r: None if is_ours(r.url, web_service.url) else wrong.append(r.url))
+    page.on("request", lambda r: None if is_ours(r.url, service.url) else wrong.append(r.url))
     yield page
     context.close()
     assert not wrong

@@ -2,7 +2,7 @@
 
 let key = "";
 export const setKey = (value) => { key = value; };
-export const hasKey = () => key !== "";
+const authorization = () => (key ? `Bearer ${key}` : null);
 
 /** A problem document (RFC 9457) of the service, or of the page itself. */
 export class Problem extends Error {
@@ -14,7 +14,7 @@ export class Problem extends Error {
 
 export async function call(path, options = {}) {
   const headers = new Headers(options.headers);
-  if (key) headers.set("Authorization", `Bearer ${key}`);
+  if (key) headers.set("Authorization", authorization());
   let response;
   try {
     response = await fetch(path, { ...options, headers });
@@ -23,12 +23,14 @@ export async function call(path, options = {}) {
     document.dispatchEvent(new Event("no-answer"));
     throw new Problem({ title: "No answer", detail: "The service does not answer.", hint: "Is it still running?" });
   }
-  if (response.status === 401) document.dispatchEvent(new Event("key-wanted"));
-  if (!response.ok) {
-    const isJson = (response.headers.get("Content-Type") || "").includes("json");
-    throw new Problem(isJson ? await response.json() : { title: `Error ${response.status}`, detail: await response.text() });
+  if (response.ok) return response;
+  const isJson = (response.headers.get("Content-Type") || "").includes("json");
+  const problem = new Problem(isJson ? await response.json() : { title: `Error ${response.status}`, detail: await response.text() });
+  // None, or one that is not known, or that may not do this. Requests on their way when another key was entered ask for nothing.
+  if ((response.status === 401 || (key && response.status === 403)) && headers.get("Authorization") === authorization()) {
+    document.dispatchEvent(new CustomEvent("key-wanted", { detail: problem }));
   }
-  return response;
+  throw problem;
 }
 
 export const getJson = async (path, options) => (await call(path, options)).json();

@@ -1,7 +1,8 @@
 // Puts the parts of the page together.
-import { Problem, setKey } from "./api.js";
+import { Problem } from "./api.js";
 import { setUpFit } from "./fit.js";
 import { watchHealth } from "./health.js";
+import { setUpKey } from "./key.js";
 import { loadModels, offerModels, showModels } from "./models.js";
 import { predict } from "./predict.js";
 import { problemCard } from "./problem.js";
@@ -14,7 +15,6 @@ import { currentView, openView, setUpViews } from "./views.js";
 const at = (id) => document.getElementById(id);
 const form = at("predict-form");
 const outcome = at("outcome");
-const key = at("key");
 const { model, include_classifier: classifier } = form.elements;
 let current = null;
 
@@ -80,11 +80,10 @@ document.addEventListener("drop", (event) => {
   fillInFile(form, file);
   openView("predict");
 });
-document.addEventListener("key-wanted", () => { at("key-row").hidden = false; });
-key.addEventListener("change", () => { setKey(key.value); show(currentView()); });
 form.addEventListener("submit", run);
 at("refresh").addEventListener("click", () => jobs.refresh());
 setUpSources(form);
 setUpFit(at("fit-form"), at("fitted"), refreshModels);
 watchHealth(at("health"));
+setUpKey(at("key-form"), at("key-said"), () => show(currentView()));
 setUpViews(show);

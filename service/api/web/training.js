@@ -32,7 +32,7 @@ class TrainingJob {
     this.cancel.addEventListener("click", () => this.stop());
     this.trouble = element("div");
     const when = new Date(job.created_at).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
-    const summary = element("summary", "", {}, this.tag, " ", this.name, element("span", ` ${[job.about.task, when].filter(Boolean).join(" · ")} `), this.said);
+    const summary = element("summary", "", {}, this.tag, " ", this.name, element("span", ` ${[job.about.name && job.about.task, when].filter(Boolean).join(" · ")} `), this.said);
     this.root = element("details", "", { class: "job" }, summary, this.bar, this.result, this.charts, this.trouble, this.cancel,
       element("p", `Job ${job.id}`, { class: "quiet small" }));
     this.root.addEventListener("toggle", () => (this.root.open ? this.open() : this.close()));
