@@ -1,0 +1,189 @@
+"""Training one network from predicted weights: it learns, goes on exactly, and gives weights that load."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from service.errors import InvalidRequest, UnknownModel, UnsupportedOperator
+from service.ghn.checkpoint import save_checkpoint
+from service.ghn.config import GHNConfig
+from service.ghn.model import GHN
+from service.graph_io.archgraph import ArchGraph
+from service.graph_io.torch_tracer import trace
+from service.settings import get_settings
+from training.baselines import Epoch
+from training.data import batches, load_dataset
+from training.finetune import WEIGHTS, run
+from training.finetune_config import FineTuning
+from training.starting_weights import predicted_weights, trained_on, with_noise
+
+SMALL: dict[str, Any] = {"model": "tiny", "images": 256, "batch_size": 32, "epochs": 3, "learning_rate": 0.1}
+
+
+def small_network(classes: int = 10) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.Conv2d(16, 16, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(64, classes),
+    )  # fmt: skip
+
+
+def graph_of(module: nn.Module, side: int = 8) -> ArchGraph:
+    return trace(module, input_shape=(3, side, side))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with the model `tiny`, a GHN of random weights that says it knows the digits."""
+    torch.manual_seed(0)
+    card = {"name": "tiny", "kind": "ghn", "dataset": "digits", "num_classes": 10}
+    ghn = GHN(GHNConfig(hidden=8, max_channels=8, max_kernel=3))
+    save_checkpoint(tmp_path / "home" / "models" / "tiny", ghn, card)
+    monkeypatch.setenv("WEIGHTCAST_HOME", str(tmp_path / "home"))
+    get_settings.cache_clear()
+    return tmp_path / "home"
+
+
+def test_it_learns_and_the_weights_load(tmp_path: Path) -> None:
+    records: list[dict[str, Any]] = []
+    network = small_network()
+    result = run(
+        graph_of(network), FineTuning(**SMALL, compare=True), tmp_path / "run", on_progress=records.append
+    )
+    assert result is not None and [entry["epoch"] for entry in result["history"]] == [0, 1, 2, 3]
+    assert result["history"][3]["loss"] < result["history"][1]["loss"] < result["history"][0]["loss"]
+    assert result["test_accuracy"] > 50 and result["random"]["test_accuracy"] > 50
+    assert result["start"]["classifier"] == "predicted" and result["images"] == 256
+    told = [entry["progress"] for entry in records]
+    assert told == sorted(told) and told[-1] == 1.0
+
+    tensors = load_file(tmp_path / "run" / WEIGHTS)
+    assert result["parameters"] == sum(parameter.numel() for parameter in network.parameters())
+    network.load_state_dict(tensors)  # strict: running statistics are there
+    data = load_dataset("digits", image_size=8)
+    network.eval()
+    with torch.no_grad():
+        right = sum(int((network(x).argmax(1) == y).sum()) for x, y in batches(data, data.test, 90))
+    assert 100 * right / len(data.test) == pytest.approx(result["test_accuracy"], abs=0.3)
+
+
+def without_time(result: dict[str, Any] | None) -> dict[str, Any]:
+    assert result is not None
+    return {name: value for name, value in result.items() if name != "seconds"}
+
+
+def test_an_interrupted_run_repeats_a_whole_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, config = graph_of(small_network()), FineTuning(**SMALL, noise=0.1, compare=True)
+    whole = without_time(run(graph, config, tmp_path / "whole"))
+
+    def stop(record: dict[str, Any]) -> None:
+        if (record["kind"], record["epoch"]) in stops:
+            stops.remove((record["kind"], record["epoch"]))
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    stops = [("train", 0), ("train", 2), ("random", 1)]
+    folder = tmp_path / "stopped"
+    for _ in range(3):
+        assert run(graph, config, folder, on_progress=stop) is None
+    assert not (folder / WEIGHTS).exists()
+
+    def crash(self: Any, kind: str, epoch: Epoch) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("training.finetune._Work._measured", crash)
+        run(graph, config, folder)
+    assert without_time(run(graph, config, folder, on_progress=stop)) == whole and stops == []
+    assert (folder / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
+
+
+def test_stopped_within_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, config = graph_of(small_network()), FineTuning(**SMALL)
+    whole = without_time(run(graph, config, tmp_path / "whole"))
+    monkeypatch.setattr("training.finetune._PULSE_SECONDS", 0.0)  # every batch tells
+    pulses = 0
+
+    def stop(record: dict[str, Any]) -> None:
+        nonlocal pulses
+        pulses += record["kind"] == "pulse"
+        if record["kind"] == "pulse" and pulses in (3, 11):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    for _ in range(2):
+        assert run(graph, config, tmp_path / "run", on_progress=stop) is None
+    assert without_time(run(graph, config, tmp_path / "run", on_progress=stop)) == whole
+    assert pulses == config.epochs * (256 // config.batch_size)  # none is computed twice
+    assert (tmp_path / "run" / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
+
+
+def test_a_classifier_of_other_classes_is_not_taken_over() -> None:
+    from service.ghn.registry import load_model
+
+    model, digits = load_model("tiny"), load_dataset("digits", image_size=8)
+    graph = graph_of(small_network())
+    assert trained_on(model.card, digits)
+    strange = model.card.model_copy(update={"dataset": "cifar10"})
+    assert not trained_on(strange, digits)
+    known = predicted_weights(model, graph, digits).params
+    other = predicted_weights(type(model)(strange, model.ghn), graph, digits)
+    assert other.origin["classifier"] == "random"
+    same = {name for name, value in known.items() if torch.equal(value, other.params[name])}
+    assert set(known) - same == {"8.weight", "8.bias"}
+
+
+def test_noise_tells_copies_of_a_channel_apart() -> None:
+    params = {"w": torch.arange(4.0).repeat(2, 1), "b": torch.ones(2), "d": torch.ones(2, 2)}
+    noisy = with_noise(params, {"w", "b"}, 0.1, seed=3)
+    assert not torch.equal(noisy["w"][0], noisy["w"][1])
+    assert torch.equal(noisy["b"], params["b"]) and torch.equal(noisy["d"], params["d"])
+    assert torch.equal(with_noise(params, {"w"}, 0.1, seed=3)["w"], noisy["w"])
+    assert float((noisy["w"] - params["w"]).abs().max()) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"epochs": 0}, "epochs"),
+        ({"images": 1}, "images"),
+        ({"batch_size": 1.5}, "batch_size"),
+        ({"learning_rate": 0}, "learning_rate"),
+        ({"noise": -1}, "noise"),
+        ({"start": "warm"}, "start"),
+        ({"start": "random", "compare": True}, "compare"),
+        ({"epoch": 3}, "epoch"),
+    ],
+)
+def test_a_wrong_option_is_named(options: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        FineTuning.from_dict(options)
+    assert refused.value.extra["field"] == field
+
+
+def test_what_does_not_fit_is_refused_before_training(tmp_path: Path) -> None:
+    def refusal(module: nn.Module, **options: Any) -> InvalidRequest:
+        with pytest.raises(InvalidRequest) as refused:
+            run(graph_of(module), FineTuning(**{**SMALL, **options}), tmp_path / "run")
+        return refused.value
+
+    found = refusal(small_network(classes=7))
+    assert (
+        found.extra["field"] == "architecture" and "7 values" in found.detail and "10 classes" in found.detail
+    )
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(192, 10))
+    assert refusal(flat, image_size=16).extra["field"] == "image_size"
+    assert refusal(small_network(), images=16).extra["field"] == "batch_size"
+    assert refusal(small_network(), data="none-such").extra["field"] == "data"
+    with pytest.raises(UnknownModel):
+        run(graph_of(small_network()), FineTuning(model="none-such"), tmp_path / "run")
+    recurrent = nn.Sequential(nn.Flatten(2), nn.LSTM(64, 8, batch_first=True))
+    with pytest.raises(UnsupportedOperator):
+        run(graph_of(recurrent), FineTuning(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,267 @@
+"""Training one network on somebody's images from the weights that a GHN predicts for it, and what that start
+was worth (GHN-2 paper, section 5.3: predicted weights as an initialisation).
+
+A run keeps what it did in a folder and goes on from there: parameters and momenta after every epoch, what was
+measured in `history.json`, the result in `weights.safetensors`. An interrupted run repeats an uninterrupted
+one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from service.errors import InvalidRequest
+from service.ghn.registry import load_model
+from service.graph_io.archgraph import ArchGraph
+from training.baselines import Epoch, train_network
+from training.data import Dataset, load_dataset
+from training.evaluate import CALIBRATION_BATCHES, measure, native_dtype, training_statistics
+from training.finetune_config import FineTuning
+from training.interruption import Interrupted, Interruption
+from training.networks import BatchStatistics, Network
+from training.run_folder import RunFolder
+from training.running_statistics import running_statistics
+from training.starting_weights import StartingWeights, predicted_weights, random_weights
+
+WEIGHTS = "weights.safetensors"
+
+# The run itself, and the one from random parameters beside it.
+TUNED, RANDOM = "train", "random"
+
+_MEASURED_IMAGES = 1000
+_CALIBRATION_IMAGES = 64 * CALIBRATION_BATCHES
+_PULSE_SECONDS = 5.0
+
+Progress = Callable[[dict[str, Any]], None]
+Tensors = dict[str, Tensor]
+
+
+def run(
+    graph: ArchGraph, config: FineTuning, folder: Path, *,
+    cache_dir: Path | None = None, on_progress: Progress = lambda record: None,
+) -> dict[str, Any] | None:  # fmt: skip
+    """Train, and leave the weights in `folder/weights.safetensors`; None when a signal came first.
+
+    The file has every parameter of the network at its own name and shape, float32, and for batch norms their
+    running statistics (`running_statistics`), of training images. on_progress: gets every record of
+    `metrics.jsonl`.
+
+    Raises InvalidRequest for images that the network does not take, UnsupportedOperator for a network that
+    cannot be run, UnknownModel, InvalidInput for images that cannot be read.
+    """
+    dataset = load_dataset(
+        config.data,
+        data_dir=None if config.data_dir is None else Path(config.data_dir),
+        cache_dir=cache_dir,
+        image_size=config.image_size or _side(graph),
+    )
+    if config.images_of(dataset) < config.batch_size:
+        raise InvalidRequest(
+            f"A batch of {config.batch_size} images is more than there are: {config.images_of(dataset)}.",
+            field="batch_size",
+        )
+    network = Network(graph)
+    start = _start(graph, config, dataset)
+    check_fits(network, start.params, dataset)
+    folder.mkdir(parents=True, exist_ok=True)
+    work = _Work(network, config, dataset, RunFolder(folder), on_progress)
+    with work.interruption.by_signals():
+        try:
+            return _result(work, start)
+        except Interrupted:
+            work.history.keep()
+            return None
+
+
+def _result(work: _Work, start: StartingWeights) -> dict[str, Any]:
+    graph, config, dataset = work.network.graph, work.config, work.dataset
+    tuned = work.trained(TUNED, start.params)
+    tuned_accuracy, running = work.tested(tuned)
+    result: dict[str, Any] = {
+        "parameters": sum(value.numel() for value in tuned.values()),
+        "history": work.history.of(TUNED),
+        "test_accuracy": tuned_accuracy,
+        "start": start.origin,
+        "data": dataset.name,
+        "classes": list(dataset.classes),
+        "images": config.images_of(dataset),
+        "image_size": dataset.image_size,
+    }
+    if config.compare:
+        other = work.trained(RANDOM, random_weights(graph).params)
+        result["random"] = {"history": work.history.of(RANDOM), "test_accuracy": work.tested(other)[0]}
+    buffers = running_statistics(graph, running)
+    _save(work.folder.path / WEIGHTS, {**tuned, **buffers.buffers})
+    work.history.keep()
+    seconds = round(work.history.seconds, 1)
+    return {**result, "unnamed_statistics": list(buffers.unnamed), "seconds": seconds}
+
+
+def _side(graph: ArchGraph) -> int | None:
+    """Pixels a side of the images that the network was described for."""
+    return graph.input_shape[-1] if len(graph.input_shape) == 3 and graph.input_shape[-1] > 0 else None
+
+
+def _start(graph: ArchGraph, config: FineTuning, dataset: Dataset) -> StartingWeights:
+    if config.start == "random":
+        return random_weights(graph)
+    model = load_model(config.model)
+    return predicted_weights(model, graph, dataset, noise=config.noise, seed=config.seed)
+
+
+@torch.no_grad()
+def check_fits(network: Network, params: Mapping[str, Tensor], dataset: Dataset) -> None:
+    """Raises InvalidRequest where the network does not take these images or has other classes."""
+    images = dataset.normalise(dataset.train.images_NCHW[:2])
+    shape, classes = tuple(images.shape[1:]), len(dataset.classes)
+    try:
+        logits = network(images, params)
+    except RuntimeError as error:
+        raise InvalidRequest(
+            f"The network does not take images of the shape {shape}: {str(error).splitlines()[0]}",
+            field="image_size",
+            hint="Choose the image_size that the network was made for; images have three channels.",
+        ) from None
+    if tuple(logits.shape) != (len(images), classes):
+        answer = " x ".join(map(str, logits.shape[1:]))
+        raise InvalidRequest(
+            f"The network answers {answer} values an image, and {dataset.name} has {classes} classes.",
+            field="architecture",
+            hint=f"Give it a last layer of {classes}, such as with num_classes where the format has it.",
+        )
+
+
+class _Work:
+    """What the trainings of one run share."""
+
+    def __init__(
+        self, network: Network, config: FineTuning, dataset: Dataset, folder: RunFolder, tell: Progress
+    ) -> None:
+        self.network, self.config, self.dataset, self.folder = network, config, dataset, folder
+        self.interruption = Interruption()
+        self.history = History(folder.path / "history.json")
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._dtype = native_dtype() if self._device.type == "cpu" else torch.bfloat16
+        self._tell, self._told = tell, time.monotonic()
+
+    def trained(self, kind: str, start: Tensors) -> Tensors:
+        """The parameters after the last epoch, on the CPU."""
+        file = self.folder.path / f"{kind}.safetensors"
+        if not file.exists():
+            params = {name: value.to(self._device) for name, value in start.items()}
+            if not self.history.of(kind):
+                self._before(kind, params)
+            trained = self._train(kind, params)
+            _save(file, {name: value.cpu() for name, value in trained.items()})
+        found: Tensors = load_file(file)
+        return found
+
+    def tested(self, params: Tensors) -> tuple[float, BatchStatistics]:
+        """Accuracy in percent on all test images, with the batch-norm statistics that come with it."""
+        on_device = {name: value.to(self._device) for name, value in params.items()}
+        statistics = self._statistics(on_device)
+        accuracy, _ = measure(self.network, on_device, self.dataset, self.dataset.test, statistics=statistics)
+        return round(accuracy, 3), statistics
+
+    def _before(self, kind: str, params: Tensors) -> None:
+        images = min(self.config.images_of(self.dataset), _MEASURED_IMAGES)
+        accuracy, loss = measure(self.network, params, self.dataset, self.dataset.train, limit=images)
+        self._measured(kind, Epoch(0, loss, accuracy, params))
+
+    def _train(self, kind: str, params: Tensors) -> Tensors:
+        recipe = self.config.recipe
+        updates = recipe.epochs * (self.config.images_of(self.dataset) // recipe.batch_size)
+        before = (len(self.history.of(kind)) - 1) * updates // recipe.epochs
+        done = before
+
+        def pulse(loss: float, accuracy: float) -> None:
+            nonlocal done
+            done += 1
+            if time.monotonic() - self._told > _PULSE_SECONDS:
+                epoch = min(recipe.epochs, 1 + done * recipe.epochs // updates)
+                self._log({"kind": "pulse", "epoch": epoch}, kind, done / updates)
+
+        return train_network(
+            self.network.graph, self.dataset, recipe,
+            start=params, dtype=self._dtype, state_file=self.folder.path / f"{kind}.state.safetensors",
+            on_epoch=lambda epoch: self._measured(kind, epoch), on_batch=pulse,
+            interruption=self.interruption,
+        )  # fmt: skip
+
+    def _measured(self, kind: str, epoch: Epoch) -> None:
+        """Measure after an epoch, keep it, and tell."""
+        statistics = self._statistics(epoch.params)
+        accuracy, loss = measure(
+            self.network, epoch.params, self.dataset, self.dataset.validation,
+            limit=_MEASURED_IMAGES, statistics=statistics,
+        )  # fmt: skip
+        record = {
+            "epoch": epoch.number,
+            "loss": round(epoch.loss, 5),
+            "training_accuracy": round(epoch.accuracy, 3),
+            "validation_loss": round(loss, 5),
+            "validation_accuracy": round(accuracy, 3),
+        }
+        self.history.add(kind, record)
+        self._log({"kind": kind, **record}, kind, epoch.number / self.config.epochs)
+
+    def _statistics(self, params: Mapping[str, Tensor]) -> BatchStatistics:
+        images = min(self.config.images_of(self.dataset), _CALIBRATION_IMAGES)
+        return training_statistics(self.network, params, self.dataset, images)
+
+    def _log(self, record: dict[str, Any], kind: str, share: float) -> None:
+        trainings = 2 if self.config.compare else 1
+        progress = (share + (kind == RANDOM)) / trainings
+        seconds = round(self.history.seconds, 1)
+        told = {**record, "seconds": seconds, "progress": round(min(1.0, progress), 5)}
+        self.folder.log(told)
+        self._tell(told)
+        self._told = time.monotonic()
+
+
+class History:
+    """What was measured, by training and epoch, and how long it all took; in a file that appears whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._records: dict[str, dict[str, dict[str, Any]]] = {}
+        before = 0.0
+        if path.exists():
+            document = json.loads(path.read_text())
+            self._records, before = document["records"], document["seconds"]
+        self._started = time.monotonic() - before
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """By epoch."""
+        return sorted(self._records.get(kind, {}).values(), key=lambda record: record["epoch"])
+
+    def add(self, kind: str, record: dict[str, Any]) -> None:
+        """An epoch that is trained again after a crash takes the place of its first time."""
+        self._records.setdefault(kind, {})[str(record["epoch"])] = record
+        self.keep()
+
+    def keep(self) -> None:
+        temporary = self._path.with_suffix(".tmp")
+        temporary.write_text(json.dumps({"records": self._records, "seconds": self.seconds}))
+        os.replace(temporary, self._path)
+
+
+def _save(path: Path, tensors: Tensors) -> None:
+    """It appears whole. One entry of metadata alone: the same tensors give the same bytes."""
+    temporary = path.with_suffix(".tmp")
+    save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, {"format": "pt"})
+    temporary.chmod(0o644)  # safetensors creates it for its owner alone
+    os.replace(temporary, path)

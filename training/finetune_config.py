@@ -1,0 +1,81 @@
+"""What the training of one network may be told."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
+
+from service.errors import InvalidRequest
+from training.baselines import SgdRecipe
+from training.data import Dataset
+
+START = ("predicted", "random")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FineTuning:
+    """A run of `training.finetune`. Raises InvalidRequest naming the field.
+
+    start: "predicted", by the GHN `model`, or "random". noise: on predicted weights, see
+        `starting_weights.with_noise`.
+    compare: train from random parameters as well, in the same way.
+    data: as `data.load_dataset` takes it; its first `images` training images, all of them without it.
+    image_size: pixels a side; without it what the network was described for.
+    learning_rate: of SGD with momentum; falls to zero along a cosine over the epochs.
+    seed: of the order and mirroring of the images, and of the noise.
+    """
+
+    data: str = "digits"
+    data_dir: str | None = None
+    model: str = "ghn2-cifar10"
+    start: Literal["predicted", "random"] = "predicted"
+    noise: float = 0.0
+    compare: bool = False
+    epochs: int = 5
+    images: int | None = None
+    image_size: int | None = None
+    learning_rate: float = 0.05
+    batch_size: int = 64
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.start not in START:
+            raise InvalidRequest(f"There is no start {self.start!r}.", field="start", hint=" or ".join(START))
+        for name, least in {"epochs": 1, "images": 2, "image_size": 1, "batch_size": 2, "seed": 0}.items():
+            value = getattr(self, name)
+            if value is None and name in ("images", "image_size"):
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise InvalidRequest(
+                    f"{name} must be a whole number from {least}, got {value!r}.", field=name
+                )
+        for name, is_zero_fine in {"noise": True, "learning_rate": False}.items():
+            value = getattr(self, name)
+            is_number = isinstance(value, int | float) and math.isfinite(value)
+            if not is_number or value < 0 or (value == 0 and not is_zero_fine):
+                raise InvalidRequest(f"{name} must be a number above 0, got {value!r}.", field=name)
+        if self.start == "random" and (self.compare or self.noise > 0):
+            field = "compare" if self.compare else "noise"
+            raise InvalidRequest(f"A random start has no use for {field}.", field=field, hint="Leave it out.")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        unknown = sorted(set(values) - {entry.name for entry in fields(cls)})
+        if unknown:
+            raise InvalidRequest(f"There is no option {unknown[0]!r}.", field=unknown[0])
+        return cls(**values)
+
+    @property
+    def recipe(self) -> SgdRecipe:
+        return SgdRecipe(
+            epochs=self.epochs,
+            images=self.images,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            seed=self.seed,
+        )
+
+    def images_of(self, dataset: Dataset) -> int:
+        """How many training images are used."""
+        return len(dataset.train) if self.images is None else min(self.images, len(dataset.train))

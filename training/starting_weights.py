@@ -1,0 +1,78 @@
+"""Parameters that the training of one network starts from: those that a GHN predicts, or random ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from service.catalog import ModelCard
+from service.ghn.registry import LoadedModel
+from service.graph_io.archgraph import ArchGraph
+from service.weights.blocks import Provenance
+from training.baselines import random_parameters
+from training.data import Dataset
+
+
+@dataclass(frozen=True)
+class StartingWeights:
+    """params: every parameter by name, on the CPU. origin: how they came about, for the record."""
+
+    params: dict[str, Tensor]
+    origin: dict[str, Any]
+
+
+def random_weights(graph: ArchGraph) -> StartingWeights:
+    """The field's standard initialisation, the same values for the same network."""
+    return StartingWeights(random_parameters(graph), {"start": "random"})
+
+
+def predicted_weights(
+    model: LoadedModel, graph: ArchGraph, dataset: Dataset, *, noise: float = 0.0, seed: int = 0
+) -> StartingWeights:
+    """What a GHN predicts. The last layer comes from it only where it was trained on the classes of these
+    data; elsewhere that layer is initialised at random, as its classes mean nothing here.
+
+    noise: see `with_noise`.
+    """
+    knows_classes = trained_on(model.card, dataset)
+    weights = model.predict(graph, include_classifier=knows_classes)
+    params = {name: torch.from_numpy(values) for name, values in weights.expand().items()}
+    if noise > 0:
+        predicted = {
+            name for name, block in weights.blocks.items() if block.provenance is not Provenance.DEFAULTED
+        }
+        params = with_noise(params, predicted, noise, seed)
+    origin = {
+        "start": "predicted",
+        "model": model.card.name,
+        "model_digest": model.card.digest,
+        "coverage": round(weights.coverage, 6),
+        "classifier": "predicted" if knows_classes else "random",
+        "noise": noise,
+    }
+    return StartingWeights(params, origin)
+
+
+def trained_on(card: ModelCard, dataset: Dataset) -> bool:
+    """Whether a GHN knows the classes of a data set. Equal numbers of classes do not make them the same."""
+    return card.dataset == dataset.name and card.num_classes == len(dataset.classes)
+
+
+def with_noise(params: dict[str, Tensor], names: set[str], noise: float, seed: int) -> dict[str, Tensor]:
+    """The parameters, with Gaussian noise of so many standard deviations of its own values on each weight of
+    two or more axes in `names`.
+
+    A GHN repeats a small block along the channels: copies get equal gradients and stay equal. Noise tells
+    them apart.
+    """
+    random = torch.Generator().manual_seed(seed)
+    noisy = {}
+    for name, value in params.items():
+        noisy[name] = value
+        if name in names and value.ndim > 1:
+            drawn = torch.randn(value.shape, generator=random)
+            noisy[name] = value + noise * value.std(correction=0) * drawn
+    return noisy
