@@ -23,18 +23,12 @@ from service.graph_io.primitives import Decoding, Target, position_shape
 
 
 @dataclass(frozen=True, slots=True)
-class DecodedBlock:
-    """values: the block of one target in canonical layout, normalised except for `scale`."""
+class DecodedGroup:
+    """Targets of one kind and one shape, of any of the batch's graphs.
 
-    graph: int
-    target: Target
-    values: Tensor
-    scale: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Targets of one kind and one shape, of any of the batch's graphs. values: their blocks, stacked."""
+    members: (graph, target). values: their blocks in canonical layout, stacked in that order, normalised
+    except for `scale`.
+    """
 
     members: list[tuple[int, Target]]
     values: Tensor
@@ -43,7 +37,10 @@ class _Group:
 
 class GHN(nn.Module):
     """Graph HyperNetwork. `embed` gives node states, `decode` the blocks of every parameter it has a decoder
-    for."""
+    for.
+
+    Two ways to use a GPU: `to` moves all of it, for training; `decode_on` the decoders alone, for predicting.
+    """
 
     def __init__(self, config: GHNConfig) -> None:
         super().__init__()
@@ -55,6 +52,22 @@ class GHN(nn.Module):
         self.decoder = WeightDecoder(config)
         self.vector_decoder = VectorDecoder(config)
 
+    @property
+    def device(self) -> torch.device:
+        """Where weights are decoded."""
+        return self.decoder.mix.weight.device
+
+    def decode_on(self, device: torch.device) -> GHN:
+        """Move the decoders, in place; what comes before them stays.
+
+        The GNN goes from level to level of a graph, in thousands of operations on a few rows each: starting
+        one on a GPU takes longer than doing it on a CPU. The decoders take fewer than a hundred, each on the
+        parameters of many layers.
+        """
+        self.decoder.to(device)
+        self.vector_decoder.to(device)
+        return self
+
     def embed(self, batch: GraphBatch) -> Tensor:
         """Final node states h_NC, in the batch's own row order (`batch.rows` leads back to the graphs)."""
         x_NC = self.primitive(batch.primitive_N) + self.shape_encoder(batch.shape_N4)
@@ -62,14 +75,10 @@ class GHN(nn.Module):
 
     def decode(
         self, h_NC: Tensor, batch: GraphBatch, *, include_classifier: bool = True
-    ) -> Iterator[DecodedBlock]:
-        """One block for every target with a decoder."""
-        for group in self._decode(h_NC, batch, include_classifier):
-            for (graph, target), values in zip(group.members, group.values.unbind(0), strict=True):
-                yield DecodedBlock(graph, target, values, group.scale)
+    ) -> Iterator[DecodedGroup]:
+        """The blocks of every target with a decoder, on `device`. h_NC: on any device.
 
-    def _decode(self, h_NC: Tensor, batch: GraphBatch, include_classifier: bool = True) -> Iterator[_Group]:
-        """Targets of one kind and block shape are decoded and normalised together, those of one shape stay
+        Targets of one kind and block shape are decoded and normalised together, those of one shape stay
         together: networks have thousands of small tensors, and each operation on one costs as much as on all.
         """
         kinds: dict[tuple[Decoding, tuple[int, ...]], dict[tuple[int, ...], list[tuple[int, Target]]]] = {}
@@ -84,17 +93,26 @@ class GHN(nn.Module):
             {shape for _, shape in kinds if shape}
             | {self.decoder.classifier_shape for kind, _ in kinds if kind is Decoding.CLASS_WEIGHT}
         )
-        for (decoding, block_shape), shapes in kinds.items():
-            rows = torch.tensor(
-                [int(batch.rows[graph][target.node]) for each in shapes.values() for graph, target in each],
-                device=h_NC.device,
-            )
-            values = self._decode_group(decoding, block_shape, h_NC[rows], cuts)
+        # All states in one step: every group's own would be one more copy to a GPU.
+        rows = torch.tensor(
+            [
+                int(batch.rows[graph][target.node])
+                for shapes in kinds.values()
+                for each in shapes.values()
+                for graph, target in each
+            ],
+            dtype=torch.int64,
+            device=h_NC.device,
+        )
+        counts = [sum(len(each) for each in shapes.values()) for shapes in kinds.values()]
+        states = torch.split(h_NC[rows].to(self.device), counts)
+        for ((decoding, block_shape), shapes), h_PC in zip(kinds.items(), states, strict=True):
+            values = self._decode_group(decoding, block_shape, h_PC, cuts)
             if self.config.normalize:
                 values = squash(values, decoding)
             parts = torch.split(values, [len(members) for members in shapes.values()])
             for (shape, members), part in zip(shapes.items(), parts, strict=True):
-                yield _Group(members, _fit(part, decoding, shape), self._scale(decoding, shape))
+                yield DecodedGroup(members, _fit(part, decoding, shape), self._scale(decoding, shape))
 
     def _map_shape(self, target: Target) -> tuple[int, ...]:
         """Block shape (out, in, height, width) that the decoder must compute for a weight or position table;
@@ -134,7 +152,7 @@ class GHN(nn.Module):
         Parameters without a decoder are left out. Training uses this; answers use `predict.predict_blocks`.
         """
         results: list[dict[str, Tensor]] = [{} for _ in batch.graphs]
-        for group in self._decode(self.embed(batch), batch):
+        for group in self.decode(self.embed(batch), batch):
             shape = group.members[0][1].parameter.canonical_shape
             full = tile(group.values, (len(group.members), *shape), group.scale)
             for (graph, target), value in zip(group.members, full.unbind(0), strict=True):

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from service.errors import ServiceError
 from service.ghn.batch import GraphBatch
 from service.ghn.defaults import default_block
-from service.ghn.model import GHN, DecodedBlock
-from service.graph_io.archgraph import ArchGraph
+from service.ghn.model import GHN
+from service.graph_io.archgraph import ArchGraph, Parameter
 from service.graph_io.primitives import PrimitiveGraph, to_primitives
 from service.stages import stage
 from service.weights.blocks import Block, Provenance, WeightBlocks
@@ -35,8 +36,12 @@ def predict_blocks(
     with stage("gnn"):
         states = ghn.embed(batch)
     with stage("decode"):
-        decoded = ghn.decode(states, batch, include_classifier=include_classifier)
-        predicted = {item.target.parameter.name: _block(item) for item in decoded}
+        groups = list(ghn.decode(states, batch, include_classifier=include_classifier))
+        predicted = {
+            target.parameter.name: _block(target.parameter, values, group.scale)
+            for group, stacked in zip(groups, on_host([group.values for group in groups]), strict=True)
+            for (_, target), values in zip(group.members, stacked, strict=True)
+        }
         blocks = {}
         for target in primitives.targets:
             name = target.parameter.name
@@ -65,12 +70,24 @@ def embed_graphs(
     return results
 
 
-def _block(item: DecodedBlock) -> Block:
-    parameter = item.target.parameter
+def on_host(tensors: Sequence[Tensor]) -> list[NDArray[np.float32]]:
+    """The tensors as contiguous arrays.
+
+    From a GPU they come as one: a copy waits for the device, and hundreds would wait hundreds of times.
+    """
+    if all(tensor.device.type == "cpu" for tensor in tensors):
+        return [np.ascontiguousarray(tensor.numpy(), dtype=np.float32) for tensor in tensors]
+    flat = torch.cat([tensor.flatten() for tensor in tensors]).float().cpu().numpy()
+    stops = np.cumsum([tensor.numel() for tensor in tensors])
+    return [
+        part.reshape(tensor.shape) for part, tensor in zip(np.split(flat, stops[:-1]), tensors, strict=True)
+    ]
+
+
+def _block(parameter: Parameter, values: NDArray[np.float32], scale: float) -> Block:
     shape = parameter.canonical_shape
-    values = np.ascontiguousarray(item.values.numpy(), dtype=np.float32)
     provenance = Provenance.PREDICTED if values.shape == shape else Provenance.TILED
-    return Block(values, shape, item.scale, parameter.axes, provenance)
+    return Block(values, shape, scale, parameter.axes, provenance)
 
 
 def _check_finite(blocks: dict[str, Block]) -> None:
