@@ -29,6 +29,7 @@ import structlog
 
 from service.errors import Conflict, InvalidRequest, Unavailable
 from service.exposure import refuse_open_door
+from service.ghn.device import check_device
 from service.logs import configure_logging
 from service.private_redis import redis_service
 from service.settings import Settings, environment_of
@@ -55,11 +56,13 @@ def serve(
 
     say: called with lines for the user; default: written to standard output.
     Errors: InvalidRequest for an address that would be open to others without keys; Conflict when the port
-    or the home is in use; ServiceError when a part does not start.
+    or the home is in use; Unavailable without the GPU of the settings; ServiceError when a part does not
+    start.
     """
     asked = {"host": host, "port": port, "predict_workers": predict_workers}
     settings = settings.model_copy(update={name: value for name, value in asked.items() if value is not None})
     refuse_open_door(settings)
+    check_device(settings.device)
     configure_logging(settings)
     say = say or _to_stdout
     with ExitStack() as stack:

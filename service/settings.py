@@ -172,6 +172,13 @@ class Settings(BaseSettings):
     threads: NonNegativeInt = Field(
         default=0, description="CPU threads of one worker. 0: the machine's cores shared evenly."
     )
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="Where predictions decode weights: `cpu`, `cuda`, `cuda:N` (the GPU of that number), or "
+        "`auto`: the first GPU, the CPU without one. A worker does not start if its GPU is not there. "
+        "Training uses all GPUs that it sees.",
+    )
     default_model: str = Field(default="ghn2-cifar10", description="Model used when a request names none.")
     models_in_memory: PositiveInt = Field(
         default=4, description="Models that one worker keeps loaded; the longest unused goes first."

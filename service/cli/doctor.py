@@ -184,7 +184,7 @@ def _prediction(settings: Settings) -> dict[str, Any]:
     from service.cli.reading import read_document
     from service.ghn.registry import load_model
 
-    model = load_model(settings.default_model)
+    model = load_model(settings.default_model, settings.device)
     cell = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_3x3~2|"
     graph = read_document({"format": "nasbench201", "cell": cell})
     start = time.perf_counter()

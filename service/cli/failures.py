@@ -98,6 +98,8 @@ def problem_of(error: Exception) -> dict[str, Any] | None:
                 "--url, or WEIGHTCAST_URL, says where it is."
             )
         return problem
+    if type(error).__name__ == "ValidationError" and getattr(error, "title", None) == "Settings":
+        return _wrong_settings(error)
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
         return _missing_module(error.name)
     if isinstance(error, OSError) and error.filename is not None:
@@ -120,6 +122,20 @@ def _missing_module(module: str) -> dict[str, Any] | None:
             "missing-dependency", "A part of Weightcast is not installed", f"This command needs {module}."
         ),
         "hint": f"Install it: pip install 'weightcast[{extra}]'",
+    }
+
+
+def _wrong_settings(error: Any) -> dict[str, Any]:
+    """Names the options and what is wrong with them, never their values: some are secret."""
+    from service.settings import variable
+
+    wrong = [
+        f"{variable(str(entry['loc'][0])) if entry['loc'] else 'Settings'}: {entry['msg']}."
+        for entry in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+    return {
+        **_plain_problem("settings", "An option of the environment is wrong", " ".join(wrong)),
+        "hint": "docs/configuration.md says what each option may be.",
     }
 
 

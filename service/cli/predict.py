@@ -166,7 +166,8 @@ def _load_model(name: str | None) -> Any:
     from service.ghn.registry import load_model
     from service.settings import get_settings
 
-    return load_model(name or get_settings().default_model)
+    settings = get_settings()
+    return load_model(name or settings.default_model, settings.device)
 
 
 class _RemotePredictor(AbstractContextManager[Predictor]):

@@ -98,6 +98,11 @@ def import_reference(path: Path) -> GHN:
     )
 
 
+def copy_to_cpu(ghn: GHN) -> GHN:
+    """The same GHN on the CPU, in evaluation mode."""
+    return _build(ghn.config, {name: value.cpu() for name, value in ghn.state_dict().items()}, "the copy")
+
+
 def _reference_config(values: dict[str, Any], what: str) -> GHNConfig:
     try:
         out_channels, in_channels, height, width = values["max_shape"]

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from service.catalog import ModelCard, find_card
 from service.errors import UnknownModel
-from service.ghn.checkpoint import load_checkpoint
+from service.ghn.checkpoint import copy_to_cpu, load_checkpoint
+from service.ghn.device import find_device
 from service.ghn.model import GHN
 from service.ghn.predict import embed_graphs, predict_blocks
 from service.graph_io.archgraph import ArchGraph
@@ -20,6 +21,8 @@ from service.weights.blocks import WeightBlocks
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
+    """A GHN that decodes weights on `ghn.device`. Embeddings come from the CPU, the same everywhere."""
+
     card: ModelCard
     ghn: GHN
 
@@ -43,10 +46,17 @@ class LoadedModel:
             else np.zeros((0, self.ghn.config.hidden), np.float32)
         )
 
+    def on_cpu(self) -> LoadedModel:
+        """The same model, all of it on the CPU; this one stays as it is."""
+        return LoadedModel(self.card, copy_to_cpu(self.ghn))
 
-def load_model(name: str) -> LoadedModel:
-    """Load a GHN by its catalogue name. Raises UnknownModel, naming the models there are."""
+
+def load_model(name: str, device: str = "cpu") -> LoadedModel:
+    """Load a GHN by its catalogue name. device: where it decodes weights (`device.find_device`).
+
+    Raises UnknownModel, naming the models there are; Unavailable for a device that is not there.
+    """
     card = find_card(name)
     if card.kind != "ghn":
         raise UnknownModel(f"{name!r} is a {card.kind}, not a GHN: it cannot predict weights.", model=name)
-    return LoadedModel(card, load_checkpoint(card.path))
+    return LoadedModel(card, load_checkpoint(card.path).decode_on(find_device(device)))

@@ -19,6 +19,7 @@ from celery.exceptions import CPendingDeprecationWarning
 from celery.platforms import SecurityWarning
 
 from service.errors import InvalidRequest
+from service.ghn.device import check_device
 from service.logs import configure_logging
 from service.settings import Settings, get_settings
 from service.store.broker import QUEUES, broker_options
@@ -77,10 +78,14 @@ def served_queues(queues: list[str]) -> list[str]:
 def run_worker(queues: list[str]) -> int:
     """Work until SIGTERM or SIGINT; the running task may end (training gives way at its next step). Returns
     the exit status.
+
+    Errors: InvalidRequest for a queue that does not exist; Unavailable without the GPU of the settings.
     """
     settings = get_settings()
     served = served_queues(queues or ["predict"])
     configure_logging(settings)
+    if "rank" in served:
+        check_device(settings.device)
     logging.captureWarnings(True)
     # It warns of pickles, which are not accepted here, whoever runs the worker.
     warnings.filterwarnings("ignore", category=SecurityWarning)

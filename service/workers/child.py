@@ -113,6 +113,9 @@ def _warm_up(child: Child, queues: list[str]) -> bool:
     started = time.monotonic()
     try:
         child.runtime.warm_up()
+    except Unavailable as error:
+        log.error("worker.warm_up_failed", detail=error.detail, hint=error.extra.get("hint"))
+        return False
     except ServiceError as error:
         # A default model that is missing or damaged is told to those who ask for it; others may work.
         log.warning("worker.warm_up_incomplete", detail=error.detail)

@@ -18,17 +18,20 @@ log = structlog.get_logger("weightcast.worker")
 
 
 class Models:
-    """Loaded GHNs by name. Thread-safe: the warm-up and the first task may ask for the same one."""
+    """Loaded GHNs by name. Thread-safe: the warm-up and the first task may ask for the same one.
 
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
+    device: where they decode weights, as in the settings.
+    """
+
+    def __init__(self, capacity: int, device: str = "cpu") -> None:
+        self.capacity, self.device = capacity, device
         self._loaded: OrderedDict[str, LoadedModel] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, name: str, digest: str | None = None) -> LoadedModel:
         """The model `name`; loaded again when `digest` says that it was trained anew since.
 
-        Errors: UnknownModel.
+        Errors: UnknownModel; Unavailable without the device.
         """
         # torch is imported here and not above: the parent of the worker processes must never hold it.
         from service.ghn.registry import load_model
@@ -36,8 +39,8 @@ class Models:
         with self._lock:
             model = self._loaded.get(name)
             if model is None or (digest is not None and model.card.digest != digest):
-                model = load_model(name)
-                log.info("model.loaded", model=name, digest=model.card.digest)
+                model = load_model(name, self.device)
+                log.info("model.loaded", model=name, digest=model.card.digest, device=str(model.ghn.device))
                 self._loaded[name] = model
                 while len(self._loaded) > self.capacity:
                     self._loaded.popitem(last=False)

@@ -151,7 +151,11 @@ def _problem(error: Exception, job: Job) -> dict[str, Any]:
         return TookTooLong(
             "the job was stopped at its time limit", hint="send a smaller architecture"
         ).problem()
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, which the parent of the workers never imports
+        return NotEnoughMemory(
+            "the worker's GPU has no memory left", hint="send it again later: other work may fill the GPU now"
+        ).problem()
+    if isinstance(error, MemoryError):
         return NotEnoughMemory(
             "the worker ran out of memory", hint="send a smaller architecture, or ask for the `tiles` output"
         ).problem()

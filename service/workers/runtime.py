@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import ml_dtypes
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from service import tracing
 from service.errors import NotFound, ServiceError
+from service.ghn.device import free_memory, is_out_of_memory
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.json_reader import read_json_graph
 from service.graph_io.json_writer import graph_document
+from service.graph_io.read import read_architecture
 from service.settings import Settings
 from service.stages import Stopwatch
 from service.store.artifacts import Artifact
@@ -30,7 +33,13 @@ from service.weights.formats import write_weights
 from service.workers.memory import ARCHITECTURES_KEPT, Recent
 from service.workers.models import Models, limit_threads
 
+if TYPE_CHECKING:
+    from service.ghn.registry import LoadedModel
+
+log = structlog.get_logger("weightcast.worker")
+
 EXTENSIONS = {"safetensors": "safetensors", "tiles": "tiles.safetensors", "onnx": "onnx", "npz": "npz"}
+_SMALL_CELL = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|none~0|none~1|skip_connect~2|"
 STAGES = ("reading the architecture", "loading the model", "predicting", "writing the file")
 
 # Called with (done, total, message); raises when the work is no longer wanted.
@@ -42,17 +51,23 @@ class Runtime:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.models = Models(settings.models_in_memory)
+        self.models = Models(settings.models_in_memory, settings.device)
         self.artifacts = open_artifacts(settings)
         # By digest of the model and key of the document (memory.py).
         self.embeddings: Recent[tuple[str, bytes], NDArray[np.float32]] = Recent(ARCHITECTURES_KEPT)
 
     def warm_up(self) -> None:
-        """Import what predicting needs and load the default model. Errors: UnknownModel."""
+        """Import what predicting needs and load the default model.
+
+        Errors: UnknownModel; Unavailable without the device of the settings.
+        """
         import service.graph_io.torch_tracer  # noqa: F401
 
         limit_threads(self.settings)
-        self.models.get(self.settings.default_model)
+        model = self.models.get(self.settings.default_model)
+        if model.ghn.device.type == "cuda":
+            # The first operations load libraries onto the GPU: seconds that no request should wait for.
+            model.predict(read_architecture({"format": "nasbench201", "cell": _SMALL_CELL}))
 
     def run_predict(self, payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
         """Predict, write `<digest>.<extension>`, return the result object.
@@ -69,7 +84,7 @@ class Runtime:
             model = self.models.get(payload["model"], payload.get("model_digest"))
         report(2, len(STAGES), STAGES[2])
         with watch.running():  # the stages encode, gnn, decode
-            weights = model.predict(graph, include_classifier=payload["include_classifier"])
+            weights = _predict(model, graph, include_classifier=payload["include_classifier"])
         with watch.stage("check"):
             check_answer(graph, weights, payload["dtype"])
         report(3, len(STAGES), STAGES[3])
@@ -125,6 +140,19 @@ class Runtime:
         from service.graph_io.onnx_writer import fill_onnx
 
         return fill_onnx(self.uploaded(payload["source_onnx"]), weights.expand(payload["dtype"]))
+
+
+def _predict(model: LoadedModel, graph: ArchGraph, *, include_classifier: bool) -> WeightBlocks:
+    """What the model predicts; on the CPU when the GPU has no memory left, which others may be using."""
+    try:
+        return model.predict(graph, include_classifier=include_classifier)
+    except RuntimeError as error:
+        if model.ghn.device.type == "cpu" or not is_out_of_memory(error):
+            raise
+        log.warning("gpu.out_of_memory", device=str(model.ghn.device), detail=str(error).splitlines()[0])
+    # After the handler: the error holds on to what was in memory when it was raised.
+    free_memory()
+    return model.on_cpu().predict(graph, include_classifier=include_classifier)
 
 
 def check_answer(graph: ArchGraph, weights: WeightBlocks, dtype: str) -> None:

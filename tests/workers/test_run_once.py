@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 import pytest
+import torch
 
 from service.errors import InvalidArchitecture, Unavailable
 from service.settings import Settings
@@ -69,7 +70,12 @@ def test_a_users_mistake_is_the_jobs_problem(store: JobStore, settings: Settings
 
 
 @pytest.mark.parametrize(
-    ("raised", "code"), [(RuntimeError("secret path"), "internal-error"), (MemoryError(), "out-of-memory")]
+    ("raised", "code"),
+    [
+        (RuntimeError("secret path"), "internal-error"),
+        (MemoryError(), "out-of-memory"),
+        (torch.OutOfMemoryError("CUDA out of memory."), "out-of-memory"),
+    ],
 )
 def test_our_own_failure_is_told_in_one_sentence(
     store: JobStore, settings: Settings, raised: Exception, code: str

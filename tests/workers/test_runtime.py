@@ -7,15 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from service.errors import NotFound, ServiceError, UnknownModel
+from service.ghn.model import GHN
+from service.ghn.predict import predict_blocks
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.json_reader import read_json_graph
 from service.settings import Settings
 from service.weights.blocks import Block, Provenance, WeightBlocks
 from service.weights.formats import read_tiles
 from service.workers.runtime import Runtime, check_answer
+from tests.simulated_gpu import SimulatedGpu
 
 DIGEST = "ab" * 32
 GRAPH: dict[str, Any] = {
@@ -112,6 +116,43 @@ def test_what_is_not_there_is_said(runtime: Runtime) -> None:
         runtime.run_predict(payload(runtime, graph="cd" * 32 + ".graph.json"), ignore)
     with pytest.raises(UnknownModel):
         runtime.run_predict(payload(runtime, model="nobody"), ignore)
+
+
+def test_a_full_gpu_costs_time_and_no_answer(tiny: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_cpu = Runtime(tiny)
+    wanted = on_cpu.run_predict(payload(on_cpu), ignore)["weights"]["sha256"]
+    devices: list[str] = []
+
+    def full(ghn: GHN, *arguments: Any, **options: Any) -> WeightBlocks:
+        devices.append(ghn.device.type)
+        if ghn.device.type == "cuda":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        return predict_blocks(ghn, *arguments, **options)
+
+    monkeypatch.setattr("service.ghn.registry.predict_blocks", full)
+    with SimulatedGpu():
+        runtime = Runtime(tiny.model_copy(update={"device": "cuda"}))
+        for _ in range(2):  # the model stays on the GPU, which may have memory again
+            assert runtime.run_predict(payload(runtime), ignore)["weights"]["sha256"] == wanted
+    assert devices == ["cuda", "cpu"] * 2
+
+
+def test_other_errors_of_a_gpu_are_errors(tiny: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: Any, **options: Any) -> WeightBlocks:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr("service.ghn.registry.predict_blocks", broken)
+    with SimulatedGpu(), pytest.raises(RuntimeError, match="assert"):
+        runtime = Runtime(tiny.model_copy(update={"device": "cuda"}))
+        runtime.run_predict(payload(runtime), ignore)
+
+
+def test_a_warm_worker_has_used_its_gpu(tiny: Settings) -> None:
+    with SimulatedGpu() as gpu:
+        runtime = Runtime(tiny.model_copy(update={"device": "auto"}))
+        runtime.warm_up()
+        assert gpu.operations > 10 and gpu.to_cpu == 1
+        assert runtime.models.get("tiny").ghn.device.type == "cuda"
 
 
 def graph() -> ArchGraph:
