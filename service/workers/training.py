@@ -3,7 +3,9 @@
 The subprocess owns the accelerator, may start helpers of its own (a prefork child may not), and can be killed
 without harm to the worker. It writes a run folder: measurements as JSON lines, and checkpoints, from which it
 resumes. The task turns the measurements into events of the job, passes on cancellation, and gives way after a
-segment, so that no message stays unacknowledged for long and other jobs get their turn.
+segment, so that no message stays unacknowledged for long and other jobs get their turn. To a job that has had
+no turn yet it gives way earlier: a search of seconds does not wait ten minutes for a training of days, and
+whoever starts a long training soon sees whether it works.
 """
 
 from __future__ import annotations
@@ -20,10 +22,11 @@ from typing import Any
 import structlog
 
 from service.catalog import list_cards
-from service.errors import Conflict, InvalidRequest, ServiceError
+from service.errors import Conflict, InvalidRequest, ServiceError, Unavailable
 from service.settings import Settings
 from service.store.artifacts import ArtifactStore
 from service.store.object_store import open_artifacts
+from service.store.records import JobStatus
 from service.workers import stopping, trainer_process
 from service.workers.job_process import PROBLEM, REFUSED, RESULT, write_json
 from service.workers.run_once import JobCancelled, JobContext, JobYields, TookTooLong
@@ -34,16 +37,20 @@ log = structlog.get_logger("weightcast.training")
 TRAINERS = {
     "ghn": "service.workers.train_ghn",
     "hypernas": "service.workers.train_hypernas",
+    "finetune": "service.workers.train_finetune",
     "search": "service.workers.run_search",
 }
 # Their result is all there is.
-WITHOUT_MODEL = frozenset({"search"})
+WITHOUT_MODEL = frozenset({"finetune", "search"})
 
 _POLL_SECONDS = 0.5
 # From SIGTERM to SIGKILL. Cancelling promises ten seconds in all; a checkpoint is worth waiting for a little
 # longer.
 CANCEL_GRACE_SECONDS = 7.0
 YIELD_GRACE_SECONDS = 60.0
+# A stretch that is worth the start of a trainer, and how often it is asked whether somebody waits.
+LEAST_STRETCH_SECONDS = 60.0
+_LOOK_SECONDS = 5.0
 _LOG_LINES_TOLD = 15
 
 
@@ -88,6 +95,8 @@ def run_training(context: JobContext) -> dict[str, Any]:
         Segment(context, folder, command).run()
     result = {"kind": kind, **(trainer_process.read_json(folder / RESULT) or {})}
     if kind in WITHOUT_MODEL:
+        for file in folder.glob("*.safetensors"):
+            file.unlink()  # what a training went on from; what came of it is an artifact
         return result
     published = folder / "published"
     if not published.exists():
@@ -97,10 +106,14 @@ def run_training(context: JobContext) -> dict[str, Any]:
 
 
 def _config(payload: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """What the trainer is told, with the observations that travelled apart from the job."""
+    """What the trainer is told, with what travelled apart from the job: observations, an architecture."""
     config = dict(payload.get("config") or {})
     if payload.get("observations") is not None:
         config["observations"] = read_observations(open_artifacts(settings), payload)
+    if payload.get("graph") is not None:
+        config["architecture"] = json.loads(open_artifacts(settings).read_bytes(payload["graph"]))
+    elif payload.get("torchvision") is not None:
+        config["architecture"] = {"format": "torchvision", **payload["torchvision"]}
     return config
 
 
@@ -117,7 +130,9 @@ class Segment:
         self.folder = folder
         self.command = command
         self.metrics = trainer_process.MetricsTail(folder)
-        self.deadline = time.monotonic() + context.settings.training_segment_seconds
+        self.started = self._looked = time.monotonic()
+        self.deadline = self.started + context.settings.training_segment_seconds
+        self._waited: set[str] = set()  # for their first turn, when it looked last
 
     def run(self) -> None:
         """Until the training is done. A trainer that is killed from outside is started again, a few times."""
@@ -146,7 +161,7 @@ class Segment:
                 if self.context.should_stop():
                     trainer_process.stop(trainer, CANCEL_GRACE_SECONDS)
                     raise JobCancelled
-                if stopping.announced() or time.monotonic() > self.deadline:
+                if stopping.announced() or time.monotonic() > self.deadline or self._gives_way():
                     trainer_process.stop(trainer, self._yield_grace())
                     break
                 time.sleep(_POLL_SECONDS)
@@ -159,6 +174,22 @@ class Segment:
             return 0
         raise JobYields
 
+    def _gives_way(self) -> bool:
+        """Whether a job waits that has had no turn yet, and that no other worker takes."""
+        now = time.monotonic()
+        if now < self.started + LEAST_STRETCH_SECONDS or now < self._looked + _LOOK_SECONDS:
+            return False
+        self._looked, waited = now, self._waited
+        try:
+            self._waited = {
+                job.id
+                for job in self.context.store.live()
+                if job.queue == self.context.job.queue and job.status is JobStatus.QUEUED
+            }
+        except Unavailable:
+            return False
+        return bool(self._waited & waited)
+
     def _yield_grace(self) -> float:
         if not stopping.announced():
             return YIELD_GRACE_SECONDS
@@ -167,9 +198,10 @@ class Segment:
     def _tell(self) -> None:
         for values in self.metrics.new():
             self.context.metric(values)
-            share, step = values.get("progress"), values.get("step")
+            share = values.get("progress")
             if isinstance(share, int | float):
-                self.context.tell(round(100 * share, 1), 100, f"step {step}")
+                unit = "epoch" if "epoch" in values else "step"
+                self.context.tell(round(100 * share, 1), 100, f"{unit} {values.get(unit)}")
             if values.get("seconds", 0) > 60 * self.context.settings.training_max_minutes:
                 raise TookTooLong(
                     "the training used all the time that one job may have",

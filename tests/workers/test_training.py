@@ -131,6 +131,46 @@ def test_segments_make_one_run(store: JobStore, settings: Settings) -> None:
     assert steps_told(store, job) == list(range(1, 11))
 
 
+def test_a_job_that_had_no_turn_yet_gets_one_early(
+    store: JobStore, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "LEAST_STRETCH_SECONDS", 1.0)
+    monkeypatch.setattr(training, "_LOOK_SECONDS", 0.1)
+    long, new = make(store, "long", seconds=0.4), make(store, "new", seconds=0.01)
+    started = time.monotonic()
+    assert run_once(store, long.id, run_training, settings)
+    assert time.monotonic() - started >= 1
+    first = steps_told(store, long)
+    assert first and first[-1] < 10 and not is_alive(settings, long)
+    # The other one ends in one go, for the long one has had its turn, and then that one does.
+    assert not run_once(store, new.id, run_training, settings)
+    assert not run_once(store, long.id, run_training, settings)
+    assert (status(store, new), status(store, long)) == (JobStatus.SUCCEEDED, JobStatus.SUCCEEDED)
+    assert steps_told(store, long) == list(range(1, 11))
+
+
+def test_nobody_gives_way_to_jobs_of_other_queues_or_to_those_that_another_worker_takes(
+    store: JobStore, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "LEAST_STRETCH_SECONDS", 0.0)
+    monkeypatch.setattr(training, "_LOOK_SECONDS", 0.1)
+    job = make(store, seconds=0.1)
+    store.create("predict", key="", payload={}, owner="anna", queue="predict")
+    taken = make(store, "taken")
+    look, looks = JobStore.live, []
+
+    def live(self: JobStore) -> object:
+        found = look(self)
+        if not looks:
+            store.begin(taken.id, "another worker")
+        looks.append(found)
+        return found
+
+    monkeypatch.setattr(JobStore, "live", live)
+    assert not run_once(store, job.id, run_training, settings)
+    assert status(store, job) is JobStatus.SUCCEEDED and len(looks) > 2
+
+
 def test_a_stopping_worker_gives_the_job_back(store: JobStore, settings: Settings) -> None:
     job = make(store, seconds=0.3)
 
