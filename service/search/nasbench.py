@@ -7,6 +7,7 @@ from dataclasses import replace
 from random import Random
 
 from service.graph_io.cells import nasbench101, nasbench201
+from service.graph_io.cells.nasbench101_isomorphism import canonical
 from service.search.space import Document
 
 # Every edge of a NAS-Bench-201 cell, in the order of its text.
@@ -50,7 +51,7 @@ class NASBench101Space:
     """Cells of up to seven vertices and nine edges: 423,624 different ones, most of them in many forms."""
 
     name: str = "nasbench101"
-    size: int | None = None
+    size: int | None = sum(_CELLS_101.values())
 
     def sample(self, random: Random) -> Document:
         """So many vertices as the different cells have, all of them between input and output."""
@@ -82,9 +83,14 @@ class NASBench101Space:
                 return _document_101(matrix, [*ops[:vertex], random.choice(others), *ops[vertex + 1 :]])
 
     def key(self, document: Document) -> str:
-        """Of the pruned cell: what lies on no path makes no difference."""
+        """Of the pruned cell, whatever the numbers of its vertices: what lies on no path makes no
+        difference.
+        """
         pruned = nasbench101.prune(nasbench101.parse_cell(document["matrix"], document["ops"]))
-        return json.dumps(None if pruned is None else [pruned.matrix, pruned.ops])
+        if pruned is None:
+            return json.dumps(None)
+        cell = canonical(pruned)
+        return json.dumps([cell.matrix, cell.ops])
 
 
 def _is_cell_101(matrix: list[list[int]]) -> bool:

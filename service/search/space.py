@@ -28,7 +28,7 @@ class Space(Protocol):
         ...
 
     def key(self, document: Document) -> str:
-        """Equal for two documents that say the same architecture in the same way."""
+        """Equal for two documents of one architecture, as far as the space can tell."""
         ...
 
 
