@@ -50,7 +50,8 @@ class About(BaseModel):
         description="Of the model that a training makes, or of the network of a prediction.",
     )
     task: str | None = Field(
-        default=None, description="The `kind` of a training job's request: ghn, predictor, hypernas, search."
+        default=None,
+        description="The `kind` of a training job's request: ghn, predictor, hypernas, finetune, search.",
     )
     model: str | None = Field(default=None, description="The model that answers.")
     space: str | None = Field(default=None, description="Where a search looks.")

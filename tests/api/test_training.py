@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from service.api.architectures import NASBENCH201_EXAMPLE, TORCHVISION_EXAMPLE
+from service.api.training.finetune import FineTuneOptions
 from service.api.training.ghn import GHNOptions, GHNTraining, TrainingStage
 from service.api.training.predictors import HyperNASOptions, HyperNASTraining
 from service.api.training.schemas import TRAINING_EXAMPLE
@@ -22,6 +24,7 @@ from service.store.connection import connect
 from service.store.jobs import JobStore
 from service.store.workers import WorkerInfo, WorkerRegistry
 from tests.predictors.test_ranking import cell
+from training.finetune_config import FineTuning
 from training.hypernas_config import HyperNASTraining as HyperNASRun
 from training.recipe import Stage, TrainConfig
 
@@ -134,6 +137,35 @@ def predictor(**config: Any) -> dict[str, Any]:
     return {"kind": "predictor", "name": "mine", "config": {"observations": observed(), **config}}
 
 
+def finetune(**config: Any) -> dict[str, Any]:
+    return {"kind": "finetune", "config": {"architecture": NASBENCH201_EXAMPLE, **config}}
+
+
+async def test_the_network_of_a_fine_tuning_travels_apart(
+    client: httpx.AsyncClient, store: JobStore, api_settings: Settings
+) -> None:
+    answer = await client.post("/training-jobs", json={**finetune(epochs=2, noise=0), "name": "tuned"})
+    assert answer.status_code == 202, answer.text
+    job = store.get(answer.json()["id"])
+    assert job is not None and job.queue == "training" and job.about.name == "tuned"
+    assert job.payload["config"] == {"data": "digits", "seed": 0, "epochs": 2, "noise": 0}
+    graph = json.loads(ArtifactStore(api_settings.artifact_dir).read_bytes(job.payload["graph"]))
+    assert graph["format"] == "graph" and graph["input_shape"] == [3, 32, 32]
+    # A second one of the same name is another run, not a conflict: no model comes out.
+    assert (await client.post("/training-jobs", json=finetune(epochs=2))).status_code == 202
+    by_name = await client.post("/training-jobs", json=finetune(architecture=TORCHVISION_EXAMPLE))
+    job = store.get(by_name.json()["id"])
+    assert job is not None and job.payload["torchvision"] == {"name": "resnet50"}
+    assert job.payload["graph"] is None and job.about.name == "resnet50"
+
+
+def test_the_schema_offers_what_fine_tuning_takes() -> None:
+    taken = {entry.name for entry in fields(FineTuning)} - {"data_dir"}
+    assert set(FineTuneOptions.model_fields) == taken | {"architecture"}
+    said = FineTuneOptions(architecture={}, epochs=2, compare=True).given()
+    assert FineTuning.from_dict(said) == FineTuning(epochs=2, compare=True)
+
+
 WRONG_BY_FIELD: dict[str, tuple[dict[str, Any], str]] = {
     "no budget": (search(evaluations=None), "config"),
     "unknown space": (search(space="nasbench301"), "config/space"),
@@ -147,6 +179,19 @@ WRONG_BY_FIELD: dict[str, tuple[dict[str, Any], str]] = {
         predictor(observations=[*observed(), {"architecture": {}, "value": "high"}]),
         "config/observations/8/value",
     ),
+    "no network": ({"kind": "finetune", "config": {}}, "config/architecture"),
+    "a wrong network": (finetune(architecture={"format": "gif"}), "config/architecture/format"),
+    "a wrong cell": (
+        finetune(architecture={"format": "nasbench201", "cell": "|x~0|"}),
+        "config/architecture/cell",
+    ),
+    "a wrong network of torchvision": (
+        finetune(architecture={"format": "torchvision", "name": "Res Net"}),
+        "config/architecture/name",
+    ),
+    "no epochs": (finetune(epochs=0), "config/epochs"),
+    "an unknown GHN": (finetune(model="none-such"), "config/model"),
+    "data elsewhere": (finetune(data="../../etc"), "config/data"),
     "no config": ({"kind": "predictor", "name": "mine"}, "config"),
     "a reserved name": ({**predictor(), "name": "structure"}, "name"),
 }

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import pytest
+from safetensors.torch import load
+from torch import nn
 
+from service.graph_io.json_writer import graph_document
+from service.graph_io.torch_tracer import trace
 from tests.system.conftest import RunningService, command_of, soon
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400), pytest.mark.xdist_group("training-jobs")]
@@ -75,3 +80,31 @@ def test_training_goes_on_after_the_death_of_its_worker(service: RunningService)
     assert service.get(f"/jobs/{job['id']}").json()["status"] == "running"
     service.delete(f"/jobs/{job['id']}")
     assert service.final(job["id"], 15)["status"] == "cancelled"
+
+
+def small_network() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(64, 10),
+    )  # fmt: skip
+
+
+def test_a_network_is_fine_tuned_through_the_death_of_its_worker(service: RunningService) -> None:
+    graph = graph_document(trace(small_network(), input_shape=(3, 8, 8)))
+    config = {"architecture": graph, "data": "digits", "epochs": 60, "learning_rate": 0.1}
+    answer = service.post("/training-jobs", {"kind": "finetune", "name": "mine", "config": config})
+    assert answer.status_code == 202, answer.text
+    job = answer.json()
+    history = service.home / "runs" / job["id"] / "history.json"
+    soon(lambda: history.exists() and len(json.loads(history.read_text())["records"]["train"]) > 3, 120)
+    service.workers("training")[0].kill()
+    done = service.final(job["id"], 180)
+    assert done["status"] == "succeeded" and done["about"]["task"] == "finetune", done
+    result = done["result"]
+    assert [entry["epoch"] for entry in result["history"]] == list(range(61))
+    assert result["test_accuracy"] > 60 > result["history"][0]["validation_accuracy"]
+    told = service.get(f"/jobs/{job['id']}/events").text
+    assert told.count('"validation_accuracy"') >= 61
+    weights = service.get(result["weights"]["url"])
+    small_network().load_state_dict(load(weights.content))  # strict
+    assert list((service.home / "runs" / job["id"]).glob("*.safetensors")) == []

@@ -74,7 +74,10 @@ class ArchitectureReader:
         """InvalidInput, InvalidArchitecture, LimitExceeded, InvalidRequest as the readers say."""
         if submission.onnx is not None:
             return await self._in_thread(partial(_read_file, submission.onnx, self._limits))
-        architecture = submission.architecture or {}
+        return await self.read_document(submission.architecture or {})
+
+    async def read_document(self, architecture: dict[str, Any]) -> ReadArchitecture:
+        """An architecture object of any format. Errors as `read`."""
         if architecture.get("format") == "torchvision":
             reference = torchvision_architecture(architecture)
             arguments = reference.model_dump(exclude={"format"}, exclude_none=True)

@@ -15,9 +15,11 @@ from service.api.idempotency import IdempotencyKey, once
 from service.api.jobs.endpoints import job_response
 from service.api.jobs.schemas import RUNNING_JOB_EXAMPLE
 from service.api.openapi import json_body, problems
+from service.api.predict.endpoints import predictions_of
+from service.api.predict.service import Predictions
 from service.api.prefer import parse_prefer
 from service.api.services import Injected
-from service.api.training.reading import read_training_request
+from service.api.training.reading import read_network, read_training_request
 from service.api.training.schemas import EXAMPLES, TrainingRequest
 from service.api.training.service import KIND, start
 from service.store.records import Job, JobPage
@@ -30,7 +32,7 @@ Trainer = Annotated[Principal, Depends(require("train"))]
 @router.post(
     "/training-jobs",
     operation_id="createTrainingJob",
-    summary="Train a model, fit a predictor, or search",
+    summary="Train a model or a network, fit a predictor, or search",
     status_code=202,
     response_model=Job,
     openapi_extra=json_body(TrainingRequest, EXAMPLES),
@@ -48,11 +50,12 @@ async def create_training_job(
     request: Request,
     services: Injected,
     caller: Trainer,
+    predictions: Annotated[Predictions, Depends(predictions_of)],
     prefer: Annotated[str | None, Header(description="`wait=N` seconds; 0 where nothing is said.")] = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Follow it at `/jobs/{id}/events`: measurements arrive as `metrics`. The model appears in `/models` when
-    it is done; what a search has found is its result.
+    it is done; what a search has found, and where the weights of a fine-tuned network lie, is the result.
     """
     asked, body = await read_training_request(request)
     preference = parse_prefer(
@@ -60,7 +63,8 @@ async def create_training_job(
     )
 
     async def begin() -> Job:
-        return await anyio.to_thread.run_sync(start, services, caller, asked)
+        architecture = await read_network(asked, predictions.reader)
+        return await anyio.to_thread.run_sync(start, services, caller, asked, architecture)
 
     job = await once(services.jobs, caller, "training-jobs", idempotency_key, body, begin)
     job = await services.watcher.wait(job, preference.wait_seconds, request) or job

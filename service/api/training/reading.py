@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from starlette.requests import Request
 
 from service.api.errors import invalid_fields
+from service.api.predict.reading import ArchitectureReader, ReadArchitecture
 from service.api.request_body import is_json, media_type, parse_json_object, read_body
-from service.api.training.schemas import AnyJob, TrainingRequest
-from service.errors import UnsupportedMediaType
+from service.api.training.schemas import AnyJob, FineTuneJob, TrainingRequest
+from service.errors import ServiceError, UnsupportedMediaType
 
 
 async def read_training_request(request: Request) -> tuple[AnyJob, str]:
@@ -32,6 +33,18 @@ async def read_training_request(request: Request) -> tuple[AnyJob, str]:
     except ValidationError as error:
         raise _named(error) from None
     return asked.root, hashlib.sha256(body).hexdigest()
+
+
+async def read_network(asked: AnyJob, reader: ArchitectureReader) -> ReadArchitecture | None:
+    """The network of a fine-tuning, checked; None for other kinds. The readers' errors, naming the field."""
+    if not isinstance(asked, FineTuneJob):
+        return None
+    try:
+        return await reader.read_document(asked.config.architecture)
+    except ServiceError as error:
+        within = str(error.extra.get("field", "")).strip("/")
+        error.extra["field"] = f"config/architecture/{within}".rstrip("/")
+        raise
 
 
 def _named(error: ValidationError) -> Exception:

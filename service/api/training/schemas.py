@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, RootModel
 
+from service.api.architectures import NASBENCH201_EXAMPLE
+from service.api.training.finetune import FineTuneOptions
 from service.api.training.ghn import GHNTraining
 from service.api.training.options import ModelName, Options
 from service.api.training.predictors import HyperNASTraining, PredictorTraining
@@ -36,6 +38,16 @@ class HyperNASJob(Options):
     config: HyperNASTraining
 
 
+class FineTuneJob(Options):
+    """Train one network from the weights that a GHN predicts for it. Its weights are in the job's result; no
+    model comes out.
+    """
+
+    kind: Literal["finetune"]
+    name: ModelName | None = Field(default=None, description="What you call it; says nothing to us.")
+    config: FineTuneOptions
+
+
 class SearchJob(Options):
     """Search for good architectures. They are in the job's result; no model comes out."""
 
@@ -44,7 +56,7 @@ class SearchJob(Options):
     config: SearchOptions
 
 
-AnyJob = GHNJob | PredictorJob | HyperNASJob | SearchJob
+AnyJob = GHNJob | PredictorJob | HyperNASJob | FineTuneJob | SearchJob
 
 
 class TrainingRequest(RootModel[Annotated[AnyJob, Field(discriminator="kind")]]):
@@ -71,6 +83,11 @@ EXAMPLES: dict[str, Any] = {
                 for number, cell in enumerate(_CELLS)
             ],
         },
+    },
+    "a network of your own": {
+        "kind": "finetune",
+        "name": "my-network",
+        "config": {"architecture": NASBENCH201_EXAMPLE, "data": "cifar10", "epochs": 3, "images": 2000},
     },
     "a search": {
         "kind": "search",

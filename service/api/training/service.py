@@ -9,10 +9,11 @@ from typing import Any
 from service import errors
 from service.api.auth import Principal
 from service.api.models import find_model
+from service.api.predict.reading import ReadArchitecture
 from service.api.rank.service import RANKING_KINDS
 from service.api.services import Services
 from service.api.training.options import Observation
-from service.api.training.schemas import AnyJob, HyperNASJob, PredictorJob, SearchJob
+from service.api.training.schemas import AnyJob, FineTuneJob, HyperNASJob, PredictorJob, SearchJob
 from service.catalog import SHIPPED_MODELS, list_cards
 from service.settings import Settings
 from service.store.queue import enqueue
@@ -20,13 +21,21 @@ from service.store.records import About, Job
 
 KIND = "training"
 # Fitting takes seconds: it must not wait behind a training run that takes days.
-QUEUES = {"ghn": "training", "hypernas": "training", "search": "training", "predictor": "rank"}
+QUEUES = {
+    "ghn": "training",
+    "hypernas": "training",
+    "finetune": "training",
+    "search": "training",
+    "predictor": "rank",
+}
 # Names that requests give another meaning.
 RESERVED = ("structure", "parameters", "multiply_adds")
 
 
-def start(services: Services, caller: Principal, asked: AnyJob) -> Job:
-    """Record and queue the job.
+def start(
+    services: Services, caller: Principal, asked: AnyJob, architecture: ReadArchitecture | None = None
+) -> Job:
+    """Record and queue the job. architecture: of a fine-tuning.
 
     Raises InvalidRequest for a budget above the limit, Conflict where the name is taken, UnknownModel,
     Unavailable. Blocking.
@@ -34,18 +43,22 @@ def start(services: Services, caller: Principal, asked: AnyJob) -> Job:
     settings, queue = services.settings, QUEUES[asked.kind]
     _check_budget(settings, asked)
     payload: dict[str, Any] = {"kind": asked.kind, "name": asked.name, "config": asked.config.given()}
-    if isinstance(asked, SearchJob):
-        _check_predictors(settings, asked)
+    _check_ghn(settings, asked)
+    if isinstance(asked, SearchJob | FineTuneJob):
         key = ""
+        if isinstance(asked, SearchJob):
+            _check_predictors(settings, asked)
     else:
         _check_name(settings, asked.name)
-        _check_ghn(settings, asked)
         # The key is the name: two jobs that would publish the same model cannot run side by side.
         key = f"training:{asked.name}"
     services.admission.check(queue, caller)
     if isinstance(asked, PredictorJob | HyperNASJob):
         payload["observations"] = _keep(services, asked.config.observations)
-    about = _about(asked)
+    if architecture is not None:
+        payload["graph"] = architecture.store_graph(services.artifacts)
+        payload["torchvision"] = architecture.torchvision
+    about = _about(asked, architecture)
     job = services.jobs.create(KIND, key=key, payload=payload, owner=caller.id, queue=queue, about=about)
     if not job.is_new:
         raise errors.Conflict(
@@ -58,8 +71,11 @@ def start(services: Services, caller: Principal, asked: AnyJob) -> Job:
     return job
 
 
-def _about(asked: AnyJob) -> About:
+def _about(asked: AnyJob, architecture: ReadArchitecture | None) -> About:
     about = About(name=asked.name, task=asked.kind)
+    if isinstance(asked, FineTuneJob):
+        called = asked.name or (architecture.name if architecture is not None else "")
+        return about.model_copy(update={"name": called or None, "model": asked.config.model})
     if isinstance(asked, SearchJob):
         return about.model_copy(update={"space": asked.config.space, "model": asked.config.predictor})
     if isinstance(asked, PredictorJob | HyperNASJob):
@@ -69,8 +85,8 @@ def _about(asked: AnyJob) -> About:
 
 def _check_budget(settings: Settings, asked: AnyJob) -> None:
     limit = settings.training_max_minutes
-    if isinstance(asked, PredictorJob):
-        return
+    if isinstance(asked, PredictorJob | FineTuneJob):
+        return  # bounded by what they are given; the worker ends what takes longer all the same
     if isinstance(asked, SearchJob):
         field, minutes = "config/seconds", (asked.config.seconds or 0) / 60
     else:
@@ -90,13 +106,20 @@ def _check_name(settings: Settings, name: str | None) -> None:
 
 
 def _check_ghn(settings: Settings, asked: AnyJob) -> None:
-    if not isinstance(asked, PredictorJob) or asked.config.ghn is None:
+    if isinstance(asked, PredictorJob) and asked.config.ghn is not None:
+        name, field, lacks = asked.config.ghn, "config/ghn", "it embeds nothing"
+    elif isinstance(asked, FineTuneJob) and asked.config.start == "predicted":
+        name, field = asked.config.model or settings.default_model, "config/model"
+        lacks = "it predicts no weights"
+    else:
         return
-    card = find_model(settings, asked.config.ghn)
+    try:
+        card = find_model(settings, name)
+    except errors.UnknownModel as error:
+        error.extra["field"] = field
+        raise
     if card.kind != "ghn":
-        raise errors.InvalidRequest(
-            f"The model {card.name!r} is a {card.kind}; it embeds nothing.", field="config/ghn"
-        )
+        raise errors.InvalidRequest(f"The model {card.name!r} is a {card.kind}; {lacks}.", field=field)
 
 
 def _check_predictors(settings: Settings, asked: SearchJob) -> None:

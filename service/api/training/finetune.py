@@ -1,0 +1,64 @@
+"""What the training of one network may be told."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, FiniteFloat, model_validator
+
+from service.api.architectures import ARCHITECTURE_SCHEMA
+from service.api.training.options import ModelName, Options, Seed
+
+
+class FineTuneOptions(Options):
+    """`config` of kind `finetune`: train a network on your images from the weights that a GHN predicts."""
+
+    architecture: dict[str, Any] = Field(
+        description="The network, as `architecture` of POST /predict-weights takes one. Its last layer has "
+        "as many outputs as the data have classes.",
+        json_schema_extra={"oneOf": ARCHITECTURE_SCHEMA["oneOf"]},
+    )
+    data: str = Field(
+        default="digits",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        description="`digits`, `cifar10`, or the name of a folder of images in the server's data folder.",
+    )
+    model: ModelName | None = Field(
+        default=None, description="The GHN that predicts the start. Default: the server's."
+    )
+    start: Literal["predicted", "random"] = Field(
+        default="predicted",
+        description="What training starts from. The last layer is predicted only by a GHN that was trained "
+        "on these data, and random otherwise.",
+    )
+    noise: FiniteFloat | None = Field(
+        default=None,
+        ge=0,
+        le=10,
+        description="Noise on predicted weights, in standard deviations of each tensor: tells copies of a "
+        "channel apart.",
+    )
+    compare: bool = Field(
+        default=False, description="Train from random parameters as well, to tell what the start was worth."
+    )
+    epochs: int | None = Field(default=None, ge=1, le=1000)
+    images: int | None = Field(default=None, ge=2, description="Train on the first so many images.")
+    image_size: int | None = Field(
+        default=None, ge=1, le=512, description="Pixels a side. Default: what the network was described for."
+    )
+    learning_rate: FiniteFloat | None = Field(
+        default=None, gt=0, le=10, description="Of SGD with momentum; falls to zero along a cosine."
+    )
+    batch_size: int | None = Field(default=None, ge=2, le=4096)
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _random_is_not_predicted(self) -> FineTuneOptions:
+        if self.start == "random" and (self.compare or self.noise):
+            raise ValueError("a random start has no use for `compare` and `noise`")
+        return self
+
+    def given(self) -> dict[str, Any]:
+        """What was said, and nothing else; the architecture travels apart."""
+        said = self.model_dump(exclude_none=True, exclude_unset=True, exclude={"architecture"})
+        return {**said, "data": self.data, "seed": self.seed}

@@ -1,0 +1,56 @@
+"""The process of a fine-tuning job: what it leaves, and how it says no."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from safetensors.numpy import load
+
+from service.settings import Settings
+from service.store.object_store import open_artifacts
+from service.workers.job_process import PROBLEM, REFUSED, RESULT
+from service.workers.train_finetune import main
+from tests.cli.conftest import SMALL_GRAPH
+
+SMALL: dict[str, Any] = {"architecture": SMALL_GRAPH, "epochs": 1, "images": 64, "batch_size": 32}
+
+
+def run(settings: Settings, config: dict[str, Any]) -> int:
+    folder = settings.home / "run"
+    folder.mkdir()
+    (folder / "job.json").write_text(json.dumps({"name": "mine", "config": config}))
+    return main(["--config", str(folder / "job.json"), "--run-dir", str(folder)])
+
+
+def test_the_weights_become_an_artifact(tiny: Settings) -> None:
+    assert run(tiny, SMALL) == 0
+    result = json.loads((tiny.home / "run" / RESULT).read_text())
+    assert result["weights"]["url"] == f"/weights/{result['digest']}.safetensors"
+    data = open_artifacts(tiny).read_bytes(f"{result['digest']}.safetensors")
+    assert len(data) == result["weights"]["size"] and result["weights"]["sha256"] == result["digest"]
+    shapes = {name: list(values.shape) for name, values in load(data).items()}
+    assert shapes == {"conv.weight": [8, 3, 3, 3], "fc.weight": [10, 8], "fc.bias": [10]}
+    assert result["start"]["model"] == "tiny" and [entry["epoch"] for entry in result["history"]] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        ({"architecture": None}, "config.architecture"),
+        ({"architecture": {"format": "gif"}}, "/format"),
+        ({"data_dir": "/etc"}, "config.data_dir"),
+        ({"data": "../outside"}, "config.data"),
+        ({"no_such_option": 1}, "no_such_option"),
+        ({"batch_size": 96}, "batch_size"),
+        ({"model": "ranker"}, None),
+    ],
+)
+def test_a_wrong_request_leaves_a_problem_document(
+    tiny: Settings, config: dict[str, Any], field: str | None
+) -> None:
+    asked = {name: value for name, value in {**SMALL, **config}.items() if value is not None}
+    assert run(tiny, asked) == REFUSED
+    problem = json.loads((tiny.home / "run" / PROBLEM).read_text())
+    assert problem["status"] == 422 and problem.get("field") == field
