@@ -117,7 +117,10 @@ def _from_text(text: str) -> Encoded:
 
 def _from_file(path: Path) -> Encoded:
     encoded = _from_bytes(read_file(path))
-    return Encoded(encoded.document, None if encoded.source_onnx is None else path)
+    if encoded.source_onnx is None:
+        return encoded
+    # What is inside of exported files is called after the exporter, if at all.
+    return Encoded({**encoded.document, "name": path.name}, path)
 
 
 def read_file(path: Path) -> bytes:

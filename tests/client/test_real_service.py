@@ -152,6 +152,6 @@ def test_the_command_line_against_a_service(
     assert [job["status"] for job in jobs] == ["succeeded"]
     watched = runner.invoke(app, ["jobs", "watch", jobs[0]["id"]])
     assert watched.exit_code == 0
-    assert watched.stdout.splitlines()[-1].startswith("predict succeeded after ")
+    assert watched.stdout.splitlines()[-1].startswith("predict net.onnx succeeded after ")
     assert runner.invoke(app, ["jobs", "cancel", jobs[0]["id"]]).exit_code == 1
     assert MODEL in runner.invoke(app, ["models", "list"]).stdout
