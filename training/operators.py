@@ -234,10 +234,10 @@ def _concat(node: Node) -> Step:
     axis = int(node.attrs.get("axis", 1))  # type: ignore[arg-type]
 
     def run(inputs: Inputs, params: Params) -> Tensor:
-        # A constant of zeros has its channels only; everything else says where they go.
+        # A constant of zeros has its channels only; everything else says where they go, and on which device.
         like = next((x for x in inputs if x.ndim > 1), inputs[0])
         parts = [
-            x.to(like.dtype).view(1, -1, 1, 1).expand(len(like), -1, *like.shape[2:]) if x.ndim == 1 else x
+            x.to(like).view(1, -1, 1, 1).expand(len(like), -1, *like.shape[2:]) if x.ndim == 1 else x
             for x in inputs
         ]
         return torch.cat(parts, axis)

@@ -14,10 +14,15 @@ from service.ghn.device import check_device, find_device, is_out_of_memory
 from service.ghn.model import GHN
 from service.ghn.registry import LoadedModel, load_model
 from service.graph_io.primitives import to_primitives
+from service.graph_io.read import read_architecture
 from service.graph_io.torch_tracer import trace_torchvision
 from tests.simulated_gpu import CUDA, SimulatedGpu
 
 MODEL = "ghn2-cifar10"
+CELLS = (
+    "|nor_conv_3x3~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|",
+    "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|none~0|none~1|skip_connect~2|",
+)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +73,7 @@ def test_gradients_of_a_ghn_on_a_gpu_are_those_of_the_cpu(changes: dict[str, obj
     config = GHNConfig(hidden=8, max_channels=8, max_kernel=3, **changes)  # type: ignore[arg-type]
     here, there = GHN(config).double(), GHN(config).double()
     there.load_state_dict(here.state_dict())
-    graphs = [to_primitives(trace_torchvision(name)) for name in ("resnet18", "alexnet")]
+    graphs = [to_primitives(read_architecture({"format": "nasbench201", "cell": cell})) for cell in CELLS]
     batch = GraphBatch.from_graphs(graphs, config)
     with SimulatedGpu() as gpu:
         there.to(CUDA)
