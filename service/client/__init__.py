@@ -57,6 +57,8 @@ from service.client._results import (
     About,
     Comparison,
     Embeddings,
+    Epoch,
+    FineTuningResult,
     FittedPredictor,
     FoundArchitecture,
     Health,
@@ -74,6 +76,7 @@ from service.client._results import (
 from service.client._retry import RetryPolicy
 from service.client.async_client import AsyncClient
 from service.client.client import Client
+from service.client.fine_tuned import FineTuned
 from service.client.weights import Applied, PredictedWeights, WeightsDoNotFit
 
 __all__ = [
@@ -88,6 +91,9 @@ __all__ = [
     "Conflict",
     "ConnectionFailed",
     "Embeddings",
+    "Epoch",
+    "FineTuned",
+    "FineTuningResult",
     "FittedPredictor",
     "Forbidden",
     "FoundArchitecture",

@@ -19,6 +19,7 @@ from service.client._many import Many, Order, merge_embeddings, merge_rankings, 
 from service.client._results import (
     Comparison,
     Embeddings,
+    FineTuningResult,
     FittedPredictor,
     Health,
     Job,
@@ -27,14 +28,16 @@ from service.client._results import (
     Progress,
     Ranking,
     SearchResult,
+    WeightsFile,
 )
 from service.client._retry import RetryPolicy, problem_of, send
 from service.client._transfer import Deadline, Download, Flow, Request
+from service.client.fine_tuned import FineTuned
 from service.client.weights import PredictedWeights
 
 Dtype = Literal["float32", "float16", "bfloat16"]
 Output = Literal["tiles", "safetensors", "npz"]
-TrainingKind = Literal["ghn", "predictor", "hypernas", "search"]
+TrainingKind = Literal["ghn", "predictor", "hypernas", "finetune", "search"]
 ResultT = TypeVar("ResultT", bound=BaseModel)
 
 
@@ -71,25 +74,25 @@ def predict_weights(
     )
     answer = yield from run_job(request, call.policy, call.deadline, call.progress)
     result = _validate(PredictionResult, answer, "the result of predict-weights")
-    body = yield from download(call, result)
+    body = yield from download(call, result.weights)
     return PredictedWeights.from_download(
         body, output=output, dtype=dtype, result=result, source_onnx=source_onnx
     )
 
 
-def download(call: Call, result: PredictionResult) -> Flow[bytearray]:
+def download(call: Call, file: WeightsFile) -> Flow[bytearray]:
     """The weights file, checked against its size and checksum; a broken download goes on where it stopped."""
-    expected = result.weights.size
+    expected = file.size
 
     def on_bytes(done: int, total: int | None) -> None:
         if call.progress is not None:
             call.progress(Progress(done=done, total=total or expected, message="downloading"))
 
     sink = Download(on_bytes)
-    yield from send(Request("GET", result.weights.url, sink=sink), call.policy, call.deadline)
+    yield from send(Request("GET", file.url, sink=sink), call.policy, call.deadline)
     if expected is not None and len(sink.body) != expected:
         raise UnexpectedAnswer(f"the weights file has {len(sink.body)} bytes instead of {expected}")
-    if result.weights.sha256 is not None and hashlib.sha256(sink.body).hexdigest() != result.weights.sha256:
+    if file.sha256 is not None and hashlib.sha256(sink.body).hexdigest() != file.sha256:
         raise UnexpectedAnswer("the weights file is damaged: its SHA-256 is not the one announced")
     return sink.body
 
@@ -173,6 +176,15 @@ def fit_predictor(call: Call, name: str, options: Mapping[str, Any]) -> Flow[Fit
     request = _training_request("predictor", name, chosen, None)
     answer = yield from run_job(request, call.policy, call.deadline, call.progress)
     return _validate(FittedPredictor, answer, "the fitted predictor")
+
+
+def fine_tune(call: Call, name: str | None, options: Mapping[str, Any]) -> Flow[FineTuned]:
+    chosen = {option: value for option, value in options.items() if value is not None}
+    request = _training_request("finetune", name, chosen, None)
+    answer = yield from run_job(request, call.policy, call.deadline, call.progress)
+    result = _validate(FineTuningResult, answer, "the result of the fine-tuning")
+    body = yield from download(call, result.weights)
+    return FineTuned(body, result)
 
 
 def search(call: Call, options: Mapping[str, Any]) -> Flow[SearchResult]:

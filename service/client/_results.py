@@ -24,8 +24,8 @@ class Progress(_Answer):
 
 class About(_Answer):
     """What a job is about, as far as it was said. name: of the model that a training makes, or of the
-    architecture of a prediction. task: the kind of a training (ghn, predictor, hypernas, search). model: the
-    one that answers. space: where a search looks. architectures: how many.
+    architecture of a prediction or a fine-tuning. task: the kind of a training (ghn, predictor, hypernas,
+    finetune, search). model: the one that answers. space: where a search looks. architectures: how many.
     """
 
     name: str | None = None
@@ -144,6 +144,46 @@ class FittedPredictor(_Answer):
     kendall_tau_cv: float
     interval: list[float]
     certainty: str = ""
+
+
+class Epoch(_Answer):
+    """Measured before training (epoch 0) or after an epoch. Accuracies in percent; loss and training accuracy
+    are means over the epoch, the validation accuracy is that of `eval()` mode.
+    """
+
+    epoch: int
+    loss: float | None = None
+    training_accuracy: float
+    validation_loss: float | None = None
+    validation_accuracy: float
+
+
+class Compared(_Answer):
+    """The same training from random parameters."""
+
+    history: list[Epoch]
+    test_accuracy: float
+
+
+class FineTuningResult(_Answer):
+    """What the service says about a fine-tuned network. parameters: how many; images: that it was trained on.
+    start: where its parameters came from. classes: in the order of its outputs. random: where a comparison
+    was asked for. unnamed_statistics: batch norms whose running statistics are not in the file.
+    """
+
+    digest: str
+    weights: WeightsFile
+    parameters: int
+    history: list[Epoch]
+    test_accuracy: float
+    start: dict[str, Any] = Field(default_factory=dict)
+    data: str = ""
+    classes: list[str] = Field(default_factory=list)
+    images: int | None = None
+    image_size: int | None = None
+    random: Compared | None = None
+    unnamed_statistics: list[str] = Field(default_factory=list)
+    seconds: float | None = None
 
 
 class FoundArchitecture(_Answer):

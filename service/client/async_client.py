@@ -28,6 +28,7 @@ from service.client._results import (
 from service.client._retry import RetryPolicy
 from service.client._session import DEFAULT_TIMEOUT_SECONDS, DEFAULT_URL, Session, parse_base_url
 from service.client._transfer import Flow, Pause, Request
+from service.client.fine_tuned import FineTuned
 from service.client.weights import PredictedWeights
 
 T = TypeVar("T")
@@ -186,6 +187,54 @@ class AsyncClient:
         documents = await asyncio.to_thread(encode_observations, observations)
         config = {"observations": documents, "property": property, "features": features, "ghn": ghn}
         return await self._run(_logic.fit_predictor(call, name, config))
+
+    async def fine_tune(
+        self,
+        model_or_graph: Architecture,
+        *,
+        data: str,
+        epochs: int | None = None,
+        images: int | None = None,
+        image_size: int | None = None,
+        model: str | None = None,
+        start: Literal["predicted", "random"] = "predicted",
+        noise: float | None = None,
+        compare: bool = False,
+        learning_rate: float | None = None,
+        batch_size: int | None = None,
+        seed: int = 0,
+        name: str | None = None,
+        input_shape: Sequence[int] | None = None,
+        timeout: float | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> FineTuned:
+        """Predict a network's weights, train it on images, and bring its weights back. Waits for the end.
+
+        model_or_graph, input_shape: as for `predict_weights`. data: digits, cifar10, or a folder of images in
+        the service's data folder; the network has as many outputs as they have classes. model: the GHN that
+        predicts the start. noise: on predicted weights, in their standard deviations. compare: train from
+        random parameters as well, which says what the start was worth. timeout: seconds in all; a training
+        that takes longer goes on, and `wait_for_job` finds it.
+
+        Raises ApiError, JobFailed, JobTimeout, ConnectionFailed.
+        """
+        call = self._session.call(timeout, progress)
+        encoded = await asyncio.to_thread(encode, model_or_graph, input_shape=input_shape)
+        options = {
+            "architecture": encoded.document,
+            "data": data,
+            "epochs": epochs,
+            "images": images,
+            "image_size": image_size,
+            "model": model,
+            "start": start,
+            "noise": noise,
+            "compare": compare,
+            "learning_rate": learning_rate,
+            "batch_size": batch_size,
+            "seed": seed,
+        }
+        return await self._run(_logic.fine_tune(call, name, options))
 
     async def search(
         self,

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -23,6 +21,7 @@ from service.client import _summary
 from service.client._architectures import OnnxSource, onnx_bytes
 from service.client._errors import UnexpectedAnswer, WeightcastError, refusal
 from service.client._results import PredictionResult
+from service.client._whole_file import write_whole
 from service.errors import InvalidRequest, ServiceError
 from service.weights.blocks import DTYPES, Array, Block, Provenance, WeightBlocks
 from service.weights.formats import check_output, read_tiles, write_weights
@@ -224,19 +223,14 @@ class PredictedWeights:
             filled = self._filled_onnx() if form == "onnx" else None
         except ServiceError as error:
             raise refusal(error.problem()) from error
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                if filled is not None:
-                    file.write(filled)
-                else:
-                    write_weights(file, self.blocks, output=form, dtype=self.dtype)
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, target)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-        return target
+
+        def write(file: BinaryIO) -> None:
+            if filled is not None:
+                file.write(filled)
+            else:
+                write_weights(file, self.blocks, output=form, dtype=self.dtype)
+
+        return write_whole(target, write)
 
     def _filled_onnx(self) -> bytes:
         if self._source_onnx is None:
@@ -266,13 +260,6 @@ def _form_of(path: Path) -> str:
         field="path",
         hint="Use .safetensors, .npz, .onnx or .tiles.safetensors.",
     )
-
-
-def _umask() -> int:
-    """The process's mask for new files; it can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _read_safetensors(body: bytes | bytearray, result: PredictionResult, dtype: str) -> WeightBlocks:

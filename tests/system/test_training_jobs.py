@@ -10,6 +10,7 @@ import pytest
 from safetensors.torch import load
 from torch import nn
 
+from service.client import Client
 from service.graph_io.json_writer import graph_document
 from service.graph_io.torch_tracer import trace
 from tests.system.conftest import RunningService, command_of, soon
@@ -108,3 +109,13 @@ def test_a_network_is_fine_tuned_through_the_death_of_its_worker(service: Runnin
     weights = service.get(result["weights"]["url"])
     small_network().load_state_dict(load(weights.content))  # strict
     assert list((service.home / "runs" / job["id"]).glob("*.safetensors")) == []
+
+
+def test_a_network_is_fine_tuned_by_the_client(service: RunningService) -> None:
+    network = small_network()
+    with Client(service.url) as client:
+        tuned = client.fine_tune(
+            network, data="digits", epochs=2, images=256, learning_rate=0.1, input_shape=(3, 8, 8)
+        )
+    assert [entry.epoch for entry in tuned.history] == [0, 1, 2] and tuned.start["model"] == "tiny"
+    network.load_state_dict(tuned.state_dict())

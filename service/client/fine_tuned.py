@@ -1,0 +1,75 @@
+"""A fine-tuned network on the user's side: its weights, and how its training went."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from service.client._errors import UnexpectedAnswer
+from service.client._results import Epoch, FineTuningResult
+from service.client._whole_file import write_whole
+from service.errors import ServiceError
+from service.weights.blocks import DTYPES, Array
+from service.weights.safetensors_layout import read_contents
+
+if TYPE_CHECKING:
+    import torch
+
+
+class FineTuned:
+    """The weights of a network that was trained from predicted ones.
+
+    >>> tuned = client.fine_tune(model, data="photos", epochs=3)
+    >>> model.load_state_dict(tuned.state_dict())
+    >>> print(tuned.test_accuracy)
+    """
+
+    def __init__(self, body: bytes | bytearray, result: FineTuningResult) -> None:
+        """body: the safetensors file. Raises UnexpectedAnswer if it is damaged."""
+        self.result = result
+        self._body = bytes(body)
+        try:
+            self._contents = read_contents(self._body)
+        except ServiceError as error:
+            raise UnexpectedAnswer(f"the weights file cannot be read: {error.detail}") from error
+
+    @property
+    def history(self) -> list[Epoch]:
+        """What was measured before training (epoch 0) and after every epoch."""
+        return self.result.history
+
+    @property
+    def test_accuracy(self) -> float:
+        """Percent of the test images that the network classifies correctly in `eval()` mode."""
+        return self.result.test_accuracy
+
+    @property
+    def start(self) -> dict[str, Any]:
+        """What the training started from: model, coverage, whether the classifier was predicted."""
+        return self.result.start
+
+    def __repr__(self) -> str:
+        return (
+            f"<FineTuned on {self.result.data}: {self.result.parameters:,} parameters, "
+            f"{self.test_accuracy:.1f}% of test images>"
+        )
+
+    def numpy(self) -> dict[str, Array]:
+        """Every parameter, and running statistics of batch norms, by name: float32, read-only."""
+        return {
+            name: np.frombuffer(data, dtype=DTYPES[dtype]).reshape(shape)
+            for name, (dtype, shape, data) in self._contents.tensors.items()
+        }
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """For `load_state_dict`. Second names of tied parameters are not in it: give `strict=False` then."""
+        from service.client._torch import tensors_of
+
+        return tensors_of({name: array.copy() for name, array in self.numpy().items()})
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write the safetensors file, all or nothing."""
+        return write_whole(Path(path), lambda file: file.write(self._body))
