@@ -42,7 +42,7 @@ def doctor(json: options.Json = False) -> None:
         "versions": {"python": platform.python_version(), **_versions()},
         "settings": masked(settings),
         "unknown_variables": unknown,
-        "device": _tried(_device),
+        "device": _tried(lambda: _device(settings)),
         "disk": _tried(lambda: _disk(settings)),
         "data": _data_sets(settings),
         "redis": _redis(settings),
@@ -109,16 +109,23 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _device() -> dict[str, Any]:
+def _device(settings: Settings) -> dict[str, Any]:
     import torch
+
+    from service.ghn.device import describe, find_device
 
     gpus = []
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)
         name = torch.cuda.get_device_name(index)
         gpus.append(f"{name}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free")
-    found = {"cpus": os.cpu_count(), "threads": torch.get_num_threads(), "gpus": gpus}
-    return {**found, "cuda": torch.version.cuda} if gpus else found
+    return {
+        "predictions": describe(find_device(settings.device)),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpus": gpus,
+        **({"cuda": torch.version.cuda} if gpus else {}),
+    }
 
 
 def _disk(settings: Settings) -> dict[str, Any]:
@@ -158,6 +165,7 @@ def _reach_redis(settings: Settings) -> dict[str, Any]:
 
     redis = connect(settings)
     registry = WorkerRegistry(redis)
+    present = registry.present()
     with redis_or_unavailable():
         server, memory = redis.info("server"), redis.info("memory")
         waiting = {queue: redis.llen(queue) for queue in QUEUES}
@@ -166,7 +174,12 @@ def _reach_redis(settings: Settings) -> dict[str, Any]:
         "policy": memory.get("maxmemory_policy", "noeviction"),
         "used_bytes": memory["used_memory"],
         "waiting": waiting,
-        "workers": {queue: len(workers) for queue, workers in registry.present().items()},
+        "workers": {queue: len(workers) for queue, workers in present.items()},
+        "devices": {
+            worker.name: worker.facts["device"]
+            for worker in present.get("predict", [])
+            if "device" in worker.facts
+        },
         "seconds_since_heartbeat": registry.heartbeat_ages(),
     }
 

@@ -25,9 +25,9 @@ def find_device(name: str) -> torch.device:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if index >= count:
         raise Unavailable(
-            f"there is no device {name!r} here: {_seen(count)}",
+            f"There is no device {name!r} here: {_seen(count)}.",
             device=name,
-            hint="set WEIGHTCAST_DEVICE to one that is there, to cpu, or to auto",
+            hint="Set WEIGHTCAST_DEVICE to one that is there, to cpu, or to auto.",
         )
     return torch.device("cuda", index)
 

@@ -86,7 +86,8 @@ def _live(queues: list[str]) -> None:
     registry = WorkerRegistry(child.store.redis)
     reconciler = Reconciler(child.store, child.settings)
     name = f"{socket.gethostname()}:{os.getpid()}"
-    me = [WorkerInfo(queue=queue, name=name) for queue in queues]
+    facts = _facts(child.settings, queues)
+    me = [WorkerInfo(queue=queue, name=name, facts=facts) for queue in queues]
     while not _stopped.wait(ANNOUNCE_EVERY_SECONDS if _announce(registry, me) else 1.0):
         reconciler.step()
     for worker in me:
@@ -94,6 +95,15 @@ def _live(queues: list[str]) -> None:
             registry.withdraw(worker)
         except Unavailable:
             return  # it expires by itself
+
+
+def _facts(settings: Settings, queues: list[str]) -> dict[str, str]:
+    """Where a worker that predicts decodes weights."""
+    if "predict" not in queues:
+        return {}
+    from service.ghn.device import describe, find_device
+
+    return {"device": describe(find_device(settings.device))}
 
 
 def _announce(registry: WorkerRegistry, me: list[WorkerInfo]) -> bool:

@@ -20,6 +20,8 @@ from service.cli.doctor import advice
 from service.cli.failures import report
 from service.errors import Unavailable
 from service.settings import get_settings
+from service.store.connection import connect
+from service.store.workers import WorkerInfo, WorkerRegistry
 from tests.cli.conftest import CELL, SMALL_GRAPH, Run, problems, write_json
 
 
@@ -119,6 +121,36 @@ def test_doctor_looks_into_redis(run: Run, redis_server: str, monkeypatch: pytes
     assert redis["waiting"]["predict"] == 0
     assert redis["workers"] == {} and redis["policy"] == "noeviction"
     assert [line for line in report["advice"] if "weightcast worker --queues predict" in line]
+
+
+def test_doctor_tells_where_workers_predict(
+    run: Run, redis_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEIGHTCAST_REDIS_URL", redis_server)
+    get_settings.cache_clear()
+    registry = WorkerRegistry(connect(get_settings()))
+    registry.announce(WorkerInfo(queue="predict", name="host:1", facts={"device": "cuda:0 (NVIDIA H100)"}))
+    registry.announce(WorkerInfo(queue="training", name="host:2"))
+    redis = json.loads(run("doctor", "--json").stdout)["redis"]
+    assert redis["devices"] == {"host:1": "cuda:0 (NVIDIA H100)"}
+
+
+def test_doctor_says_when_the_gpu_is_missing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert json.loads(run("doctor", "--json").stdout)["device"]["predictions"] == "cpu"
+    monkeypatch.setenv("WEIGHTCAST_DEVICE", "cuda:1")
+    get_settings.cache_clear()
+    result = run("doctor", "--json")
+    assert result.exit_code == 1
+    assert any("no device 'cuda:1'" in sentence for sentence in json.loads(result.stdout)["advice"])
+
+
+def test_a_wrong_option_is_named_without_its_value(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIGHTCAST_DEVICE", "secret")
+    get_settings.cache_clear()
+    result = run("doctor")
+    assert result.exit_code == 1 and "secret" not in result.output
+    assert problems(result)[0]["detail"].startswith("WEIGHTCAST_DEVICE: ")
 
 
 def test_doctor_says_what_to_do() -> None:
