@@ -26,41 +26,15 @@ from service.errors import Conflict, InvalidRequest
 from service.settings import Settings
 from service.store import events, scripts
 from service.store.connection import ANSWER_TIMEOUT_SECONDS, connect, redis_or_unavailable
+from service.store.job_fields import SUMMARY_FIELDS, job_of, summary_of
 from service.store.measurements import facts_of
-from service.store.records import (
-    About,
-    Event,
-    Job,
-    JobPage,
-    JobStatus,
-    JobSummary,
-    Progress,
-    links_of,
-    new_job_id,
-    now_text,
-)
+from service.store.records import About, Event, Job, JobPage, JobStatus, JobSummary, new_job_id, now_text
 
 log = structlog.get_logger("weightcast.jobs")
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 # XREAD may block no longer than the socket waits for an answer.
 _LONGEST_BLOCK_MS = int(ANSWER_TIMEOUT_SECONDS * 1000) - 1000
-# All but the result and the payload, which may be large.
-_SUMMARY_FIELDS = (
-    "kind",
-    "about",
-    "status",
-    "created_at",
-    "started_at",
-    "finished_at",
-    "progress",
-    "error",
-    "key",
-    "owner",
-    "queue",
-    "attempts",
-    "cancel",
-)
 NOTHING_SAID = About()
 _RESERVED_SECONDS = 60  # an idempotency key whose job is still being created
 
@@ -97,7 +71,7 @@ class JobStore:
         if not _JOB_ID.fullmatch(job_id):
             return None
         fields = self.redis.hgetall(f"wc:job:{job_id}")
-        return _job(job_id, fields) if fields else None
+        return job_of(job_id, fields) if fields else None
 
     @redis_or_unavailable()
     def by_key(self, key: str) -> Job | None:
@@ -309,47 +283,11 @@ class JobStore:
         ids = list(ids)
         with self.redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
-                pipe.hmget(f"wc:job:{job_id}", _SUMMARY_FIELDS)
+                pipe.hmget(f"wc:job:{job_id}", SUMMARY_FIELDS)
             answers = pipe.execute()
-        return [_summary(i, values) for i, values in zip(ids, answers, strict=True)]
+        return [summary_of(i, values) for i, values in zip(ids, answers, strict=True)]
 
 
 def _dump(value: dict[str, Any]) -> str:
     # NaN is not JSON: a measurement that is not finite must be said in another way.
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
-
-
-def _summary(job_id: str, values: Sequence[str | None]) -> JobSummary | None:
-    """From the values of `_SUMMARY_FIELDS`; None where there is no record."""
-    given = zip(_SUMMARY_FIELDS, values, strict=True)
-    fields = {name: value for name, value in given if value is not None}
-    return JobSummary(**_common(job_id, fields)) if fields else None
-
-
-def _job(job_id: str, fields: dict[str, str]) -> Job:
-    return Job(
-        **_common(job_id, fields),
-        result=json.loads(fields["result"]) if "result" in fields else None,
-        payload=json.loads(fields["payload"]),
-        trace=json.loads(fields.get("trace", "{}")),
-    )
-
-
-def _common(job_id: str, fields: dict[str, str]) -> dict[str, Any]:
-    return {
-        "id": job_id,
-        "kind": fields["kind"],
-        "about": About.model_validate_json(fields.get("about", "{}")),
-        "status": JobStatus(fields["status"]),
-        "created_at": fields["created_at"],
-        "started_at": fields.get("started_at"),
-        "finished_at": fields.get("finished_at"),
-        "progress": Progress.model_validate_json(fields["progress"]) if "progress" in fields else Progress(),
-        "error": json.loads(fields["error"]) if "error" in fields else None,
-        "links": links_of(job_id),
-        "key": fields["key"],
-        "owner": fields["owner"],
-        "queue": fields["queue"],
-        "attempts": int(fields["attempts"]),
-        "cancel_requested": fields["cancel"] == "1",
-    }
