@@ -11,6 +11,7 @@ from service.cli import (
     doctor,
     embed,
     evaluate,
+    finetune,
     health,
     jobs,
     models,
@@ -62,6 +63,7 @@ app.command()(running.serve)
 app.command()(running.api)
 app.command()(running.worker)
 app.command()(train.train)
+app.command()(finetune.finetune)
 app.command()(evaluate.evaluate)
 app.command()(splits.architectures)
 app.add_typer(predictor.app, name="predictor")

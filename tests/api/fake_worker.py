@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import redis
+from safetensors.numpy import save
 
 from service.errors import InvalidArchitecture, ServiceError
 from service.graph_io.json_reader import read_json_graph
@@ -35,7 +36,7 @@ TORCHVISION_NAMES = ("resnet18", "resnet50")
 
 
 class FakeWorker:
-    """Serves the queue `predict` in a thread, and `rank` where a test announces it.
+    """Serves the queue `predict` in a thread, and `rank` and `training` where a test announces them.
 
     seconds: how long each job takes. fails_with: a problem document that every job ends with.
     runs: how often each digest was computed.
@@ -71,7 +72,7 @@ class FakeWorker:
     def _serve(self) -> None:
         client = redis.Redis.from_url(str(self.settings.redis_url), decode_responses=True)
         while not self._stopping.is_set():
-            message = client.brpop(["predict", "rank"], timeout=0.1)
+            message = client.brpop(["predict", "rank", "training"], timeout=0.1)
             if message is not None:
                 self._run(json.loads(message[1])["headers"]["id"])
 
@@ -101,6 +102,8 @@ class FakeWorker:
 
     def _work(self, job: Job) -> dict[str, Any]:
         payload = job.payload
+        if payload.get("kind") == "finetune":
+            return self._tuned(payload)
         if job.kind in WITHOUT_WORK:
             return WITHOUT_WORK[job.kind]
         self.runs[payload["digest"]] += 1
@@ -138,4 +141,25 @@ class FakeWorker:
             "defaulted": [],
             "weights": {"url": f"/weights/{name}", "size": artifact.size, "sha256": artifact.sha256},
             "timings_ms": {"total": 1.0},
+        }
+
+    def _tuned(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """Parameters of one half, and made-up measurements."""
+        graph = read_json_graph(json.loads(self.artifacts.read_bytes(payload["graph"])))
+        tensors = {p.name: np.full(p.shape, 0.5, np.float32) for p in graph.parameters()}
+        for weight in (node.params[0] for node in graph.nodes if node.op == "batch_norm"):
+            for buffer in ("running_mean", "running_var"):
+                tensors[f"{weight.name.removesuffix('weight')}{buffer}"] = np.ones(weight.shape, np.float32)
+        data = save(tensors)
+        artifact = self.artifacts.put_content(data, "safetensors")
+        epochs = range(payload["config"].get("epochs", 5) + 1)
+        measured = {"loss": 2.0, "training_accuracy": 10.0, "validation_accuracy": 10.0}
+        return {
+            "kind": "finetune",
+            "digest": artifact.sha256,
+            "weights": {"url": f"/weights/{artifact.name}", "size": artifact.size, "sha256": artifact.sha256},
+            "parameters": graph.num_parameters,
+            "history": [{"epoch": epoch, **measured} for epoch in epochs],
+            "test_accuracy": 10.0,
+            "data": payload["config"]["data"],
         }

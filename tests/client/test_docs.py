@@ -33,7 +33,8 @@ def test_python_blocks_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     add_model(api_settings.home, "ghn2-cifar10")
-    worker.registry.announce(WorkerInfo(queue="rank", name="fake:1"), 600)
+    for queue in ("rank", "training"):
+        worker.registry.announce(WorkerInfo(queue=queue, name="fake:1"), 600)
     monkeypatch.chdir(tmp_path)
     # The worker of these tests does not tile: a smaller network keeps them quick.
     code = block.replace("http://127.0.0.1:8000", url).replace("resnet50", "resnet18")

@@ -1,0 +1,171 @@
+"""weightcast finetune: a network of one's own, trained from the weights that a GHN predicts for it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from service.cli import options, sources
+from service.cli.console import ReportProgress, emit_json, progress_bar, say
+from service.cli.failures import INTERRUPTED
+
+
+class Start(StrEnum):
+    PREDICTED = "predicted"
+    RANDOM = "random"
+
+
+def finetune(
+    architecture: Annotated[
+        str,
+        typer.Argument(
+            metavar="ARCHITECTURE",
+            help="A .onnx or .json file, torchvision:NAME, nasbench201:CELL, or - for standard input. Its "
+            "last layer has as many outputs as the data have classes.",
+        ),
+    ],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="digits, cifar10, or a folder of images with one sub-folder a class; with --url its name in "
+            "the service's data folder."
+        ),
+    ],
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where CIFAR-10 lies, or goes. [default: WEIGHTCAST_DATA_DIR]")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--out", metavar="FILE.safetensors",
+            help="Where to write the weights. [default: ARCHITECTURE's name, here]",
+        ),
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the images.")] = 5,
+    images: Annotated[int | None, typer.Option(min=2, help="Train on the first so many images.")] = None,
+    image_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Pixels a side. [default: what the network was described for]"),
+    ] = None,
+    model: options.Model = None,
+    start: Annotated[Start, typer.Option(help="What training starts from.")] = Start.PREDICTED,
+    noise: Annotated[
+        float, typer.Option(min=0, help="Noise on predicted weights, in standard deviations of each tensor.")
+    ] = 0.0,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", help="Train from random parameters too: what was the start worth?"),
+    ] = False,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=1e-9, help="Of SGD with momentum; falls to zero along a cosine.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=2, help="Images a step.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed: same weights.")] = 0,
+    url: options.Url = None,
+    api_key: options.ApiKey = None,
+    json: options.Json = False,
+) -> None:  # fmt: skip
+    """Predict a network's weights, train it on images, and write the weights that come out.
+
+    In this process, or by a service. Shows the accuracy on images that were held out, before training and
+    after every epoch. Ctrl-C keeps what was done: the same command goes on there.
+    """
+    target = out or Path(f"{sources.stem(architecture)}.safetensors")
+    if target.suffix != ".safetensors":
+        raise typer.BadParameter("the weights are written as .safetensors", param_hint="--out")
+    given = {
+        "data": data,
+        "epochs": epochs,
+        "images": images,
+        "image_size": image_size,
+        "model": model,
+        "start": start.value,
+        "noise": noise,
+        "compare": compare,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "seed": seed,
+    }
+    config = {name: value for name, value in given.items() if value is not None}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with progress_bar("fine-tuning") as progress:
+        if url is not None:
+            result = _there(architecture, config, target, progress, url, api_key)
+            records = [] if json else [result["history"], (result.get("random") or {}).get("history", [])]
+            for kind, history in zip(("train", "random"), records, strict=False):
+                for record in history:
+                    say(_line({"kind": kind, **record}))
+        else:
+            result = _here(architecture, config, target, progress, data_dir, quiet=json)
+    if json:
+        emit_json({"source": architecture, "file": str(target), **result})
+        return
+    beside = f" (from random parameters {result['random']['test_accuracy']:.1f}%)" if compare else ""
+    say(
+        f"{architecture}: {result['parameters']:,} parameters, {result['test_accuracy']:.1f}% of the test "
+        f"images{beside} -> {target}"
+    )
+
+
+def _here(
+    source: str, config: dict[str, Any], target: Path, progress: ReportProgress, data_dir: Path | None, *,
+    quiet: bool,
+) -> dict[str, Any]:  # fmt: skip
+    from service.cli.reading import read_network
+    from service.graph_io.digest import graph_digest
+    from service.settings import get_settings
+    from training.finetune import WEIGHTS, run
+    from training.finetune_config import FineTuning
+
+    settings = get_settings()
+    graph = read_network(source).graph
+    chosen = FineTuning.from_dict(
+        {"model": settings.default_model, **config, "data_dir": str(data_dir or settings.data_dir)}
+    )
+    # Named by what is done, so that the same command goes on with it.
+    name = hashlib.sha256(f"{graph_digest(graph)} {chosen!r}".encode()).hexdigest()[:16]
+    folder = settings.home / "runs" / f"finetune-{name}"
+
+    def tell(record: dict[str, Any]) -> None:
+        progress(record["progress"], 1.0, f"epoch {record['epoch']}")
+        if not quiet and record["kind"] != "pulse":
+            say(_line(record))
+
+    found = run(graph, chosen, folder, cache_dir=settings.home / "cache", on_progress=tell)
+    if found is None:
+        typer.echo("interrupted; the same command goes on where it was", err=True)
+        raise typer.Exit(INTERRUPTED)
+    shutil.copyfile(folder / WEIGHTS, temporary := target.with_name(f".{target.name}.tmp"))
+    os.replace(temporary, target)
+    shutil.rmtree(folder)
+    return found
+
+
+def _there(
+    source: str, config: dict[str, Any], target: Path, progress: ReportProgress, url: str, api_key: str | None
+) -> dict[str, Any]:
+    from service.client import Client
+
+    with Client(url, api_key=api_key, timeout=None) as client:
+        tuned = client.fine_tune(
+            sys.stdin.buffer.read() if source == "-" else source,
+            **config,
+            progress=lambda step: progress(step.done, step.total, step.message),
+        )
+    tuned.save(target)
+    return tuned.result.model_dump(mode="json", exclude={"kind"}, exclude_none=True)
+
+
+def _line(record: dict[str, Any]) -> str:
+    which = "from random parameters, " if record["kind"] == "random" else ""
+    return (
+        f"{which}epoch {record['epoch']}: loss {record['loss']:.3f}, {record['training_accuracy']:.1f}% of "
+        f"the training images, {record['validation_accuracy']:.1f}% of images held out"
+    )

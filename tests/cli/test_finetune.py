@@ -1,0 +1,75 @@
+"""weightcast finetune, in this process. By a service: tests/client, tests/system."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.numpy import load_file
+
+from service.settings import get_settings
+from tests.cli.conftest import SMALL_GRAPH, Run, problems, write_json
+
+QUICK = "--data digits --images 128 --batch-size 32 --epochs 2 --learning-rate 0.1".split()
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    return write_json(tmp_path / "net.json", SMALL_GRAPH)
+
+
+def test_the_weights_are_written(run: Run, net: Path) -> None:
+    result = run("finetune", net, *QUICK, "--compare", "--out", "deep/tuned.safetensors")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert [line.partition(":")[0] for line in lines[:3]] == ["epoch 0", "epoch 1", "epoch 2"]
+    assert lines[3].startswith("from random parameters, epoch 0:") and len(lines) == 7
+    assert lines[6].startswith(f"{net}: 306 parameters") and "from random parameters" in lines[6]
+    assert set(load_file("deep/tuned.safetensors")) == {"conv.weight", "fc.weight", "fc.bias"}
+    assert not list((get_settings().home / "runs").glob("finetune-*"))
+
+
+def test_json(run: Run, net: Path) -> None:
+    result = run("finetune", net, *QUICK, "--json")
+    document = json.loads(result.stdout)
+    assert document["file"] == "net.safetensors" and Path("net.safetensors").is_file()
+    assert [entry["epoch"] for entry in document["history"]] == [0, 1, 2]
+    assert document["start"]["model"] == "tiny" and document["start"]["classifier"] == "predicted"
+    assert document["classes"] == [str(digit) for digit in range(10)]
+
+
+def test_an_interrupted_command_goes_on(run: Run, net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run("finetune", net, *QUICK, "--out", "whole.safetensors")
+    from training import finetune
+
+    go_on = finetune._Work._measured
+
+    def stop(self: Any, kind: str, epoch: Any) -> None:
+        go_on(self, kind, epoch)
+        self.interruption.requested = True
+
+    with monkeypatch.context() as patch:
+        patch.setattr(finetune._Work, "_measured", stop)
+        assert run("finetune", net, *QUICK, "--out", "parts.safetensors").exit_code == 130
+        assert not Path("parts.safetensors").exists()
+    rest = run("finetune", net, *QUICK, "--out", "parts.safetensors")
+    assert rest.stdout.splitlines()[:2] == whole.stdout.splitlines()[1:3]
+    assert Path("parts.safetensors").read_bytes() == Path("whole.safetensors").read_bytes()
+
+
+def test_what_is_refused(run: Run, net: Path) -> None:
+    assert run("finetune", net, "--data", "digits", "--out", "tuned.pt").exit_code == 2
+    assert run("finetune", net, "--data", "digits", "--epochs", "0").exit_code == 2
+    assert run("finetune", net).exit_code == 2
+    few = run("finetune", net, "--data", "digits", "--images", "20")
+    assert few.exit_code == 3 and problems(few)[0]["field"] == "batch_size"
+    unknown = run("finetune", net, "--data", "digits", "--model", "none-such")
+    assert unknown.exit_code == 3 and "none-such" in problems(unknown)[0]["detail"]
+    nodes = json.loads(net.read_text())["nodes"]
+    nodes[-1]["params"] = {"weight": {"name": "fc.weight", "shape": [7, 8]}}
+    write_json(net, {**SMALL_GRAPH, "nodes": nodes})
+    other = run("finetune", net, "--data", "digits")
+    assert other.exit_code == 3 and problems(other)[0]["field"] == "architecture"
+    assert list(net.parent.glob("*.safetensors")) == []
