@@ -172,6 +172,8 @@ def test_gpu_services_are_the_same_but_for_the_device() -> None:
         assert gpu.pop("profiles") == ["gpu"] and "profiles" not in SERVICES[name]
         (device,) = gpu.pop("deploy")["resources"]["reservations"]["devices"]
         assert device["capabilities"] == ["gpu"]
+        told = {"WEIGHTCAST_DEVICE": "cuda"} if name == "predict" else {}
+        assert gpu.pop("environment") == {**SERVICES[name]["environment"], **told}
         differing = {key for key in gpu if gpu[key] != SERVICES[name].get(key)}
         assert differing == {"image", "build"}
 
@@ -308,6 +310,30 @@ def test_kustomization_lists_the_files_and_tags_the_images() -> None:
     for name in OURS[:3]:
         assert fnmatch(SERVICES[name]["image"], f"*weightcast-*:{PROJECT['version']}}}")
         assert workload(name)["spec"]["template"]["spec"]["containers"][0]["image"] in images
+
+
+def test_pods_with_a_gpu_ask_for_one_and_do_not_start_without() -> None:
+    folder = ROOT / "docker" / "kubernetes-gpu"
+    overlay = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    (base,) = overlay["resources"]
+    # kustomize takes no folder that holds the one that names it.
+    assert (folder / base).resolve() == ROOT / "docker" / "kubernetes"
+    pointed: dict[str, dict[str, Any]] = {}
+    for patch in overlay["patches"]:
+        for name in patch["target"]["name"].split("|"):
+            assert workload(name)["kind"] == patch["target"]["kind"]
+            for step in yaml.safe_load(patch["patch"]):
+                assert step["op"] == "add"
+                *parents, last = (key.replace("~1", "/") for key in step["path"].split("/")[1:])
+                place: Any = workload(name)
+                for key in parents:
+                    place = place[int(key)] if isinstance(place, list) else place[key]
+                # A key that is not there yet, or the end of a list.
+                assert isinstance(place, list) if last == "-" else last not in place
+                pointed.setdefault(name, {})[last] = step["value"]
+    assert pointed["training"] == {"nvidia.com/gpu": 1}
+    variable_of_device = {"name": variable("device"), "value": "cuda"}
+    assert pointed["predict"] == {"nvidia.com/gpu": 1, "-": variable_of_device}
 
 
 def test_autoscalers_watch_queues_and_metrics_that_exist() -> None:
