@@ -103,11 +103,14 @@ def facts_of(result_or_problem: Mapping[str, Any]) -> dict[str, Any]:
     """
     told: dict[str, Any] = {}
     problems = [result_or_problem]
+    skipped = result_or_problem.get("skipped")
     if "type" in result_or_problem:
         code = str(result_or_problem["type"]).rstrip("/").rpartition("/")[2]
         told["problem"] = code if _WORD.fullmatch(code) else OTHER
     else:
-        problems = [entry.get("problem") or {} for entry in result_or_problem.get("skipped", ())]
+        # A training calls the networks that it skipped so, too, and says how many.
+        listed = skipped if isinstance(skipped, list) else []
+        problems = [entry["problem"] for entry in listed if "problem" in entry]
     timings = result_or_problem.get("timings_ms")
     if isinstance(timings, Mapping):
         told["stages"] = {

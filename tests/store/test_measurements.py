@@ -90,6 +90,8 @@ def test_only_words_become_labels() -> None:
     timings = {"gnn": 1.0, "a|b": 1.0, "G": 1.0, "text": "soon", "total": 2.0}
     assert facts_of({"timings_ms": timings}) == {"stages": {"gnn": 0.001}}
     assert facts_of({"ranking": []}) == {}
+    # As the result of a training has it.
+    assert facts_of({"steps": 4, "skipped": 0}) == {}
 
 
 def test_operators_of_skipped_architectures_and_of_refusals_are_counted(store: JobStore) -> None:
