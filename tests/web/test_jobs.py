@@ -71,6 +71,29 @@ def test_a_search_shows_what_it_found(page: Any, web_service: RunningService) ->
     page.get_by_text("The line over a histogram").wait_for()
 
 
+def test_a_network_is_fine_tuned_and_its_weights_are_saved(page: Any, web_service: RunningService) -> None:
+    page.goto(f"{web_service.url}/#train")
+    page.get_by_label("Fine-tune a network").check()
+    network = page.get_by_label("Network, as JSON")
+    asked = network.input_value()
+    network.fill("{")
+    page.get_by_role("button", name="Start").click()
+    page.locator("#train-trouble").get_by_text("This is not JSON").wait_for()
+    network.fill(json.dumps({**json.loads(asked), "channels": 4, "cells_per_stage": 1, "image_size": 16}))
+    page.get_by_label("Epochs").fill("2")
+    page.get_by_label("Images at most").fill("128")
+    page.get_by_label("Compare with random parameters").check()
+    page.get_by_role("button", name="Start").click()
+    job = page.locator(".job").first
+    button = job.get_by_role("button", name="Download the weights")
+    button.wait_for(timeout=PATIENCE_MS)
+    assert job.get_by_role("img", name="validation accuracy: from").count() == 2  # and one from random
+    job.get_by_text("The same training from random parameters:").wait_for()
+    with page.expect_download() as download:
+        button.click()
+    assert download.value.suggested_filename.endswith(".safetensors")
+
+
 def test_a_training_run_is_seen_and_cancelled(page: Any, web_service: RunningService) -> None:
     page.goto(f"{web_service.url}/#train")
     form = page.locator("#train-form")

@@ -91,7 +91,8 @@ export function chosenNetwork(form) {
   return { name: kind === "torchvision" ? typed : kind, kind, send: sendJson(architecture) };
 }
 
-function parsed(text) {
+/** The document of a text that somebody wrote. @param {string} text */
+export function parsed(text) {
   if (!text) throw new Problem({ title: "No architecture yet", detail: "Paste an architecture as JSON first." });
   try {
     return JSON.parse(text);

@@ -1,7 +1,8 @@
-// The form that starts the training of a GHN, or a search.
+// The form that starts the training of a GHN or of a network, or a search.
 import { getJson, Problem } from "./api.js";
 import { element } from "./dom.js";
 import { problemCard } from "./problem.js";
+import { parsed } from "./source.js";
 
 // A short run is measured often: there must be a curve to look at.
 const SHORT_MINUTES = 15;
@@ -14,12 +15,20 @@ function ghnJob(fields) {
   return { kind: "ghn", name: fields.name.value, config };
 }
 
+function tuningJob(fields) {
+  const config = { architecture: parsed(fields.network.value.trim()), data: fields.tuning_data.value, epochs: Number(fields.epochs.value), compare: fields.compare.checked };
+  if (fields.images.value) config.images = Number(fields.images.value);
+  return { kind: "finetune", config };
+}
+
 function searchJob(fields) {
   const config = { space: fields.space.value, predictor: fields.predictor.value, order: fields.order.value, evaluations: Number(fields.evaluations.value) };
   if (fields.max_parameters.value) config.max_parameters = Number(fields.max_parameters.value);
   if (fields.trade_off.value) config.trade_off = fields.trade_off.value;
   return { kind: "search", config };
 }
+
+const JOBS = { ghn: ghnJob, finetune: tuningJob, search: searchJob };
 
 export class TrainForm {
   /**
@@ -48,10 +57,10 @@ export class TrainForm {
 
   async start() {
     const button = this.form.querySelector("button[type=submit]");
-    const asked = this.fields.kind.value === "search" ? searchJob(this.fields) : ghnJob(this.fields);
     button.disabled = true;
     this.trouble.replaceChildren();
     try {
+      const asked = JOBS[this.fields.kind.value](this.fields);
       const init = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(asked) };
       this.onStarted(await getJson("/training-jobs", init));
     } catch (error) {

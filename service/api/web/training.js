@@ -1,7 +1,7 @@
 // Training jobs and searches, newest first; the curves of an open one grow while it runs.
-import { call, follow, getJson, Problem } from "./api.js";
+import { call, download, follow, getJson, Problem } from "./api.js";
 import { lineChart } from "./chart.js";
-import { duration, element, facts } from "./dom.js";
+import { duration, element, facts, size } from "./dom.js";
 import { isFinal, withResult } from "./jobs.js";
 import { problemCard } from "./problem.js";
 import { searchParts } from "./ranking.js";
@@ -81,8 +81,18 @@ class TrainingJob {
       this.result.replaceChildren(...searchParts(result, this.onOpen));
       return;
     }
-    const rows = Object.entries(result).filter(([name, value]) => !["model", "kind"].includes(name) && ["number", "string"].includes(typeof value));
+    const rows = Object.entries(result).filter(([name, value]) => !["model", "kind", "digest"].includes(name) && ["number", "string"].includes(typeof value));
     this.result.replaceChildren(facts(rows.map(([name, value]) => [name.replaceAll("_", " "), typeof value === "number" ? short(value) : value])));
+    if (result.random) this.result.append(element("p", `The same training from random parameters: ${short(result.random.test_accuracy)} % of the test images.`));
+    if (result.weights) this.result.append(this.weights(result.weights));
+  }
+
+  // Of a network that was trained.
+  weights({ url, size: bytes }) {
+    const button = element("button", `Download the weights (${size(bytes)})`, { type: "button", class: "plain" });
+    button.addEventListener("click", () => download(`${url}?filename=${encodeURIComponent(this.job.about.name || "weights")}`)
+      .catch((error) => this.trouble.replaceChildren(problemCard(error))));
+    return button;
   }
 
   close() {
@@ -93,7 +103,7 @@ class TrainingJob {
     if (event === "state") this.show(data.status);
     if (event === "progress") this.show("running", data);
     if (event !== "metrics") return;
-    const at = Number(data.step ?? data.minutes ?? data.seconds ?? this.series.size);
+    const at = Number(data.step ?? data.epoch ?? data.minutes ?? data.seconds ?? this.series.size);
     const group = data.kind && data.kind !== "train" ? `${data.kind} ` : "";
     for (const [field, value] of Object.entries(data)) {
       if (PLACES.includes(field) || typeof value !== "number" || !Number.isFinite(value)) continue;
