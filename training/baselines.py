@@ -166,8 +166,8 @@ def _save(
     file: Path, recipe: SgdRecipe, params: dict[str, Tensor], momenta: dict[str, Tensor], place: _Place
 ) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {f"parameter.{name}": value.detach().contiguous() for name, value in params.items()}
-    tensors |= {f"momentum.{name}": value.contiguous() for name, value in momenta.items()}
+    tensors = {f"parameter.{name}": value.detach().cpu().contiguous() for name, value in params.items()}
+    tensors |= {f"momentum.{name}": value.cpu().contiguous() for name, value in momenta.items()}
     temporary = file.with_suffix(".tmp")
     described = {"place": json.dumps(asdict(place)), "recipe": json.dumps(asdict(recipe))}
     save_file(tensors, temporary, described)

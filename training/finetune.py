@@ -140,6 +140,11 @@ def check_fits(network: Network, params: Mapping[str, Tensor], dataset: Dataset)
         )
 
 
+def quick_dtype(device: torch.device) -> torch.dtype:
+    """Of activations in training; what is measured is computed in float32."""
+    return native_dtype() if device.type == "cpu" else torch.bfloat16
+
+
 class _Work:
     """What the trainings of one run share."""
 
@@ -150,7 +155,7 @@ class _Work:
         self.interruption = Interruption()
         self.history = History(folder.path / "history.json")
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._dtype = native_dtype() if self._device.type == "cpu" else torch.bfloat16
+        self._dtype = quick_dtype(self._device)
         self._tell, self._told = tell, time.monotonic()
 
     def trained(self, kind: str, start: Tensors) -> Tensors:

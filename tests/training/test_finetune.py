@@ -19,6 +19,7 @@ from service.ghn.model import GHN
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.torch_tracer import trace
 from service.settings import get_settings
+from tests.simulated_gpu import SimulatedGpu
 from training.baselines import Epoch
 from training.data import batches, load_dataset
 from training.finetune import WEIGHTS, run
@@ -122,6 +123,25 @@ def test_stopped_within_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert without_time(run(graph, config, tmp_path / "run", on_progress=stop)) == whole
     assert pulses == config.epochs * (256 // config.batch_size)  # none is computed twice
     assert (tmp_path / "run" / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
+
+
+def test_on_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A simulated one: tensors are where they should be, also when a run goes on."""
+    monkeypatch.setattr("training.finetune.quick_dtype", lambda device: torch.float32)
+    graph, config = graph_of(small_network()), FineTuning(**{**SMALL, "images": 64, "epochs": 2})
+    on_cpu = run(graph, config, tmp_path / "cpu")
+
+    def stop(record: dict[str, Any]) -> None:
+        if record["epoch"] == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with SimulatedGpu() as gpu:
+        assert run(graph, config, tmp_path / "gpu", on_progress=stop) is None
+        on_gpu = run(graph, config, tmp_path / "gpu")
+    assert gpu.operations > 500 and on_cpu is not None and on_gpu is not None
+    for one, other in zip(on_cpu["history"], on_gpu["history"], strict=True):
+        assert other == pytest.approx(one, rel=1e-2)
+    assert load_file(tmp_path / "gpu" / WEIGHTS).keys() == load_file(tmp_path / "cpu" / WEIGHTS).keys()
 
 
 def test_a_classifier_of_other_classes_is_not_taken_over() -> None:
