@@ -37,9 +37,9 @@ def median_seconds(action: Callable[[], object], repeats: int) -> float:
     return statistics.median(times)
 
 
-def measure_in_process(name: str, model: str, repeats: int) -> dict[str, float]:
+def measure_in_process(name: str, model: str, repeats: int, device: str) -> dict[str, float]:
     module = torchvision.models.get_model(name)
-    loaded = load_model(model)
+    loaded = load_model(model, device)
     graph = trace(module)
     blocks = loaded.predict(graph)
     return {
@@ -96,19 +96,23 @@ def main() -> None:
     parser.add_argument("--model", default="ghn2-cifar10")
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--device", default="cpu", help="where weights are decoded: cpu, cuda, cuda:N or auto"
+    )
     parser.add_argument("--url", help="also measure a running service")
     parser.add_argument("--json", type=Path, help="write the results here")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     results: dict[str, dict[str, float]] = {}
     for name in REFERENCE:
-        results[name] = measure_in_process(name, options.model, options.repeats)
+        results[name] = measure_in_process(name, options.model, options.repeats, options.device)
         if options.url:
             results[name] |= measure_service(name, options.model, options.url, options.repeats)
     print(table(results))
     if options.json:
         document: dict[str, Any] = {
             "threads": options.threads,
+            "device": options.device,
             "torch": torch.__version__,
             "seconds": results,
         }
