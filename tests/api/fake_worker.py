@@ -36,7 +36,7 @@ TORCHVISION_NAMES = ("resnet18", "resnet50")
 
 
 class FakeWorker:
-    """Serves the queue `predict` in a thread, and `rank` and `training` where a test announces them.
+    """Serves the queue `predict` in a thread, and `rank` where a test announces it, or all `queues` it names.
 
     seconds: how long each job takes. fails_with: a problem document that every job ends with.
     runs: how often each digest was computed.
@@ -49,6 +49,7 @@ class FakeWorker:
         self.cache = ResultCache(connect_cache(settings))
         self.registry = WorkerRegistry(connect(settings))
         self.info = WorkerInfo(queue="predict", name="fake:1")
+        self.queues = ["predict", "rank"]
         self.seconds = 0.0
         self.fails_with: dict[str, Any] | None = None
         self.runs: Counter[str] = Counter()
@@ -72,7 +73,7 @@ class FakeWorker:
     def _serve(self) -> None:
         client = redis.Redis.from_url(str(self.settings.redis_url), decode_responses=True)
         while not self._stopping.is_set():
-            message = client.brpop(["predict", "rank", "training"], timeout=0.1)
+            message = client.brpop(self.queues, timeout=0.1)
             if message is not None:
                 self._run(json.loads(message[1])["headers"]["id"])
 

@@ -33,7 +33,8 @@ def test_python_blocks_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     add_model(api_settings.home, "ghn2-cifar10")
-    for queue in ("rank", "training"):
+    worker.queues = ["predict", "rank", "training"]
+    for queue in worker.queues[1:]:
         worker.registry.announce(WorkerInfo(queue=queue, name="fake:1"), 600)
     monkeypatch.chdir(tmp_path)
     # The worker of these tests does not tile: a smaller network keeps them quick.
@@ -45,13 +46,19 @@ def test_python_blocks_run(
 def test_tutorials_run(
     page: str,
     url: str,
-    ranker: list[str],
+    worker: FakeWorker,
+    request: pytest.FixtureRequest,
     api_settings: Settings,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The blocks of a tutorial build on each other."""
     add_model(api_settings.home, "my-digits")
+    if page == "search":
+        request.getfixturevalue("ranker")
+    else:
+        worker.queues = ["predict", "training"]
+        worker.registry.announce(WorkerInfo(queue="training", name="fake:1"), 600)
     monkeypatch.chdir(tmp_path)
     text = (ROOT / f"docs/tutorials/{page}.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
