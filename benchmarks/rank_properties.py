@@ -5,8 +5,8 @@ section 5.2 and figure 4), small.
         [--json FILE] [--export FOLDER]
 
 Networks and what was measured of them: `benchmarks.properties`. Half of them, drawn at random, are learned
-from, the other half is the test. --export learns from all of them, by the method that cross-validation
-chooses, and leaves a predictor for each property, its figures in the card: those that Weightcast ships.
+from, the other half is the test. --export learns from the structure of all of them, by the method that
+cross-validation chooses, and leaves a predictor for each property but latency: those that Weightcast ships.
 """
 
 from __future__ import annotations
@@ -22,18 +22,17 @@ import numpy as np
 
 from benchmarks.properties import IMAGE_SIZE, RECIPE, TIMED, TRAINED, document_of, read_lines
 from benchmarks.rank_cells import Floats, Row, Table, measure, show
-from service.catalog import find_card
 from service.ghn.registry import load_model
 from service.graph_io.read import read_architecture
 from service.predictors.architectures import feature_names, features_of, structure_size
-from service.predictors.fitted import Embedder, FittedPredictor, Observations, save_predictor
-from service.predictors.methods import Columns, Features, Method
+from service.predictors.fitted import FittedPredictor, Observations, save_predictor
+from service.predictors.methods import CANDIDATES, Columns, Method
 from service.predictors.scores import CrossValidation, rank_correlation
 from training.properties import NOISE, updates_until
 
 CONVERGED = 25.0
 COLUMNS = Columns(structure_size("network"), len(feature_names("network")))
-METHODS: tuple[Method, ...] = ("embedding", "mixture", "additive", "both")
+METHODS: tuple[Method, ...] = ("embedding", "mixture", "additive", "prices", "both")
 UPDATES = (RECIPE.images or 0) // RECIPE.batch_size
 TRAINING = f"{UPDATES} updates of {RECIPE.batch_size} CIFAR-10 images at {IMAGE_SIZE}x{IMAGE_SIZE}"
 # Property -> what its values are.
@@ -67,20 +66,14 @@ def feature_rows(documents: Sequence[Mapping[str, Any]], model: str) -> Floats:
     return np.hstack([np.array(structure), np.array(embedded, dtype=np.float64)])
 
 
-def export(
-    name: str, rows: Floats, values: Floats, model: str, measured: Sequence[Row], folder: Path
-) -> CrossValidation:
-    """Learn from all networks and write the model folder `deepnets-<name>`."""
-    seen = Observations(
-        "network", ("darts",), rows, values, Embedder(model, find_card(model).digest), "both"
-    )  # fmt: skip
+def export(name: str, rows: Floats, values: Floats, measured: Sequence[Row], folder: Path) -> CrossValidation:
+    """Learn from the structure of all networks and write the model folder `deepnets-<name>`.
+
+    Embeddings gain nothing, and a predictor with them would be bound to one GHN.
+    """
+    seen = Observations("network", ("darts",), rows[:, : COLUMNS.counts], values)
     predictor = FittedPredictor(f"deepnets-{name}", name, seen)
     score = predictor.cross_validate()
-    if predictor.method in ("mixture", "additive"):
-        # The embedding was not used: without it, every prediction saves a forward pass of the GHN.
-        structural: Features = "structure"
-        seen = replace(seen, feature_NF=rows[:, : COLUMNS.counts], embedder=None, features=structural)
-        predictor = FittedPredictor(predictor.name, name, seen, predictor.method, predictor.margin)
     save_predictor(folder / predictor.name, predictor, score, more=card(name, len(values), measured))
     return score
 
@@ -88,7 +81,7 @@ def export(
 def card(name: str, networks: int, measured: Sequence[Row]) -> dict[str, Any]:
     """What the card says besides cross-validation."""
     taus = {row.method: [round(row.tau, 3), round(row.spread, 3)] for row in measured}
-    best = max((row for row in measured if row.method != "cost alone"), key=lambda row: row.tau)
+    best = max((row for row in measured if row.method in CANDIDATES["structure"]), key=lambda row: row.tau)
     return {
         "dataset": "cifar10",
         "description": f"Predicts {name} of small image classifiers: {MEANING[name]}.",
@@ -147,8 +140,8 @@ def main() -> None:
             report=lambda line: print(line, file=sys.stderr),
         )  # fmt: skip
         found += [replace(row, method=f"{name}: {row.method}") for row in measured]
-        if options.export:
-            score = export(name, rows, column, options.model, measured, options.export)
+        if options.export and name != "latency":  # `network_latency` has networks of all sizes for it
+            score = export(name, rows, column, measured, options.export)
             print(f"deepnets-{name}: tau {score.tau:.3f} in cross-validation", file=sys.stderr)
     title = (
         f"{len(indices)} DeepNets networks, embeddings of {options.model}: Kendall's tau on the other half, "

@@ -29,7 +29,7 @@ MAX_CARD_BYTES = 2**20
 _DEFAULT_PREDICTORS = {
     "accuracy": "ranker",
     "robustness": "deepnets-robustness",
-    "latency": "deepnets-latency",
+    "latency": "latency-cpu",
     "convergence": "deepnets-convergence",
 }
 

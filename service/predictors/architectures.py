@@ -17,12 +17,8 @@ from service.errors import InvalidArchitecture
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.read import read_architecture
 from service.predictors.cell_features import FEATURES, cell_features
-from service.predictors.network_features import (
-    NETWORK_COUNTS,
-    NETWORK_FEATURES,
-    network_counts,
-    network_features,
-)
+from service.predictors.network_features import NETWORK_FEATURES, network_features
+from service.predictors.network_work import WORK, network_work
 from service.predictors.structure import KINDS, NONE, CellStructure, cell_structure
 from service.predictors.walk_features import WALK_FEATURES, walk_features
 
@@ -40,7 +36,7 @@ _STRUCTURE: dict[View, tuple[str, ...]] = {
 }
 _COUNTS: dict[View, tuple[str, ...]] = {
     "cell": WRITTEN_COUNTS,
-    "network": (*NETWORK_COUNTS, *WRITTEN_COUNTS),
+    "network": (*WORK, *WRITTEN_COUNTS),
 }
 
 
@@ -93,7 +89,7 @@ def features_of(document: Any, view: View, *, read: Reader = read_architecture) 
     if format_of(document) in _CELL_FIELDS:
         cell = cell_structure(document)
         cell_part, written = cell_row(cell), _written(cell)
-    return [*network_features(graph), *cell_part, *network_counts(graph), *written]
+    return [*network_features(graph), *cell_part, *network_work(graph), *written]
 
 
 def cell_row(cell: CellStructure) -> list[float]:

@@ -41,6 +41,7 @@ from service.predictors.methods import (
     Columns,
     Features,
     Method,
+    candidates,
     cross_validate_method,
     make_regressor,
 )
@@ -143,7 +144,7 @@ class FittedPredictor:
         seen = self.observations
         scores = {
             method: cross_validate_method(method, seen.columns, seen.feature_NF, seen.value_N)
-            for method in CANDIDATES[seen.features]
+            for method in candidates(seen.features, seen.value_N)
         }
         best = max(scores, key=lambda method: scores[method].tau)
         self._adopt(best, scores[best].margin)

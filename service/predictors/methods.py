@@ -3,7 +3,8 @@
 | method      | looks at            | good for                                        |
 | ---         | ---                 | ---                                             |
 | mixture     | structure           | what depends on how a network is built: accuracy |
-| additive    | counts              | what adds up over operations: latency            |
+| additive    | counts              | what adds up over operations, in one space       |
+| prices      | counts              | the same for networks of very different sizes    |
 | embedding   | embedding of a GHN  | any property, without features made by hand      |
 | both        | structure, embedding | the mean of mixture and embedding               |
 
@@ -20,6 +21,7 @@ import numpy as np
 from service.predictors.additive import AdditiveRegressor
 from service.predictors.embedding_regressor import EmbeddingRegressor
 from service.predictors.few_shot import FewShotRegressor
+from service.predictors.prices import PricesRegressor
 from service.predictors.scores import (
     NORMAL_MARGIN,
     CrossValidation,
@@ -30,15 +32,15 @@ from service.predictors.scores import (
     cross_validate_with,
 )
 
-Method = Literal["mixture", "additive", "embedding", "both"]
+Method = Literal["mixture", "additive", "prices", "embedding", "both"]
 Features = Literal["structure", "embedding", "both"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 # What is tried for each choice of features; the first one is what a predictor starts with.
 CANDIDATES: dict[Features, tuple[Method, ...]] = {
-    "structure": ("mixture", "additive"),
+    "structure": ("mixture", "additive", "prices"),
     "embedding": ("embedding",),
-    "both": ("both", "mixture", "additive", "embedding"),
+    "both": ("both", "mixture", "additive", "prices", "embedding"),
 }
 
 
@@ -50,6 +52,12 @@ class Columns:
     counts: int
 
 
+def candidates(features: Features, value_N: Floats) -> tuple[Method, ...]:
+    """Methods for these features that can learn these values: prices add up to positive ones only."""
+    positive = bool(np.min(value_N) > 0)
+    return tuple(method for method in CANDIDATES[features] if positive or method != "prices")
+
+
 def make_regressor(method: Method, columns: Columns, *, margin: float = NORMAL_MARGIN) -> Regressor:
     structure, counts = slice(0, columns.structure), slice(columns.structure, columns.counts)
     embedding = slice(columns.counts, None)
@@ -57,6 +65,8 @@ def make_regressor(method: Method, columns: Columns, *, margin: float = NORMAL_M
         return _Part(FewShotRegressor(margin=margin), structure)
     if method == "additive":
         return _Part(AdditiveRegressor(margin=margin), counts)
+    if method == "prices":
+        return _Part(PricesRegressor(margin=margin), counts)
     if method == "embedding":
         return _Part(EmbeddingRegressor(margin=margin), embedding)
     parts = (_Part(FewShotRegressor(), structure), _Part(EmbeddingRegressor(), embedding))

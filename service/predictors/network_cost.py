@@ -7,40 +7,68 @@ it is exact.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import prod
 
-from service.graph_io.archgraph import ArchGraph, AttrValue, Node
+from service.graph_io.archgraph import ArchGraph, AttrValue, Node, Parameter
 
 Spatial = tuple[int, ...]
 
 _WEIGHTED = ("conv", "conv_transpose", "linear")
 
 
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A node at work on one input. before, after: positions of the largest of its inputs and of its output,
+    axis by axis. channels_in: of the widest input. weight: its parameter of that role, where it multiplies by
+    one.
+    """
+
+    node: Node
+    before: Spatial
+    after: Spatial
+    channels_in: int
+    channels: int
+    multiply_adds: int
+    weight: Parameter | None = None
+
+    @property
+    def elements(self) -> int:
+        """How many numbers its output has."""
+        return self.channels * prod(self.after)
+
+
 def multiply_adds(graph: ArchGraph) -> int:
     """Multiply-adds of all convolutions, linear layers and attentions, for one input. Where the graph has no
     input shape, every weight counts once.
     """
+    return sum(operation.multiply_adds for operation in operations(graph))
+
+
+def operations(graph: ArchGraph) -> Iterator[Operation]:
+    """Every node with the shapes that it works on."""
     spatial: dict[str, Spatial] = {}
     width: dict[str, int] = {}
-    total = 0
     for node in graph.nodes:
-        sources = [spatial[name] for name in node.inputs]
-        before: Spatial = max(sources, key=prod) if sources else ()
-        channels = max((width[name] for name in node.inputs), default=0)
+        before: Spatial = max((spatial[name] for name in node.inputs), key=prod, default=())
+        channels = channels_in = max((width[name] for name in node.inputs), default=0)
         after = _shape_after(node, before, graph.input_shape)
+        work, weight = 0, None
         if node.op in _WEIGHTED:
             weight = next(parameter for parameter in node.params if parameter.role == "weight")
+            work = weight.numel * prod(before if node.op == "conv_transpose" else after)
             channels = weight.canonical_shape[0]
-            total += weight.numel * prod(before if node.op == "conv_transpose" else after)
         elif node.op == "attention":
             if len(node.inputs) == 1:
                 channels //= 3
-            total += 2 * prod(before) ** 2 * channels
+            work = 2 * prod(before) ** 2 * channels
         elif node.op == "concat":
             channels = sum(width[name] for name in node.inputs)
+        elif node.op == "input":
+            channels = graph.input_shape[0] if graph.input_shape else 0
         spatial[node.name], width[node.name] = after, channels
-    return total
+        yield Operation(node, before, after, channels_in, channels, work, weight)
 
 
 def _shape_after(node: Node, before: Spatial, input_shape: Spatial) -> Spatial:

@@ -36,14 +36,6 @@ NETWORK_FEATURES: tuple[str, ...] = (
     *(f"log_{name}" for name in WALKS),
 )
 
-# What adds up to a network's cost: work, and the number of operators of every kind.
-NETWORK_COUNTS: tuple[str, ...] = (
-    "multiply_adds",
-    "parameters",
-    "activations",
-    *(f"count_{primitive.name.lower()}" for primitive in Primitive),
-)
-
 
 def network_features(graph: ArchGraph) -> list[float]:
     """The numbers of one network, in the order of NETWORK_FEATURES. Raises InvalidArchitecture for a network
@@ -74,17 +66,6 @@ def network_features(graph: ArchGraph) -> list[float]:
         *(log1p(kernels[name]) for name in _KERNELS),
         *(log10(1 + weights[name]) for name in _KERNELS),
         *np.log1p(walks(network_operations(graph))).tolist(),
-    ]
-
-
-def network_counts(graph: ArchGraph) -> list[float]:
-    """The numbers of one network, in the order of NETWORK_COUNTS."""
-    counts = np.bincount(to_primitives(graph).primitive_N, minlength=len(Primitive))[: len(Primitive)]
-    return [
-        float(multiply_adds(graph)),
-        float(graph.num_parameters),
-        float(sum(node.op == "activation" for node in graph.nodes)),
-        *(float(count) for count in counts),
     ]
 
 
