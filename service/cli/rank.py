@@ -38,14 +38,20 @@ def rank(
             "--predictor",
             "-p",
             help="A predictor, or predicted-weights:GHN, which runs every network, with predicted weights, "
-            "on images of --data. [default: ranker]",
+            "on images of --data. [default: the one that ships for the property]",
         ),
     ] = None,
     property: Annotated[
-        str | None, typer.Option(help="What to rank by. [default: what the predictor predicts]")
+        str | None,
+        typer.Option(
+            help="What to rank by: without --predictor accuracy, robustness, latency or convergence. "
+            "[default: what the predictor predicts, else accuracy]"
+        ),
     ] = None,
     top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="Show the first so many only.")] = None,
-    order: Annotated[Order, typer.Option(help="Highest or lowest first.")] = Order.DESCENDING,
+    order: Annotated[
+        Order, typer.Option(help="Highest first, or lowest, as you want of latency and convergence.")
+    ] = Order.DESCENDING,
     data: Annotated[
         str | None,
         typer.Option(help="For predicted-weights: digits, cifar10, or a folder of images.", metavar="DATA"),
@@ -62,9 +68,9 @@ def rank(
 ) -> None:
     """Rank architectures by a predicted property, in this process or by a service.
 
-    Without --predictor: `ranker`, which needs no observations. It is a start and no more; fit a
-    predictor on a few results of your own with `weightcast predictor fit`. Lines that cannot be ranked are
-    reported and do not stop the others.
+    Without --predictor: one that ships with Weightcast (`ranker` for accuracy), which needs no observations.
+    It is a start and no more; fit a predictor on a few results of your own with `weightcast predictor fit`.
+    Lines that cannot be ranked are reported and do not stop the others.
     """
     from service.cli.json_lines import all_lines
 

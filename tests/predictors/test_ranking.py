@@ -123,6 +123,19 @@ def test_the_default_needs_no_observations() -> None:
         find_ranker(None, "energy")
 
 
+@pytest.mark.parametrize("wanted", ["robustness", "latency", "convergence"])
+def test_other_properties_have_predictors_of_their_own(wanted: str) -> None:
+    heavy, light = cell(*["nor_conv_3x3"] * 6), cell(*["skip_connect"] * 6)
+    ranker = find_ranker(None, wanted)
+    answer = rank(candidates([light, heavy, GRAPH]), ranker, order="ascending")
+    assert answer["property"] == wanted and answer["predictor"].endswith(("-cpu", wanted))
+    assert "had not seen" in answer["note"]
+    found = {row["index"]: row for row in answer["ranking"]}
+    assert all(row["interval"][0] <= row["value"] <= row["interval"][1] for row in found.values())
+    if wanted == "latency":
+        assert found[1]["value"] > 2 * found[0]["value"] > 0
+
+
 def test_a_linear_ranker_is_saved_and_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEIGHTCAST_HOME", str(tmp_path))
     get_settings.cache_clear()

@@ -22,16 +22,19 @@ class RankOptions(_Asked):
 
     predictor: ModelName | None = Field(
         default=None,
-        description="A predictor, see GET /models; default `ranker`, which needs no observations. Or "
+        description="A predictor, see GET /models; default: the one that ships for the property. Or "
         "`structure`: the decimal logarithm of the multiply-adds.",
     )
     property: str | None = Field(
         default=None,
         min_length=1,
         max_length=100,
-        description="What to rank by; refused if the predictor predicts something else.",
+        description="What to rank by: without a predictor `accuracy` (the default), `robustness`, `latency` "
+        "or `convergence`. Refused if the predictor predicts something else.",
     )
-    order: Literal["ascending", "descending"] = "descending"
+    order: Literal["ascending", "descending"] = Field(
+        default="descending", description="`ascending` where less is better: of latencies, for example."
+    )
     top_k: int | None = Field(default=None, ge=1, description="Answer the first so many only.")
 
 
