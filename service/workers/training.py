@@ -92,17 +92,29 @@ def run_training(context: JobContext) -> dict[str, Any]:
         if not config.exists():
             write_json(config, {"name": name, "config": _config(payload, settings)})
         command = [sys.executable, "-m", TRAINERS[kind], "--config", str(config), "--run-dir", str(folder)]
-        Segment(context, folder, command).run()
+        try:
+            Segment(context, folder, command).run()
+        except JobCancelled:
+            # Not where the job was given to another worker, which goes on from them.
+            if kind in WITHOUT_MODEL and context.store.is_cancelled(context.job.id):
+                _forget(folder)
+            raise
     result = {"kind": kind, **(trainer_process.read_json(folder / RESULT) or {})}
     if kind in WITHOUT_MODEL:
-        for file in folder.glob("*.safetensors"):
-            file.unlink()  # what a training went on from; what came of it is an artifact
+        _forget(folder)
         return result
     published = folder / "published"
     if not published.exists():
         publish(folder / "model", settings.home / "models" / name)
         published.touch()
     return {"model": name, **result}
+
+
+def _forget(folder: Path) -> None:
+    """Delete the tensors that a training would have gone on from; what came of it is an artifact."""
+    for pattern in ("*.safetensors", "*.tmp"):
+        for file in folder.glob(pattern):
+            file.unlink()
 
 
 def _config(payload: Mapping[str, Any], settings: Settings) -> dict[str, Any]:

@@ -121,6 +121,25 @@ def test_cancelling_takes_less_than_ten_seconds_even_of_a_deaf_trainer(
     assert not (settings.home / "models" / "mine").exists()
 
 
+def test_a_cancelled_fine_tuning_leaves_no_tensors(
+    store: JobStore, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(training.TRAINERS, "finetune", "fake_trainer")
+    payload = {"kind": "finetune", "name": None, "config": {"seconds": 1}}
+    job = store.create("training", key="", payload=payload, owner="anna", queue="training")
+    folder = settings.home / "runs" / job.id
+    folder.mkdir(parents=True)
+    for name in ("train.state.safetensors", "train.state.tmp"):
+        (folder / name).touch()
+    thread = threading.Thread(target=run_once, args=(store, job.id, run_training, settings))
+    thread.start()
+    soon(lambda: steps_told(store, job) != [])
+    store.request_cancel(job.id)
+    thread.join(10)
+    assert status(store, job) is JobStatus.CANCELLED
+    assert list(folder.glob("train.*")) == [] and (folder / "metrics.jsonl").exists()
+
+
 def test_segments_make_one_run(store: JobStore, settings: Settings) -> None:
     job, segments = make(store, seconds=0.4), 1
     short = settings.model_copy(update={"training_segment_seconds": 3.0})
