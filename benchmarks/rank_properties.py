@@ -2,7 +2,7 @@
 section 5.2 and figure 4), small.
 
     python -m benchmarks.rank_properties [--folder runs/properties] [--model ghn2-cifar10] [--draws 10]
-        [--json FILE] [--export FOLDER]
+        [--predicted-weights IMAGES] [--json FILE] [--export FOLDER]
 
 Networks and what was measured of them: `benchmarks.properties`. Half of them, drawn at random, are learned
 from, the other half is the test. --export learns from the structure of all of them, by the method that
@@ -20,15 +20,21 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.properties import IMAGE_SIZE, RECIPE, TIMED, TRAINED, document_of, read_lines
+from benchmarks.properties import IMAGE_SIZE, RECIPE, TIMED, TRAINED, document_of, graph_of, read_lines
 from benchmarks.rank_cells import Floats, Row, Table, measure, show
+from service.catalog import find_card
+from service.ghn.checkpoint import load_checkpoint
 from service.ghn.registry import load_model
 from service.graph_io.read import read_architecture
 from service.predictors.architectures import feature_names, features_of, structure_size
 from service.predictors.fitted import FittedPredictor, Observations, save_predictor
 from service.predictors.methods import CANDIDATES, Columns, Method
 from service.predictors.scores import CrossValidation, rank_correlation
+from service.settings import get_settings
+from training.data import load_dataset
+from training.evaluate import native_dtype, network_accuracy, predicted_parameters
 from training.properties import NOISE, updates_until
+from training.step import begin_thread
 
 CONVERGED = 25.0
 COLUMNS = Columns(structure_size("network"), len(feature_names("network")))
@@ -101,6 +107,22 @@ def card(name: str, networks: int, measured: Sequence[Row]) -> dict[str, Any]:
     }
 
 
+def predicted_accuracies(indices: Sequence[int], model: str, images: int) -> Floats:
+    """Accuracy of every network with predicted weights, without training, on validation images of 32x32."""
+    begin_thread()
+    settings = get_settings()
+    data = load_dataset("cifar10", data_dir=settings.data_dir, cache_dir=settings.home / "cache")
+    ghn = load_checkpoint(find_card(model).path)
+    found = []
+    for index in indices:
+        graph = graph_of(index)
+        params = predicted_parameters(ghn, graph)
+        found.append(
+            network_accuracy(graph, params, data, data.validation, limit=images, dtype=native_dtype())
+        )  # fmt: skip
+    return np.array(found)
+
+
 def correlations(values: Mapping[str, Floats]) -> None:
     """Tau between the properties (the paper's figure 11)."""
     print("| | " + " | ".join(values) + " |\n| --- |" + " --- |" * len(values))
@@ -117,6 +139,10 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/properties"))
     parser.add_argument("--model", default="ghn2-cifar10")
     parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument(
+        "--predicted-weights", type=int, metavar="IMAGES",
+        help="also rank by the accuracy with predicted weights on so many validation images",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path)
     parser.add_argument("--export", type=Path, metavar="FOLDER")
     options = parser.parse_args()
@@ -132,6 +158,12 @@ def main() -> None:
         )
     print(f"\nKendall's tau between the properties of {len(indices)} networks\n")
     correlations(values)
+    if options.predicted_weights:
+        accuracies = predicted_accuracies(indices, options.model, options.predicted_weights)
+        taus = (f"{name} {rank_correlation(accuracies, column):.3f}" for name, column in values.items())
+        print(
+            f"Tau of the accuracy with predicted weights, {accuracies.mean():.1f}%, with: {', '.join(taus)}\n"
+        )
     found: list[Row] = []
     for name, column in values.items():
         # Less is better, and costs less: the sign says which way the cost alone would rank.
