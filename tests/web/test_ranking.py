@@ -52,6 +52,22 @@ def test_the_ranking_is_that_of_the_service(page: Any, web_service: RunningServi
     assert json.loads(rows[0]["architecture"]) == told["ranking"][0]["architecture"]
 
 
+def test_the_fastest_come_first(page: Any, web_service: RunningService) -> None:
+    """What ships predicts latency too; of that, less is better."""
+    page.goto(f"{web_service.url}/#rank")
+    form = page.locator("form:has([name=top_k])")
+    page.get_by_role("button", name="Try 50 random cells").click()
+    form.locator("[name=property]").select_option("latency")
+    assert form.locator("[name=order]").input_value() == "ascending"
+    assert form.locator("[name=predictor]").input_value() == "latency-cpu"
+    page.get_by_role("button", name="Rank", exact=True).click()
+    page.locator(".ranking tbody tr").first.wait_for()
+    times = [float(text) for text in page.locator(".ranking tbody tr > :nth-child(4)").all_inner_texts()]
+    assert len(times) == 50 and times == sorted(times) and times[0] < times[-1] / 2
+    form.locator("[name=property]").select_option("robustness")
+    assert form.locator("[name=order]").input_value() == "descending"
+
+
 def test_columns_sort(page: Any, web_service: RunningService) -> None:
     names = rank_examples(page, web_service)
     page.locator(".ranking").get_by_role("button", name="Rank").click()

@@ -16,6 +16,9 @@ function scoreOf(score) {
   return `${Number(score.mean).toFixed(2)}${spread}${score.n ? ` over ${count(score.n)} networks` : ""}`;
 }
 
+// What a closed card says: its kind, and what it predicts or was trained on.
+const about = ({ kind, training, dataset }) => [kind, training?.property || dataset].filter(Boolean).join(", ");
+
 function card(model) {
   const rows = [["Data", model.dataset], ["Classes", model.num_classes]].filter(([, value]) => value !== null && value !== undefined && value !== "");
   for (const [split, score] of Object.entries(model.scores || {})) rows.push([`Score, ${split}`, scoreOf(score)]);
@@ -24,7 +27,7 @@ function card(model) {
     if (typeof value !== "object") rows.push([`Training: ${name}`, typeof value === "number" ? count(value) : value]);
   }
   rows.push(["Digest", element("code", model.digest)]);
-  const title = element("summary", "", {}, element("strong", model.name), element("span", ` ${model.kind}`, { class: "quiet" }));
+  const title = element("summary", "", {}, element("strong", model.name), element("span", ` ${about(model)}`, { class: "quiet" }));
   const made = element("details", "", { class: "model", "data-name": model.name }, title);
   if (model.description) made.append(element("p", model.description));
   made.append(facts(rows.map(([name, value]) => [name, value instanceof Node ? value : String(value)])));

@@ -10,6 +10,8 @@ import { rankingParts } from "./ranking.js";
 
 const EXAMPLES = 50;
 const RANKING_KINDS = ["predictor", "hypernas"];
+// Of these the lowest come first, until somebody wants it otherwise.
+const LESS_IS_BETTER = ["latency", "convergence"];
 const BUILT_IN = [
   { name: "", title: "the server's default", property: "accuracy" },
   { name: "structure", title: "structure (untrained)", property: "accuracy" },
@@ -35,7 +37,10 @@ export class RankView {
       this.list.text = randomCells(EXAMPLES, this.seed).join("\n");
       this.seed += 1;
     });
-    this.fields.property.addEventListener("change", () => this.offerPredictors());
+    this.fields.property.addEventListener("change", () => {
+      this.fields.order.value = LESS_IS_BETTER.includes(this.fields.property.value) ? "ascending" : "descending";
+      this.offerPredictors();
+    });
     form.addEventListener("submit", (event) => { event.preventDefault(); this.run(); });
     this.offerPredictors();
   }
