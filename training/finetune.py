@@ -9,6 +9,7 @@ one.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -211,7 +212,7 @@ class _Work:
         )  # fmt: skip
         record = {
             "epoch": epoch.number,
-            "loss": round(epoch.loss, 5),
+            "loss": round(epoch.loss, 5) if math.isfinite(epoch.loss) else None,
             "training_accuracy": round(epoch.accuracy, 3),
             "validation_loss": round(loss, 5),
             "validation_accuracy": round(accuracy, 3),

@@ -48,13 +48,14 @@ class FineTuning:
                 continue
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InvalidRequest(
-                    f"{name} must be a whole number from {least}, got {value!r}.", field=name
+                    f"{name} must be a whole number of {least} or more, got {value!r}.", field=name
                 )
         for name, is_zero_fine in {"noise": True, "learning_rate": False}.items():
             value = getattr(self, name)
             is_number = isinstance(value, int | float) and math.isfinite(value)
             if not is_number or value < 0 or (value == 0 and not is_zero_fine):
-                raise InvalidRequest(f"{name} must be a number above 0, got {value!r}.", field=name)
+                bound = "of 0 or more" if is_zero_fine else "above 0"
+                raise InvalidRequest(f"{name} must be a number {bound}, got {value!r}.", field=name)
         if self.start == "random" and (self.compare or self.noise > 0):
             field = "compare" if self.compare else "noise"
             raise InvalidRequest(f"A random start has no use for {field}.", field=field, hint="Leave it out.")

@@ -165,7 +165,8 @@ def _there(
 
 def _line(record: dict[str, Any]) -> str:
     which = "from random parameters, " if record["kind"] == "random" else ""
+    loss = "not finite" if record.get("loss") is None else f"{record['loss']:.3f}"
     return (
-        f"{which}epoch {record['epoch']}: loss {record['loss']:.3f}, {record['training_accuracy']:.1f}% of "
+        f"{which}epoch {record['epoch']}: loss {loss}, {record['training_accuracy']:.1f}% of "
         f"the training images, {record['validation_accuracy']:.1f}% of images held out"
     )
