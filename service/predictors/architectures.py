@@ -69,8 +69,13 @@ def structure_size(view: View) -> int:
     return len(_STRUCTURE[view])
 
 
-def features_of(document: Any, view: View, *, read: Reader = read_architecture) -> list[float]:
+def features_of(
+    document: Any, view: View, *, read: Reader = read_architecture, structure: bool = True
+) -> list[float]:
     """One row of `feature_names(view)`. Raises what `read` raises for what is no network.
+
+    structure: False leaves zeros in its place, for a regressor that looks at the counts alone: these take a
+    fifth of the time.
 
     A cell that connects nothing has features as a cell (the benchmark reports chance for it), none as a
     network.
@@ -83,18 +88,23 @@ def features_of(document: Any, view: View, *, read: Reader = read_architecture) 
                 hint="Use a predictor that was fitted on architectures of this kind.",
             )
         cell = cell_structure(document)
-        return [*cell_row(cell), *_written(cell)]
+        return [*(cell_row(cell) if structure else _zeros(CELL_STRUCTURE)), *_written(cell)]
     graph = read(document)
-    cell_part, written = [0.0] * len(CELL_STRUCTURE), [0.0] * len(WRITTEN_COUNTS)
+    cell_part, written = _zeros(CELL_STRUCTURE), _zeros(WRITTEN_COUNTS)
     if format_of(document) in _CELL_FIELDS:
         cell = cell_structure(document)
-        cell_part, written = cell_row(cell), _written(cell)
-    return [*network_features(graph), *cell_part, *network_work(graph), *written]
+        cell_part, written = cell_row(cell) if structure else cell_part, _written(cell)
+    network_part = network_features(graph) if structure else _zeros(NETWORK_FEATURES)
+    return [*network_part, *cell_part, *network_work(graph), *written]
 
 
 def cell_row(cell: CellStructure) -> list[float]:
     """The numbers of one cell, in the order of CELL_STRUCTURE."""
     return [*cell_features(cell), *walk_features(cell.operations)]
+
+
+def _zeros(names: Sequence[str]) -> list[float]:
+    return [0.0] * len(names)
 
 
 def _written(cell: CellStructure) -> list[float]:

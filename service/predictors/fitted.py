@@ -37,6 +37,7 @@ from service.predictors.architectures import (
 )
 from service.predictors.methods import (
     CANDIDATES,
+    COUNTING,
     METHODS,
     Columns,
     Features,
@@ -135,7 +136,7 @@ class FittedPredictor:
                 field="/format",
                 hint="Fit one on architectures of all the formats that you want to rank together.",
             )
-        return _row(document, seen.view, seen.embedder, read)
+        return _row(document, seen.view, seen.embedder, read, structure=self.method not in COUNTING)
 
     def cross_validate(self) -> CrossValidation:
         """Compare the methods for these features by how well they rank held-out observations, keep the best,
@@ -157,8 +158,10 @@ class FittedPredictor:
         self.regressor.fit(seen.feature_NF, seen.value_N)
 
 
-def _row(document: Any, view: View, embedder: Embedder | None, read: Reader) -> list[float]:
-    row = features_of(document, view, read=read)
+def _row(
+    document: Any, view: View, embedder: Embedder | None, read: Reader, *, structure: bool = True
+) -> list[float]:
+    row = features_of(document, view, read=read, structure=structure)
     return row if embedder is None else [*row, *embedder.embed(document, read)]
 
 

@@ -42,6 +42,8 @@ CANDIDATES: dict[Features, tuple[Method, ...]] = {
     "embedding": ("embedding",),
     "both": ("both", "mixture", "additive", "prices", "embedding"),
 }
+# These look at the counts alone.
+COUNTING: tuple[Method, ...] = ("additive", "prices")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import pytest
 
 from service.errors import InvalidInput, InvalidRequest
 from service.predictors.additive import AdditiveRegressor
+from service.predictors.architectures import features_of, structure_size
 from service.predictors.embedding_regressor import EmbeddingRegressor
 from service.predictors.fitted import FittedPredictor, load_predictor, observe, save_predictor
 from service.predictors.scores import ScoreScale, cross_validate_with, normal_scores, rank_correlation
@@ -76,6 +77,10 @@ def test_what_adds_up_is_seen_from_the_values_not_from_the_name(
     rows = np.array([predictor.features(document) for document in documents[24:]])
     found = predictor.regressor.predict(rows)
     assert rank_correlation(found.score_M, np.array([item["value"] for item in items[24:]])) > 0.9
+    # What the method does not look at is not worked out.
+    assert not rows[:, : structure_size("cell")].any()
+    whole = np.array([features_of(document, "cell") for document in documents[24:]])
+    np.testing.assert_array_equal(predictor.regressor.predict(whole).score_M, found.score_M)
 
     save_predictor(tmp_path / "models" / "phone", predictor, score)
     again = load_predictor("phone")
