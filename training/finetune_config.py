@@ -35,7 +35,7 @@ class FineTuning:
     epochs: int = 5
     images: int | None = None
     image_size: int | None = None
-    learning_rate: float = 0.05
+    learning_rate: float = 0.025
     batch_size: int = 64
     seed: int = 0
 
