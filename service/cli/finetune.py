@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import sys
 from enum import StrEnum
@@ -44,8 +43,9 @@ def finetune(
     out: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--out", metavar="FILE.safetensors",
-            help="Where to write the weights. [default: ARCHITECTURE's name, here]",
+            "-o", "--out", metavar="FILE",
+            help="Where to write the weights: .safetensors, or .onnx to fill an ONNX file in. "
+            "[default: ARCHITECTURE's name .safetensors, here]",
         ),
     ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the images.")] = 5,
@@ -78,8 +78,12 @@ def finetune(
     after every epoch. Ctrl-C keeps what was done: the same command goes on there.
     """
     target = out or Path(f"{sources.stem(architecture)}.safetensors")
-    if target.suffix != ".safetensors":
-        raise typer.BadParameter("the weights are written as .safetensors", param_hint="--out")
+    if target.suffix not in (".safetensors", ".onnx"):
+        raise typer.BadParameter("weights are written as .safetensors, or into a .onnx", param_hint="--out")
+    if target.suffix == ".onnx" and not architecture.lower().endswith(".onnx"):
+        raise typer.BadParameter("there is no ONNX file to fill in", param_hint="--out")
+    if target.exists() and Path(architecture).exists() and target.samefile(architecture):
+        raise typer.BadParameter(f"{target} is the source itself", param_hint="--out")
     given = {
         "data": data,
         "epochs": epochs,
@@ -118,14 +122,19 @@ def _here(
     source: str, config: dict[str, Any], target: Path, progress: ReportProgress, data_dir: Path | None, *,
     quiet: bool,
 ) -> dict[str, Any]:  # fmt: skip
+    from safetensors.numpy import load
+
     from service.cli.reading import read_network
+    from service.client._whole_file import write_whole
     from service.graph_io.digest import graph_digest
+    from service.graph_io.onnx_writer import fill_trained_onnx
     from service.settings import get_settings
     from training.finetune import WEIGHTS, run
     from training.finetune_config import FineTuning
 
     settings = get_settings()
-    graph = read_network(source).graph
+    network = read_network(source)
+    graph = network.graph
     chosen = FineTuning.from_dict(
         {"model": settings.default_model, **config, "data_dir": str(data_dir or settings.data_dir)}
     )
@@ -142,8 +151,10 @@ def _here(
     if found is None:
         typer.echo("interrupted; the same command goes on where it was", err=True)
         raise typer.Exit(INTERRUPTED)
-    shutil.copyfile(folder / WEIGHTS, temporary := target.with_name(f".{target.name}.tmp"))
-    os.replace(temporary, target)
+    body = (folder / WEIGHTS).read_bytes()
+    if target.suffix == ".onnx" and network.source_onnx is not None:
+        body = fill_trained_onnx(network.source_onnx, load(body))
+    write_whole(target, lambda file: file.write(body))
     shutil.rmtree(folder)
     return found
 

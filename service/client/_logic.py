@@ -178,13 +178,15 @@ def fit_predictor(call: Call, name: str, options: Mapping[str, Any]) -> Flow[Fit
     return _validate(FittedPredictor, answer, "the fitted predictor")
 
 
-def fine_tune(call: Call, name: str | None, options: Mapping[str, Any]) -> Flow[FineTuned]:
+def fine_tune(
+    call: Call, name: str | None, options: Mapping[str, Any], source_onnx: OnnxSource | None
+) -> Flow[FineTuned]:
     chosen = {option: value for option, value in options.items() if value is not None}
     request = _training_request("finetune", name, chosen, None)
     answer = yield from run_job(request, call.policy, call.deadline, call.progress)
     result = _validate(FineTuningResult, answer, "the result of the fine-tuning")
     body = yield from download(call, result.weights)
-    return FineTuned(body, result)
+    return FineTuned(body, result, source_onnx)
 
 
 def search(call: Call, options: Mapping[str, Any]) -> Flow[SearchResult]:

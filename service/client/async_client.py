@@ -234,7 +234,7 @@ class AsyncClient:
             "batch_size": batch_size,
             "seed": seed,
         }
-        return await self._run(_logic.fine_tune(call, name, options))
+        return await self._run(_logic.fine_tune(call, name, options, encoded.source_onnx))
 
     async def search(
         self,

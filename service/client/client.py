@@ -233,7 +233,7 @@ class Client:
             "batch_size": batch_size,
             "seed": seed,
         }
-        return self._run(_logic.fine_tune(call, name, options))
+        return self._run(_logic.fine_tune(call, name, options, encoded.source_onnx))
 
     def search(
         self,

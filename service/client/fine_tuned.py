@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.client._errors import UnexpectedAnswer
+from service.client._architectures import OnnxSource, onnx_bytes
+from service.client._errors import UnexpectedAnswer, refusal
 from service.client._results import Epoch, FineTuningResult
 from service.client._whole_file import write_whole
-from service.errors import ServiceError
+from service.errors import InvalidRequest, ServiceError
 from service.weights.blocks import DTYPES, Array
 from service.weights.safetensors_layout import read_contents
 
@@ -27,9 +28,14 @@ class FineTuned:
     >>> print(tuned.test_accuracy)
     """
 
-    def __init__(self, body: bytes | bytearray, result: FineTuningResult) -> None:
-        """body: the safetensors file. Raises UnexpectedAnswer if it is damaged."""
+    def __init__(
+        self, body: bytes | bytearray, result: FineTuningResult, source_onnx: OnnxSource | None = None
+    ) -> None:
+        """body: the safetensors file. source_onnx: the ONNX model that was trained, which `save("net.onnx")`
+        fills in. Raises UnexpectedAnswer if the file is damaged.
+        """
         self.result = result
+        self._source_onnx = source_onnx
         self._body = bytes(body)
         try:
             self._contents = read_contents(self._body)
@@ -71,5 +77,30 @@ class FineTuned:
         return tensors_of({name: array.copy() for name, array in self.numpy().items()})
 
     def save(self, path: str | PathLike[str]) -> Path:
-        """Write the safetensors file, all or nothing."""
-        return write_whole(Path(path), lambda file: file.write(self._body))
+        """Write a file, all or nothing: `.safetensors`, or `.onnx` if the architecture was an ONNX model.
+
+        Raises Refused for another ending, and for an ONNX model that the weights cannot be put into.
+        """
+        target = Path(path)
+        try:
+            body = self._filled_onnx() if target.suffix == ".onnx" else self._body
+            if target.suffix not in (".safetensors", ".onnx"):
+                raise InvalidRequest(
+                    f"The ending of {target.name!r} names no form that trained weights are saved in.",
+                    field="path",
+                    hint="Use .safetensors or .onnx.",
+                )
+        except ServiceError as error:
+            raise refusal(error.problem()) from error
+        return write_whole(target, lambda file: file.write(body))
+
+    def _filled_onnx(self) -> bytes:
+        if self._source_onnx is None:
+            raise InvalidRequest(
+                "There is no ONNX model to fill in: the architecture was given in another form.",
+                field="path",
+                hint="Save as .safetensors.",
+            )
+        from service.graph_io.onnx_writer import fill_trained_onnx
+
+        return fill_trained_onnx(onnx_bytes(self._source_onnx), self.numpy())

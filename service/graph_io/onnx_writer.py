@@ -18,6 +18,8 @@ from service.graph_io.onnx.missing import complete_statistics, separate_statisti
 
 # What protobuf can serialise.
 MAX_MODEL_BYTES = 2**31 - 1
+# Inputs 3 and 4 of a batch norm.
+_STATISTICS = ("running_mean", "running_var")
 _LIMITS = replace(DEFAULT_LIMITS, max_bytes=MAX_MODEL_BYTES)
 
 
@@ -52,6 +54,30 @@ def fill_onnx(data: bytes, tensors: Mapping[str, NDArray[Any]]) -> bytes:
             limit=MAX_MODEL_BYTES,
             hint="Ask for safetensors.",
         ) from error
+
+
+def fill_trained_onnx(data: bytes, tensors: Mapping[str, NDArray[Any]]) -> bytes:
+    """As `fill_onnx`, for a network that was trained: running statistics are among the tensors,
+    `P.running_mean` and `P.running_var` for the batch norm with the weight `P.weight`, and go where that norm
+    reads its own.
+
+    Raises what `fill_onnx` raises; InvalidArchitecture for a batch norm that lacks its statistics.
+    """
+    placed = {name: values for name, values in tensors.items() if not name.endswith(_STATISTICS)}
+    for node in load(data, _LIMITS).graph.node:
+        if node.op_type != "BatchNormalization":
+            continue
+        module = node.input[1].removesuffix("weight")
+        for position, statistic in enumerate(_STATISTICS, start=3):
+            values = tensors.get(f"{module}{statistic}")
+            if values is None:
+                raise InvalidArchitecture(
+                    f"There are no statistics for the batch norm {node.name!r}.",
+                    node=node.name,
+                    hint="Take the weights as safetensors.",
+                )
+            placed[node.input[position]] = values
+    return fill_onnx(data, placed)
 
 
 def _fill(model: ModelProto, tensors: Mapping[str, NDArray[Any]]) -> None:

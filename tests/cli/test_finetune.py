@@ -6,8 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
+import torch
 from safetensors.numpy import load_file
+from torch import nn
 
 from service.settings import get_settings
 from tests.cli.conftest import SMALL_GRAPH, Run, problems, write_json
@@ -73,3 +77,21 @@ def test_what_is_refused(run: Run, net: Path) -> None:
     other = run("finetune", net, "--data", "digits")
     assert other.exit_code == 3 and problems(other)[0]["field"] == "architecture"
     assert list(net.parent.glob("*.safetensors")) == []
+
+
+def test_an_onnx_model_is_filled_in(run: Run, tmp_path: Path) -> None:
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10)
+    )
+    options: dict[str, Any] = {"training": torch.onnx.TrainingMode.TRAINING, "do_constant_folding": False}
+    torch.onnx.export(net, (torch.zeros(1, 3, 8, 8),), "net.onnx", dynamo=False, **options)
+    assert run("finetune", "net.onnx", *QUICK, "--out", "net.onnx").exit_code == 2
+    assert run("finetune", "net.onnx", *QUICK, "--out", "tuned.onnx").exit_code == 0
+    assert run("finetune", "net.onnx", *QUICK, "--out", "tuned.safetensors").exit_code == 0
+    filled = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load("tuned.onnx").graph.initializer}
+    tensors = load_file("tuned.safetensors")
+    assert "1.running_var" in tensors
+    for name, values in tensors.items():
+        np.testing.assert_array_equal(filled[name], values)
+    graph = write_json(tmp_path / "net.json", SMALL_GRAPH)
+    assert run("finetune", graph, *QUICK, "--out", "x.onnx").exit_code == 2

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from service.client import JobFailed, UnexpectedAnswer
+from service.client import JobFailed, Refused, UnexpectedAnswer
 from tests.client.conftest import Either, FakeTime
 from tests.client.scripted import Script, download, job, prediction, two_tensor_weights, weights_file
 
@@ -52,6 +52,9 @@ def test_the_weights_come_back(either: Make, fake_time: FakeTime, tmp_path: Path
     for name, array in load_file(tuned.save(tmp_path / "ours.safetensors")).items():
         np.testing.assert_array_equal(array, expected[name])
         np.testing.assert_array_equal(tuned.state_dict()[name].numpy(), expected[name])
+    for ending in ("onnx", "pt"):  # no ONNX model was sent; no form of ours
+        with pytest.raises(Refused):
+            tuned.save(tmp_path / f"ours.{ending}")
 
 
 def test_what_goes_wrong(either: Make, fake_time: FakeTime) -> None:
