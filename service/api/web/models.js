@@ -9,8 +9,15 @@ const ranking = ({ kendall_tau: tau, interval, networks }) => [
   networks ? ` over ${count(networks)} networks` : "",
 ].join("");
 
+const isNumber = (value) => typeof value === "number";
+const isMeasured = (value) => isNumber(value) || (Array.isArray(value) && value.length === 2 && value.every(isNumber));
+const measured = (value) => (isNumber(value) ? value.toFixed(2) : `${value[0].toFixed(2)} ± ${value[1].toFixed(2)}`);
+
 function scoreOf(score) {
-  if (typeof score?.kendall_tau === "number") return ranking(score);
+  if (isNumber(score?.kendall_tau)) return ranking(score);
+  if (score !== null && typeof score === "object" && !Array.isArray(score) && score.mean === undefined && Object.values(score).every(isMeasured)) {
+    return Object.entries(score).map(([name, value]) => `${name} ${measured(value)}`).join(", ");
+  }
   if (score === null || typeof score !== "object" || score.mean === undefined) return dataOf(score);
   const spread = score.stderr === undefined ? "" : ` ± ${Number(score.stderr).toFixed(2)}`;
   return `${Number(score.mean).toFixed(2)}${spread}${score.n ? ` over ${count(score.n)} networks` : ""}`;
@@ -21,7 +28,10 @@ const about = ({ kind, training, dataset }) => [kind, training?.property || data
 
 function card(model) {
   const rows = [["Data", model.dataset], ["Classes", model.num_classes]].filter(([, value]) => value !== null && value !== undefined && value !== "");
-  for (const [split, score] of Object.entries(model.scores || {})) rows.push([`Score, ${split}`, scoreOf(score)]);
+  const { kendall_tau_cv: tau, interval, note, ...scores } = model.scores || {};
+  if (isNumber(tau)) rows.push(["Score, cross-validation", ranking({ kendall_tau: tau, interval })]);
+  for (const [split, score] of Object.entries(scores)) rows.push([`Score, ${split.replaceAll("_", " ")}`, scoreOf(score)]);
+  if (note) rows.push(["Note", note]);
   if (!Object.keys(model.scores || {}).length) rows.push(["Scores", element("span", "none measured", { class: "quiet" })]);
   for (const [name, value] of Object.entries(model.training || {})) {
     if (typeof value !== "object") rows.push([`Training: ${name}`, typeof value === "number" ? count(value) : value]);
