@@ -29,6 +29,7 @@ from service.graph_io.read import read_architecture
 from service.predictors.architectures import feature_names, features_of, structure_size
 from service.predictors.fitted import FittedPredictor, Observations, save_predictor
 from service.predictors.methods import CANDIDATES, Columns, Method
+from service.predictors.ranking import find_ranker
 from service.predictors.scores import CrossValidation, rank_correlation
 from service.settings import get_settings
 from training.data import load_dataset
@@ -123,6 +124,18 @@ def predicted_accuracies(indices: Sequence[int], model: str, images: int) -> Flo
     return np.array(found)
 
 
+def untrained_scores(indices: Sequence[int]) -> Floats:
+    """What ranks by accuracy without any observation."""
+    ranker = find_ranker(None, "accuracy")
+    rows = [ranker.features(document_of(index)) for index in indices]
+    return np.array([entry["score"] for entry in ranker.scores(rows)])
+
+
+def tell_taus(what: str, scores: Floats, values: Mapping[str, Floats]) -> None:
+    taus = ", ".join(f"{name} {rank_correlation(scores, column):.3f}" for name, column in values.items())
+    print(f"Tau of {what} with: {taus}")
+
+
 def correlations(values: Mapping[str, Floats]) -> None:
     """Tau between the properties (the paper's figure 11)."""
     print("| | " + " | ".join(values) + " |\n| --- |" + " --- |" * len(values))
@@ -158,12 +171,11 @@ def main() -> None:
         )
     print(f"\nKendall's tau between the properties of {len(indices)} networks\n")
     correlations(values)
+    tell_taus("the scores of `ranker`, which saw none of them", untrained_scores(indices), values)
     if options.predicted_weights:
         accuracies = predicted_accuracies(indices, options.model, options.predicted_weights)
-        taus = (f"{name} {rank_correlation(accuracies, column):.3f}" for name, column in values.items())
-        print(
-            f"Tau of the accuracy with predicted weights, {accuracies.mean():.1f}%, with: {', '.join(taus)}\n"
-        )
+        tell_taus(f"the accuracy with predicted weights, {accuracies.mean():.1f}%,", accuracies, values)
+    print()
     found: list[Row] = []
     for name, column in values.items():
         # Less is better, and costs less: the sign says which way the cost alone would rank.
