@@ -48,7 +48,7 @@ class ModelCard(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str
-    kind: Literal["ghn", "predictor", "hypernas"]
+    kind: Literal["ghn", "predictor", "hypernas", "smash"]
     dataset: str | None = None
     num_classes: int | None = None
     description: str = ""

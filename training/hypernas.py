@@ -25,6 +25,7 @@ from training.hypernas_config import HyperNASTraining
 from training.hypernas_data import Floats, Observed
 from training.hypernas_weights import WeightTask
 from training.multi_task import AdaptiveObjective
+from training.run_loop import restore_trained, trained_tensors
 
 _SCORED_AT_ONCE = 2048
 _STATE = ("step", "seconds")
@@ -107,21 +108,13 @@ class HyperNASTrainer:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and numbers from which `restore` goes on exactly."""
-        tensors: dict[str, Tensor] = {}
-        for name, parameter in self._modules.named_parameters():
-            tensors[f"model.{name}"] = parameter.detach().contiguous()
-            for key, value in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"adam.{key}.{name}"] = value.contiguous()
+        tensors = trained_tensors(self._modules, self.optimizer)
         return tensors, {key: getattr(self, key) for key in _STATE}
 
     def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         for key in _STATE:
             setattr(self, key, state[key])
-        with torch.no_grad():
-            for name, parameter in self._modules.named_parameters():
-                parameter.copy_(tensors[f"model.{name}"])
-                keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"adam.{key}.{name}" in tensors]
-                self.optimizer.state[parameter] = {key: tensors[f"adam.{key}.{name}"] for key in keys}
+        restore_trained(self._modules, self.optimizer, tensors)
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ run repeats an uninterrupted one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,8 @@ from service.predictors.hypernas.checkpoint import Checkpoint, known_values, sav
 from training.hypernas import HyperNASTrainer, scores
 from training.hypernas_config import HyperNASTraining
 from training.hypernas_data import FEWEST_OBSERVATIONS, Floats, Observed, observed, read_observations
-from training.interruption import Interruption
 from training.run_folder import RunFolder
-
-Progress = Callable[[dict[str, Any]], None]
+from training.run_loop import Progress, train_until_done
 
 _BOOTSTRAPS = 500
 _NAMES = {"both": "HyperNAS", "accuracy": "HyperNAS-P", "weights": "HyperNAS-H"}
@@ -48,14 +46,10 @@ def run(
     torch.set_num_threads(1)  # graphs of eight nodes: a second thread only spins
     seen, kept_back = _observations(config, items)
     trainer = HyperNASTrainer(config, seen, cache_dir)
-    records = RunFolder(folder)
-    found = records.load()
-    if found is not None:
-        trainer.restore(*found)
-    records.write_config(config.to_dict())
-    _train(trainer, records, on_progress)
-    records.save(trainer.step, *trainer.state())
-    if trainer.progress < 1:
+    if not train_until_done(
+        trainer, RunFolder(folder), config.to_dict(),
+        log_steps=config.log_steps, checkpoint_minutes=config.checkpoint_minutes, on_progress=on_progress,
+    ):  # fmt: skip
         return None
     result = {
         "steps": trainer.step,
@@ -64,37 +58,6 @@ def run(
     }
     _save_model(trainer, folder / "model", measured, result)
     return result
-
-
-def _train(trainer: HyperNASTrainer, records: RunFolder, on_progress: Progress) -> None:
-    config = trainer.config
-    last_save = trainer.seconds
-    recent: list[dict[str, float]] = []
-    interruption = Interruption()
-    with interruption.by_signals():
-        while trainer.progress < 1 and not interruption.requested:
-            recent.append(trainer.train_step())
-            if trainer.step % config.log_steps == 0 or trainer.progress >= 1:
-                means = _means(recent)
-                record = {
-                    "kind": "train",
-                    "step": trainer.step,
-                    **{key: round(value, 6) for key, value in means.items()},
-                    "seconds": round(trainer.seconds, 1),
-                    "progress": round(min(1.0, trainer.progress), 5),
-                }
-                records.log(record)
-                on_progress(record)
-                recent = []
-            if trainer.seconds - last_save > 60 * config.checkpoint_minutes:
-                records.save(trainer.step, *trainer.state())
-                last_save = trainer.seconds
-
-
-def _means(records: list[dict[str, float]]) -> dict[str, float]:
-    """Of every number over the steps that have it."""
-    names = dict.fromkeys(name for record in records for name in record)
-    return {name: float(np.mean([record[name] for record in records if name in record])) for name in names}
 
 
 def _observations(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from service.predictors.ranking import Ranker
 
 
-_BY_IMAGES = "predicted-weights:"
+_PREDICTED, _SMASH = "predicted-weights:", "smash:"
 
 
 class Order(StrEnum):
@@ -37,8 +37,8 @@ def rank(
         typer.Option(
             "--predictor",
             "-p",
-            help="A predictor, or predicted-weights:GHN, which runs every network, with predicted weights, "
-            "on images of --data. [default: the one that ships for the property]",
+            help="A predictor; or predicted-weights:GHN or smash:MODEL, which run every network, with "
+            "weights of the model, on images of --data. [default: the one that ships for the property]",
         ),
     ] = None,
     property: Annotated[
@@ -54,13 +54,15 @@ def rank(
     ] = Order.DESCENDING,
     data: Annotated[
         str | None,
-        typer.Option(help="For predicted-weights: digits, cifar10, or a folder of images.", metavar="DATA"),
+        typer.Option(
+            help="For predicted-weights and smash: digits, cifar10, or a folder of images.", metavar="DATA"
+        ),
     ] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where the data set lies. [default: WEIGHTCAST_DATA_DIR]")
     ] = None,
     images: Annotated[
-        int, typer.Option(min=2, help="For predicted-weights: so many validation images.")
+        int, typer.Option(min=2, help="For predicted-weights and smash: so many validation images.")
     ] = 512,
     url: options.Url = None,
     api_key: options.ApiKey = None,
@@ -77,7 +79,7 @@ def rank(
     asked = _Asked(predictor, property, top_k, order, data, data_dir, images)
     if asked.by_images() and (data is None or url is not None):
         raise typer.BadParameter(
-            f"{_BY_IMAGES}GHN runs here, on images: give --data, and no --url", param_hint="--predictor"
+            f"{asked.predictor} runs here, on images: give --data, and no --url", param_hint="--predictor"
         )
     lines = all_lines(file)
     with progress_bar("ranking") as progress:
@@ -103,7 +105,7 @@ class _Asked:
     images: int
 
     def by_images(self) -> bool:
-        return self.predictor is not None and self.predictor.startswith(_BY_IMAGES)
+        return self.predictor is not None and self.predictor.startswith((_PREDICTED, _SMASH))
 
 
 def _here(lines: list[tuple[int, Any]], asked: _Asked, progress: ReportProgress) -> dict[str, Any]:
@@ -128,17 +130,16 @@ def _ranker(asked: _Asked) -> Ranker:
     from service.settings import get_settings
     from training.data import load_dataset
     from training.predicted_weights import PredictedWeightsRanker
+    from training.smash_ranker import SmashRanker
 
-    settings = get_settings()
+    settings, name = get_settings(), str(asked.predictor)
+    dataset = load_dataset(
+        str(asked.data), data_dir=asked.data_dir or settings.data_dir, cache_dir=settings.home / "cache"
+    )
+    if name.startswith(_SMASH):
+        return SmashRanker(name.removeprefix(_SMASH), dataset, images=asked.images)
     return PredictedWeightsRanker(
-        str(asked.predictor).removeprefix(_BY_IMAGES),
-        load_dataset(
-            str(asked.data),
-            data_dir=asked.data_dir or settings.data_dir,
-            cache_dir=settings.home / "cache",
-        ),
-        images=asked.images,
-        read=read_document,
+        name.removeprefix(_PREDICTED), dataset, images=asked.images, read=read_document
     )
 
 

@@ -1,4 +1,4 @@
-"""weightcast train: a GHN for your own data and classes."""
+"""weightcast train: a GHN for your own data and classes, or a SMASH hypernetwork."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,22 +14,37 @@ import typer
 
 from service.cli import options
 from service.cli.console import emit_json, progress_bar, say
+from service.cli.failures import INTERRUPTED
 
 if TYPE_CHECKING:
     from service.settings import Settings
     from training.recipe import TrainConfig
 
 
+class Kind(StrEnum):
+    GHN = "ghn"
+    SMASH = "smash"
+
+
+_PREFIXES = {Kind.GHN: "ghn2", Kind.SMASH: "smash"}
+
+
 def train(
     data: Annotated[
         str, typer.Option(help="digits, cifar10, or a folder of images with one sub-folder a class.")
     ],
+    kind: Annotated[
+        Kind,
+        typer.Option(help="A GHN, or a SMASH hypernetwork, which generates weights for its own space alone."),
+    ] = Kind.GHN,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where CIFAR-10 lies, or goes. [default: WEIGHTCAST_DATA_DIR]")
     ] = None,
     minutes: Annotated[float | None, typer.Option(min=0.01, help="Train so long.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Train so many steps.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the model. [default: ghn2-DATA]")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the model. [default: ghn2-DATA or smash-DATA]")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name.")] = False,
     start: Annotated[
         str | None,
@@ -42,16 +58,20 @@ def train(
     seed: Annotated[int, typer.Option(help="Same seed, data and steps: same model.")] = 0,
     json: options.Json = False,
 ) -> None:
-    """Train a GHN, and keep it as a model.
+    """Train a GHN or a SMASH hypernetwork, and keep it as a model.
 
     Ctrl-C ends the run after its current step, and keeps what was learned; --resume goes on.
     """
     if (minutes is None) == (steps is None):
         raise typer.BadParameter("give --minutes or --steps, one of them", param_hint="--minutes")
+    if kind is Kind.SMASH and (start is not None or processes is not None):
+        raise typer.BadParameter(
+            "a SMASH hypernetwork starts from nothing, in one process", param_hint="--from, --processes"
+        )
     from service.settings import get_settings
 
     settings = get_settings()
-    chosen = name or f"ghn2-{_slug(data)}"
+    chosen = name or f"{_PREFIXES[kind]}-{_slug(data)}"
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", chosen):
         raise typer.BadParameter(
             "up to 64 letters, digits, dots, dashes and underscores", param_hint="--name"
@@ -59,6 +79,11 @@ def train(
     run_folder, model_folder = settings.home / "runs" / chosen, settings.home / "models" / chosen
     if model_folder.exists() and not run_folder.exists():
         raise typer.BadParameter(f"there is a model {chosen!r} already", param_hint="--name")
+    if kind is Kind.SMASH:
+        values = {"data": data, "data_dir": str(data_dir or settings.data_dir), "seed": seed}
+        values |= {"name": chosen, "minutes": minutes, "steps": steps}
+        _train_smash(values, run_folder, model_folder, settings, resume=resume, json=json)
+        return
 
     from training.launch import prepare_environment, processes_for
     from training.recipe import TrainConfig, recipe_for
@@ -137,6 +162,45 @@ def _line(record: dict[str, Any]) -> str:
         f"step {record['step']}: loss {record['loss']:.3f}, {record['accuracy']:.1f}% of the batch, "
         f"{record['seconds']:.0f} s, {record['eta_seconds']:.0f} s left"
     )
+
+
+def _train_smash(
+    values: dict[str, Any], run_folder: Path, model_folder: Path, settings: Settings, *,
+    resume: bool, json: bool,
+) -> None:  # fmt: skip
+    """Train, publish and report. values: fields of SmashTraining."""
+    from training.run_folder import RunFolder
+    from training.smash_config import SmashTraining
+    from training.smash_run import run
+
+    if RunFolder.is_run(run_folder) and not resume:
+        raise typer.BadParameter(
+            f"there is a run {values['name']!r} already; --resume goes on with it", param_hint="--name"
+        )
+    config = SmashTraining.from_dict(values)
+    with progress_bar(config.name) as progress:
+
+        def on_record(record: dict[str, Any]) -> None:
+            line = f"step {record['step']}: loss {record['loss']:.3f}, {record['accuracy']:.1f}% of the batch"
+            progress(record["progress"], 1.0, line)
+            if not json:
+                say(line)
+
+        found = run(config, run_folder, cache_dir=settings.home / "cache", on_progress=on_record)
+    if found is None:
+        typer.echo(f"Stopped; `weightcast train --resume --name {config.name}` goes on.", err=True)
+        raise typer.Exit(INTERRUPTED)
+    _publish(run_folder / "model", model_folder)
+    if json:
+        emit_json({"name": config.name, "folder": str(model_folder), **found})
+        return
+    scores = found["scores"]
+    say(
+        f"{scores['networks']} random networks with generated weights: {scores['mean']:.1f}% correct on "
+        f"average, {scores['mean_permuted']:.1f}% with their descriptions mixed up"
+    )
+    ranking = f"weightcast rank FILE.jsonl --predictor smash:{config.name} --data {config.data}"
+    say(f"{config.name}: in {model_folder}; use it with `{ranking}`")
 
 
 def _slug(data: str) -> str:

@@ -37,7 +37,7 @@ from service.client.weights import PredictedWeights
 
 Dtype = Literal["float32", "float16", "bfloat16"]
 Output = Literal["tiles", "safetensors", "npz"]
-TrainingKind = Literal["ghn", "predictor", "hypernas", "finetune", "search"]
+TrainingKind = Literal["ghn", "predictor", "hypernas", "smash", "finetune", "search"]
 ResultT = TypeVar("ResultT", bound=BaseModel)
 
 

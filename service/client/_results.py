@@ -25,7 +25,8 @@ class Progress(_Answer):
 class About(_Answer):
     """What a job is about, as far as it was said. name: of the model that a training makes, or of the
     architecture of a prediction or a fine-tuning. task: the kind of a training (ghn, predictor, hypernas,
-    finetune, search). model: the one that answers. space: where a search looks. architectures: how many.
+    smash, finetune, search). model: the one that answers. space: where a search looks. architectures: how
+    many.
     """
 
     name: str | None = None

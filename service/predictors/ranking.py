@@ -145,6 +145,12 @@ def _trained(name: str, read: Reader) -> Ranker:
         from service.predictors.hypernas.ranker import HyperNASRanker
 
         return HyperNASRanker(card)
+    if card.kind == "smash":
+        raise InvalidRequest(
+            f"{name!r} is a SMASH model: its scores need images.",
+            field="predictor",
+            hint=f"Rank with `weightcast rank FILE --predictor smash:{name} --data DATA`.",
+        )
     if is_pretrained(card):
         return PretrainedRanker(card, read)
     note = card.scores.get("note")

@@ -51,7 +51,8 @@ class About(BaseModel):
     )
     task: str | None = Field(
         default=None,
-        description="The `kind` of a training job's request: ghn, predictor, hypernas, finetune, search.",
+        description="The `kind` of a training job's request: ghn, predictor, hypernas, smash, finetune, "
+        "search.",
     )
     model: str | None = Field(default=None, description="The model that answers.")
     space: str | None = Field(default=None, description="Where a search looks.")

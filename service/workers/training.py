@@ -37,6 +37,7 @@ log = structlog.get_logger("weightcast.training")
 TRAINERS = {
     "ghn": "service.workers.train_ghn",
     "hypernas": "service.workers.train_hypernas",
+    "smash": "service.workers.train_smash",
     "finetune": "service.workers.train_finetune",
     "search": "service.workers.run_search",
 }

@@ -15,8 +15,10 @@ from service.api.training.ghn import GHNOptions, GHNTraining, TrainingStage
 from service.api.training.predictors import HyperNASOptions, HyperNASTraining
 from service.api.training.schemas import TRAINING_EXAMPLE
 from service.api.training.search import SearchOptions
+from service.api.training.smash import SmashOptions, SmashTraining
 from service.ghn.config import GHNConfig
 from service.predictors.hypernas.config import HyperNASConfig
+from service.predictors.smash.config import SmashConfig
 from service.search.answer import answer
 from service.settings import Settings
 from service.store.artifacts import ArtifactStore
@@ -27,6 +29,7 @@ from tests.predictors.test_ranking import cell
 from training.finetune_config import FineTuning
 from training.hypernas_config import HyperNASTraining as HyperNASRun
 from training.recipe import Stage, TrainConfig
+from training.smash_config import SmashTraining as SmashRun
 
 from .checks import assert_problem
 
@@ -166,6 +169,31 @@ def test_the_schema_offers_what_fine_tuning_takes() -> None:
     assert FineTuning.from_dict(said) == FineTuning(epochs=2, compare=True)
 
 
+def smash(**config: Any) -> dict[str, Any]:
+    return {"kind": "smash", "name": "mine", "config": {"steps": 5, **config}}
+
+
+async def test_a_smash_job_is_queued(client: httpx.AsyncClient, store: JobStore) -> None:
+    answer = await client.post("/training-jobs", json=smash(model={"kernels": [3, 7]}, images=16))
+    assert answer.status_code == 202, answer.text
+    job = store.get(answer.json()["id"])
+    assert job is not None and (job.queue, job.about.task) == ("training", "smash")
+    config = {"data": "digits", "steps": 5, "seed": 0, "model": {"kernels": [3, 7]}, "images": 16}
+    assert job.payload == {"kind": "smash", "name": "mine", "config": config}
+    again = await client.post("/training-jobs", json=smash(steps=6))
+    assert again.status_code == 409 and again.json()["field"] == "name"
+
+
+def test_the_schema_offers_what_smash_takes() -> None:
+    assert set(SmashTraining.model_fields) == {entry.name for entry in fields(SmashRun)} - {
+        "name",
+        "data_dir",
+    }
+    assert set(SmashOptions.model_fields) == {entry.name for entry in fields(SmashConfig)} - {"num_classes"}
+    said = SmashTraining(steps=5, model=SmashOptions(kernels=[3])).given()
+    assert SmashRun.from_dict(said).smash(7) == SmashConfig(kernels=(3,), num_classes=7)
+
+
 WRONG_BY_FIELD: dict[str, tuple[dict[str, Any], str]] = {
     "no budget": (search(evaluations=None), "config"),
     "unknown space": (search(space="nasbench301"), "config/space"),
@@ -192,6 +220,15 @@ WRONG_BY_FIELD: dict[str, tuple[dict[str, Any], str]] = {
     "no epochs": (finetune(epochs=0), "config/epochs"),
     "an unknown GHN": (finetune(model="none-such"), "config/model"),
     "data elsewhere": (finetune(data="../../etc"), "config/data"),
+    "smash without a budget": (smash(steps=None), "config"),
+    "smash for too long": (smash(steps=None, minutes=1e9), "config/minutes"),
+    "an even kernel": (smash(model={"kernels": [3, 4]}), "config/model/kernels"),
+    "groups without one": (smash(model={"groups": [2]}), "config/model/groups"),
+    "a dilation twice": (smash(model={"dilations": [1, 1]}), "config/model/dilations"),
+    "a network too wide": (smash(model={"unit": 9}), "config/model/unit"),
+    "one image": (smash(images=1), "config/images"),
+    "smash with classes": (smash(model={"num_classes": 3}), "config/model/num_classes"),
+    "smash without a name": ({"kind": "smash", "config": {"steps": 1}}, "name"),
     "no config": ({"kind": "predictor", "name": "mine"}, "config"),
     "a reserved name": ({**predictor(), "name": "structure"}, "name"),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from service.ghn.model import GHN
 from service.settings import get_settings
 from tests.cli.conftest import SMALL_GRAPH, Run, problems, write_json
 from training.launch import ENVIRONMENT
+from training.smash_config import SmashTraining
+from training.smash_run import run as run_smash
 
 TRAIN = {
     "kind": "train",
@@ -166,3 +169,38 @@ def test_an_architecture_of_a_split_can_be_predicted(run: Run, tmp_path: Path) -
     result = run("predict", "one.json", "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)[0]["complete"]
+
+
+def test_smash_is_trained_and_ranks(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIGHTCAST_HOME", str(tmp_path / "own"))
+    get_settings.cache_clear()
+
+    def small(config: SmashTraining, folder: Path, **options: Any) -> dict[str, Any] | None:
+        model = {"unit": 4, "blocks": 1, "banks": 2, "layers": 1, "hidden": 8, "depth": 1}
+        smaller = replace(config, model=model, image_size=8, validate_networks=2, images=8)
+        return run_smash(smaller, folder, **options)
+
+    monkeypatch.setattr("training.smash_run.run", small)
+    smash = ("train", "--kind", "smash", "--data", "digits", "--steps", "2")
+    result = run(*smash)
+    assert result.exit_code == 0, result.output
+    assert "2 random networks with generated weights" in result.stdout
+    assert json.loads(run("models", "show", "smash-digits", "--json").stdout)["kind"] == "smash"
+    again = run(*smash)
+    assert again.exit_code == 2 and "--resume" in again.output
+    resumed = json.loads(run(*smash, "--resume", "--json").stdout)
+    assert (resumed["name"], resumed["steps"]) == ("smash-digits", 2)
+    assert run(*smash, "--name", "other", "--from", "ghn2-cifar10").exit_code == 2
+
+    block = {"banks": 1, "bank_channels": 8, "layers": [{"read": [0], "write": [0]}]}
+    network = {"format": "smash", "blocks": [block], "name": "mine"}
+    (tmp_path / "nets.jsonl").write_text(json.dumps(network) + "\n" + json.dumps(SMALL_GRAPH))
+    ranking = ("rank", "nets.jsonl", "--predictor", "smash:smash-digits")
+    assert run(*ranking).exit_code == 2
+    ranked = run(*ranking, "--data", "digits", "--images", 64, "--json")
+    assert ranked.exit_code == 0, ranked.output
+    answer = json.loads(ranked.stdout)
+    assert [row["name"] for row in answer["ranking"]] == ["mine"]
+    assert [row["index"] for row in answer["skipped"]] == [1]
+    without = run("rank", "nets.jsonl", "--predictor", "smash-digits")
+    assert without.exit_code == 3 and "smash:smash-digits" in problems(without)[0]["hint"]

@@ -12,6 +12,7 @@ from service.api.training.ghn import GHNTraining
 from service.api.training.options import ModelName, Options
 from service.api.training.predictors import HyperNASTraining, PredictorTraining
 from service.api.training.search import SearchOptions
+from service.api.training.smash import SmashTraining
 
 
 class GHNJob(Options):
@@ -38,6 +39,14 @@ class HyperNASJob(Options):
     config: HyperNASTraining
 
 
+class SmashJob(Options):
+    """Train a SMASH hypernetwork. It generates weights under `name` when the job is done."""
+
+    kind: Literal["smash"]
+    name: ModelName = Field(description="Name of the model that comes out.")
+    config: SmashTraining
+
+
 class FineTuneJob(Options):
     """Train one network from the weights that a GHN predicts for it. Its weights are in the job's result; no
     model comes out.
@@ -56,7 +65,7 @@ class SearchJob(Options):
     config: SearchOptions
 
 
-AnyJob = GHNJob | PredictorJob | HyperNASJob | FineTuneJob | SearchJob
+AnyJob = GHNJob | PredictorJob | HyperNASJob | SmashJob | FineTuneJob | SearchJob
 
 
 class TrainingRequest(RootModel[Annotated[AnyJob, Field(discriminator="kind")]]):

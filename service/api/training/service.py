@@ -24,6 +24,7 @@ KIND = "training"
 QUEUES = {
     "ghn": "training",
     "hypernas": "training",
+    "smash": "training",
     "finetune": "training",
     "search": "training",
     "predictor": "rank",

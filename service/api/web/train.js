@@ -1,4 +1,4 @@
-// The form that starts the training of a GHN or of a network, or a search.
+// The form that starts the training of a GHN, of a SMASH hypernetwork or of a network, or a search.
 import { getJson, Problem } from "./api.js";
 import { element } from "./dom.js";
 import { problemCard } from "./problem.js";
@@ -8,11 +8,11 @@ import { parsed } from "./source.js";
 const SHORT_MINUTES = 15;
 const SHORT_LOG_STEPS = 5;
 
-function ghnJob(fields) {
+function modelJob(fields) {
   const minutes = Number(fields.minutes.value);
   const config = { data: fields.data.value, minutes };
   if (minutes < SHORT_MINUTES) config.log_steps = SHORT_LOG_STEPS;
-  return { kind: "ghn", name: fields.name.value, config };
+  return { kind: fields.kind.value, name: fields.name.value, config };
 }
 
 function tuningJob(fields) {
@@ -28,7 +28,7 @@ function searchJob(fields) {
   return { kind: "search", config };
 }
 
-const JOBS = { ghn: ghnJob, finetune: tuningJob, search: searchJob };
+const JOBS = { ghn: modelJob, smash: modelJob, finetune: tuningJob, search: searchJob };
 
 export class TrainForm {
   /**
@@ -45,7 +45,7 @@ export class TrainForm {
 
   // What is disabled is neither sent nor checked.
   choose() {
-    for (const part of this.form.querySelectorAll("[data-kind]")) part.hidden = part.disabled = part.dataset.kind !== this.fields.kind.value;
+    for (const part of this.form.querySelectorAll("[data-kind]")) part.hidden = part.disabled = !part.dataset.kind.split(" ").includes(this.fields.kind.value);
   }
 
   /** @param {string[]} predictors names of what can score */

@@ -63,8 +63,24 @@ class Block:
     layers: tuple[Layer, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryBankNetwork:
+    """A document that was read. image_size: pixels a side."""
+
+    blocks: tuple[Block, ...]
+    stem_channels: int
+    num_classes: int
+    image_size: int
+    name: str
+
+
 def read_smash(document: Mapping[str, Any], *, limits: GraphLimits = DEFAULT_LIMITS) -> ArchGraph:
     """The network of a document as above. Raises InvalidArchitecture or LimitExceeded, naming the field."""
+    return build_smash(parse_smash(document), limits=limits)
+
+
+def parse_smash(document: Mapping[str, Any]) -> MemoryBankNetwork:
+    """What a document says. Raises InvalidArchitecture or LimitExceeded, naming the field."""
     root = Place()
     fields = read_object(
         document,
@@ -85,19 +101,23 @@ def read_smash(document: Mapping[str, Any], *, limits: GraphLimits = DEFAULT_LIM
         fields.get("image_size", 32), root / "image_size", least=2 ** (len(blocks) - 1), most=4096
     )
     name = read_text(fields.get("name", ""), root / "name")
+    return MemoryBankNetwork(tuple(blocks), channels, num_classes, image_size, name)
 
-    net = NetworkBuilder(image_size, limits)
+
+def build_smash(network: MemoryBankNetwork, *, limits: GraphLimits = DEFAULT_LIMITS) -> ArchGraph:
+    """Its operators. Raises LimitExceeded for a network that is too large."""
+    net, channels = NetworkBuilder(network.image_size, limits), network.stem_channels
     state = net.conv("stem", net.input(), (channels, 3, 3, 3))
-    for index, block in enumerate(blocks):
+    for index, block in enumerate(network.blocks):
         net.cell = index
         state = _block(net, f"blocks.{index}", state, channels, block)
         net.cell = None
         channels = block.banks * block.bank_channels
         state = net.batch_norm(f"transitions.{index}.norm", state, channels)
         state = net.relu(f"transitions.{index}.relu", state)
-        if index < len(blocks) - 1:
+        if index < len(network.blocks) - 1:
             state = net.avg_pool(f"transitions.{index}.pool", state, 2, stride=2)
-    return net.build(net.classifier("classifier", state, channels, num_classes), name)
+    return net.build(net.classifier("classifier", state, channels, network.num_classes), network.name)
 
 
 def _parse_block(value: Any, place: Place) -> Block:

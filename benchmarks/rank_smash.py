@@ -1,0 +1,111 @@
+"""Does the SMASH score order networks as training does? (Brock et al. 2017, section 4.1)
+
+    python -m benchmarks.rank_smash [--data digits] [--steps 400] [--networks 16] [--epochs 6] [--model NAME]
+
+Trains a hypernetwork (or takes the model of that name), then random networks of its space from scratch, and
+prints Kendall's tau between their accuracy on test images and their SMASH score, the score under both
+controls, and their multiply-adds. Ties are many where images are few, so scores are the cross-entropy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from service.catalog import find_card
+from service.graph_io.cells.smash import read_smash
+from service.predictors.network_cost import multiply_adds
+from service.predictors.scores import rank_correlation
+from service.predictors.smash.checkpoint import load_checkpoint
+from service.predictors.smash.model import Smash
+from service.predictors.smash.space import random_architecture
+from training.baselines import SgdRecipe, train_network
+from training.data import Dataset, load_dataset
+from training.evaluate import network_accuracy
+from training.smash import SmashTrainer
+from training.smash_config import SmashTraining
+from training.smash_score import TOLD, smash_score
+
+_MODEL = {"blocks": 2, "banks": 3, "layers": 3, "depth": 3}
+_DRAWS = 3  # seed of the networks, none of those that training validates on
+_CALIBRATION_BATCHES = 8
+_LABELS = {"true": "SMASH score", "permuted": "layers told of others", "nothing": "layers told nothing"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--image-size", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=400, help="of the hypernetwork")
+    parser.add_argument("--networks", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=6, help="of each network")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--model", help="a trained one, instead of training")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    dataset = load_dataset(options.data, data_dir=options.data_dir, image_size=options.image_size)
+    smash = _trained(options) if options.model is None else load_checkpoint(find_card(options.model).path)
+    random = np.random.default_rng(_DRAWS)
+    columns: dict[str, list[float]] = {name: [] for name in ("trained", "multiply-adds", *TOLD)}
+    accuracies = []
+    for number in range(options.networks):
+        document = random_architecture(smash.config, random, image_size=options.image_size)
+        graph = read_smash(document)
+        columns["trained"].append(_accuracy_of_training(document, dataset, options.epochs))
+        columns["multiply-adds"].append(float(multiply_adds(graph)))
+        for told in TOLD:
+            accuracy, loss = smash_score(smash, document, dataset, images=len(dataset.validation), told=told)
+            columns[told].append(-loss)
+            if told == "true":
+                accuracies.append(accuracy)
+        print(f"{number + 1} of {options.networks}: {columns['trained'][-1]:.1f}%", file=sys.stderr)
+    trained_N = np.array(columns.pop("trained"))
+    taus = {name: rank_correlation(np.array(column), trained_N) for name, column in columns.items()}
+    print(
+        f"{options.networks} random networks on {dataset.name}: trained {trained_N.mean():.1f}% "
+        f"± {trained_N.std():.1f}, with generated weights {np.mean(accuracies):.1f}%\n\n"
+        "| score | Kendall's tau | mean cross-entropy |\n| --- | --- | --- |"
+    )
+    for name, tau in taus.items():
+        mean = f"{-np.mean(columns[name]):.3f}" if name in TOLD else ""
+        print(f"| {_LABELS.get(name, name)} | {tau:.3f} | {mean} |")
+    if options.json is not None:
+        options.json.write_text(json.dumps(taus, indent=2) + "\n")
+
+
+def _trained(options: argparse.Namespace) -> Smash:
+    config = SmashTraining(
+        steps=options.steps,
+        seed=options.seed,
+        data=options.data,
+        data_dir=None if options.data_dir is None else str(options.data_dir),
+        image_size=options.image_size,
+        model=_MODEL,
+        validate_steps=0,
+    )
+    trainer = SmashTrainer(config)
+    trainer.run_until_done()
+    print(f"trained for {trainer.step} steps, {trainer.seconds:.0f} s", file=sys.stderr)
+    return trainer.smash.requires_grad_(False)
+
+
+def _accuracy_of_training(document: dict[str, object], dataset: Dataset, epochs: int) -> float:
+    """Percent of test images after a short training from random initialisation."""
+    graph = read_smash(document)
+    params = train_network(graph, dataset, SgdRecipe(epochs=epochs))
+    return network_accuracy(
+        graph, params, dataset, dataset.test, recalibrate=True, calibration_batches=_CALIBRATION_BATCHES
+    )
+
+
+if __name__ == "__main__":
+    main()
