@@ -119,3 +119,27 @@ def test_a_network_is_fine_tuned_by_the_client(service: RunningService) -> None:
         )
     assert [entry.epoch for entry in tuned.history] == [0, 1, 2] and tuned.start["model"] == "tiny"
     network.load_state_dict(tuned.state_dict())
+
+
+def test_a_smash_hypernetwork_becomes_a_model(service: RunningService) -> None:
+    space = {"unit": 4, "blocks": 1, "banks": 2, "layers": 1, "hidden": 8, "depth": 1}
+    config = {
+        "steps": 3,
+        "model": space,
+        "image_size": 8,
+        "images": 8,
+        "validate_networks": 2,
+        "log_steps": 1,
+    }
+    answer = service.post("/training-jobs", {"kind": "smash", "name": "my-smash", "config": config})
+    assert answer.status_code == 202, answer.text
+    done = service.final(answer.json()["id"], 120)
+    assert done["status"] == "succeeded" and done["about"]["task"] == "smash", done
+    assert done["result"]["model"] == "my-smash" and done["result"]["steps"] == 3
+    assert service.get(f"/jobs/{done['id']}/events").text.count('"loss"') >= 3
+    card = service.get("/models/my-smash").json()
+    assert card["kind"] == "smash" and card["scores"]["generated"] == done["result"]["scores"]
+    cell = {"format": "smash", "blocks": [{"banks": 1, "bank_channels": 4, "layers": []}]}
+    ranking = {"architectures": [cell], "predictor": "my-smash"}
+    refused = service.post("/rank-architectures", ranking)
+    assert refused.status_code == 422 and refused.json()["field"] == "predictor"
