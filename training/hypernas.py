@@ -112,9 +112,9 @@ class HyperNASTrainer:
         return tensors, {key: getattr(self, key) for key in _STATE}
 
     def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        restore_trained(self._modules, self.optimizer, tensors)
         for key in _STATE:
             setattr(self, key, state[key])
-        restore_trained(self._modules, self.optimizer, tensors)
 
 
 @torch.no_grad()

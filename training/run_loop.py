@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from service.errors import InvalidRequest
 from training.interruption import Interruption
 from training.run_folder import RunFolder
 
@@ -83,7 +84,14 @@ def trained_tensors(module: nn.Module, optimizer: torch.optim.Optimizer) -> dict
 
 @torch.no_grad()
 def restore_trained(module: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what `trained_tensors` gave."""
+    """Put back what `trained_tensors` gave. Raises InvalidRequest for what is of another module."""
+    own = {f"model.{name}": parameter.shape for name, parameter in module.named_parameters()}
+    if own != {name: value.shape for name, value in tensors.items() if name.startswith("model.")}:
+        raise InvalidRequest(
+            "The run that there is trains another model.",
+            field="name",
+            hint="Go on with it under the options with which it began, or choose another name.",
+        )
     for name, parameter in module.named_parameters():
         parameter.copy_(tensors[f"model.{name}"])
         keys = [key for key in _ADAM if f"adam.{key}.{name}" in tensors]

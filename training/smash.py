@@ -115,5 +115,5 @@ class SmashTrainer:
         return trained_tensors(self.smash, self.optimizer), state
 
     def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        self.step, self.seconds = state["step"], state["seconds"]
         restore_trained(self.smash, self.optimizer, tensors)
+        self.step, self.seconds = state["step"], state["seconds"]

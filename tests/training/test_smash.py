@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,8 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
 
     assert run(config, tmp_path / "parts", on_progress=stop) is None
     assert not (tmp_path / "parts" / "model").exists()
+    with pytest.raises(InvalidRequest, match="another model"):
+        run(replace(config, model={**TINY["model"], "hidden": 9}), tmp_path / "parts")
     assert run(config, tmp_path / "parts") is not None
     whole, parts = (load_checkpoint(tmp_path / name / "model") for name in ("whole", "parts"))
     for name, value in whole.state_dict().items():

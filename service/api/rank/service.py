@@ -68,7 +68,9 @@ def ranking_payload(settings: Settings, options: RankOptions) -> dict[str, Any]:
         card = find_model(settings, name)
         if card.kind not in RANKING_KINDS:
             raise errors.InvalidRequest(
-                f"The model {name!r} is a {card.kind}; it ranks nothing.", field="predictor"
+                f"The model {name!r} is a {card.kind}; it ranks nothing here.",
+                field="predictor",
+                hint="`weightcast rank` ranks by what networks do with a model's weights on images.",
             )
         digest, predicted = card.digest, str(card.training.get("property", predicted))
     if options.property not in (None, predicted):
