@@ -6,20 +6,19 @@ unpickled.
 
 from __future__ import annotations
 
-import json
 import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from service.catalog import write_model_folder
 from service.errors import InvalidInput
 from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
+from service.ghn.model_folder import filled, read_model_folder, reading_configuration
 
 FORMAT = "weightcast-ghn-1"
 
@@ -60,17 +59,9 @@ def save_checkpoint(
 
 def load_checkpoint(folder: Path) -> GHN:
     """A GHN in evaluation mode, float32. Raises InvalidInput when the folder does not hold one."""
-    try:
-        document = json.loads((folder / "config.json").read_text())
-        tensors = load_file(folder / "weights.safetensors")
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InvalidInput(f"{folder.name!r} is not a readable checkpoint: {error}") from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise InvalidInput(f"{folder.name!r} is not a GHN checkpoint of the format {FORMAT!r}.")
-    try:
+    document, tensors = read_model_folder(folder, FORMAT, "GHN checkpoint")
+    with reading_configuration(folder.name):
         config = GHNConfig.from_dict(document["ghn"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidInput(f"The configuration of {folder.name!r} is not valid: {error}") from error
     return _build(config, {name: value.float() for name, value in tensors.items()}, folder.name)
 
 
@@ -141,8 +132,4 @@ def _rename(state: dict[str, Tensor], what: str) -> dict[str, Tensor]:
 def _build(config: GHNConfig, tensors: dict[str, Tensor], what: str) -> GHN:
     with torch.device("meta"):
         ghn = GHN(config)
-    try:
-        ghn.load_state_dict(tensors, strict=True, assign=True)
-    except RuntimeError as error:
-        raise InvalidInput(f"The weights of {what!r} do not fit its configuration: {error}") from error
-    return ghn.requires_grad_(False).eval()
+    return filled(ghn, tensors, what, assign=True)

@@ -8,7 +8,6 @@ Shape legend: K different observed values
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from service.catalog import CONFIG, WEIGHTS, write_model_folder
-from service.errors import InvalidInput
+from service.catalog import write_model_folder
+from service.ghn.model_folder import filled, read_model_folder, reading_configuration
 from service.predictors.hypernas.config import HyperNASConfig
 from service.predictors.hypernas.model import HyperNAS
 
@@ -63,26 +61,11 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, card: dict[str, Any]) 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
     """A model in evaluation. Raises InvalidInput when the folder does not hold one."""
-    what = folder.name
-    try:
-        document = json.loads((folder / CONFIG).read_text())
-        tensors = load_file(folder / WEIGHTS)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InvalidInput(f"{what!r} is not a readable checkpoint: {error}", model=what) from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise InvalidInput(f"{what!r} is not a HyperNAS model of the format {FORMAT!r}.", model=what)
-    try:
+    document, tensors = read_model_folder(folder, FORMAT, "HyperNAS model")
+    with reading_configuration(folder.name):
         config = HyperNASConfig.from_dict(document["hypernas"])
         value_K, score_K = (tensors.pop(name).double().numpy() for name in (_VALUE, _SCORE))
         measured = str(document["property"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidInput(f"The configuration of {what!r} is not valid: {error}", model=what) from error
     with torch.random.fork_rng():
         hypernas = HyperNAS(config)
-    try:
-        hypernas.load_state_dict(tensors, strict=True)
-    except RuntimeError as error:
-        raise InvalidInput(
-            f"The weights of {what!r} do not fit its configuration: {error}", model=what
-        ) from error
-    return Checkpoint(hypernas.requires_grad_(False).eval(), measured, value_K, score_K)
+    return Checkpoint(filled(hypernas, tensors, folder.name), measured, value_K, score_K)
