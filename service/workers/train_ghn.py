@@ -12,10 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from service.errors import InvalidRequest
 from service.settings import Settings
 from service.workers.job_process import Result, run_job
-from service.workers.training_options import configured, read_options
+from service.workers.training_options import check_budget, configured, read_options
 
 # What a request may not set: paths of this machine, and the name, which stands beside the configuration.
 _OURS = ("data_dir", "name", "threads")
@@ -46,10 +45,7 @@ def train(name: str | None, options: dict[str, Any], folder: Path, settings: Set
     from training.team import Team
 
     given = read_options(options, settings, kind="ghn", forbidden=_OURS)
-    if given.get("minutes") is None and given.get("steps") is None:
-        raise InvalidRequest(
-            "a training job needs a budget", field="config.minutes", hint="give minutes or steps"
-        )
+    check_budget(given)
     values = {**recipe_for(str(options.get("data", "digits"))), **given}
     config = configured(TrainConfig.from_dict, {**values, "name": name, "data_dir": str(settings.data_dir)})
     processes = processes_for(config.largest_meta_batch, limit=settings.threads)

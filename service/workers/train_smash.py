@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from service.errors import InvalidRequest
 from service.settings import Settings
 from service.workers.job_process import Result, run_job
-from service.workers.training_options import configured, read_options
+from service.workers.training_options import check_budget, configured, read_options
 
 # What a request may not set: paths of this machine, and the name, which stands beside the configuration.
 _OURS = ("data_dir", "name")
@@ -35,10 +34,7 @@ def train(name: str | None, options: dict[str, Any], folder: Path, settings: Set
     from training.smash_run import run
 
     values = read_options(options, settings, kind="smash", forbidden=_OURS)
-    if values.get("minutes") is None and values.get("steps") is None:
-        raise InvalidRequest(
-            "a training job needs a budget", field="config.minutes", hint="give minutes or steps"
-        )
+    check_budget(values)
     named = {**values, "name": name, "data_dir": str(settings.data_dir)}
     config = configured(SmashTraining.from_dict, named)
     torch.set_num_threads(settings.threads or usable_cores())

@@ -33,6 +33,14 @@ def read_options(
     return values
 
 
+def check_budget(values: Mapping[str, Any]) -> None:
+    """Errors: InvalidRequest without minutes and steps."""
+    if values.get("minutes") is None and values.get("steps") is None:
+        raise InvalidRequest(
+            "a training job needs a budget", field="config.minutes", hint="give minutes or steps"
+        )
+
+
 def configured(make: Callable[[dict[str, Any]], Config], values: dict[str, Any]) -> Config:
     """The trainer's configuration. Errors: InvalidRequest for options that it does not take."""
     try:

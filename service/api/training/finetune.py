@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, FiniteFloat, model_validator
 
 from service.api.architectures import ARCHITECTURE_SCHEMA
-from service.api.training.options import ModelName, Options, Seed
+from service.api.training.options import DataName, ModelName, Options, Seed
 
 
 class FineTuneOptions(Options):
@@ -18,11 +18,7 @@ class FineTuneOptions(Options):
         "as many outputs as the data have classes.",
         json_schema_extra={"oneOf": ARCHITECTURE_SCHEMA["oneOf"]},
     )
-    data: str = Field(
-        default="digits",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
-        description="`digits`, `cifar10`, or the name of a folder of images in the server's data folder.",
-    )
+    data: DataName = "digits"
     model: ModelName | None = Field(
         default=None, description="The GHN that predicts the start. Default: the server's."
     )

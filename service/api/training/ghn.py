@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
-from service.api.training.options import ModelName, Options
+from service.api.training.options import ImageTraining, ModelName, Options
 
 
 class GHNOptions(Options):
@@ -43,17 +43,9 @@ class TrainingStage(Options):
     images: int = Field(default=64, ge=1, le=4096, description="Images a network.")
 
 
-class GHNTraining(Options):
+class GHNTraining(ImageTraining):
     """`config` of kind `ghn`. Give `minutes` or `steps`."""
 
-    data: str = Field(
-        default="digits",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
-        description="`digits`, `cifar10`, or the name of a folder of images in the server's data folder.",
-    )
-    minutes: FiniteFloat | None = Field(default=None, gt=0, description="Train so long.")
-    steps: int | None = Field(default=None, ge=1, le=10_000_000, description="Train so many steps.")
-    seed: int = Field(default=0, ge=0, lt=2**32)
     from_model: ModelName | None = Field(
         default=None, description="Start with the weights of this model; it keeps its `ghn` configuration."
     )
@@ -73,13 +65,7 @@ class GHNTraining(Options):
     validate_networks: int | None = Field(default=None, ge=0, le=1000)
 
     @model_validator(mode="after")
-    def _one_budget(self) -> GHNTraining:
-        if (self.minutes is None) == (self.steps is None):
-            raise ValueError("give minutes or steps, one of them")
+    def _whole_budget(self) -> GHNTraining:
         if self.stages is not None and self.stages[-1].until < 1:
             raise ValueError("the last stage must last until 1")
         return self
-
-    def given(self) -> dict[str, Any]:
-        """What was said, and nothing else: the trainer's own defaults fill the rest."""
-        return self.model_dump(exclude_none=True, exclude_unset=True) | {"data": self.data, "seed": self.seed}

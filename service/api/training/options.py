@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 PropertyName = Annotated[
     str, Field(min_length=1, max_length=80, description="What the values are, in your own words.")
+]
+DataName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        description="`digits`, `cifar10`, or the name of a folder of images in the server's data folder.",
+    ),
 ]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -17,6 +24,25 @@ FEWEST_OBSERVATIONS, MOST_OBSERVATIONS = 7, 20_000
 
 class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ImageTraining(Options):
+    """What every training on images is told: the images, and one budget."""
+
+    data: DataName = "digits"
+    minutes: FiniteFloat | None = Field(default=None, gt=0, description="Train so long.")
+    steps: int | None = Field(default=None, ge=1, le=10_000_000, description="Train so many steps.")
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if (self.minutes is None) == (self.steps is None):
+            raise ValueError("give minutes or steps, one of them")
+        return self
+
+    def given(self) -> dict[str, Any]:
+        """What was said, and nothing else: the trainer's own defaults fill the rest."""
+        return self.model_dump(exclude_none=True, exclude_unset=True) | {"data": self.data, "seed": self.seed}
 
 
 class Observation(Options):

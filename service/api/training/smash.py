@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, FiniteFloat, model_validator
+from pydantic import AfterValidator, Field, FiniteFloat
 
-from service.api.training.options import Options, Seed
+from service.api.training.options import ImageTraining, Options
 
 
 def _different(values: list[int]) -> list[int]:
@@ -68,17 +68,9 @@ class SmashOptions(Options):
     depth: int | None = Field(default=None, ge=1, le=16, description="Its residual convolutions.")
 
 
-class SmashTraining(Options):
+class SmashTraining(ImageTraining):
     """`config` of kind `smash`. Give `minutes` or `steps`."""
 
-    data: str = Field(
-        default="digits",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
-        description="`digits`, `cifar10`, or the name of a folder of images in the server's data folder.",
-    )
-    minutes: FiniteFloat | None = Field(default=None, gt=0, description="Train so long.")
-    steps: int | None = Field(default=None, ge=1, le=10_000_000, description="Train so many steps.")
-    seed: Seed = 0
     model: SmashOptions | None = None
     learning_rate: FiniteFloat | None = Field(default=None, gt=0, le=1)
     weight_decay: FiniteFloat | None = Field(default=None, ge=0, le=1)
@@ -96,13 +88,3 @@ class SmashTraining(Options):
     validate_images: int | None = Field(default=None, ge=2, le=10_000)
     log_steps: int | None = Field(default=None, ge=1, le=10_000)
     checkpoint_minutes: FiniteFloat | None = Field(default=None, gt=0, le=1440)
-
-    @model_validator(mode="after")
-    def _one_budget(self) -> SmashTraining:
-        if (self.minutes is None) == (self.steps is None):
-            raise ValueError("give minutes or steps, one of them")
-        return self
-
-    def given(self) -> dict[str, Any]:
-        """What was said, and nothing else: the trainer's own defaults fill the rest."""
-        return self.model_dump(exclude_none=True, exclude_unset=True) | {"data": self.data, "seed": self.seed}
