@@ -1,8 +1,10 @@
-"""What the configurations of all trainings share: a budget, and being read from a document."""
+"""What the configurations of all trainings share: a budget, a learning rate, being read from a document."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+from math import cos, pi
 from typing import Any, Self
 
 
@@ -23,6 +25,15 @@ class Budgeted:
             return step / self.steps
         return seconds / (60 * (self.minutes or 1))
 
+    def _check_positive(self, names: Iterable[str]) -> None:
+        """Raises ValueError for a budget, or a field of these names, that is not positive."""
+        if (self.minutes or self.steps or 0) <= 0:
+            raise ValueError("minutes and steps must be positive")
+        for name in names:
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a positive integer, got {value!r}")
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -33,3 +44,14 @@ class Budgeted:
         if unknown:
             raise ValueError(f"unknown training options: {', '.join(unknown)}")
         return cls(**values)
+
+
+def falling_rate(
+    step: int, progress: float, *, highest: float, lowest: float = 0.0, warmup_steps: int = 0
+) -> float:
+    """Learning rate at a step, when `progress` (0 to 1) of the budget is used: a linear warm-up, and along a
+    cosine from the highest to the lowest.
+    """
+    warm = min(1.0, (step + 1) / max(1, warmup_steps))
+    falling = 0.5 * (1 + cos(pi * min(1.0, progress)))
+    return warm * (lowest + (highest - lowest) * falling)

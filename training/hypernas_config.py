@@ -7,11 +7,13 @@ number, never on the state of a random generator.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import cos, pi, sqrt
+from math import sqrt
 from typing import Any
 
 from service.predictors.hypernas.config import HyperNASConfig
-from training.budget import Budgeted
+from training.budget import Budgeted, falling_rate
+
+_POSITIVE = ("batch", "image_size", "networks", "weight_steps", "images", "log_steps")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +52,9 @@ class HyperNASTraining(Budgeted):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.minutes or self.steps or 0) <= 0:
-            raise ValueError("minutes and steps must be positive")
+        self._check_positive(_POSITIVE)
         if not 0 <= self.held_out <= 0.5:
             raise ValueError(f"held_out must be 0 to 0.5, got {self.held_out}")
-        for name in ("batch", "image_size", "networks", "weight_steps", "images", "log_steps"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, got {value!r}")
         HyperNASConfig(**self.model)  # what is wrong with the model is refused now, not at the first step
 
     @property
@@ -66,8 +63,7 @@ class HyperNASTraining(Budgeted):
 
     def rate(self, step: int, progress: float) -> float:
         """Learning rate at a step, when `progress` (0 to 1) of the budget is used."""
-        warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
-        return self.learning_rate * warm * 0.5 * (1 + cos(pi * min(1.0, progress)))
+        return falling_rate(step, progress, highest=self.learning_rate, warmup_steps=self.warmup_steps)
 
 
 def steps_for(observations: int) -> int:

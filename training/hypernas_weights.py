@@ -45,7 +45,7 @@ class WeightTask:
     def loss(self, hypernas: HyperNAS, step: int) -> tuple[Tensor, float]:
         """Mean cross-entropy of the step's networks on training images, and their accuracy."""
         random = np.random.default_rng([self._config.seed, 11, step])
-        cells, networks = self._draw(random, self._config.networks)
+        cells, networks = self._prepared(self._draw(random, self._config.networks))
         losses, right = [], 0.0
         weights = hypernas.weights(cells, networks)
         for network, tensors in zip(networks, weights, strict=True):
@@ -59,8 +59,7 @@ class WeightTask:
     def accuracy(self, hypernas: HyperNAS, networks: int = 20, images: int = 500) -> float:
         """Mean accuracy of random networks with generated weights on validation images, 0 to 1."""
         random = np.random.default_rng(_VALIDATION_SEED)
-        drawn = [random_cell(self._model.space, random) for _ in range(networks)]
-        return float(np.mean(self.accuracies(hypernas, drawn, images)))
+        return float(np.mean(self.accuracies(hypernas, self._draw(random, networks), images)))
 
     @torch.no_grad()
     def accuracies(
@@ -69,15 +68,17 @@ class WeightTask:
         """Accuracy of each cell's network with generated weights on validation images, 0 to 1."""
         part: ImageSet = self.dataset.validation
         pictures, labels = next(batches(self.dataset, part, images, images))
-        pairs = [self._pair(document) for document in documents]
-        cells, networks = make_batch([cell for cell, _ in pairs]), [network for _, network in pairs]
+        cells, networks = self._prepared(documents)
         return [
             float((_runnable(network)(pictures, tensors).argmax(1) == labels).float().mean())
             for network, tensors in zip(networks, hypernas.weights(cells, networks), strict=True)
         ]
 
-    def _draw(self, random: np.random.Generator, count: int) -> tuple[CellBatch, list[SmallNetwork]]:
-        pairs = [self._pair(random_cell(self._model.space, random)) for _ in range(count)]
+    def _draw(self, random: np.random.Generator, count: int) -> list[Mapping[str, Any]]:
+        return [random_cell(self._model.space, random) for _ in range(count)]
+
+    def _prepared(self, documents: Sequence[Mapping[str, Any]]) -> tuple[CellBatch, list[SmallNetwork]]:
+        pairs = [self._pair(document) for document in documents]
         return make_batch([cell for cell, _ in pairs]), [network for _, network in pairs]
 
     def _pair(self, document: Mapping[str, Any]) -> tuple[CellGraph, SmallNetwork]:

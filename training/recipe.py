@@ -7,10 +7,9 @@ share of the time budget that has passed), never on the state of a random genera
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import cos, pi
 from typing import Any, Self
 
-from training.budget import Budgeted
+from training.budget import Budgeted, falling_rate
 from training.deepnets import Bounds
 
 
@@ -107,9 +106,10 @@ class TrainConfig(Budgeted):
 
     def rate(self, step: int, progress: float) -> float:
         """Learning rate at a step, when `progress` (0 to 1) of the budget is used."""
-        warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
-        falling = 0.5 * (1 + cos(pi * min(1.0, progress)))
-        return warm * (self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * falling)
+        return falling_rate(
+            step, progress,
+            highest=self.learning_rate, lowest=self.final_learning_rate, warmup_steps=self.warmup_steps,
+        )  # fmt: skip
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:

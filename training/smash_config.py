@@ -5,11 +5,10 @@ never on the state of a random generator.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import cos, pi
 from typing import Any
 
 from service.predictors.smash.config import SmashConfig
-from training.budget import Budgeted
+from training.budget import Budgeted, falling_rate
 
 _POSITIVE = ("image_size", "networks", "images", "validate_networks", "validate_images", "log_steps")
 
@@ -47,12 +46,7 @@ class SmashTraining(Budgeted):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.minutes or self.steps or 0) <= 0:
-            raise ValueError("minutes and steps must be positive")
-        for name in _POSITIVE:
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, got {value!r}")
+        self._check_positive(_POSITIVE)
         if self.images < 2:
             raise ValueError("batch normalisation needs images of at least 2")
         if self.validate_steps < 0 or self.warmup_steps < 0:
@@ -68,5 +62,4 @@ class SmashTraining(Budgeted):
 
     def rate(self, step: int, progress: float) -> float:
         """Learning rate at a step, when `progress` (0 to 1) of the budget is used."""
-        warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
-        return self.learning_rate * warm * 0.5 * (1 + cos(pi * min(1.0, progress)))
+        return falling_rate(step, progress, highest=self.learning_rate, warmup_steps=self.warmup_steps)
