@@ -17,10 +17,8 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -37,7 +35,7 @@ from training.evaluate import native_dtype
 from training.launch import prepare_environment
 from training.properties import corrupted, forward_seconds, trained_properties
 from training.step import begin_thread
-from training.worker_processes import start_pool
+from training.worker_processes import results_as_they_come
 
 SEED, IMAGE_SIZE, BATCH = 1, 16, 64
 RECIPE = SgdRecipe(images=200 * BATCH, batch_size=BATCH)
@@ -95,27 +93,22 @@ def train_one(index: int, sources: Sources) -> dict[str, Any]:
 def train_all(networks: int, processes: int, minutes: float | None, folder: Path, sources: Sources) -> None:
     file = folder / TRAINED
     known = read_lines(file)
-    missing: Iterator[int] = iter(index for index in range(networks) if index not in known)
+    missing = [index for index in range(networks) if index not in known]
     started = time.monotonic()
-    done = len(known)
-    with start_pool(processes) as pool, file.open("a") as output:
-        running: set[Future[dict[str, Any]]] = set()
-        while True:
-            in_time = minutes is None or time.monotonic() - started < 60 * minutes
-            while in_time and len(running) < processes and (index := next(missing, None)) is not None:
-                running.add(pool.submit(train_one, index, sources))
-            if not running:
-                return
-            finished, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                entry = future.result()
-                output.write(json.dumps(entry) + "\n")
-                output.flush()
-                done += 1
-                sys.stderr.write(
-                    f"{done}/{networks}: network {entry['index']}, cost {entry['cost']:.0f}: "
-                    f"{entry['clean']:.1f}%, corrupted {entry['corrupted']:.1f}% ({entry['seconds']:.0f} s)\n"
-                )
+    work = partial(train_one, sources=sources)
+
+    def in_time() -> bool:
+        return minutes is None or time.monotonic() - started < 60 * minutes
+
+    found = results_as_they_come(work, missing, processes=processes, in_time=in_time)
+    with file.open("a") as output:
+        for done, (index, entry) in enumerate(found, start=len(known) + 1):
+            output.write(json.dumps(entry) + "\n")
+            output.flush()
+            sys.stderr.write(
+                f"{done}/{networks}: network {index}, cost {entry['cost']:.0f}: "
+                f"{entry['clean']:.1f}%, corrupted {entry['corrupted']:.1f}% ({entry['seconds']:.0f} s)\n"
+            )
 
 
 def time_all(folder: Path, sources: Sources) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
@@ -19,7 +18,7 @@ from training.data import Dataset, load_dataset
 from training.deepnets import architecture_graph, architecture_name, available
 from training.evaluate import CALIBRATION_BATCHES, network_accuracy, predicted_parameters
 from training.measurements import Evaluation, Measurement, Results, append, read
-from training.worker_processes import start_pool
+from training.worker_processes import results_as_they_come
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +93,17 @@ def measure(
                 break
             keep(job, measure_network(job.evaluation, index, job.model, sources), number + 1)
         return results
-    with start_pool(processes) as pool:
-        waiting = iter(missing)
-        running: dict[Future[Measurement], Job] = {}
-        done = 0
-        while True:
-            while len(running) < processes and in_time() and (entry := next(waiting, None)) is not None:
-                _, job, index = entry
-                future = pool.submit(measure_network, job.evaluation, index, job.model, sources)
-                running[future] = job
-            if not running:
-                return results
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                done += 1
-                keep(running.pop(future), future.result(), done)
+    work = partial(_measure_item, sources)
+    items = ((job, index) for _, job, index in missing)
+    found = results_as_they_come(work, items, processes=processes, in_time=in_time)
+    for number, ((job, _), measurement) in enumerate(found):
+        keep(job, measurement, number + 1)
+    return results
+
+
+def _measure_item(sources: Sources, item: tuple[Job, int]) -> Measurement:
+    job, index = item
+    return measure_network(job.evaluation, index, job.model, sources)
 
 
 def measure_network(evaluation: Evaluation, index: int, model: Path | None, sources: Sources) -> Measurement:

@@ -5,13 +5,40 @@ from __future__ import annotations
 import os
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def start_pool(processes: int) -> ProcessPoolExecutor:
     """Fresh processes: a fork of one that has used torch's threads may hang."""
     return ProcessPoolExecutor(processes, get_context("spawn"), initializer=_prepare, initargs=(os.getpid(),))
+
+
+def results_as_they_come(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    processes: int,
+    in_time: Callable[[], bool] = lambda: True,
+) -> Iterator[tuple[Item, Result]]:
+    """What several processes make of the items, each begun in its turn; none is begun any more when time is
+    over. work: can be pickled.
+    """
+    waiting = iter(items)
+    with start_pool(processes) as pool:
+        running: dict[Future[Result], Item] = {}
+        while True:
+            while len(running) < processes and in_time() and (item := next(waiting, None)) is not None:
+                running[pool.submit(work, item)] = item
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
 
 
 def _prepare(parent: int) -> None:
