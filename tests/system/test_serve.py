@@ -57,9 +57,10 @@ def test_one_request_is_found_in_every_log_and_its_job_in_the_metrics(service: R
     assert answer.status_code == 200, answer.text
     assert answer.headers["x-request-id"] == "follow-me" and "wait;dur=" in answer.headers["server-timing"]
     for event in ("job.created", "job.started", "job.succeeded"):
-        (line,) = log_lines(service, event, job_id=answer.json()["id"])
+        (line,) = soon(lambda event=event: log_lines(service, event, job_id=answer.json()["id"]))
         assert line["request_id"] == "follow-me" and line["trace_id"] == trace, event
-    assert log_lines(service, "request.done", request_id="follow-me")
+    # Written when the answer is on its way, so the caller may have it before.
+    assert soon(lambda: log_lines(service, "request.done", request_id="follow-me"))
 
     metrics = service.get("/metrics").text
     for stage in ("parse", "model", "encode", "gnn", "decode", "check", "write"):
