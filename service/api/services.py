@@ -13,7 +13,8 @@ from service.api.jobs.events import StreamSlots
 from service.api.limits import Admission, RateLimit
 from service.api.metrics import Metrics
 from service.api.watch import JobWatcher
-from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
+from service.graph_io.limits import GraphLimits
+from service.graph_limits import limits_of
 from service.settings import Settings
 from service.store.artifacts import ArtifactStore
 from service.store.cache import ResultCache
@@ -62,12 +63,7 @@ class Services:
             streams=StreamSlots(),
             rate_limit=RateLimit(RateLimiter(client, settings.requests_per_minute)),
             admission=Admission(settings, jobs, workers),
-            graph_limits=GraphLimits(
-                max_bytes=settings.max_body_bytes,
-                max_nodes=settings.max_nodes,
-                max_edges=max(DEFAULT_LIMITS.max_edges, 5 * settings.max_nodes),
-                max_parameters=settings.max_parameters,
-            ),
+            graph_limits=limits_of(settings),
             metrics=Metrics(jobs, workers, artifacts),
         )
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.graph_io.archgraph import ArchGraph
-from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.read import decode_onnx, read_architecture
+from service.graph_limits import limits_of
 from service.settings import Settings
 
 
@@ -15,12 +15,7 @@ def read_document(document: Any, settings: Settings) -> ArchGraph:
     """An architecture of any format, under this service's limits; ONNX files apart from this process where
     they could harm it.
     """
-    limits = GraphLimits(
-        max_bytes=settings.max_body_bytes,
-        max_nodes=settings.max_nodes,
-        max_edges=max(DEFAULT_LIMITS.max_edges, 5 * settings.max_nodes),
-        max_parameters=settings.max_parameters,
-    )
+    limits = limits_of(settings)
     if isinstance(document, Mapping) and document.get("format") == "onnx":
         from service.graph_io.sandbox import read_onnx_isolated
 
