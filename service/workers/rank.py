@@ -17,7 +17,7 @@ from service import tracing
 from service.errors import ServiceError
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.json_text import parse_json
-from service.graph_io.limits import GraphLimits
+from service.graph_limits import limits_of
 from service.predictors.ranking import Candidate, Ranker, find_ranker, rank, skipped_entry
 from service.settings import Settings
 from service.stages import Stopwatch
@@ -97,7 +97,7 @@ def run_compare(runtime: Runtime, payload: Mapping[str, Any], report: Report) ->
 
 
 def _candidates(runtime: Runtime, payload: Mapping[str, Any]) -> Iterator[Candidate]:
-    limits = GraphLimits(max_bytes=runtime.settings.max_body_bytes)
+    limits = limits_of(runtime.settings)
     for index, line in enumerate(runtime.uploaded(payload["architectures"]).split(b"\n")):
         document: Any
         try:

@@ -24,6 +24,7 @@ from service.graph_io.archgraph import ArchGraph
 from service.graph_io.json_reader import read_json_graph
 from service.graph_io.json_writer import graph_document
 from service.graph_io.read import read_architecture
+from service.graph_limits import limits_of
 from service.settings import Settings
 from service.stages import Stopwatch
 from service.store.artifacts import Artifact
@@ -116,7 +117,7 @@ class Runtime:
             if payload.get("traced"):
                 self.artifacts.put_bytes(payload["traced"], json.dumps(graph_document(graph)).encode())
             return graph
-        return read_json_graph(json.loads(self.uploaded(payload["graph"])))
+        return read_json_graph(json.loads(self.uploaded(payload["graph"])), limits=limits_of(self.settings))
 
     def uploaded(self, name: str) -> bytes:
         """What the API stored for a job. Errors: NotFound when it has expired."""

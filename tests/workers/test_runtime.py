@@ -10,14 +10,16 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from service.errors import NotFound, ServiceError, UnknownModel
+from service.errors import LimitExceeded, NotFound, ServiceError, UnknownModel
 from service.ghn.model import GHN
 from service.ghn.predict import predict_blocks
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.json_reader import read_json_graph
+from service.graph_io.limits import DEFAULT_LIMITS
 from service.settings import Settings
 from service.weights.blocks import Block, Provenance, WeightBlocks
 from service.weights.formats import read_tiles
+from service.workers.documents import read_document
 from service.workers.runtime import Runtime, check_answer
 from tests.simulated_gpu import SimulatedGpu
 
@@ -103,6 +105,32 @@ def test_tiles_and_npz_agree_with_safetensors(runtime: Runtime) -> None:
     with np.load(files["npz"]) as archive:
         for name, tensor in plain.items():
             assert tensor.tobytes() == tiles[name].tobytes() == archive[name].tobytes()
+
+
+@pytest.mark.parametrize("limit, low", [("max_nodes", 3), ("max_parameters", 601)])
+def test_a_worker_reads_by_the_limits_of_the_settings(tiny: Settings, limit: str, low: int) -> None:
+    """Both ways: what the service allows is answered, and one less is refused with the limit that was set."""
+    allowed = {"max_nodes": len(GRAPH["nodes"]), "max_parameters": 16 * 27 + 160 + 10}
+    enough = Runtime(tiny.model_copy(update={limit: allowed[limit]}))
+    assert enough.run_predict(payload(enough), ignore)["complete"]
+    assert read_document(GRAPH, enough.settings).num_parameters == allowed["max_parameters"]
+    short = Runtime(tiny.model_copy(update={limit: low}))
+    for read in (lambda: short.graph_of(payload(short)), lambda: read_document(GRAPH, short.settings)):
+        with pytest.raises(LimitExceeded) as caught:
+            read()
+        assert caught.value.extra["limit"] == low
+
+
+def test_a_worker_takes_a_graph_above_the_usual_limit(tiny: Settings) -> None:
+    """The network of the report: more nodes than the default allows, in a service that allows them."""
+    nodes: list[dict[str, Any]] = [{"name": "x", "op": "input"}]
+    for index in range(DEFAULT_LIMITS.max_nodes + 1):
+        nodes.append({"name": f"act{index}", "op": "unary", "inputs": [nodes[-1]["name"]]})
+    nodes.append({**GRAPH["nodes"][1], "inputs": [nodes[-1]["name"]]})
+    document = {"format": "graph", "input_shape": [3, 8, 8], "nodes": nodes}
+    runtime = Runtime(tiny.model_copy(update={"max_nodes": len(nodes)}))
+    stored = runtime.artifacts.put_content(json.dumps(document).encode(), "graph.json").name
+    assert len(runtime.graph_of(payload(runtime, graph=stored)).nodes) == len(nodes)
 
 
 def test_the_model_is_loaded_once_and_again_when_it_changed(runtime: Runtime) -> None:

@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from service.graph_io.torch_tracing.recorder import META, Recorder
-
-_CONTAINERS = (dict, list, set)
+from service.graph_io.torch_tracing.saved_containers import CONTAINERS, saved_container
 
 
 @contextmanager
@@ -46,12 +44,14 @@ def borrowed(
             module.__dict__["training"] = training
         yield
     finally:
-        for state in saved:
-            state.restore()
-        torch.backends.mha.set_fastpath_enabled(fast_path)
-        torch.set_rng_state(generators[0])
-        random.setstate(generators[1])
-        np.random.set_state(generators[2])
+        # Each step runs, whatever another one raises: nobody's weights may stay lent.
+        with ExitStack() as steps:
+            steps.callback(np.random.set_state, generators[2])
+            steps.callback(random.setstate, generators[1])
+            steps.callback(torch.set_rng_state, generators[0])
+            steps.callback(torch.backends.mha.set_fastpath_enabled, fast_path)
+            for state in saved:
+                steps.callback(state.restore)
 
 
 def _lend(module: nn.Module, names: dict[int, str], stand_ins: dict[int, Tensor], recorder: Recorder) -> None:
@@ -125,40 +125,27 @@ class _SavedTensors:
 class _Saved:
     """A module's attributes and the contents of its containers."""
 
-    __slots__ = ("attributes", "contents", "empty", "filled")
+    __slots__ = ("attributes", "containers", "contents", "tensors")
 
     def __init__(self, module: nn.Module) -> None:
+        self.tensors = _SavedTensors(module)
         self.attributes = module.__dict__
         self.contents = self.attributes.copy()
-        self.empty: list[Any] = []
-        self.filled: list[tuple[Any, Any]] = []
-        for value in self.contents.values():
-            if isinstance(value, _CONTAINERS):
-                if value:
-                    self.filled.append((value, _copied(value)))
-                else:
-                    self.empty.append(value)
+        self.containers = [
+            saved_container(value) for value in self.contents.values() if issubclass(type(value), CONTAINERS)
+        ]
 
     def restore(self) -> None:
-        for container in self.empty:
-            if container:
-                container.clear()
-        for container, contents in self.filled:
-            if isinstance(container, list):
-                container[:] = contents
-            else:
-                container.clear()
-                container.update(contents)
+        with ExitStack() as steps:
+            for container in self.containers:
+                steps.callback(container.restore)
+            steps.callback(self.tensors.restore)
+            steps.callback(self._restore_attributes)
+
+    def _restore_attributes(self) -> None:
         now = self.attributes
         if len(now) != len(self.contents) or any(
             now.get(key) is not old for key, old in self.contents.items()
         ):
             now.clear()
             now.update(self.contents)
-
-
-def _copied(container: Any) -> Any:
-    for kind in _CONTAINERS:
-        if isinstance(container, kind):
-            return kind(container)
-    return container
