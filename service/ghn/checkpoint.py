@@ -62,7 +62,9 @@ def load_checkpoint(folder: Path) -> GHN:
     document, tensors = read_model_folder(folder, FORMAT, "GHN checkpoint")
     with reading_configuration(folder.name):
         config = GHNConfig.from_dict(document["ghn"])
-    return _build(config, {name: value.float() for name, value in tensors.items()}, folder.name)
+    # Copies: tensors of a file lie at any address, and what a matrix product gives depends on the alignment.
+    copies = {name: value.to(torch.float32, copy=True) for name, value in tensors.items()}
+    return _build(config, copies, folder.name)
 
 
 def import_reference(path: Path) -> GHN:
