@@ -4,18 +4,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Exact versions for Python 3.11 to 3.13. pip takes them for the packages and, under the second name, for what builds ours.
+LOCK := requirements.lock
+LOCKED := PIP_CONSTRAINT=$(LOCK) PIP_BUILD_CONSTRAINT=$(LOCK)
 
-.PHONY: install serve test test-slow check docs clean
+.PHONY: install serve test test-newest test-slow check docs lock clean
 
 install: $(STAMP)
 
-# The stamp is younger than pyproject.toml exactly when the environment is up to date.
-$(STAMP): pyproject.toml
+# The stamp is younger than both files exactly when the environment is up to date.
+$(STAMP): pyproject.toml $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Weightcast needs Python 3.11 or newer; name one with: make PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV); the first time this takes a few minutes."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	$(LOCKED) $(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
 	@touch $(STAMP)
 
 serve: install
@@ -23,6 +26,11 @@ serve: install
 
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
+
+# The same tests with the newest version of everything, in an environment of its own.
+test-newest:
+	rm -rf .venv-newest
+	$(MAKE) VENV=.venv-newest LOCKED= test
 
 test-slow: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow $(ARGS)
@@ -39,6 +47,13 @@ docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "The site is in build/site: open build/site/index.html"
 
+# Needs no installed environment: a lock that cannot be installed any more is mended by this.
+lock:
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet "uv>=0.9"; }
+	$(BIN)/python -m uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade \
+		--no-annotate --custom-compile-command "make lock" --quiet --output-file $(LOCK)
+	$(BIN)/python docker/lock.py
+
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-newest build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

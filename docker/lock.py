@@ -1,71 +1,52 @@
-"""Writes api.txt, torch.txt and worker.txt: what the images install, at the versions of this environment.
+"""Writes api.txt, torch.txt and worker.txt: what the images install, at the versions of requirements.lock.
 
-Run in the environment that passed the tests: `.venv/bin/python docker/lock.py`.
+A part of `make lock`, which writes that file first.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Iterable, Iterator
-from importlib import metadata
+import subprocess
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 FOLDER = Path(__file__).parent
-PYPROJECT = FOLDER.parent / "pyproject.toml"
-EXTRAS_OF_IMAGE = {"api": ("api", "otel", "s3"), "worker": ("worker", "otel", "s3")}
+ROOT = FOLDER.parent
+LOCK = ROOT / "requirements.lock"
+IMAGE = ("--python-version", "3.11", "--python-platform", "linux")
+# In every image: traces, and an object store.
+SERVED = ("otel", "s3")
 # A torch build pins its own CUDA libraries; a CPU build has none of them.
-BROUGHT_BY_TORCH = re.compile(r"nvidia-|cuda-|triton$")
+BROUGHT_BY_TORCH = re.compile(r"nvidia-|cuda-|triton(==|-)")
 
 
-def requirements(extras: Iterable[str]) -> Iterator[Requirement]:
-    """What our package requires with these extras; its extras inside of others are resolved."""
-    project = tomllib.loads(PYPROJECT.read_text())["project"]
-    lines = [line for extra in extras for line in project["optional-dependencies"][extra]]
-    for required in map(Requirement, [*project["dependencies"], *lines]):
-        if required.name == project["name"]:
-            yield from requirements(required.extras)
-        else:
-            yield required
+def pins(extras: Iterable[str] = (), packages: Iterable[str] = ()) -> set[str]:
+    """`name==version` of all that our package with these extras, or else these packages, need in an image.
+
+    Raises subprocess.CalledProcessError if the lock file does not satisfy them.
+    """
+    source = "-" if packages else "pyproject.toml"
+    options = [word for extra in extras for word in ("--extra", extra)]
+    command = [sys.executable, "-m", "uv", "pip", "compile", source, *options, *IMAGE]
+    command += ["--constraint", str(LOCK), "--quiet", "--no-header", "--no-annotate"]
+    done = subprocess.run(
+        command, cwd=ROOT, input="\n".join(packages), stdout=subprocess.PIPE, text=True, check=True
+    )
+    return {line for line in done.stdout.splitlines() if not BROUGHT_BY_TORCH.match(line)}
 
 
-def installed(
-    wanted: Iterable[Requirement], seen: set[tuple[str, frozenset[str]]]
-) -> Iterator[tuple[str, str]]:
-    """(name, version) of what is installed for these requirements, in depth."""
-    for required in wanted:
-        key = (canonicalize_name(required.name), frozenset(required.extras))
-        if key in seen or BROUGHT_BY_TORCH.match(key[0]):
-            continue
-        seen.add(key)
-        distribution = metadata.distribution(required.name)
-        # Without a build's own tag (+cpu, +cu130): the same version may come from another index.
-        yield key[0], distribution.version.partition("+")[0]
-        further = map(Requirement, distribution.requires or ())
-        yield from installed((each for each in further if _applies(each, required.extras)), seen)
-
-
-def _applies(required: Requirement, extras: set[str]) -> bool:
-    marker = required.marker
-    return marker is None or any(marker.evaluate({"extra": extra}) for extra in (*extras, ""))
-
-
-def write(name: str, versions: Iterable[tuple[str, str]]) -> None:
-    lines = ["# Made by docker/lock.py: what passed the tests is what the image gets."]
-    lines += [f"{package}=={version}" for package, version in sorted(versions)]
-    (FOLDER / f"{name}.txt").write_text("\n".join(lines) + "\n")
+def write(name: str, lines: Iterable[str]) -> None:
+    header = "# Made by `make lock` from requirements.lock: what passed the tests is what the image gets."
+    (FOLDER / f"{name}.txt").write_text("\n".join([header, *sorted(lines)]) + "\n")
 
 
 def main() -> None:
-    api, worker = (set(installed(requirements(extras), set())) for extras in EXTRAS_OF_IMAGE.values())
-    # By itself, for it is most of the image, takes most of its build, and changes least.
-    torch = set(installed(map(Requirement, ("torch", "torchvision")), set()))
-    write("api", api)
+    # torch by itself, for it is most of the image, takes most of its build, and changes least.
+    torch = pins(packages=("torch", "torchvision"))
+    write("api", pins(("api", *SERVED)))
     write("torch", torch)
-    write("worker", worker - torch)
+    write("worker", pins(("worker", *SERVED)) - torch)
 
 
 if __name__ == "__main__":

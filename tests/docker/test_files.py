@@ -211,6 +211,41 @@ def test_the_pinned_packages_satisfy_ours(files: list[str], extras: list[str]) -
             assert Version(versions[canonicalize_name(required.name)]) in required.specifier, required
 
 
+def test_the_images_install_what_the_tests_passed_with() -> None:
+    """`make lock` was run after the last change of requirements.lock."""
+    locked = {
+        line.partition(";")[0].strip()
+        for line in (ROOT / "requirements.lock").read_text().splitlines()
+        if line and not line.startswith("#")
+    }
+    for file in ("api.txt", "torch.txt", "worker.txt"):
+        assert {f"{name}=={version}" for name, version in pinned(file).items()} <= locked, file
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
+def test_the_lock_has_one_allowed_version_of_each_package(python: str, platform: str) -> None:
+    place = {"python_version": python, "python_full_version": f"{python}.7", "sys_platform": platform}
+    place |= {"platform_machine": "x86_64", "platform_python_implementation": "CPython"}
+    versions: dict[str, str] = {}
+    for line in (ROOT / "requirements.lock").read_text().splitlines():
+        if line and not line.startswith("#"):
+            required = Requirement(line)
+            if required.marker is None or required.marker.evaluate(place):
+                assert required.name not in versions, required.name
+                versions[required.name] = str(required.specifier).removeprefix("==")
+    extras = PROJECT["optional-dependencies"]
+    lines = [*PROJECT["dependencies"], *(line for extra in extras.values() for line in extra)]
+    for required in map(Requirement, lines):
+        if required.name != PROJECT["name"]:
+            assert Version(versions[canonicalize_name(required.name)]) in required.specifier, required
+
+
+def test_compose_merges_one_mapping_at_a_time() -> None:
+    """Readers of YAML disagree on which of several merged mappings wins."""
+    assert not re.search(r"<<:\s*\[", (ROOT / "docker-compose.yml").read_text())
+
+
 def test_the_api_has_no_torch() -> None:
     assert "torch" in pinned("torch.txt")
     assert not {"torch", "torchvision", "scipy", "scikit-learn"} & set(pinned("api.txt"))
