@@ -31,6 +31,7 @@ from benchmarks.properties import read_lines
 from benchmarks.rank_cells import Floats, Row, Table, measure, show
 from service.cli.reading import read_document
 from service.errors import ServiceError
+from service.executor.networks import BatchStatistics, Network
 from service.graph_io.archgraph import ArchGraph
 from service.predictors.architectures import feature_names, features_of, structure_size
 from service.predictors.fitted import FittedPredictor, Observations, save_predictor
@@ -41,7 +42,6 @@ from training.baselines import random_parameters
 from training.deepnets import architecture
 from training.hypernas_data import random_cell
 from training.launch import prepare_environment
-from training.networks import BatchStatistics, Network
 from training.step import begin_thread
 
 Document = dict[str, Any]

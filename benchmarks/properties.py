@@ -25,10 +25,10 @@ from typing import Any
 
 import torch
 
+from service.executor.cost import network_cost
 from service.graph_io.archgraph import ArchGraph
 from service.settings import get_settings
 from training.baselines import SgdRecipe
-from training.cost import network_cost
 from training.data import Dataset, ImageSet, load_dataset
 from training.deepnets import Bounds, Document, architecture, architecture_graph
 from training.evaluate import native_dtype

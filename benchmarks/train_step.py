@@ -29,6 +29,7 @@ prepare_environment()
 import torch  # noqa: E402
 from torch import Tensor  # noqa: E402
 
+from service.executor.cost import network_cost  # noqa: E402
 from service.ghn.batch import GraphBatch  # noqa: E402
 from service.ghn.config import GHN2_CIFAR10  # noqa: E402
 from service.ghn.model import GHN  # noqa: E402
@@ -36,7 +37,6 @@ from service.graph_io.archgraph import ArchGraph  # noqa: E402
 from service.graph_io.cells.darts import read_darts  # noqa: E402
 from service.graph_io.primitives import to_primitives  # noqa: E402
 from training.architecture_source import Task  # noqa: E402
-from training.cost import network_cost  # noqa: E402
 from training.deepnets import architecture_graph  # noqa: E402
 from training.step import NetworkRunner, begin_thread, rare_collections  # noqa: E402
 

@@ -6,6 +6,7 @@ functions.
 | ghn, predictors | fastapi, celery, redis                        | usable as a plain library              |
 | api             | torch, workers                                | starts at once; sends tasks by name    |
 | client          | anything but a few small libraries            | installs anywhere                      |
+| executor        | training, api, workers, store                 | serving and training both run networks |
 | training        | api, workers                                  | a trainer runs alone                   |
 """
 
@@ -37,7 +38,9 @@ FORBIDDEN: dict[str, set[str]] = {
     | {"service.api", "service.workers", "service.ghn", "service.store", "training"},
     "service/ghn": SERVER_SIDE | {"service.api", "service.workers", "service.store", "training"},
     "service/predictors": SERVER_SIDE | {"service.api", "service.workers", "service.store"},
-    "service/api": TORCH | {"service.workers", "service.ghn", "service.predictors", "training"},
+    "service/executor": SERVER_SIDE | {"service.api", "service.workers", "service.store", "training"},
+    "service/api": TORCH
+    | {"service.workers", "service.ghn", "service.predictors", "service.executor", "training"},
     "service/store": TORCH | {"service.workers", "service.ghn", "service.api", "training", "fastapi"},
     "service/catalog.py": SERVER_SIDE | TORCH,
     "service/settings.py": SERVER_SIDE | TORCH,

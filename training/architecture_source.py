@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from types import TracebackType
 
+from service.executor.cost import network_cost
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.primitives import PrimitiveGraph, to_primitives
-from training.cost import network_cost
 from training.deepnets import Bounds, architecture_graph
 from training.worker_processes import end_with
 

@@ -21,12 +21,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from service.executor.networks import Network
 from service.ghn.defaults import default_block
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.primitives import to_primitives
 from training.data import Dataset, sample_batch
 from training.interruption import Interrupted, Interruption
-from training.networks import Network
 
 
 def random_parameters(graph: ArchGraph) -> dict[str, Tensor]:

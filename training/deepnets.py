@@ -16,10 +16,10 @@ from random import Random
 from typing import Any
 
 from service.errors import InvalidArchitecture, InvalidRequest, LimitExceeded
+from service.executor.cost import network_cost
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.cells.darts import read_darts
 from service.graph_io.json_writer import graph_document
-from training.cost import network_cost
 from training.predefined import NAMES, resnet50_graph, vit_document
 
 Document = dict[str, Any]

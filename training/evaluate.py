@@ -15,14 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from service.executor.cost import network_cost
+from service.executor.networks import BatchStatistics, Network
 from service.ghn.batch import GraphBatch
 from service.ghn.model import GHN
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.primitives import to_primitives
-from training.cost import network_cost
 from training.data import Dataset, ImageSet, batches
 from training.deepnets import architecture_graph
-from training.networks import BatchStatistics, Network
 
 _BATCH = 64
 # The paper's number: 12,800 images.

@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from service.errors import InvalidRequest
+from service.executor.networks import BatchStatistics, Network
 from service.ghn.registry import load_model
 from service.graph_io.archgraph import ArchGraph
 from training.baselines import Epoch, train_network
@@ -28,7 +29,6 @@ from training.data import Dataset, load_dataset
 from training.evaluate import CALIBRATION_BATCHES, measure, native_dtype, training_statistics
 from training.finetune_config import FineTuning
 from training.interruption import Interrupted, Interruption
-from training.networks import BatchStatistics, Network
 from training.run_folder import RunFolder
 from training.running_statistics import running_statistics
 from training.starting_weights import StartingWeights, predicted_weights, random_weights

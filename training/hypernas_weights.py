@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from service.errors import InvalidRequest
+from service.executor.networks import Network
 from service.predictors.hypernas.batch import CellBatch, make_batch
 from service.predictors.hypernas.cell_graph import CellGraph, read_cell
 from service.predictors.hypernas.config import HyperNASConfig
@@ -21,7 +22,6 @@ from service.predictors.hypernas.small_network import SmallNetwork, small_networ
 from training.data import Dataset, ImageSet, batches, load_dataset, sample_batch
 from training.hypernas_config import HyperNASTraining
 from training.hypernas_data import random_cell
-from training.networks import Network
 
 # Networks of random cells on which a hypernetwork is measured, the same in every run.
 _VALIDATION_SEED = 1

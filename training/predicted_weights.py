@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from service.executor.networks import Network
 from service.ghn.registry import load_model
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.read import read_architecture
 from service.predictors.architectures import Reader
 from training.data import Dataset
 from training.evaluate import measure, native_dtype, predicted_parameters
-from training.networks import Network
 
 By = Literal["accuracy", "loss"]
 

@@ -14,11 +14,11 @@ from time import perf_counter
 
 import torch
 
+from service.executor.networks import Network
 from service.graph_io.archgraph import ArchGraph
 from training.baselines import SgdRecipe, random_parameters, train_network
 from training.data import Dataset, ImageSet
 from training.evaluate import network_accuracy
-from training.networks import Network
 
 # Standard deviation of the noise on pixels between 0 and 1. The paper's 0.08 for CIFAR-10 (appendix C.2.3) is
 # for networks that were trained for long: those of a short training hardly notice it.

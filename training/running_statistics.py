@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from service.executor.networks import BatchStatistics
+from service.executor.operators import NORMALISED_BY_BATCH
 from service.graph_io.archgraph import ArchGraph, Node
-from training.networks import BatchStatistics
-from training.operators import NORMALISED_BY_BATCH
 
 _WEIGHT = ".weight"
 

@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from service.errors import InvalidRequest
+from service.executor.networks import Network
 from service.graph_io.cells.smash import build_smash, parse_smash
 from service.predictors.smash.model import Smash
 from service.predictors.smash.space import random_architecture
 from training.data import Dataset, load_dataset, sample_batch
-from training.networks import Network
 from training.run_loop import restore_trained, trained_tensors
 from training.smash_config import SmashTraining
 from training.smash_score import Told, smash_score

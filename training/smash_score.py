@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from service.executor.networks import Network
 from service.graph_io.cells.smash import build_smash, parse_smash
 from service.predictors.smash.encoding import permuted, undescribed
 from service.predictors.smash.filters import generated_filters
 from service.predictors.smash.model import Smash
 from training.data import Dataset
 from training.evaluate import measure
-from training.networks import Network
 
 # What the hypernetwork is told of the layers: the truth, what other layers of the network do, nothing.
 Told = Literal["true", "permuted", "nothing"]

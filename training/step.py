@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from service.executor.networks import Network
 from service.ghn.batch import GraphBatch
 from service.ghn.model import GHN
 from training.architecture_source import Task
-from training.networks import Network
 
 
 def begin_thread() -> None:

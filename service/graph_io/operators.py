@@ -4,7 +4,7 @@ A reader translates its format's operators to these names; everything behind the
 The table says which GHN primitive an operator is (GHN-2 paper, table 1), which parameters it may own, and
 how many inputs it takes.
 
-Attributes that a runnable graph carries (`training/networks.py` executes them), defaults in parentheses:
+Attributes that a runnable graph carries (`service/executor` executes them), defaults in parentheses:
     conv              stride (1), padding (0), dilation (1), groups (1); a tuple each, one entry a spatial
     axis conv_transpose    the same and output_padding (0)
     max_pool          kernel_size, stride (kernel_size), padding (0), ceil_mode (False)
@@ -16,7 +16,7 @@ Attributes that a runnable graph carries (`training/networks.py` executes them),
     concat            axis (1)
     add, mul          none; broadcasting
     channel_gate      inputs: features, gate
-    flatten, reshape, permute, slice, pad, resize ...    see `training/networks.py` for those that it runs
+    flatten, reshape, permute, slice, pad, resize ...    see `service/executor` for those that it runs
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ Params = Mapping[str, Any]
 
 
 def run(graph: ArchGraph, by_hand: Callable[[Any, Params], Any]) -> None:
-    from training.networks import Network
+    from service.executor.networks import Network
 
     generator = torch.Generator().manual_seed(0)
     params = {p.name: 0.3 * torch.randn(p.shape, generator=generator) for p in graph.parameters()}

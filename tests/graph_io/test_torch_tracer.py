@@ -16,11 +16,11 @@ import torchvision
 from torch import Tensor, nn
 
 from service.errors import InvalidArchitecture
+from service.executor.networks import Network
 from service.graph_io.archgraph import ArchGraph, Node
 from service.graph_io.primitives import Decoding, Primitive, to_primitives
 from service.graph_io.torch_tracer import trace, trace_torchvision
 from tests.graph_io.matching import LabelledGraph, assert_same_graph
-from training.networks import Network
 
 SHARED = os.environ.get("WEIGHTCAST_SHARED_DIR")
 PARITY = Path(SHARED) / "parity" if SHARED else Path("absent")

@@ -13,6 +13,7 @@ import torch
 
 from service.catalog import list_cards
 from service.errors import InvalidArchitecture, InvalidInput, InvalidRequest
+from service.executor.networks import Network
 from service.graph_io.cells import nasbench101, nasbench201
 from service.predictors.hypernas.batch import batch_of_rows, cell_row, make_batch
 from service.predictors.hypernas.cell_graph import REDUCTIONS, CellGraph, of_nasbench201, read_cell
@@ -24,7 +25,6 @@ from service.predictors.hypernas.small_network import small_network
 from service.predictors.ranking import Candidate, find_ranker, rank
 from service.settings import get_settings
 from training.hypernas_data import random_cell
-from training.networks import Network
 
 FULL = "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|"
 # Nothing leaves node 1, so what leads there cannot matter.

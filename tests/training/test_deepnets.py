@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from service.errors import InvalidRequest
+from service.executor.cost import network_cost
+from service.executor.networks import Network
 from service.ghn.config import GHNConfig
 from service.graph_io.cells.darts import read_darts
 from service.graph_io.digest import graph_digest
 from service.graph_io.read import read_architecture
 from training.ablations import ABLATIONS, ablation_config
 from training.baselines import random_parameters
-from training.cost import network_cost
 from training.deepnets import (
     SPLITS,
     VERSION,
@@ -25,7 +26,6 @@ from training.deepnets import (
     architecture_name,
     architectures,
 )
-from training.networks import Network
 from training.recipe import Stage
 from training.statistics import graph_statistics, summarise
 

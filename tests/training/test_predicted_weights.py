@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 
 from service.errors import UnknownModel
+from service.executor.networks import Network
 from service.ghn.registry import load_model
 from service.graph_io.read import read_architecture
 from service.predictors.ranking import Candidate, rank
 from training.data import batches, load_dataset
 from training.evaluate import measure, predicted_parameters
-from training.networks import Network
 from training.predicted_weights import PredictedWeightsRanker
 
 CELLS = ("nor_conv_3x3", "skip_connect")

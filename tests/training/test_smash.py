@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from service.errors import InvalidRequest, UnknownModel
+from service.executor.networks import Network
 from service.graph_io.cells.smash import build_smash, parse_smash
 from service.predictors.ranking import Candidate, find_ranker, rank
 from service.predictors.smash.checkpoint import load_checkpoint
@@ -21,7 +22,6 @@ from service.workers import train_smash
 from service.workers.job_process import PROBLEM, REFUSED, RESULT
 from training.data import load_dataset
 from training.evaluate import measure
-from training.networks import Network
 from training.smash import SmashTrainer
 from training.smash_config import SmashTraining
 from training.smash_ranker import SmashRanker

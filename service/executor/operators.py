@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from service.errors import UnsupportedOperator
+from service.executor.depthwise import depthwise, is_slow_depthwise
 from service.graph_io.archgraph import AttrValue, Node
-from training.depthwise import depthwise, is_slow_depthwise
 
 Params = Mapping[str, Tensor]
 Inputs = Sequence[Tensor]

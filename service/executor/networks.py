@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from service.errors import UnsupportedOperator
+from service.executor.operators import NORMALISED_BY_BATCH, compile_node
 from service.graph_io.archgraph import ArchGraph, Node
-from training.operators import NORMALISED_BY_BATCH, compile_node
 
 Params = Mapping[str, Tensor]
 Step = Callable[[Sequence[Tensor], Params], Tensor]

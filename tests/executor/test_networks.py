@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from service.errors import UnsupportedOperator
+from service.executor.depthwise import depthwise
+from service.executor.networks import BatchStatistics, Network
 from service.graph_io.archgraph import ArchGraph, Node
 from service.graph_io.cells.darts import read_darts
 from service.graph_io.checks import build_graph
 from training.deepnets import architecture_graph
-from training.depthwise import depthwise
-from training.networks import BatchStatistics, Network
 
 
 def random_parameters(graph: ArchGraph, seed: int = 0) -> dict[str, Tensor]:
