@@ -27,7 +27,7 @@ def read_onnx(data: bytes, *, limits: GraphLimits = DEFAULT_LIMITS) -> ArchGraph
     """
     model = load(data, limits)
     graph = model.graph
-    translator = Translator(graph, flatten(model, limits), limits)
+    translator = Translator(model, flatten(model, limits), limits)
     translator.run()
     outputs = _outputs(translator, [text(value.name) for value in graph.output])
     drafts = fuse(translator.drafts, outputs)

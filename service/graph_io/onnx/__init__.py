@@ -19,4 +19,5 @@ fixed.py       operations on constants and parameters; folding.py arithmetic on 
 missing.py     values that a filled file needs besides the predicted ones
 fusions/       groups of drafts that are one operator here (attention, decomposed norms, gates, activations)
 trainable.py   which tensors in doubtful places are parameters
+naming.py      what a tensor's name says of it
 """

@@ -63,6 +63,19 @@ class Draft:
         return not self.owned and bool(self.inputs)
 
 
+def output_channels(layer: Draft) -> int | None:
+    """Numbers that a convolution or linear layer gives for each position, None for anything else."""
+    if layer.op not in ("conv", "conv_transpose", "linear") or not layer.owned:
+        return None
+    weight = layer.owned[0]
+    stored = weight.leaf.shape
+    axes = weight.axes or tuple(range(len(stored)))
+    if layer.op == "conv_transpose":
+        groups = layer.attrs.get("groups", 1)
+        return stored[1] * (groups if isinstance(groups, int) else 1)
+    return stored[axes[0]]
+
+
 def readers_of(drafts: Iterable[Draft], outputs: Iterable[Draft]) -> dict[Draft, list[Draft]]:
     """Who reads each draft; an output of the network is read by itself, so that no fusion swallows it."""
     readers: dict[Draft, list[Draft]] = {}

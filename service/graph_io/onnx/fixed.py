@@ -4,11 +4,12 @@ parameters.
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 
 from service.graph_io.onnx.draft import Shape
 from service.graph_io.onnx.flatten import Op
 from service.graph_io.onnx.folding import fold
+from service.graph_io.onnx.naming import is_made_up
 from service.graph_io.onnx.operators import FIRST_ONLY
 from service.graph_io.onnx.shapes import infer, squeeze_axes
 from service.graph_io.onnx.tensors import Leaf
@@ -17,17 +18,10 @@ from service.graph_io.onnx.values import Value, merged_leaves
 _SAME_VIEW = frozenset(
     {"Identity", "Cast", "CastLike", "QuantizeLinear", "DequantizeLinear", "Slice", "Split", "Dropout"}
 )
-# Names that exporters make up for values; a tensor's own name is better.
-_ANONYMOUS = re.compile(r"^(onnx::|_?val_|const_fold|Constant|/|\d+$)|_output_\d+$")
 # Results that depend on the shape of their input and on nothing else of it.
 _ONLY_SHAPE = frozenset(
     {"Shape", "Size", "ConstantOfShape", "EyeLike", "RandomNormalLike", "RandomUniformLike"}
 )
-
-
-def is_anonymous(name: str) -> bool:
-    """Whether an exporter invented the name."""
-    return bool(_ANONYMOUS.search(name))
 
 
 def evaluate(op: Op, inputs: list[Value]) -> Value:
@@ -38,7 +32,7 @@ def evaluate(op: Op, inputs: list[Value]) -> Value:
     leaves = inputs[0].leaves if op.type in FIRST_ONLY and inputs else merged_leaves(inputs)
     if op.type.startswith("Scatter"):
         # Masks are built by writing into zeros; a table that someone learned has a name.
-        leaves = tuple(leaf for leaf in leaves if not is_anonymous(leaf.name))
+        leaves = tuple(leaf for leaf in leaves if leaf.named)
     const = fold(op, inputs)
     shape = const.shape if const is not None else infer(op, inputs)
     if not inputs:
@@ -85,8 +79,8 @@ def renamed(value: Value, name: str) -> Value:
     if (
         leaf is None
         or value.view != tuple(range(len(leaf.shape)))
-        or (is_anonymous(name) and not is_anonymous(leaf.name))
+        or (is_made_up(name) and leaf.named)
     ):
         return value
-    own = Leaf(name, leaf.shape, leaf.data_type, leaf.origin, leaf.kind, leaf.tensor)
+    own = replace(leaf, name=name, named=not is_made_up(name))
     return Value(shape=value.shape, const=value.const, leaves=(own,), view=value.view)

@@ -47,7 +47,14 @@ _ATTRIBUTE_TYPES: dict[str, int] = {
     "sparse_value": AttributeProto.SPARSE_TENSOR,
 }
 
+# Operators whose result is their first input, seen in another way.
+_VIEWS = frozenset(
+    {"Identity", "Cast", "DequantizeLinear", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "Flatten"}
+)
+
 FunctionKey = tuple[str, str, str]
+# An operator's name and the position among its inputs.
+Use = tuple[str, int]
 
 
 @dataclass(slots=True)
@@ -55,7 +62,8 @@ class Op:
     """One operation. Values are named as in the file; names inside inlined functions get a prefix.
 
     name: of the node, may be "" or repeat. tensors: tensor attributes. inner: tensors that a subgraph
-        brings along.
+        brings along. uses: for these and for what a subgraph reads from outside, the (operator, input) pairs
+        where it does.
     """
 
     name: str
@@ -66,6 +74,7 @@ class Op:
     attrs: dict[str, Any] = field(default_factory=dict)
     tensors: dict[str, TensorProto] = field(default_factory=dict)
     inner: list[tuple[str, TensorProto]] = field(default_factory=list)
+    uses: dict[str, list[Use]] = field(default_factory=dict)
 
     @property
     def where(self) -> str:
@@ -267,17 +276,19 @@ def _read_attribute(op: Op, attribute: AttributeProto, outer: Any, limits: Graph
         )
     elif kind in (AttributeProto.GRAPH, AttributeProto.GRAPHS):
         for graph in [attribute.g] if kind == AttributeProto.GRAPH else attribute.graphs:
-            for captured in _captured(graph, op, 1, limits):
+            for captured, uses in _captured(graph, op, 1, limits).items():
                 actual = outer(captured)
-                if actual and actual not in op.inputs:
-                    op.inputs.append(actual)
+                if actual:
+                    op.uses.setdefault(actual, []).extend(uses)
+                    if actual not in op.inputs:
+                        op.inputs.append(actual)
     elif kind == AttributeProto.UNDEFINED and (attribute.ints or attribute.HasField("i")):
         # Files older than IR version 2 leave the type out.
         op.attrs[name] = tuple(attribute.ints[:MAX_ATTRIBUTE_VALUES]) or attribute.i
 
 
-def _captured(graph: GraphProto, op: Op, depth: int, limits: GraphLimits) -> list[str]:
-    """Names that a subgraph reads from outside; its own tensors are collected in `op.inner`."""
+def _captured(graph: GraphProto, op: Op, depth: int, limits: GraphLimits) -> dict[str, list[Use]]:
+    """What a subgraph reads from outside, and where; its own tensors are collected in `op.inner`."""
     if depth > limits.max_subgraph_depth:
         raise LimitExceeded(
             f"Node {op.where!r} nests subgraphs deeper than {limits.max_subgraph_depth}.",
@@ -286,20 +297,33 @@ def _captured(graph: GraphProto, op: Op, depth: int, limits: GraphLimits) -> lis
             hint="Flatten the control flow.",
         )
     made = {text(value.name) for value in graph.input}
-    read: dict[str, None] = {}
+    own: set[str] = set()
+    read: dict[str, list[Use]] = {}
+    viewed: dict[str, str] = {}
     for tensor in graph.initializer:
-        made.add(text(tensor.name))
+        own.add(text(tensor.name))
         op.inner.append((text(tensor.name), tensor))
     for node in graph.node:
-        read.update(dict.fromkeys(name for name in node.input if name))
+        view = node.op_type in _VIEWS and bool(node.output)
+        for slot, name in enumerate(node.input):
+            if name:
+                uses = read.setdefault(viewed.get(name, name), [])
+                uses.extend([] if view and slot == 0 else [(text(node.op_type), slot)])
+        if view and node.input:
+            viewed[node.output[0]] = viewed.get(node.input[0], node.input[0])
         made.update(node.output)
         for attribute in node.attribute:
             if node.op_type == "Constant" and attribute.type == AttributeProto.TENSOR and node.output:
+                own.add(text(node.output[0]))
                 op.inner.append((text(node.output[0]), attribute.t))
             for inner in [attribute.g] if attribute.type == AttributeProto.GRAPH else attribute.graphs:
-                read.update(dict.fromkeys(_captured(inner, op, depth + 1, limits)))
-    read.update(dict.fromkeys(value.name for value in graph.output))
-    return [name for name in read if name not in made]
+                for name, uses in _captured(inner, op, depth + 1, limits).items():
+                    read.setdefault(viewed.get(name, name), []).extend(uses)
+    for value in graph.output:
+        read.setdefault(value.name, [])
+    for name in own:
+        op.uses.setdefault(name, []).extend(read.get(name, []))
+    return {name: uses for name, uses in read.items() if name not in made and name not in own}
 
 
 def _sorted(ops: list[Op], given: set[str]) -> list[Op]:

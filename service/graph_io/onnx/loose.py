@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from service.graph_io.archgraph import AttrValue
-from service.graph_io.onnx.draft import Draft, Owned, Shape
+from service.graph_io.onnx.draft import Draft, Owned, Shape, output_channels
 from service.graph_io.onnx.flatten import Op
-from service.graph_io.onnx.tensors import Leaf
-from service.graph_io.onnx.trainable import is_plain_number, is_vector
+from service.graph_io.onnx.slots import may_be_learned, takes_weight
+from service.graph_io.onnx.tensors import Leaf, Origin
+from service.graph_io.onnx.trainable import is_buffer, is_plain_number, is_vector
 from service.graph_io.onnx.values import ABSENT, Value
 from service.graph_io.onnx.weighted import Builder, generic, weight_leaves
 
 
-def elementwise_leaves(value: Value) -> list[Leaf]:
-    """The tensors that may be parameters in a sum or product."""
-    return [leaf for leaf in weight_leaves(value) if leaf.is_float and not is_plain_number(leaf)]
+def elementwise_leaves(value: Value, op: Op, sources: Sequence[Draft]) -> list[Leaf]:
+    """The tensors that may be parameters in a sum or product with what `sources` compute."""
+    return [
+        leaf
+        for leaf in weight_leaves(value)
+        if leaf.is_float and (_is_only_bias(leaf, op, sources) or not is_plain_number(leaf))
+    ]
+
+
+def _is_only_bias(leaf: Leaf, op: Op, sources: Sequence[Draft]) -> bool:
+    """Whether a single number is the bias of a layer with one output, which stands right before it."""
+    return (
+        op.type in ("Add", "Gemm")
+        and leaf.numel == 1
+        and leaf.named
+        and leaf.origin in (Origin.INITIALIZER, Origin.INPUT)
+        and len(sources) == 1
+        and output_channels(sources[0]) == 1
+    )
 
 
 def add_parameters(build: Builder, op: Op, draft: Draft, value: Value, kind: str = "Add") -> Draft:
     """x + value or x * value for a value that nothing computes."""
     scalar = value.scalar()
-    leaves = elementwise_leaves(value)
+    leaves = elementwise_leaves(value, op, [draft])
     if not leaves:
         if value is ABSENT:
             return draft
@@ -68,7 +87,9 @@ def gather(build: Builder, op: Op, values: list[Value]) -> Draft:
     source = build.source(index, op)
     leaves = [leaf for leaf in weight_leaves(table) if leaf.numel > 1]
     if len(leaves) == 1 and len(leaves[0].shape) >= 2:
-        return build.add(op, "embedding", [source], [Owned(leaves[0], "weight")])
+        # Tables of positions that were computed beforehand are looked up, too; they have no name.
+        own = Owned(leaves[0], "weight", doubtful=not leaves[0].named)
+        return build.add(op, "embedding", [source], [own])
     return generic(build, op, [source], [Owned(leaf, "weight", doubtful=True) for leaf in leaves])
 
 
@@ -86,3 +107,25 @@ def concat(build: Builder, op: Op, values: list[Value]) -> Draft:
         # A new axis for the branches: nothing is joined along channels.
         return build.add(op, "merge", sources, attrs={"kind": "stack", "axis": axis})
     return build.add(op, "concat", sources, attrs={"axis": axis})
+
+
+def learned(op: Op, values: list[Value]) -> list[Owned]:
+    """What an operator of which we know nothing but its inputs may own: tensors in places that its
+    subgraphs or the operator itself keep for weights, and in others those whose names say so.
+
+    values: of the inputs, then of what the subgraphs bring along.
+    """
+    owned: dict[str, Owned] = {}
+    names = [*op.inputs, *(name for name, _ in op.inner)]
+    for slot, (name, value) in enumerate(zip(names, values, strict=True)):
+        if not value.fixed:
+            continue
+        uses = [(op.type, slot), *op.uses.get(name, [])]
+        certain = any(takes_weight(*use) for use in uses)
+        possible = certain or any(may_be_learned(*use) for use in uses)
+        for leaf in value.leaves:
+            if is_buffer(leaf) or not (leaf.kind == "PARAMETER" or possible):
+                continue
+            if certain or (leaf.is_float and not is_plain_number(leaf)):
+                owned.setdefault(leaf.name, Owned(leaf, "weight", doubtful=not certain))
+    return list(owned.values())

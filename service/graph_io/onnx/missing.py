@@ -11,16 +11,10 @@ import numpy as np
 from onnx import GraphProto, TensorProto, helper
 
 from service.errors import InvalidArchitecture
+from service.graph_io.onnx.slots import STARTING_VALUES
 
 # Data fields of a TensorProto besides raw_data.
 _TYPED = ("float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data")
-# Inputs that are no parameters: statistics of norms, first states of recurrent layers.
-_STARTING_VALUES = {
-    "BatchNormalization": {3: 0.0, 4: 1.0},
-    "LSTM": {5: 0.0, 6: 0.0},
-    "GRU": {5: 0.0},
-    "RNN": {5: 0.0},
-}
 _PASSING = frozenset({"Identity", "Slice", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Expand"})
 _SUFFIXES = {
     "running_mean": 0.0,
@@ -114,7 +108,7 @@ def _statistics(graph: GraphProto) -> dict[str, float]:
     }
     found: dict[str, float] = {}
     for node in graph.node:
-        for index, value in _STARTING_VALUES.get(node.op_type, {}).items():
+        for index, value in STARTING_VALUES.get(node.op_type, {}).items():
             name = node.input[index] if index < len(node.input) else ""
             for _ in range(len(source) + 1):
                 found.setdefault(name, value)

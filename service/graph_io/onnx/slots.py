@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from service.graph_io.onnx.flatten import Op
-from service.graph_io.onnx.operators import ALWAYS_FIXED, FIRST_ONLY
+from service.graph_io.onnx.operators import ALWAYS_FIXED, ELEMENTWISE, FIRST_ONLY
 
 # ONNX operator -> inputs that are weights.
 WEIGHT_SLOTS: dict[str, tuple[int, ...]] = {
@@ -33,11 +33,44 @@ WEIGHT_SLOTS: dict[str, tuple[int, ...]] = {
     "LSTM": (1, 2, 3, 5, 6, 7),
     "GRU": (1, 2, 3, 5),
     "RNN": (1, 2, 3, 5),
+    "CausalConvWithState": (1, 2),
+}
+# Inputs among them that nobody trains: {operator: {input: the value it has in a fresh network}}.
+STARTING_VALUES: dict[str, dict[int, float]] = {
+    "BatchNormalization": {3: 0.0, 4: 1.0},
+    "LSTM": {5: 0.0, 6: 0.0},
+    "GRU": {5: 0.0},
+    "RNN": {5: 0.0},
+}
+# Inputs of other operators that are learned now and then (planes of features, tokens in place of what is
+# masked, queries).
+LEARNED_SLOTS: dict[str, tuple[int, ...]] = {
+    "GridSample": (0,),
+    "LinearAttention": (0, 1, 2, 4, 5),
+    "Scatter": (0, 2),
+    "ScatterElements": (0, 2),
+    "ScatterND": (0, 2),
+    "TensorScatter": (0, 1),
+    "GatherElements": (0,),
+    "GatherND": (0,),
+    "Compress": (0,),
+    "SequenceConstruct": tuple(range(64)),
+    "SequenceInsert": (1,),
 }
 _CONVOLUTIONS = frozenset(
     {"Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "LSTM", "GRU", "RNN", "BatchNormalization"}
 )
 _LAYERS = frozenset(WEIGHT_SLOTS) - {"PRelu"}
+
+
+def takes_weight(kind: str, slot: int) -> bool:
+    """Whether this input of an ONNX operator is a place of weights and of nothing else that a file stores."""
+    return slot in WEIGHT_SLOTS.get(kind, ()) and slot not in STARTING_VALUES.get(kind, ())
+
+
+def may_be_learned(kind: str, slot: int) -> bool:
+    """Whether this input of an ONNX operator may be a learned tensor: one with a name of its own is."""
+    return slot in LEARNED_SLOTS.get(kind, ()) or kind in ELEMENTWISE or kind in ("Concat", "Gather")
 
 
 def computed_values(ops: Iterable[Op], inputs: Iterable[str]) -> set[str]:

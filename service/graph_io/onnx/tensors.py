@@ -6,7 +6,7 @@ declared size.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from math import prod
 from typing import Any
@@ -21,8 +21,6 @@ from service.graph_io.limits import GraphLimits
 
 # Larger than any list of axes, smaller than any layer worth the name.
 MAX_KNOWN_VALUES = 64
-# Values of anonymous norm tensors are compared with each other (all ones, all zeros), up to this many.
-MAX_UNIFORM_VALUES = 65_536
 
 NUMPY_TYPES: dict[int, np.dtype[Any]] = {
     TensorProto.FLOAT: np.dtype("<f4"),
@@ -83,6 +81,8 @@ class Leaf:
     """A tensor that the file brings, by the name under which the network reads it.
 
     kind: "PARAMETER" or "BUFFER" where the exporter says so, else "".
+    named: whether a module would have the name, as far as the file tells.
+    in_module: whether the name is certainly that of a module's tensor.
     """
 
     name: str
@@ -90,7 +90,8 @@ class Leaf:
     data_type: int
     origin: Origin
     kind: str = ""
-    tensor: TensorProto | None = field(default=None, repr=False)
+    named: bool = True
+    in_module: bool = False
 
     @property
     def numel(self) -> int:
@@ -103,16 +104,6 @@ class Leaf:
     @property
     def is_quantized(self) -> bool:
         return self.data_type in _INTEGER_WEIGHTS
-
-    def known_values(self) -> NDArray[Any] | None:
-        return None if self.tensor is None else small_values(self.tensor)
-
-    def is_uniform(self) -> bool:
-        """Whether all values are in the file and equal: a norm without learned parameters is exported like
-        that.
-        """
-        values = None if self.tensor is None else read_values(self.tensor, MAX_UNIFORM_VALUES)
-        return values is not None and values.size > 0 and bool((values == values.flat[0]).all())
 
 
 def checked_dims(tensor: TensorProto, name: str, limits: GraphLimits) -> tuple[int, ...]:
@@ -140,15 +131,11 @@ def checked_dims(tensor: TensorProto, name: str, limits: GraphLimits) -> tuple[i
 
 def small_values(tensor: TensorProto) -> NDArray[Any] | None:
     """Values of a small tensor, None if it is large, stripped, external or malformed."""
-    return read_values(tensor, MAX_KNOWN_VALUES)
-
-
-def read_values(tensor: TensorProto, most: int) -> NDArray[Any] | None:
     dtype = NUMPY_TYPES.get(tensor.data_type)
     if dtype is None or tensor.data_location == TensorProto.EXTERNAL or any(dim < 0 for dim in tensor.dims):
         return None
     count = prod(tensor.dims)
-    if count > most:
+    if count > MAX_KNOWN_VALUES:
         return None
     if tensor.HasField("raw_data"):
         raw = tensor.raw_data

@@ -1,38 +1,41 @@
 """Which tensors in doubtful places are parameters.
 
 ONNX does not say what was trained. A tensor that a convolution, a linear layer or a norm takes is a
-parameter. A tensor that is added, multiplied or joined may also be a constant: normalisation of the input,
-anchors of a detector, a mask, rotary tables.
+parameter. A tensor that is added, multiplied, joined or looked up may also be a constant: normalisation of
+the input, anchors of a detector, a mask, rotary tables. It is a parameter when something says so: the
+exporter, a name that a module would have, or a place that only weights have. Its values say nothing: files
+are read without them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from service.graph_io.onnx.draft import Draft, Owned, Shape
-from service.graph_io.onnx.fixed import is_anonymous
+from service.graph_io.onnx.draft import Draft, Owned, Shape, output_channels
+from service.graph_io.onnx.naming import is_constant_name, is_number
 from service.graph_io.onnx.tensors import Leaf, Origin
 from service.graph_io.operators import NORMS
 
-# Last parts of names that frameworks give to tensors they do not train.
-_BUFFER_NAMES = frozenset(
-    "filt kernel_blur mean std variance pixel_mean pixel_std anchors anchor_grid grid mask attn_mask "
-    "attention_mask causal_mask inv_freq cos_cached sin_cached freqs_cis position_ids token_type_ids "
-    "relative_coords_table relative_position_index num_batches_tracked running_mean running_var moving_mean "
-    "moving_variance".split()
-)
 _MOVING = frozenset({"reshape", "permute", "flatten", "slice", "bias"})
 _BRANCH_ENDS = NORMS | {
     "conv", "conv_transpose", "linear", "attention", "avg_pool", "max_pool", "recurrent"
 }  # fmt: skip
-_NORMALISING = frozenset({"Sub", "Div", "Pow", "Mod"})
+_NORMALISING = frozenset({"Sub", "Div", "Pow"})
+# Nothing is learned through them: they have no gradient.
+_DISCRETE = frozenset(
+    "Mod And Or Xor Equal Less Greater LessOrEqual GreaterOrEqual BitShift BitwiseAnd BitwiseOr "
+    "BitwiseXor".split()
+)
 _LAYERS = frozenset({"conv", "conv_transpose", "linear", "recurrent", "embedding"})
+_FILTERS = _LAYERS - {"recurrent"}
+_STORED = (Origin.INITIALIZER, Origin.INPUT)
 
 
 def is_buffer(leaf: Leaf) -> bool:
     if leaf.kind:
         return leaf.kind != "PARAMETER"
-    return leaf.name.replace("/", ".").rsplit(".", 1)[-1] in _BUFFER_NAMES
+    return is_constant_name(leaf.name)
 
 
 def is_vector(shape: Shape) -> bool:
@@ -42,26 +45,48 @@ def is_vector(shape: Shape) -> bool:
 
 def is_plain_number(leaf: Leaf) -> bool:
     """A single number that nobody trained, as far as its name and place tell: ReZero gains and temperatures
-    have a module's name in front, the bias of a layer with one output has an axis.
+    have a module's name, the bias of a layer with one output has an axis.
     """
-    if leaf.numel != 1:
+    if leaf.numel != 1 or leaf.kind == "PARAMETER":
         return False
-    named = leaf.origin in (Origin.INITIALIZER, Origin.INPUT) and not is_anonymous(leaf.name)
-    return not (named and ("." in leaf.name or len(leaf.shape) == 1) and leaf.kind != "BUFFER")
+    named = leaf.origin in _STORED and leaf.named
+    return not (named and (leaf.in_module or len(leaf.shape) == 1) and leaf.kind != "BUFFER")
 
 
-def settle(drafts: list[Draft]) -> None:
-    """Decide the doubtful parameters; nodes that lose theirs become functions without parameters."""
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What all tensors of a file say together.
+
+    constants_are_weights: it keeps weights in Constant nodes. names_tell: some of its tensors have names of
+    their own, so that one without is no module's. numbers: all names are numbers.
+    """
+
+    constants_are_weights: bool
+    names_tell: bool
+    numbers: bool
+
+
+def _file(drafts: list[Draft]) -> _File:
+    leaves = [owned.leaf for draft in drafts for owned in draft.owned]
     certain = [
         owned.leaf for draft in drafts for owned in draft.owned if not owned.doubtful and draft.op in _LAYERS
     ]
     constants = sum(leaf.origin is Origin.CONSTANT for leaf in certain)
-    stored = sum(leaf.origin in (Origin.INITIALIZER, Origin.INPUT) for leaf in certain)
-    constants_are_weights = constants >= max(1, stored)
-    if not constants_are_weights:
+    stored = sum(leaf.origin in _STORED for leaf in certain)
+    return _File(
+        constants_are_weights=constants >= max(1, stored),
+        names_tell=any(leaf.named for leaf in leaves),
+        numbers=all(is_number(leaf.name) for leaf in leaves),
+    )
+
+
+def settle(drafts: list[Draft]) -> None:
+    """Decide the doubtful parameters; nodes that lose theirs become functions without parameters."""
+    file = _file(drafts)
+    if not file.constants_are_weights:
         for draft in drafts:
             _fix_filter(draft)
-    before_layers = _before_layers(drafts)
+    before_layers, behind_layers = _before_layers(drafts), _behind_layers(drafts)
     for draft in drafts:
         if not any(owned.doubtful for owned in draft.owned):
             continue
@@ -69,15 +94,9 @@ def settle(drafts: list[Draft]) -> None:
             owned
             for owned in draft.owned
             if not owned.doubtful
-            or _is_parameter(owned, draft, constants_are_weights, draft in before_layers)
+            or _is_parameter(owned, draft, file, draft in before_layers, draft in behind_layers)
         ]
-        if not draft.owned and draft.op not in (
-            "batch_norm",
-            "layer_norm",
-            "group_norm",
-            "instance_norm",
-            "rms_norm",
-        ):
+        if not draft.owned and draft.op not in NORMS:
             draft.op = _without_parameters(draft)
     for draft in drafts:
         if draft.op == "layer_scale" and not _ends_a_branch(draft.inputs[0]):
@@ -92,9 +111,15 @@ def _ends_a_branch(draft: Draft) -> bool:
     A factor behind anything else (a norm that is written out, a sum) is a gain: as small as a layer scale it
     would silence the network.
     """
+    maker = _maker(draft)
+    return maker.op in _BRANCH_ENDS or maker.kind == "Sub"
+
+
+def _maker(draft: Draft) -> Draft:
+    """Back over what only moves numbers, and biases, to what computed them."""
     while draft.op in _MOVING and len(draft.inputs) == 1:
         draft = draft.inputs[0]
-    return draft.op in _BRANCH_ENDS or draft.kind == "Sub"
+    return draft
 
 
 def _fix_filter(draft: Draft) -> None:
@@ -102,7 +127,7 @@ def _fix_filter(draft: Draft) -> None:
     elsewhere, is a fixed filter (blurring before subsampling).
     """
     weight = next((owned for owned in draft.owned if owned.role == "weight"), None)
-    if draft.op not in _LAYERS or weight is None or weight.leaf.origin is not Origin.CONSTANT:
+    if draft.op not in _FILTERS or weight is None or weight.leaf.origin is not Origin.CONSTANT:
         return
     draft.owned = [owned for owned in draft.owned if owned.leaf.origin is not Origin.CONSTANT][:1]
     draft.attrs = {}
@@ -110,30 +135,43 @@ def _fix_filter(draft: Draft) -> None:
     draft.owned = draft.owned if draft.op == "bias" else []
 
 
-def _is_parameter(owned: Owned, draft: Draft, constants_are_weights: bool, before_layers: bool) -> bool:
+def _is_parameter(owned: Owned, draft: Draft, file: _File, before_layers: bool, behind_layers: bool) -> bool:
     leaf = owned.leaf
     if leaf.kind:
         return leaf.kind == "PARAMETER"
-    anonymous = is_anonymous(leaf.name)
+    if draft.kind in _DISCRETE or leaf.origin is Origin.FILLED:
+        return False
+    if leaf.origin is Origin.CONSTANT and not file.constants_are_weights:
+        return False
+    if draft.op in NORMS:
+        return leaf.named or leaf.origin is Origin.CONSTANT or file.numbers
     if leaf.numel <= 1:
-        # ReZero gains and temperatures have a module's name in front; other numbers do not.
-        return "." in leaf.name and not anonymous and leaf.origin in (Origin.INITIALIZER, Origin.INPUT)
-    if leaf.origin is Origin.CONSTANT and not constants_are_weights:
+        # Temperatures and ReZero gains have a module's name; other numbers do not.
+        return leaf.in_module and leaf.origin in _STORED
+    if not leaf.named:
+        return _in_a_weight_s_place(owned, draft) or (
+            not file.names_tell and (draft.op not in ("position", "parameter") or before_layers)
+        )
+    if draft.op in ("bias", "layer_scale") and not behind_layers and "." not in leaf.name:
+        # One number a channel, straight on the input: its normalisation.
         return False
-    if leaf.origin is Origin.FILLED:
+    if draft.op in ("position", "parameter") and leaf.origin is Origin.CONSTANT and not before_layers:
         return False
-    if (
-        draft.op in ("position", "parameter")
-        and (anonymous or leaf.origin is Origin.CONSTANT)
-        and not before_layers
-    ):
-        return False
-    if draft.op != "parameter":
-        return True
-    # Differences and quotients normalise the input more often than they hold anything learned, unless the
-    # name has a module's in front.
-    named = not anonymous and leaf.origin is not Origin.CONSTANT
-    return named and ("." in leaf.name or draft.kind not in _NORMALISING)
+    # Differences and quotients normalise the input more often than they hold anything learned.
+    return draft.op != "parameter" or (
+        leaf.origin is not Origin.CONSTANT and (leaf.in_module or draft.kind not in _NORMALISING)
+    )
+
+
+def _in_a_weight_s_place(owned: Owned, draft: Draft) -> bool:
+    """Whether a tensor without a name stands where only learned ones do: one number a channel right behind a
+    layer of as many, or tokens in front of the others.
+    """
+    if draft.op in ("bias", "layer_scale"):
+        source = _maker(draft.inputs[0])
+        biased = draft.op == "bias" and len(source.owned) > 1
+        return output_channels(source) == owned.leaf.numel and not biased
+    return draft.op == "class_token" and draft.kind == "Concat" and len(owned.shape or ()) == 3
 
 
 def _without_parameters(draft: Draft) -> str:
@@ -148,6 +186,16 @@ def _before_layers(drafts: list[Draft]) -> set[Draft]:
     for draft in reversed(drafts):
         if draft.op in _LAYERS or draft in found:
             found.update(draft.inputs)
+    return found
+
+
+def _behind_layers(drafts: list[Draft]) -> set[Draft]:
+    """The drafts that a layer, norm or pooling comes before."""
+    ends = _BRANCH_ENDS | {"embedding"}
+    found: set[Draft] = set()
+    for draft in drafts:
+        if any(source in found or source.op in ends for source in draft.inputs):
+            found.add(draft)
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from onnx import GraphProto, TensorProto
+from onnx import ModelProto, TensorProto
 
 from service.errors import InvalidArchitecture, LimitExceeded, UnsupportedOperator
 from service.graph_io.archgraph import AttrValue
@@ -16,6 +16,7 @@ from service.graph_io.onnx.fixed import evaluate, renamed
 from service.graph_io.onnx.flatten import Op
 from service.graph_io.onnx.inputs import declared_shape, network_inputs
 from service.graph_io.onnx.names import text
+from service.graph_io.onnx.naming import is_made_up
 from service.graph_io.onnx.operators import (
     ACTIVATIONS,
     ALWAYS_FIXED,
@@ -33,7 +34,6 @@ from service.graph_io.onnx.operators import (
 from service.graph_io.onnx.shapes import infer, reduced_axes
 from service.graph_io.onnx.slots import WEIGHT_SLOTS, computed_values, weight_making
 from service.graph_io.onnx.tensors import Leaf, Origin, checked_dims, exporter_kinds, small_values
-from service.graph_io.onnx.trainable import is_buffer
 from service.graph_io.onnx.values import ABSENT, Value
 from service.graph_io.onnx.weighted import weight_leaves
 
@@ -58,9 +58,12 @@ class Translator:
     drafts: the nodes made so far, in execution order. inputs: the drafts of the network's own inputs.
     """
 
-    def __init__(self, graph: GraphProto, ops: list[Op], limits: GraphLimits) -> None:
-        self.graph, self.ops, self.limits = graph, ops, limits
-        self.kinds = exporter_kinds(graph)
+    def __init__(self, model: ModelProto, ops: list[Op], limits: GraphLimits) -> None:
+        self.graph, self.ops, self.limits = model.graph, ops, limits
+        self.kinds = exporter_kinds(self.graph)
+        # Such an exporter says of every parameter that it is one: the others it made itself.
+        self._all_kinds_told = "PARAMETER" in self.kinds.values()
+        self._from_torch = model.producer_name == "pytorch"
         self.values: dict[str, Value] = {"": ABSENT}
         self.drafts: list[Draft] = []
         self.inputs: list[Draft] = []
@@ -90,11 +93,18 @@ class Translator:
 
     def _tensor(self, name: str, tensor: TensorProto, origin: Origin) -> Value:
         shape = checked_dims(tensor, name, self.limits)
-        leaf = Leaf(name, shape, tensor.data_type, origin, self.kinds.get(name, ""), tensor)
+        leaf = self._leaf(text(name), shape, tensor.data_type, origin)
         const = small_values(tensor)
         if not leaf.is_float and not leaf.is_quantized:
             return Value(shape=shape, const=const)
         return Value(shape=shape, const=const, leaves=(leaf,), view=tuple(range(len(shape))))
+
+    def _leaf(self, name: str, shape: tuple[int, ...], data_type: int, origin: Origin) -> Leaf:
+        kind = self.kinds.get(name, "")
+        named = kind == "PARAMETER" if self._all_kinds_told else not is_made_up(name)
+        # PyTorch's exporters store nothing under a name but what a module holds.
+        of_torch = self._from_torch and origin is Origin.INITIALIZER
+        return Leaf(name, shape, data_type, origin, kind, named, named and ("." in name or of_torch))
 
     def _inputs(self) -> list[str]:
         """Tell the network's inputs from weights that the file lists as inputs without values."""
@@ -151,7 +161,7 @@ class Translator:
                     leaf,
                     f"weight_{place}" if place else "weight",
                     # Grids that a network starts from are constants more often than anything learned.
-                    doubtful=leaf.origin is Origin.CONSTANT,
+                    doubtful=True,
                 )
                 for place, leaf in enumerate(leaves)
             ]
@@ -188,7 +198,7 @@ class Translator:
             self._constant(op)
             return
         if op.inner:
-            values = values + [self._inner(name, tensor) for name, tensor in op.inner]
+            values = values + [self._tensor(name, tensor, Origin.INNER) for name, tensor in op.inner]
         signal = values[:1] if op.type in FIRST_ONLY else values
         fixed = op.type in ALWAYS_FIXED or all(value.fixed for value in signal)
         if fixed and not self._is_layer(op, values):
@@ -245,10 +255,6 @@ class Translator:
             else np.asarray(numbers)
         )
         self.values[name] = Value(shape=None if const is None else const.shape, const=const)
-
-    def _inner(self, name: str, tensor: TensorProto) -> Value:
-        value = self._tensor(name, tensor, Origin.INNER)
-        return value if value.leaves and value.leaves[0].numel > 1 else Value(shape=value.shape)
 
     def _fixed(self, op: Op, values: list[Value]) -> None:
         result = evaluate(op, values)
@@ -325,7 +331,7 @@ class Translator:
     def _elementwise(self, op: Op, values: list[Value]) -> Draft:
         drafts = [value.draft for value in values if value.draft is not None]
         fixed = [value for value in values if value.fixed]
-        trained = [value for value in fixed if loose.elementwise_leaves(value)]
+        trained = [value for value in fixed if loose.elementwise_leaves(value, op, drafts)]
         if len(drafts) > 1 or (not trained and not fixed):
             kind = "add" if op.type in ("Add", "Sum") else "mul" if op.type == "Mul" else "merge"
             draft = self.add(op, kind, drafts)
@@ -349,7 +355,8 @@ class Translator:
         if op.type == "Clip":
             return self.add(op, "activation", drafts[:1], attrs={"kind": clip_kind(op, values)})
         if op.type == "Attention":
-            return self.add(op, "attention", drafts, attrs=heads(op, values))
+            learned = [self.source(value, op) for value in values[:3] if value.fixed and value.leaves]
+            return self.add(op, "attention", [*drafts, *learned], attrs=heads(op, values))
         if op.type in ("ReduceMean", "ReduceSum"):
             return self._reduction(op, values, drafts)
         if op.type == "AveragePool" and covers_all(op, values):
@@ -357,15 +364,7 @@ class Translator:
         if op.type in SIMPLE:
             name, attributes = SIMPLE[op.type]
             return self.add(op, name, drafts[:1], attrs=attributes(op, values))
-        owned = [
-            Owned(leaf, "weight", doubtful=leaf.origin is not Origin.INNER)
-            for value in values
-            if value.fixed
-            for leaf in value.leaves
-            if leaf.is_float and leaf.numel > 1 and not is_buffer(leaf)
-        ]
-        unique = {own.leaf.name: own for own in owned}
-        return weighted.generic(self, op, drafts, list(unique.values()))
+        return weighted.generic(self, op, drafts, loose.learned(op, values))
 
     def _reduction(self, op: Op, values: list[Value], drafts: list[Draft]) -> Draft:
         """A mean over all positions that keeps their axes is global pooling; one that drops them is not (a

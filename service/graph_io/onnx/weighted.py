@@ -11,8 +11,8 @@ from typing import Protocol
 
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.onnx.draft import Draft, Owned, Shape
-from service.graph_io.onnx.fixed import is_anonymous
 from service.graph_io.onnx.flatten import Op
+from service.graph_io.onnx.naming import is_operator_name
 from service.graph_io.onnx.shapes import per_axis, spatial_pads
 from service.graph_io.onnx.tensors import Leaf, Origin
 from service.graph_io.onnx.trainable import is_buffer, is_vector
@@ -47,7 +47,7 @@ def weight_leaves(value: Value) -> list[Leaf]:
         leaf for leaf in leaves if leaf.numel > 1 and not (leaf.origin is Origin.CONSTANT and len(leaves) > 1)
     ]
     chosen = several or (leaves if value.leaf is not None else [])
-    return sorted(chosen, key=lambda leaf: -leaf.numel)
+    return sorted(chosen, key=lambda leaf: (-leaf.numel, not leaf.named))
 
 
 def stored_axes(value: Value, leaf: Leaf, order: Sequence[int]) -> tuple[int, ...] | None:
@@ -64,7 +64,7 @@ def stored_axes(value: Value, leaf: Leaf, order: Sequence[int]) -> tuple[int, ..
 def own_weight(value: Value, order: Sequence[int]) -> list[Owned]:
     leaves = weight_leaves(value)
     # Beside the weight itself, tensors without a name of their own are numbers of the computation.
-    leaves = leaves[:1] + [leaf for leaf in leaves[1:] if not is_anonymous(leaf.name)]
+    leaves = leaves[:1] + [leaf for leaf in leaves[1:] if leaf.named]
     owned = [
         Owned(leaf, "weight" if place == 0 else f"weight_{place}", None) for place, leaf in enumerate(leaves)
     ]
@@ -201,8 +201,8 @@ def norm(build: Builder, op: Op, values: list[Value], name: str) -> Draft:
     for index, role in ((1, "weight"), (2, "bias")):
         if index >= len(values):
             continue
-        leaves = [leaf for leaf in weight_leaves(values[index]) if not _constant_norm(leaf)]
-        owned += [Owned(leaf, role, doubtful=leaf.origin is Origin.CONSTANT) for leaf in leaves[:1]]
+        leaves = weight_leaves(values[index])
+        owned += [Owned(leaf, role, doubtful=_may_be_made_up(leaf)) for leaf in leaves[:1]]
         rest += [Owned(leaf, role) for leaf in leaves[1:]]
     draft = build.add(op, name, [build.source(values[0], op)], owned, attrs=attrs)
     for place, own in enumerate(rest):
@@ -210,9 +210,11 @@ def norm(build: Builder, op: Op, values: list[Value], name: str) -> Draft:
     return draft
 
 
-def _constant_norm(leaf: Leaf) -> bool:
-    """A norm without learned parameters is exported with ones and zeros of no name."""
-    return is_anonymous(leaf.name) and leaf.is_uniform()
+def _may_be_made_up(leaf: Leaf) -> bool:
+    """A norm without learned parameters is exported with ones and zeros that have no name; a weight that was
+    folded is called after the operator that the exporter folded.
+    """
+    return leaf.origin is Origin.CONSTANT or not (leaf.named or is_operator_name(leaf.name))
 
 
 def prelu(build: Builder, op: Op, values: list[Value]) -> Draft:
@@ -243,8 +245,12 @@ def recurrent(build: Builder, op: Op, values: list[Value]) -> Draft:
         role = _RECURRENT_ROLES.get(index)
         leaves = weight_leaves(value) if role else []
         if index in (5, 6):
-            # Exporters make up the zeros they start from; a learned first state is stored in the file.
-            leaves = [leaf for leaf in leaves if leaf.origin in (Origin.INITIALIZER, Origin.INPUT)]
+            # Exporters make up the zeros they start from; a learned first state has a name.
+            leaves = [
+                leaf
+                for leaf in leaves
+                if leaf.named and leaf.origin in (Origin.INITIALIZER, Origin.INPUT)
+            ]
         owned += [Owned(leaf, f"{role}_{place}" if place else str(role)) for place, leaf in enumerate(leaves)]
     attrs: dict[str, AttrValue] = {
         "kind": op.type.lower(),

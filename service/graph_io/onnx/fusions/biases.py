@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from service.graph_io.onnx.draft import Draft, Owned, readers_of
+from service.graph_io.onnx.draft import Draft, Owned, output_channels, readers_of
 from service.graph_io.onnx.fusions.regions import only_reader
 
 _LAYERS = frozenset({"conv", "conv_transpose", "linear"})
+_PRODUCTS = frozenset({"MatMul", "Gemm", "Einsum", "MatMulInteger", "QLinearMatMul"})
 
 
 def fuse_biases(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
@@ -28,17 +29,10 @@ def fuse_biases(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
 
 def _fits(layer: Draft, weight: Owned, bias: Owned) -> bool:
     """Whether the bias has one number for each output of the layer, along the layer's output axis."""
-    stored = weight.leaf.shape
-    axes = weight.axes or tuple(range(len(stored)))
-    outputs = stored[axes[0]]
-    if layer.op == "conv_transpose":
-        groups = layer.attrs.get("groups", 1)
-        outputs = stored[1] * (groups if isinstance(groups, int) else 1)
+    outputs = output_channels(layer)
     if bias.leaf.numel != outputs:
         return False
     used = bias.shape or bias.leaf.shape
     behind = len(used) - 1 - next((axis for axis, dim in enumerate(used) if dim != 1), len(used) - 1)
-    spatial = (
-        0 if layer.kind in ("MatMul", "Gemm", "Einsum", "MatMulInteger", "QLinearMatMul") else len(stored) - 2
-    )
+    spatial = 0 if layer.kind in _PRODUCTS else len(weight.leaf.shape) - 2
     return outputs == 1 or behind == spatial

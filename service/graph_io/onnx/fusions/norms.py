@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.onnx.draft import Draft, Owned, readers_of
-from service.graph_io.onnx.fixed import is_anonymous
 from service.graph_io.onnx.fusions.regions import only_reader, region
 from service.graph_io.onnx.tensors import Origin
 
@@ -141,4 +140,4 @@ def fuse_group_norms(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
 
 
 def _made_up(owned: Owned) -> bool:
-    return owned.leaf.origin is Origin.CONSTANT or is_anonymous(owned.leaf.name)
+    return owned.leaf.origin is Origin.CONSTANT or not owned.leaf.named
