@@ -46,7 +46,7 @@ def model(
     functions: Sequence[onnx.FunctionProto] = (),
     opset: int = 18,
     ir_version: int = 8,
-    output_shape: Sequence[int] | None = None,
+    output_shape: Sequence[int | str] | None = None,
 ) -> onnx.ModelProto:
     """A model with the input x of the given shape (and more `inputs`)."""
     graph = helper.make_graph(

@@ -76,13 +76,13 @@ def test_values_are_written_whatever_held_the_tensor() -> None:
         node("Conv", ["a", "w2"], "b"),
         node("BatchNormalization", ["b", "s1", "s1b", "m", "v"], "c"),
         node("BatchNormalization", ["c", "s2", "s2b", "m", "v"], "d"),
-        node("Conv", ["d", "w3"], "y"),
+        node("Conv", ["d", "d.weight"], "y"),
     ]
     tensors = [ints("shape", 4, 4, 1, 1), *(bare(name, 4) for name in ("s1", "s1b", "s2b", "m", "v"))]
-    inputs = [helper.make_tensor_value_info("w3", FLOAT, [2, 4, 1, 1])]
+    inputs = [helper.make_tensor_value_info("d.weight", FLOAT, [2, 4, 1, 1])]
     data = model(nodes, tensors, inputs=inputs, output_shape=(1, 2, 8, 8)).SerializeToString()
     weights = weights_for(data)
-    assert set(weights) == {"w1", "w2", "w3", "s1", "s2", "s1b", "s2b"}
+    assert set(weights) == {"w1", "w2", "d.weight", "s1", "s2", "s1b", "s2b"}
     filled = fill_onnx(data, weights)
     assert run(filled).shape == (1, 2, 8, 8)
     stored = initializers(filled)

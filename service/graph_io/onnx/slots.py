@@ -35,12 +35,12 @@ WEIGHT_SLOTS: dict[str, tuple[int, ...]] = {
     "RNN": (1, 2, 3, 5),
     "CausalConvWithState": (1, 2),
 }
-# Inputs among them that nobody trains: {operator: {input: the value it has in a fresh network}}.
+# Inputs among them that carry what a layer remembers: {operator: inputs}.
+STATES = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
+# Inputs that nobody trains: {operator: {input: the value it has in a fresh network}}.
 STARTING_VALUES: dict[str, dict[int, float]] = {
     "BatchNormalization": {3: 0.0, 4: 1.0},
-    "LSTM": {5: 0.0, 6: 0.0},
-    "GRU": {5: 0.0},
-    "RNN": {5: 0.0},
+    **{name: dict.fromkeys(slots, 0.0) for name, slots in STATES.items()},
 }
 # Inputs of other operators that are learned now and then (planes of features, tokens in place of what is
 # masked, queries).

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from onnx import ModelProto, TensorProto
 
-from service.errors import InvalidArchitecture, LimitExceeded, UnsupportedOperator
+from service.errors import LimitExceeded, UnsupportedOperator
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.limits import GraphLimits
 from service.graph_io.onnx import linear, loose, weighted
@@ -109,7 +109,7 @@ class Translator:
     def _inputs(self) -> list[str]:
         """Tell the network's inputs from weights that the file lists as inputs without values."""
         pending = [value for value in self.graph.input if text(value.name) not in self.values]
-        real = network_inputs(pending, self.ops, self.kinds)
+        real = network_inputs(pending, self.ops, self.kinds, self.values)
         chosen = {value.name for value in real}
         for value in pending:
             dims = declared_shape(value)
@@ -119,12 +119,6 @@ class Translator:
                 self.inputs.append(draft)
                 self.values[value.name] = Value(draft=draft, shape=dims)
                 continue
-            if dims is None or None in dims:
-                raise InvalidArchitecture(
-                    f"The weight {value.name!r} is an input without a fixed shape.",
-                    node=value.name,
-                    hint="Give its dimensions, or make it an initializer.",
-                )
             tensor = TensorProto(name=value.name, dims=dims, data_type=value.type.tensor_type.elem_type)
             self.values[value.name] = self._tensor(value.name, tensor, Origin.INPUT)
         return [value.name for value in real]

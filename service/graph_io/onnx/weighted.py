@@ -207,6 +207,10 @@ def norm(build: Builder, op: Op, values: list[Value], name: str) -> Draft:
     draft = build.add(op, name, [build.source(values[0], op)], owned, attrs=attrs)
     for place, own in enumerate(rest):
         draft = build.add(op, "parameter", [draft], [own], part=f"extra_{place}")
+    # A scale or shift that the network computes, or is given (styles).
+    for kind, value in zip(("mul", "add"), values[1:3], strict=False):
+        if value.draft is not None:
+            draft = build.add(op, kind, [draft, value.draft], part=kind)
     return draft
 
 
@@ -220,6 +224,8 @@ def _may_be_made_up(leaf: Leaf) -> bool:
 def prelu(build: Builder, op: Op, values: list[Value]) -> Draft:
     owned = [Owned(leaf, "slope") for leaf in weight_leaves(values[1])[:1]]
     source = build.source(values[0], op)
+    if values[1].draft is not None:
+        return build.add(op, "merge", [source, values[1].draft], attrs={"kind": "prelu"})
     if not owned:
         return build.add(op, "activation", [source], attrs={"kind": "leaky_relu"})
     return build.add(op, "parameter", [source], owned, attrs={"kind": "prelu"})
