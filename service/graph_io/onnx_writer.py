@@ -20,7 +20,9 @@ from service.graph_io.onnx.missing import complete_statistics, separate_statisti
 MAX_MODEL_BYTES = 2**31 - 1
 # Inputs 3 and 4 of a batch norm.
 _STATISTICS = ("running_mean", "running_var")
-_LIMITS = replace(DEFAULT_LIMITS, max_bytes=MAX_MODEL_BYTES)
+# Whoever reads files of strangers has read this one before, under limits of its own: here any that protobuf
+# takes is taken, or what a service with more room has answered could not be filled.
+_LIMITS = replace(DEFAULT_LIMITS, max_bytes=MAX_MODEL_BYTES, max_nodes=MAX_MODEL_BYTES)
 
 
 def fill_onnx(data: bytes, tensors: Mapping[str, NDArray[Any]]) -> bytes:

@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from service.errors import InvalidArchitecture, InvalidInput
+from service.errors import InvalidArchitecture, InvalidInput, LimitExceeded
+from service.graph_io.limits import DEFAULT_LIMITS
 from service.graph_io.onnx_reader import read_onnx
 from service.graph_io.onnx_strip import strip_onnx
 from service.graph_io.onnx_writer import fill_onnx
@@ -145,3 +146,15 @@ def test_what_cannot_be_filled_is_said() -> None:
     masked = model([node("Add", ["x", "attn_mask"], "y")], [bare("attn_mask", 3, 8, 8)]).SerializeToString()
     with pytest.raises(InvalidArchitecture, match="attn_mask"):
         fill_onnx(masked, {})
+
+
+def test_files_larger_than_a_reader_takes_by_default_are_filled() -> None:
+    """A service may be set to take more; what it has answered must not fail where the file is written."""
+    parts = 25 * DEFAULT_LIMITS.max_nodes
+    data = model(
+        [node("Conv", ["x", "w"], "long_name"), node("Sum", ["long_name"] * parts, "y")],
+        [bare("w", 4, 3, 1, 1)],
+    ).SerializeToString()
+    with pytest.raises(LimitExceeded, match="parts"):
+        read_onnx(data)
+    assert initializers(fill_onnx(data, {"w": np.ones((4, 3, 1, 1), np.float32)}))["w"].all()

@@ -66,7 +66,8 @@ def test_a_stopped_search_goes_on_where_it_was(folder: Path, monkeypatch: pytest
     assert {**resumed, "seconds": 0} == {**whole, "seconds": 0}
     # Nothing that was written down is scored again.
     assert sum(asked) - before <= whole["evaluations"] + whole["refused"] - 30
-    steps = [json.loads(line)["step"] for line in (folder / "parts" / "metrics.jsonl").open()]
+    lines = (folder / "parts" / "metrics.jsonl").read_text().splitlines()
+    steps = [json.loads(line)["step"] for line in lines]
     assert steps[-1] == 100
 
 
@@ -76,3 +77,12 @@ def test_a_refusal_is_a_problem_document(folder: Path, monkeypatch: pytest.Monke
     status = run_search.main(["--config", str(folder / "job.json"), "--run-dir", str(folder)])
     assert status == 3
     assert json.loads((folder / "problem.json").read_text())["field"] == "limits"
+
+
+def test_the_limits_of_the_settings_hold_in_a_search(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below what the search itself allows: larger networks are refused, as they are everywhere else."""
+    settings = Settings(home=folder / "home", max_parameters=500_000)
+    monkeypatch.setattr(job_process, "get_settings", lambda: settings)
+    found = run(folder)
+    assert found is not None and found["refused"] > 0
+    assert 0 < max(row["costs"]["parameters"] for row in found["best"]) <= 500_000
