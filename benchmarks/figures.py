@@ -17,7 +17,7 @@ from service.ghn.registry import LoadedModel, load_model
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.operators import Primitive
 from service.graph_io.primitives import Decoding, to_primitives
-from service.graph_io.read import read_architecture
+from service.graph_io.read import read_document
 from service.graph_io.torch_tracer import trace_torchvision
 
 # A small residual network: short enough to see every node.
@@ -57,7 +57,7 @@ def main() -> None:
     model = load_model(arguments.model)
     arguments.out.mkdir(parents=True, exist_ok=True)
     figures = {
-        "graph.svg": draw_graph(read_architecture(RESIDUAL)),
+        "graph.svg": draw_graph(read_document(RESIDUAL)),
         "tiles.png": draw_tiles(model),
         "scales.svg": draw_scales(model),
     }
@@ -114,7 +114,7 @@ def draw_tiles(model: LoadedModel) -> Any:
              "params": {"weight": {"name": "fc.weight", "shape": [10, 128]}}},
         ],
     }  # fmt: skip
-    block = model.predict(read_architecture(document)).blocks["conv.weight"]
+    block = model.predict(read_document(document)).blocks["conv.weight"]
     full = block.expand()[:, :, 1, 1]
     limit = float(np.abs(full).max())
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.6), width_ratios=(1, 2))

@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.rank_cells import Floats, Row, Rows, Table, measure, part, read_table, shared_table, show
 from benchmarks.rank_nasbench201 import CELL_COLUMNS
 from service.ghn.registry import LoadedModel, load_model
-from service.graph_io.read import read_architecture
+from service.graph_io.read import read_document
 from service.predictors.architectures import features_of
 from service.predictors.cell_features import FEATURES
 from service.predictors.methods import Method
@@ -78,7 +78,7 @@ def _embeddings(model: LoadedModel, documents: list[dict[str, str]], chosen: Row
                 return embedded
     parts = []
     for start in range(0, len(chosen), 8):
-        graphs = [read_architecture(documents[number]) for number in chosen[start : start + 8]]
+        graphs = [read_document(documents[number]) for number in chosen[start : start + 8]]
         parts.append(model.embed(graphs).astype(np.float64))
         print(f"embedded {start + len(graphs)} of {len(chosen)}", file=sys.stderr)
     cache.parent.mkdir(parents=True, exist_ok=True)

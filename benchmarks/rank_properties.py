@@ -25,7 +25,7 @@ from benchmarks.rank_cells import Floats, Row, Table, measure, show
 from service.catalog import find_card
 from service.ghn.checkpoint import load_checkpoint
 from service.ghn.registry import load_model
-from service.graph_io.read import read_architecture
+from service.graph_io.read import read_document
 from service.predictors.architectures import feature_names, features_of, structure_size
 from service.predictors.fitted import FittedPredictor, Observations, save_predictor
 from service.predictors.methods import CANDIDATES, Columns, Method
@@ -68,7 +68,7 @@ def read_values(folder: Path) -> tuple[list[int], dict[str, Floats]]:
 def feature_rows(documents: Sequence[Mapping[str, Any]], model: str) -> Floats:
     """Structure, counts and embedding of every network."""
     ghn = load_model(model)
-    embedded = [ghn.embed([read_architecture(document)])[0] for document in documents]
+    embedded = [ghn.embed([read_document(document)])[0] for document in documents]
     structure = [features_of(document, "network") for document in documents]
     return np.hstack([np.array(structure), np.array(embedded, dtype=np.float64)])
 

@@ -22,7 +22,7 @@ from sklearn.linear_model import Ridge
 
 from benchmarks.rank_cells import Floats, part, read_table, shared_table
 from service.errors import ServiceError
-from service.graph_io.read import read_architecture
+from service.graph_io.read import read_document
 from service.predictors.pretrained import (
     RANKER,
     RANKER_FEATURES,
@@ -133,7 +133,7 @@ def _torchvision() -> tuple[Floats, Floats]:
 
 
 def _features(documents: Sequence[Mapping[str, Any]]) -> Floats:
-    return np.array([ranker_features(read_architecture(document)) for document in documents])
+    return np.array([ranker_features(read_document(document)) for document in documents])
 
 
 def _interval(score_N: Floats, value_N: Floats) -> tuple[float, float, float]:

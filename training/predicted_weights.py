@@ -15,7 +15,7 @@ from torch import Tensor
 from service.executor.networks import Network
 from service.ghn.registry import load_model
 from service.graph_io.archgraph import ArchGraph
-from service.graph_io.read import read_architecture
+from service.graph_io.read import read_document
 from service.predictors.architectures import Reader
 from training.data import Dataset
 from training.evaluate import measure, native_dtype, predicted_parameters
@@ -86,7 +86,7 @@ class PredictedWeightsRanker(ImageRanker):
         *,
         by: By = "accuracy",
         images: int = DEFAULT_IMAGES,
-        read: Reader = read_architecture,
+        read: Reader = read_document,
     ) -> None:
         super().__init__(f"{PREFIX}{ghn}", f"weights predicted by {ghn}", dataset, by, images)
         self._model, self._read = load_model(ghn), read

@@ -12,7 +12,7 @@ from service.errors import InvalidRequest
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.cells.smash import build_smash, parse_smash
 from service.graph_io.fields import Place
-from service.predictors.architectures import format_of
+from service.graph_io.read import format_of
 from service.predictors.smash.checkpoint import load_checkpoint
 from training.data import Dataset
 from training.predicted_weights import DEFAULT_IMAGES, By, ImageRanker

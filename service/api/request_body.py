@@ -10,8 +10,9 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from service.api.errors import RequestTimeout, from_validation
-from service.errors import InvalidInput, InvalidRequest, UnsupportedMediaType
+from service.errors import InvalidInput, InvalidRequest
 from service.graph_io import json_text
+from service.graph_io.limits import GraphLimits
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -43,19 +44,6 @@ async def read_body(request: Request) -> bytes:
         ) from None
 
 
-async def read_json_model(request: Request, model: type[Model]) -> Model:
-    """The body as `model`. UnsupportedMediaType unless it is JSON; InvalidInput, InvalidRequest as
-    `parse_json` and pydantic say.
-    """
-    if not is_json(media_type(request)):
-        raise UnsupportedMediaType(
-            f"This call reads JSON, not {media_type(request) or 'a body without a Content-Type'}.",
-            hint="Send Content-Type: application/json.",
-        )
-    document = await parse_json_object(await read_body(request))
-    return validated(model, document)
-
-
 def validated(model: type[Model], document: Any, *, where: str = "body") -> Model:
     try:
         return model.model_validate(document)
@@ -63,16 +51,16 @@ def validated(model: type[Model], document: Any, *, where: str = "body") -> Mode
         raise from_validation(error, where=where) from None
 
 
-async def parse_json_object(data: bytes) -> dict[str, Any]:
+async def parse_json_object(data: bytes, limits: GraphLimits) -> dict[str, Any]:
     """A JSON object. InvalidInput where the bytes are no JSON (says where), LimitExceeded where it nests too
     deep or is longer than the readers take: parsed, JSON fills many times its length.
     """
     if not data.strip():
         raise InvalidInput("The body is empty.", hint="Send an architecture; /docs shows examples.")
     document = (
-        json_text.parse_json(data)
+        json_text.parse_json(data, limits=limits)
         if len(data) <= _INLINE_BYTES
-        else await anyio.to_thread.run_sync(lambda: json_text.parse_json(data))
+        else await anyio.to_thread.run_sync(lambda: json_text.parse_json(data, limits=limits))
     )
     if not isinstance(document, dict):
         raise InvalidRequest("The body must be a JSON object.", hint='For example {"architecture": {...}}.')

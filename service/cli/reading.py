@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from service.graph_io.archgraph import ArchGraph
+    from service.graph_io.limits import GraphLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,38 +19,42 @@ class Network:
     source_onnx: bytes | None = None
 
 
-def read_network(source: str) -> Network:
-    """Read a source. Raises ServiceError with a problem document for what cannot be read."""
-    from service.graph_io.read import read_source
+def read_network(text: str) -> Network:
+    """Read what a SOURCE stands for. Raises ServiceError with a problem document if it cannot be read."""
+    from service.graph_io.read import sniff
+    from service.graph_io.sources import parse_source, read_file
 
-    found = read_source(source, sys.stdin.buffer)
-    if found.onnx is None:
-        return Network(read_document(found.document))
-    from service.graph_io.limits import DEFAULT_LIMITS
-    from service.graph_io.onnx_reader import read_onnx
-
-    # The limit is meant for graphs; a user's own file may hold gigabytes of weights, which are not needed.
-    graph = read_onnx(found.onnx if len(found.onnx) <= DEFAULT_LIMITS.max_bytes else _stripped(found.onnx))
-    return Network(graph, found.onnx)
+    source = parse_source(text)
+    if source.document is not None:
+        return Network(read_document(source.document))
+    data = sys.stdin.buffer.read() if source.path is None else read_file(source.path)
+    if sniff(data) == "json":
+        return Network(read_document(data))
+    return Network(read_document(_within_limits(data)), data)
 
 
-def _stripped(data: bytes) -> bytes:
+def _within_limits(data: bytes) -> bytes:
+    """The model, without its weights if it is larger than a graph may be.
+
+    A user's own file may hold gigabytes of weights, and none is needed.
+    """
+    if len(data) <= _limits().max_bytes:
+        return data
     from service.graph_io.onnx_strip import strip_onnx
 
     return strip_onnx(data)
 
 
 def read_document(document: Any) -> ArchGraph:
-    """An architecture object of any format; torchvision networks are built here."""
-    from service.graph_io.read import read_architecture
+    """An architecture object of any format, or the bytes of a file; torchvision networks are built here."""
+    from service.graph_io import read
 
-    return read_architecture(document, torchvision=torchvision_graph)
+    return read.read_document(document, limits=_limits(), torchvision=True)
 
 
-def torchvision_graph(
-    name: str, *, num_classes: int | None = None, image_size: int | None = None
-) -> ArchGraph:
-    """A network of torchvision, built and traced here."""
-    from service.graph_io.torch_tracer import trace_torchvision
+def _limits() -> GraphLimits:
+    """Those of the settings, as for every other door."""
+    from service.graph_limits import limits_of
+    from service.settings import get_settings
 
-    return trace_torchvision(name, num_classes=num_classes, image_size=image_size)
+    return limits_of(get_settings())

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import typer
 
+from service.graph_io.sources import names_file, parse_source
+
 ENDINGS = {"safetensors": ".safetensors", "tiles": ".tiles.safetensors", "npz": ".npz", "onnx": ".onnx"}
-_FILE_ENDINGS = (".onnx", ".json")
 _MAX_STEM = 100
 
 
@@ -23,7 +24,7 @@ def expand(sources: Iterable[str]) -> list[str]:
     """
     expanded: list[str] = []
     for source in sources:
-        if not source.endswith(_FILE_ENDINGS) or not glob.has_magic(source) or Path(source).exists():
+        if not names_file(source) or not glob.has_magic(source) or Path(source).exists():
             expanded.append(source)
             continue
         matches = sorted(glob.glob(source, recursive=True))
@@ -33,17 +34,21 @@ def expand(sources: Iterable[str]) -> list[str]:
     return expanded
 
 
-def stem(source: str) -> str:
-    """A short name for a source, fit for a file: model.onnx -> model, torchvision:resnet50 -> resnet50."""
-    if source == "-":
+def stem(text: str) -> str:
+    """A short name for a source, fit for a file: model.onnx -> model, torchvision:resnet50 -> resnet50.
+
+    Raises InvalidInput for a text that is no source.
+    """
+    source = parse_source(text)
+    if source.path is not None:
+        return source.path.stem
+    if source.document is None:
         return "stdin"
-    if source.endswith(_FILE_ENDINGS):
-        return Path(source).stem
-    scheme, _, rest = source.partition(":")
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", rest):
-        return rest[:_MAX_STEM]
+    name = source.document.get("name", "")
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        return str(name)[:_MAX_STEM]
     # A cell string is no file name; its hash keeps two cells apart.
-    return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', scheme)[:_MAX_STEM]}-{sha256(source.encode()).hexdigest()[:8]}"
+    return f"{source.document['format']}-{sha256(text.encode()).hexdigest()[:8]}"
 
 
 @dataclass(slots=True)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import binascii
-import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from service.client._errors import refusal
 from service.errors import InvalidInput, InvalidRequest, ServiceError
 from service.graph_io.archgraph import ArchGraph
+from service.graph_io.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     import onnx
@@ -24,6 +23,9 @@ Architecture: TypeAlias = (
     "torch.nn.Module | onnx.ModelProto | ArchGraph | Mapping[str, Any] | str | PathLike[str] | bytes"
 )
 OnnxSource: TypeAlias = "bytes | Path | onnx.ModelProto"
+
+# The caller's own files are bounded by the caller's memory; what may be sent is for the service to say.
+_OWN = replace(DEFAULT_LIMITS, max_bytes=sys.maxsize)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,27 +97,28 @@ def _graph_document(graph: ArchGraph) -> dict[str, Any]:
 
 
 def _from_mapping(document: Mapping[str, Any]) -> Encoded:
-    if "format" not in document and "nodes" in document:
-        return Encoded({"format": "graph", **document})
-    if document.get("format") == "onnx" and isinstance(document.get("data"), str):
-        try:
-            data = base64.b64decode(document["data"], validate=True)
-        except binascii.Error:
-            raise InvalidInput("The `data` of the onnx architecture is not base64.", field="data") from None
-        return _from_onnx(data, others=document)
-    return Encoded(document)
+    from service.graph_io.read import format_of, onnx_data
+
+    name = format_of(document)
+    if name == "onnx" and "data" in document:
+        return _from_onnx(onnx_data(document, limits=_OWN), others=document)
+    return Encoded({"format": name, **document} if name else document)
 
 
 def _from_text(text: str) -> Encoded:
-    path = Path(text)
-    if path.suffix.lower() in (".onnx", ".json") and not text.startswith(("torchvision:", "nasbench201:")):
-        return _from_file(path)
-    from service.graph_io.read import read_source
+    from service.graph_io.sources import parse_source
 
-    return Encoded(read_source(text).document)
+    source = parse_source(text)
+    if source.document is not None:
+        return Encoded(source.document)
+    if source.path is not None:
+        return _from_file(source.path)
+    raise InvalidInput("The client does not read standard input.", hint="Read it, and pass the bytes.")
 
 
 def _from_file(path: Path) -> Encoded:
+    from service.graph_io.sources import read_file
+
     encoded = _from_bytes(read_file(path))
     if encoded.source_onnx is None:
         return encoded
@@ -123,23 +126,12 @@ def _from_file(path: Path) -> Encoded:
     return Encoded({**encoded.document, "name": path.name}, path)
 
 
-def read_file(path: Path) -> bytes:
-    """The bytes of a user's file. Raises InvalidInput, with the system's reason."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror or error}.", source=str(path)) from error
-
-
 def _from_bytes(data: bytes) -> Encoded:
-    # No ONNX file starts with a brace: as a protobuf tag it would be a group, which ONNX does not use.
-    if data.lstrip()[:1] != b"{":
+    from service.graph_io.read import parse_document, sniff
+
+    if sniff(data) == "onnx":
         return _from_onnx(data)
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"The architecture is not valid JSON: {error}.") from error
-    return _from_mapping(document)
+    return _from_mapping(parse_document(data, limits=_OWN))
 
 
 def _from_onnx(model: bytes | onnx.ModelProto, *, others: Mapping[str, Any] | None = None) -> Encoded:
@@ -154,6 +146,8 @@ def onnx_bytes(source: OnnxSource) -> bytes:
     if isinstance(source, bytes):
         return source
     if isinstance(source, Path):
+        from service.graph_io.sources import read_file
+
         return read_file(source)
     try:
         return bytes(source.SerializeToString())

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from service.errors import InvalidArchitecture, ServiceError
 from service.graph_io.archgraph import ArchGraph, Parameter
 from service.graph_io.checks import build_graph
-from service.graph_io.limits import DEFAULT_LIMITS
+from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.torch_tracing import handlers  # noqa: F401  registers the handlers
 from service.graph_io.torch_tracing.inputs import candidates, floating_dtype, of_shape
 from service.graph_io.torch_tracing.lowering import lower
@@ -81,27 +81,28 @@ def trace(
 
 
 def trace_torchvision(
-    name: str, *, num_classes: int | None = None, image_size: int | None = None
+    name: str, *, num_classes: int | None = None, image_size: int | None = None, limits: GraphLimits = LIMITS
 ) -> ArchGraph:
     """The graph of a torchvision model, which is built without memory for its parameters.
 
     num_classes, image_size: the model's own where None.
 
-    Raises InvalidArchitecture for a name that torchvision does not have, naming those that look like it.
+    Raises InvalidArchitecture for a name that torchvision does not have, naming those that look like it, and
+    LimitExceeded.
     """
     model, example = build(name, num_classes=num_classes, image_size=image_size)
-    return _Tracer(model).graph(example, name)
+    return _Tracer(model, limits).graph(example, name)
 
 
 class _Tracer:
     """One module, and what is known about its parameters."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, limits: GraphLimits = LIMITS) -> None:
         if not isinstance(model, nn.Module):
             raise InvalidArchitecture(
                 f"{type(model).__name__} is no torch.nn.Module.", hint="Pass the module itself."
             )
-        self.model = model
+        self.model, self.limits = model, limits
         self.runnable = _unwrapped(model)
         self.modules = list(model.modules())
         self.names: dict[int, str] = {}
@@ -194,7 +195,7 @@ class _Tracer:
             input_shape=tuple(first.shape[1:]) if first is not None else (),
             name=name,
             unattached=unattached,
-            limits=LIMITS,
+            limits=self.limits,
         )
         answered = {parameter.name: parameter.shape for parameter in graph.parameters()}
         if answered != self.shapes:

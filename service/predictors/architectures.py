@@ -10,12 +10,12 @@ A row has two parts: `structure`, what decides how good a network is, and `count
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from service.errors import InvalidArchitecture
 from service.graph_io.archgraph import ArchGraph
-from service.graph_io.read import read_architecture
+from service.graph_io.read import format_of, read_document
 from service.predictors.cell_features import FEATURES, cell_features
 from service.predictors.network_features import NETWORK_FEATURES, network_features
 from service.predictors.network_work import WORK, network_work
@@ -23,7 +23,7 @@ from service.predictors.structure import KINDS, NONE, CellStructure, cell_struct
 from service.predictors.walk_features import WALK_FEATURES, walk_features
 
 View = Literal["cell", "network"]
-# Reads a document of any format; `read_architecture` where torchvision networks are not wanted.
+# Reads a document of any format; `read_document` where torchvision networks are not wanted.
 Reader = Callable[[Any], ArchGraph]
 
 _CELL_FIELDS = {"nasbench201": {"cell"}, "nasbench101": {"matrix", "ops"}}
@@ -38,14 +38,6 @@ _COUNTS: dict[View, tuple[str, ...]] = {
     "cell": WRITTEN_COUNTS,
     "network": (*WORK, *WRITTEN_COUNTS),
 }
-
-
-def format_of(document: Any) -> str:
-    """The format of a document, "graph" where it has nodes and no format; "" where there is none."""
-    if not isinstance(document, Mapping):
-        return ""
-    found = document.get("format", "graph" if "nodes" in document else "")
-    return found if isinstance(found, str) else ""
 
 
 def is_bare_cell(document: Any) -> bool:
@@ -70,7 +62,7 @@ def structure_size(view: View) -> int:
 
 
 def features_of(
-    document: Any, view: View, *, read: Reader = read_architecture, structure: bool = True
+    document: Any, view: View, *, read: Reader = read_document, structure: bool = True
 ) -> list[float]:
     """One row of `feature_names(view)`. Raises what `read` raises for what is no network.
 

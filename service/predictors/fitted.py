@@ -25,13 +25,12 @@ from safetensors.numpy import load_file, save_file
 from service.catalog import CONFIG, WEIGHTS, find_card, write_model_folder
 from service.errors import InvalidInput, InvalidRequest, ServiceError, UnknownModel
 from service.graph_io.fields import Place, read_number, read_object
-from service.graph_io.read import read_architecture
+from service.graph_io.read import format_of, read_document
 from service.predictors.architectures import (
     Reader,
     View,
     feature_names,
     features_of,
-    format_of,
     structure_size,
     view_of,
 )
@@ -127,7 +126,7 @@ class FittedPredictor:
     def __post_init__(self) -> None:
         self._adopt(self.method or CANDIDATES[self.observations.features][0], self.margin)
 
-    def features(self, document: Any, *, read: Reader = read_architecture) -> list[float]:
+    def features(self, document: Any, *, read: Reader = read_document) -> list[float]:
         """The row of one architecture. Raises InvalidArchitecture for one that this predictor cannot see."""
         seen = self.observations
         if seen.view == "cell" and format_of(document) not in seen.formats:
@@ -168,7 +167,7 @@ def _row(
 def observe(
     items: Sequence[Any],
     *,
-    read: Reader = read_architecture,
+    read: Reader = read_document,
     report: Report = lambda done, total: None,
     features: Features = "structure",
     ghn: str = DEFAULT_GHN,

@@ -30,7 +30,8 @@ from service.catalog import CARD, CONFIG, WEIGHTS, ModelCard
 from service.errors import InvalidInput
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.cells import nasbench201
-from service.predictors.architectures import Reader, format_of, is_bare_cell
+from service.graph_io.read import format_of
+from service.predictors.architectures import Reader, is_bare_cell
 from service.predictors.network_cost import multiply_adds
 from service.predictors.network_walks import dense_layers, network_operations
 from service.predictors.scores import Floats

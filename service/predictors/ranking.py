@@ -17,8 +17,8 @@ import numpy as np
 
 from service.catalog import default_predictor, find_card
 from service.errors import InvalidArchitecture, InvalidRequest, ServiceError
-from service.graph_io.read import read_architecture
-from service.predictors.architectures import Reader, format_of, is_bare_cell
+from service.graph_io.read import format_of, read_document
+from service.predictors.architectures import Reader, is_bare_cell
 from service.predictors.fitted import FittedPredictor, load_predictor
 from service.predictors.network_cost import multiply_adds
 from service.predictors.pretrained import (
@@ -116,7 +116,7 @@ class FittedRanker:
         ]
 
 
-def find_ranker(predictor: str | None, wanted: str | None, *, read: Reader = read_architecture) -> Ranker:
+def find_ranker(predictor: str | None, wanted: str | None, *, read: Reader = read_document) -> Ranker:
     """The predictor of that name; where none is named, the one that comes with Weightcast for the property.
 
     wanted: the property to rank by; None for whatever the predictor predicts.

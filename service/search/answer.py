@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
-from service.graph_io.read import read_architecture
+from service.graph_io.read import read_document
 from service.predictors.architectures import Reader
 from service.predictors.ranking import Ranker, find_ranker
 from service.search.evaluation import COUNTED, Evaluation, Evaluator, Limits
@@ -21,7 +21,7 @@ _MOST_POINTS = 200
 def answer(
     config: Mapping[str, Any],
     *,
-    read: Reader = read_architecture,
+    read: Reader = read_document,
     report: Report = lambda found: None,
     known: MutableMapping[str, Evaluation | None] | None = None,
     seconds_before: float = 0.0,

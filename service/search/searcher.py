@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from service.errors import InvalidRequest, ServiceError
-from service.graph_io.read import read_architecture
+from service.graph_io.read import read_document
 from service.predictors.architectures import Reader, features_of, structure_size, view_of
 from service.predictors.few_shot import (
     FEWEST_OBSERVATIONS,
@@ -66,7 +66,7 @@ class Searcher:
         refit_every: int = REFIT_EVERY,
         candidates: int = CANDIDATES,
         acquisition: Acquisition = "expected_improvement",
-        read: Reader = read_architecture,
+        read: Reader = read_document,
     ) -> None:
         if initial < FEWEST_OBSERVATIONS:
             raise InvalidRequest(

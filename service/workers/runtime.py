@@ -23,7 +23,6 @@ from service.ghn.device import free_memory, is_out_of_memory
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.json_reader import read_json_graph
 from service.graph_io.json_writer import graph_document
-from service.graph_io.read import read_architecture
 from service.graph_limits import limits_of
 from service.settings import Settings
 from service.stages import Stopwatch
@@ -31,6 +30,7 @@ from service.store.artifacts import Artifact
 from service.store.object_store import open_artifacts
 from service.weights.blocks import DTYPES, WeightBlocks
 from service.weights.formats import write_weights
+from service.workers.documents import read_document
 from service.workers.memory import ARCHITECTURES_KEPT, Recent
 from service.workers.models import Models, limit_threads
 
@@ -68,7 +68,7 @@ class Runtime:
         model = self.models.get(self.settings.default_model)
         if model.ghn.device.type == "cuda":
             # The first operations load libraries onto the GPU: seconds that no request should wait for.
-            model.predict(read_architecture({"format": "nasbench201", "cell": _SMALL_CELL}))
+            model.predict(read_document({"format": "nasbench201", "cell": _SMALL_CELL}, self.settings))
 
     def run_predict(self, payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
         """Predict, write `<digest>.<extension>`, return the result object.
@@ -108,12 +108,7 @@ class Runtime:
     def graph_of(self, payload: Mapping[str, Any]) -> ArchGraph:
         """The architecture of a payload. Errors: NotFound when the uploaded graph has expired."""
         if payload.get("torchvision"):
-            from service.graph_io.torch_tracer import trace_torchvision
-
-            wanted = payload["torchvision"]
-            graph = trace_torchvision(
-                wanted["name"], num_classes=wanted.get("num_classes"), image_size=wanted.get("image_size")
-            )
+            graph = read_document({"format": "torchvision", **payload["torchvision"]}, self.settings)
             if payload.get("traced"):
                 self.artifacts.put_bytes(payload["traced"], json.dumps(graph_document(graph)).encode())
             return graph

@@ -164,7 +164,8 @@ async def test_media_types(client: httpx.AsyncClient) -> None:
 
 
 async def test_a_body_without_a_type_is_taken_for_what_it_is(client: httpx.AsyncClient) -> None:
-    for content in (small_onnx(), json.dumps(GRAPH_EXAMPLE).encode()):
+    text = json.dumps(GRAPH_EXAMPLE).encode()
+    for content in (small_onnx(), text, b"\xef\xbb\xbf" + text, b"\n" * 100 + text):
         request = client.build_request("POST", "/predict-weights", content=content)
         request.headers.pop("Content-Type", None)
         assert (await client.send(request)).status_code == 200

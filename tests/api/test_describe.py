@@ -15,7 +15,7 @@ from service.api.architectures import (
 )
 from service.api.predict.keys import reference_digest
 from service.graph_io.json_writer import graph_document
-from service.graph_io.read import read_architecture
+from service.graph_io.read import read_document
 from service.settings import Settings
 from service.store.artifacts import ArtifactStore
 
@@ -67,7 +67,7 @@ async def test_a_torchvision_network_is_known_once_a_worker_has_built_it(
     problem = assert_problem(await client.post("/describe-architecture", json=body), 404, "not-found")
     assert "/predict-weights" in problem["hint"]
     digest = reference_digest(torchvision_architecture(TORCHVISION_EXAMPLE))
-    document = json.dumps(graph_document(read_architecture(GRAPH_EXAMPLE))).encode()
+    document = json.dumps(graph_document(read_document(GRAPH_EXAMPLE))).encode()
     ArtifactStore(api_settings.artifact_dir).put_bytes(f"{digest}.graph.json", document)
     answer = await client.post("/describe-architecture", json=body)
     assert answer.status_code == 200 and answer.json()["digest"] == digest

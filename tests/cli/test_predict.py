@@ -11,6 +11,7 @@ import pytest
 from onnx import numpy_helper
 from safetensors.numpy import load_file
 
+from service.settings import get_settings
 from service.weights.formats import read_tiles
 from tests.cli.conftest import CELL, SMALL_GRAPH, Run, problems, write_json
 from tests.graph_io.test_onnx_strip import network
@@ -101,6 +102,23 @@ def test_cells_and_standard_input(run: Run, tmp_path: Path) -> None:
     assert run("predict", f"nasbench201:{CELL}", "-o", "cell.safetensors").exit_code == 0
     assert run("predict", "-", "-o", "in.safetensors", stdin=json.dumps(SMALL_GRAPH)).exit_code == 0
     assert load_file(tmp_path / "in.safetensors").keys() == NAMES
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", "\n ", "\ufeff\n"])
+def test_a_document_behind_a_byte_order_mark_or_blanks(run: Run, tmp_path: Path, mark: str) -> None:
+    (tmp_path / "net.json").write_text(mark + json.dumps(SMALL_GRAPH), encoding="utf-8")
+    assert run("predict", "net.json", "-o", "net.safetensors").exit_code == 0
+    assert load_file(tmp_path / "net.safetensors").keys() == NAMES
+
+
+def test_the_limits_of_the_settings_hold_here_too(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_json(tmp_path / "net.json", SMALL_GRAPH)
+    monkeypatch.setenv("WEIGHTCAST_MAX_NODES", "4")
+    get_settings.cache_clear()
+    result = run("predict", "net.json")
+    assert result.exit_code == 3 and problems(result)[0]["limit"] == 4
 
 
 def test_torchvision(run: Run, tmp_path: Path) -> None:

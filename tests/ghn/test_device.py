@@ -14,7 +14,7 @@ from service.ghn.device import check_device, find_device, is_out_of_memory
 from service.ghn.model import GHN
 from service.ghn.registry import LoadedModel, load_model
 from service.graph_io.primitives import to_primitives
-from service.graph_io.read import read_architecture
+from service.graph_io.read import read_document
 from service.graph_io.torch_tracer import trace_torchvision
 from tests.simulated_gpu import CUDA, SimulatedGpu
 
@@ -73,7 +73,7 @@ def test_gradients_of_a_ghn_on_a_gpu_are_those_of_the_cpu(changes: dict[str, obj
     config = GHNConfig(hidden=8, max_channels=8, max_kernel=3, **changes)  # type: ignore[arg-type]
     here, there = GHN(config).double(), GHN(config).double()
     there.load_state_dict(here.state_dict())
-    graphs = [to_primitives(read_architecture({"format": "nasbench201", "cell": cell})) for cell in CELLS]
+    graphs = [to_primitives(read_document({"format": "nasbench201", "cell": cell})) for cell in CELLS]
     batch = GraphBatch.from_graphs(graphs, config)
     with SimulatedGpu() as gpu:
         there.to(CUDA)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.graph_io.read import FORMATS, read_architecture
+from service.graph_io.read import FORMATS, read_document
 
 PAGE = (Path(__file__).parents[2] / "docs" / "architectures.md").read_text(encoding="utf-8")
 EXAMPLES = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
@@ -16,7 +16,7 @@ EXAMPLES = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", PAGE, 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example["format"])
 def test_the_example_is_read(example: dict[str, object]) -> None:
-    assert read_architecture(example).num_parameters > 0
+    assert read_document(example).num_parameters > 0
 
 
 def test_every_format_is_on_the_page() -> None:

@@ -1,11 +1,11 @@
-"""One entry to all formats, and the sources of the command line."""
+"""One door for all formats, and for the bytes of files."""
 
 from __future__ import annotations
 
 import base64
-import io
 import json
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from service.graph_io.checks import build_graph
 from service.graph_io.digest import graph_digest
 from service.graph_io.json_writer import graph_document
 from service.graph_io.limits import GraphLimits
-from service.graph_io.read import FORMATS, decode_onnx, read_architecture, read_source
+from service.graph_io.read import FORMATS, onnx_data, parse_document, read_document, sniff
 
 CELL = "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|skip_connect~1|none~2|"
 
@@ -65,42 +65,46 @@ DOCUMENTS: list[dict[str, Any]] = [
 ]
 
 
+BY_FORMAT: dict[str, Callable[[], dict[str, Any]]] = {
+    **{document["format"]: partial(dict, document) for document in DOCUMENTS},
+    "onnx": lambda: {"format": "onnx", "data": base64.b64encode(onnx_bytes()).decode()},
+    "torchvision": lambda: {"format": "torchvision", "name": "squeezenet1_1"},
+}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document["format"])
 def test_every_format_is_read_and_survives_as_a_graph(document: dict[str, Any]) -> None:
-    graph = read_architecture(json.loads(json.dumps(document)))
+    graph = read_document(json.loads(json.dumps(document)))
     assert graph.num_parameters > 0
-    again = read_architecture(json.loads(json.dumps(graph_document(graph))))
+    again = read_document(json.loads(json.dumps(graph_document(graph))))
     assert again == graph
     assert graph_digest(again) == graph_digest(graph)
 
 
 def test_onnx_is_read_from_base64() -> None:
     data = base64.b64encode(onnx_bytes()).decode()
-    graph = read_architecture({"format": "onnx", "data": data, "name": "n"})
+    graph = read_document({"format": "onnx", "data": data, "name": "n"})
     assert [parameter.shape for parameter in graph.parameters()] == [(2, 3)]
     with pytest.raises(InvalidInput, match="base64"):
-        read_architecture({"format": "onnx", "data": "!!!"})
+        read_document({"format": "onnx", "data": "!!!"})
     with pytest.raises(InvalidArchitecture, match="data"):
-        read_architecture({"format": "onnx"})
+        read_document({"format": "onnx"})
     with pytest.raises(LimitExceeded):
-        decode_onnx("A" * 100, limits=GraphLimits(max_bytes=60))
+        onnx_data({"format": "onnx", "data": "A" * 100}, limits=GraphLimits(max_bytes=60))
+    with pytest.raises(InvalidInput, match="look like JSON"):
+        read_document({"format": "onnx", "data": base64.b64encode(b'{"nodes": []}').decode()})
 
 
-def test_torchvision_is_built_by_whoever_can() -> None:
-    asked: list[Any] = []
-
-    def build(name: str, *, num_classes: int | None, image_size: int | None) -> ArchGraph:
-        asked.append((name, num_classes, image_size))
-        return tiny()
-
-    document = {"format": "torchvision", "name": "resnet50", "num_classes": 10}
-    assert read_architecture(document, torchvision=build) == tiny()
-    assert asked == [("resnet50", 10, None)]
+def test_torchvision_is_built_where_that_is_wanted() -> None:
+    pytest.importorskip("torchvision")
+    document = {"format": "torchvision", "name": "resnet18", "num_classes": 10}
+    graph = read_document(document, torchvision=True)
+    assert graph.num_parameters == 11_181_642
     with pytest.raises(InvalidArchitecture, match="torch"):
-        read_architecture(document)
+        read_document(document)
     for wrong in ({"name": 5}, {"num_classes": 0}, {"image_size": "224"}, {"weights": "x"}):
         with pytest.raises(InvalidArchitecture):
-            read_architecture({**document, **wrong}, torchvision=build)
+            read_document({**document, **wrong}, torchvision=True)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,7 @@ def test_torchvision_is_built_by_whoever_can() -> None:
 )
 def test_an_unknown_format_gets_the_known_ones(document: dict[str, Any]) -> None:
     with pytest.raises(InvalidArchitecture) as caught:
-        read_architecture(document)
+        read_document(document)
     assert caught.value.extra["field"] == "/format"
     assert all(name in caught.value.extra["hint"] for name in FORMATS)
     if document.get("format") == "nasbench102":
@@ -118,53 +122,67 @@ def test_an_unknown_format_gets_the_known_ones(document: dict[str, Any]) -> None
 @pytest.mark.parametrize("document", [None, [], "graph", 3])
 def test_what_is_no_object_is_refused(document: Any) -> None:
     with pytest.raises(InvalidArchitecture, match="must be an object"):
-        read_architecture(document)
+        read_document(document)
 
 
-def test_limits_bound_what_a_format_expands_to() -> None:
-    document = {"format": "nasbench201", "cell": CELL}
-    for limits in (GraphLimits(max_nodes=20), GraphLimits(max_parameters=1000)):
-        with pytest.raises(LimitExceeded):
-            read_architecture(document, limits=limits)
+@pytest.mark.parametrize("limits", [GraphLimits(max_nodes=1), GraphLimits(max_parameters=5)])
+@pytest.mark.parametrize("name", FORMATS)
+def test_limits_reach_every_reader(name: str, limits: GraphLimits) -> None:
+    document = BY_FORMAT[name]()
+    assert len(read_document(document, torchvision=True).nodes) > 1
+    with pytest.raises(LimitExceeded) as caught:
+        read_document(document, limits=limits, torchvision=True)
+    assert caught.value.extra["limit"] in (1, 5)
 
 
-def test_sources_that_are_names() -> None:
-    assert read_source("torchvision:resnet50").document == {"format": "torchvision", "name": "resnet50"}
-    for text in (f"nasbench201:{CELL}", f'nasbench201:"{CELL}"'):
-        assert read_source(text).document == {"format": "nasbench201", "cell": CELL}
-    assert read_source("torchvision:resnet50").name == "resnet50"
+GRAPH_TEXT = json.dumps(graph_document(tiny())).encode()
+FILES: dict[str, tuple[bytes, str]] = {
+    "json": (GRAPH_TEXT, "json"),
+    "json behind blanks": (b"\n\t " + GRAPH_TEXT, "json"),
+    "json behind a byte order mark": (b"\xef\xbb\xbf" + GRAPH_TEXT, "json"),
+    "json behind both": (b"\xef\xbb\xbf\r\n" + GRAPH_TEXT, "json"),
+    "json far behind": (b" " * 1000 + GRAPH_TEXT, "json"),
+    "an array": (b" [1]", "json"),
+    "UTF-16": ("\ufeff{}".encode("utf-16-le"), "json"),
+    "UTF-16, the other way": ("\ufeff{}".encode("utf-16-be"), "json"),
+    "nothing": (b"", "json"),
+    "blanks": (b" \n", "json"),
+    "onnx": (onnx_bytes(), "onnx"),
+    "text": (b"this is no model", "onnx"),
+    "zip": (b"PK\x03\x04", "onnx"),
+}
 
 
-def test_sources_that_are_files(tmp_path: Path) -> None:
-    document = graph_document(tiny())
-    (tmp_path / "net.json").write_text(json.dumps(document))
-    source = read_source(str(tmp_path / "net.json"))
-    assert (source.name, source.document, source.onnx) == ("tiny", document, None)
-    bare = {key: value for key, value in document.items() if key not in ("format", "name")}
-    (tmp_path / "bare.JSON").write_text(json.dumps(bare))
-    source = read_source(str(tmp_path / "bare.JSON"))
-    assert source.name == "bare"
-    assert read_architecture(source.document).num_parameters == 6
-    (tmp_path / "net.onnx").write_bytes(onnx_bytes())
-    source = read_source(str(tmp_path / "net.onnx"))
-    assert (source.name, source.onnx) == ("net", onnx_bytes())
-    assert source.document == {"format": "onnx", "name": "net"}
+@pytest.mark.parametrize("name", FILES)
+def test_what_a_file_holds_is_told_by_its_first_bytes(name: str) -> None:
+    data, kind = FILES[name]
+    assert sniff(data) == kind
 
 
-def test_standard_input_may_be_either() -> None:
-    text = json.dumps(graph_document(tiny())).encode()
-    assert read_source("-", io.BytesIO(b"\n " + text)).document["format"] == "graph"
-    source = read_source("-", io.BytesIO(onnx_bytes()))
-    assert source.onnx == onnx_bytes()
-    for data, said in ((b"", "empty"), (b"[1]", "an array"), (b"{", "line 1")):
-        with pytest.raises(InvalidInput, match=said):
-            read_source("-", io.BytesIO(data))
+def test_every_onnx_file_is_taken_for_one() -> None:
+    """Whatever field of the model its writer puts first."""
+    onnx = pytest.importorskip("onnx")
+    for field in onnx.ModelProto.DESCRIPTOR.fields:
+        tag = field.number << 3 | (0 if field.type in (field.TYPE_INT64, field.TYPE_INT32) else 2)
+        start = bytes([tag]) if tag < 128 else bytes([tag & 127 | 128, tag >> 7])
+        assert sniff(start + b"{[ ") == "onnx", field.name
 
 
-@pytest.mark.parametrize(
-    "source", ["", "model.pt", "keras:x", "missing.onnx", "missing.json", "a\0.onnx", "x" * 5000 + ".onnx"]
-)
-def test_what_is_no_source_is_refused(source: str) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        read_source(source)
-    assert len(json.dumps(caught.value.problem())) < 2000
+def test_files_are_read_by_what_they_hold() -> None:
+    for name, (data, _) in FILES.items():
+        if name.startswith("json"):
+            assert read_document(data) == tiny(), name
+    assert read_document(onnx_bytes(), isolate=True) == read_document(onnx_bytes())
+    refused = {
+        "an array": "an array",
+        "UTF-16": "not UTF-8",
+        "nothing": "empty",
+        "blanks": "empty",
+        "text": "not an ONNX model",
+        "zip": "zip archive",
+    }
+    for name, match in refused.items():
+        with pytest.raises(InvalidInput, match=match):
+            read_document(FILES[name][0])
+    with pytest.raises(LimitExceeded):
+        parse_document(GRAPH_TEXT, limits=GraphLimits(max_bytes=20))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.errors import InvalidRequest
-from service.graph_io.read import read_architecture
+from service.graph_io.read import read_document
 from service.predictors.network_cost import multiply_adds
 from service.predictors.network_work import WORK, network_work
 from service.predictors.prices import PricesRegressor
@@ -48,7 +48,7 @@ NETWORK = {
 
 
 def test_work_is_counted_by_kind() -> None:
-    graph = read_architecture(NETWORK)
+    graph = read_document(NETWORK)
     found = dict(zip(WORK, network_work(graph), strict=True))
     assert found["multiply_adds_dense"] == 16 * 3 * 9 * 64
     assert found["multiply_adds_grouped"] == 16 * 9 * 64

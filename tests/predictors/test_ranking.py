@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from service.errors import InvalidArchitecture, InvalidInput, InvalidRequest, UnknownModel
-from service.graph_io.read import read_architecture
+from service.graph_io.read import read_document
 from service.predictors.architectures import feature_names, features_of, view_of
 from service.predictors.fitted import FittedPredictor, load_predictor, observe, save_predictor
 from service.predictors.network_cost import multiply_adds
@@ -74,7 +74,7 @@ def observations(documents: list[dict[str, str]]) -> list[dict[str, Any]]:
 
 def test_multiply_adds_by_hand() -> None:
     # 8 x 3 x 3 x 3 weights at 4 x 4 positions, then 80 at one.
-    assert multiply_adds(read_architecture(GRAPH)) == 8 * 27 * 16 + 80
+    assert multiply_adds(read_document(GRAPH)) == 8 * 27 * 16 + 80
 
 
 def test_structure_ranks_by_cost() -> None:
@@ -96,7 +96,7 @@ def test_structure_ranks_by_cost() -> None:
     assert [row["index"] for row in answer["ranking"]] == [3, 1, 2, 0, 4]
     assert answer["ranking"][-1]["name"] == "small"
     for row in answer["ranking"]:
-        expected = log10(multiply_adds(read_architecture(documents[row["index"]])))
+        expected = log10(multiply_adds(read_document(documents[row["index"]])))
         assert row["score"] == pytest.approx(expected, abs=1e-5)
     assert [row["index"] for row in answer["skipped"]] == [5, 6, 7, 8]
     assert all(row["reason"] and row["problem"]["status"] >= 400 for row in answer["skipped"])
@@ -118,7 +118,7 @@ def test_the_default_needs_no_observations() -> None:
     assert [row["index"] for row in answer["skipped"]] == [5]
     place = {row["index"]: row["rank"] for row in answer["ranking"]}
     assert place[2] < place[0] < place[1]  # convolutions before nothing, nothing before pools
-    assert find_ranker("ranker", None).features(GRAPH) == ranker_features(read_architecture(GRAPH))
+    assert find_ranker("ranker", None).features(GRAPH) == ranker_features(read_document(GRAPH))
     with pytest.raises(InvalidRequest, match="accuracy"):
         find_ranker(None, "energy")
 
@@ -145,7 +145,7 @@ def test_a_linear_ranker_is_saved_and_found(tmp_path: Path, monkeypatch: pytest.
     answer = rank(candidates([cell(*["nor_conv_3x3"] * 6), GRAPH]), find_ranker("smallest", "accuracy"))
     assert answer["note"] == "Small is beautiful."
     assert [row["index"] for row in answer["ranking"]] == [1, 0]
-    operations = multiply_adds(read_architecture(GRAPH))
+    operations = multiply_adds(read_document(GRAPH))
     assert answer["ranking"][0]["score"] == pytest.approx(-log10(1 + operations), abs=1e-5)
     with pytest.raises(InvalidInput, match="not a readable predictor"):
         load_predictor("smallest")  # it has no observations

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.graph_io.cells.nasbench201 import OPERATIONS
-from service.graph_io.read import read_architecture
+from service.graph_io.read import read_document
 from service.predictors.network_walks import network_operations
 from service.predictors.pretrained import nasbench201_features, ranker_features
 from service.predictors.structure import CellStructure, Operation, cell_structure
@@ -69,7 +69,7 @@ def test_a_bare_cell_is_worth_its_network(operations: list[str]) -> None:
     document = nasbench201(operations)
     cell = cell_structure(document)
     if cell.is_connected:
-        network = ranker_features(read_architecture(document))
+        network = ranker_features(read_document(document))
         np.testing.assert_allclose(nasbench201_features(cell), network, rtol=1e-9)
 
 
@@ -81,7 +81,7 @@ def test_a_network_of_two_outputs() -> None:
         {**conv, "name": "a", "inputs": ["x"]},
         {**point, "name": "b", "inputs": ["a"]},
     ]
-    graph = read_architecture(
+    graph = read_document(
         {"format": "graph", "input_shape": [3, 8, 8], "nodes": nodes, "outputs": ["a", "b"]}
     )
     assert [operation.kind for operation in network_operations(graph)] == ["s", "3", "1", "O"]

@@ -10,7 +10,7 @@ import pytest
 
 from service.errors import InvalidRequest, UnknownModel
 from service.graph_io.cells import nasbench201
-from service.graph_io.read import read_architecture
+from service.graph_io.read import read_document
 from service.predictors.network_cost import multiply_adds
 from service.search.answer import answer
 from service.search.evaluation import Evaluation
@@ -88,7 +88,7 @@ def test_limits_hold_and_a_seed_decides(algorithm: str) -> None:
     scores = [entry["score"] for entry in found["best"]]
     assert scores == sorted(scores, reverse=True)
     for entry in found["best"]:
-        graph = read_architecture(entry["architecture"])
+        graph = read_document(entry["architecture"])
         assert entry["costs"] == {
             "parameters": graph.num_parameters,
             "multiply_adds": multiply_adds(graph),

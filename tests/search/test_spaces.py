@@ -8,7 +8,7 @@ import pytest
 
 from service.errors import InvalidArchitecture, InvalidRequest
 from service.graph_io.cells import nasbench201
-from service.graph_io.read import read_architecture
+from service.graph_io.read import read_document
 from service.search.space import SPACES, find_space
 
 
@@ -21,7 +21,7 @@ def test_what_is_drawn_is_read(name: str) -> None:
         keys.add(space.key(document))
         assert document["format"] == name
         try:
-            read_architecture(document)
+            read_document(document)
         except InvalidArchitecture:
             # The benchmark has cells without a path, and only that makes one impossible here.
             assert name == "nasbench201"

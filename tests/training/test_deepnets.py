@@ -14,7 +14,7 @@ from service.executor.networks import Network
 from service.ghn.config import GHNConfig
 from service.graph_io.cells.darts import read_darts
 from service.graph_io.digest import graph_digest
-from service.graph_io.read import read_architecture
+from service.graph_io.read import read_document
 from training.ablations import ABLATIONS, ablation_config
 from training.baselines import random_parameters
 from training.deepnets import (
@@ -115,7 +115,7 @@ def test_predefined_architectures() -> None:
     # Table 1 of the paper: 23.5 and 1.0 M; He et al.'s network without 40 of the 49 positions of its stem.
     assert [graph.num_parameters for graph in graphs] == [23_520_842, 1_012_234]
     for document, graph in zip(architectures("predefined", 0, 10), graphs, strict=True):
-        assert graph_digest(read_architecture(json.loads(json.dumps(document)))) == graph_digest(graph)
+        assert graph_digest(read_document(json.loads(json.dumps(document)))) == graph_digest(graph)
     with pytest.raises(InvalidRequest):
         architecture("predefined", 0, 2)
 
@@ -128,7 +128,7 @@ def test_predefined_architectures_run(index: int) -> None:
 
 
 def test_statistics_of_a_chain() -> None:
-    graph = read_architecture(
+    graph = read_document(
         {
             "format": "graph",
             "input_shape": [3, 8, 8],

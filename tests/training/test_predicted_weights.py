@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from service.errors import UnknownModel
 from service.executor.networks import Network
 from service.ghn.registry import load_model
-from service.graph_io.read import read_architecture
+from service.graph_io.read import read_document
 from service.predictors.ranking import Candidate, rank
 from training.data import batches, load_dataset
 from training.evaluate import measure, predicted_parameters
@@ -37,7 +37,7 @@ def test_networks_are_ordered_by_what_they_score() -> None:
     assert first["score"] == pytest.approx(ranker.score(candidates[first["index"]].document), abs=1e-5)
 
     # The loss is that of the network's own logits; one batch here.
-    ghn, graph = load_model("ghn2-cifar10").ghn, read_architecture(document(CELLS[0]))
+    ghn, graph = load_model("ghn2-cifar10").ghn, read_document(document(CELLS[0]))
     images, labels = next(batches(dataset, dataset.validation, 64))
     network, params = Network(graph), predicted_parameters(ghn, graph)
     with torch.no_grad():

@@ -15,7 +15,7 @@ from torch import Tensor
 from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
 from service.graph_io.primitives import to_primitives
-from service.graph_io.read import read_architecture
+from service.graph_io.read import read_document
 from tests.simulated_gpu import CUDA, SimulatedGpu
 from training.architecture_source import Task
 from training.learned import Learned
@@ -55,7 +55,7 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def tasks() -> list[Task]:
-    graphs = [read_architecture(document) for document in (DARTS, {"format": "nasbench201", "cell": CELL})]
+    graphs = [read_document(document) for document in (DARTS, {"format": "nasbench201", "cell": CELL})]
     return [Task(graph=graph, primitives=to_primitives(graph), cost=1.0) for graph in graphs]
 
 

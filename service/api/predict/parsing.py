@@ -18,7 +18,10 @@ from starlette.requests import Request
 from service.api.errors import from_validation
 from service.api.predict.schemas import PredictOptions, PredictRequest
 from service.api.request_body import is_json, media_type, parse_json_object, read_body
+from service.api.services import services_of
 from service.errors import InvalidInput, InvalidRequest, UnsupportedMediaType
+from service.graph_io.limits import GraphLimits
+from service.graph_io.read import sniff
 
 ONNX_MEDIA_TYPES = ("application/octet-stream", "application/onnx", "application/x-onnx")
 
@@ -57,13 +60,13 @@ async def read_submission(request: Request) -> Submission:
         raise UnsupportedMediaType(
             f"Bodies with the encoding {encoding[:40]!r} are not read.", hint="Send it uncompressed."
         )
-    media = media_type(request)
+    media, limits = media_type(request), services_of(request).graph_limits
     if media == "multipart/form-data":
-        return await _from_form(request)
+        return await _from_form(request, limits)
     if is_json(media):
-        return await _from_json(await read_body(request), request.query_params)
+        return await _from_json(await read_body(request), request.query_params, limits)
     if media == "" or media in ONNX_MEDIA_TYPES:
-        return await _from_file(await read_body(request), dict(request.query_params))
+        return await _from_file(await read_body(request), dict(request.query_params), limits)
     raise UnsupportedMediaType(
         f"The media type {media[:100]!r} is not read here.",
         hint="Send an ONNX file as application/octet-stream "
@@ -73,7 +76,7 @@ async def read_submission(request: Request) -> Submission:
     )
 
 
-async def _from_json(body: bytes, query: Mapping[str, str]) -> Submission:
+async def _from_json(body: bytes, query: Mapping[str, str], limits: GraphLimits) -> Submission:
     if query:
         raise InvalidRequest(
             f"The option {next(iter(query))!r} stands in the query of a JSON request.",
@@ -81,7 +84,7 @@ async def _from_json(body: bytes, query: Mapping[str, str]) -> Submission:
             hint="Put options beside `architecture` in the body.",
         )
     try:
-        asked = PredictRequest.model_validate(await parse_json_object(body), strict=True)
+        asked = PredictRequest.model_validate(await parse_json_object(body, limits), strict=True)
     except ValidationError as error:
         raise from_validation(error) from None
     options = PredictOptions(**asked.model_dump(exclude={"architecture"}))
@@ -89,15 +92,18 @@ async def _from_json(body: bytes, query: Mapping[str, str]) -> Submission:
 
 
 async def _from_file(
-    data: bytes, fields: Mapping[str, str], *, where: str = "query", name: str | None = None
+    data: bytes,
+    fields: Mapping[str, str],
+    limits: GraphLimits,
+    *,
+    where: str = "query",
+    name: str | None = None,
 ) -> Submission:
-    """A file by its content: JSON starts with a brace, ONNX cannot."""
-    if not data:
-        raise InvalidInput("The body is empty.", hint="Send an ONNX file, or JSON.")
+    """A file by its content, whatever its name or media type says."""
     options = _text_options(fields, where=where)
     content = await _sha256(data)
-    if data[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
-        document = await parse_json_object(data)
+    if sniff(data) == "json":
+        document = await parse_json_object(data, limits)
         # A file may hold an architecture alone, or a whole request.
         inner = document.get("architecture")
         architecture = inner if isinstance(inner, dict) else document
@@ -105,7 +111,7 @@ async def _from_file(
     return Submission(options, content, onnx=data, name=name)
 
 
-async def _from_form(request: Request) -> Submission:
+async def _from_form(request: Request, limits: GraphLimits) -> Submission:
     try:
         form = await request.form(max_files=1, max_fields=16, max_part_size=1024 * 1024)
     except HTTPException as error:
@@ -138,7 +144,7 @@ async def _from_form(request: Request) -> Submission:
             field="architecture",
             hint="curl: -F architecture=@model.onnx",
         )
-    return await _from_file(data, {**request.query_params, **fields}, where="form", name=file_name)
+    return await _from_file(data, {**request.query_params, **fields}, limits, where="form", name=file_name)
 
 
 def _text_options(fields: Mapping[str, str], *, where: str) -> PredictOptions:

@@ -17,10 +17,9 @@ from service.api.predict.keys import reference_digest
 from service.api.predict.parsing import Submission
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.digest import graph_digest
-from service.graph_io.fields import Place, read_object
 from service.graph_io.json_writer import graph_document
 from service.graph_io.limits import GraphLimits
-from service.graph_io.read import decode_onnx, read_architecture
+from service.graph_io.read import format_of, onnx_data, read_document
 from service.store.artifacts import ArtifactStore
 
 Result = TypeVar("Result")
@@ -91,17 +90,13 @@ class ArchitectureReader:
 
 
 def _read_file(data: bytes, limits: GraphLimits) -> ReadArchitecture:
-    # Imported late: the API starts without the ONNX library, which takes longer to load than all the rest.
-    from service.graph_io.sandbox import read_onnx_isolated
-
-    return _understood(read_onnx_isolated(data, limits), onnx=data)
+    return _understood(read_document(data, limits=limits, isolate=True), onnx=data)
 
 
 def _read_document(architecture: dict[str, Any], limits: GraphLimits) -> ReadArchitecture:
-    if architecture.get("format") == "onnx":
-        fields = read_object(architecture, Place(), required=("format", "data"), optional=("name",))
-        return _read_file(decode_onnx(fields["data"], limits=limits), limits)
-    return _understood(read_architecture(architecture, limits=limits))
+    graph = read_document(architecture, limits=limits, isolate=True)
+    is_onnx = format_of(architecture) == "onnx"
+    return _understood(graph, onnx=onnx_data(architecture, limits=limits) if is_onnx else None)
 
 
 def _understood(graph: ArchGraph, onnx: bytes | None = None) -> ReadArchitecture:

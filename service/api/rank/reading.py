@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from service.api.errors import from_validation
 from service.api.request_body import is_json, media_type, parse_json_object, read_body, validated
+from service.api.services import services_of
 from service.errors import InvalidRequest, LimitExceeded, UnsupportedMediaType
 
 JSON_LINES = (
@@ -37,7 +38,7 @@ async def read_many(request: Request, model: type[Options], *, most: int) -> tup
         options = _from_query(request, model)
         lines = [line for line in (await read_body(request)).split(b"\n") if line.strip()]
     elif is_json(media):
-        document = await parse_json_object(await read_body(request))
+        document = await parse_json_object(await read_body(request), services_of(request).graph_limits)
         architectures = document.pop("architectures", None)
         if not isinstance(architectures, list):
             raise InvalidRequest("The request lacks the array `architectures`.", field="/architectures")

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from service.api.errors import invalid_fields
 from service.api.predict.reading import ArchitectureReader, ReadArchitecture
 from service.api.request_body import is_json, media_type, parse_json_object, read_body
+from service.api.services import services_of
 from service.api.training.schemas import AnyJob, FineTuneJob, TrainingRequest
 from service.errors import ServiceError, UnsupportedMediaType
 
@@ -26,7 +27,7 @@ async def read_training_request(request: Request) -> tuple[AnyJob, str]:
             hint="Send Content-Type: application/json.",
         )
     body = await read_body(request)
-    document = await parse_json_object(body)
+    document = await parse_json_object(body, services_of(request).graph_limits)
     try:
         # In a thread: thousands of observations take a while.
         asked = await anyio.to_thread.run_sync(TrainingRequest.model_validate, document)

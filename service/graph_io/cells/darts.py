@@ -25,17 +25,19 @@ throughout.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from service.errors import InvalidArchitecture
 from service.graph_io.archgraph import ArchGraph, AttrValue, Node, Parameter
 from service.graph_io.cells.darts_document import DartsNetwork, Genotype, parse_document
 from service.graph_io.checks import build_graph
+from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 
 # State of a cell that nothing reaches, because every operation into it is `none`.
 _NOTHING = ""
 
 
-def read_darts(document: Mapping[str, object]) -> ArchGraph:
+def read_darts(document: Mapping[str, Any], *, limits: GraphLimits = DEFAULT_LIMITS) -> ArchGraph:
     """The network of a document as above.
 
     Modules that the network owns but that never reach its output (behind `none`, or feeding a state that no
@@ -43,17 +45,16 @@ def read_darts(document: Mapping[str, object]) -> ArchGraph:
     are left out of the graph; their parameters are in `ArchGraph.unattached`.
 
     Raises InvalidArchitecture naming the field: unknown operations, wrong indices, combinations that no
-    network has.
+    network has. Raises LimitExceeded for a network that is too large.
     """
-    network = parse_document(document)
-    return _Builder(network).build()
+    return _Builder(parse_document(document), limits).build()
 
 
 class _Builder:
     """Adds nodes in execution order. Every method returns the name of the node that holds its result."""
 
-    def __init__(self, network: DartsNetwork) -> None:
-        self.net = network
+    def __init__(self, network: DartsNetwork, limits: GraphLimits) -> None:
+        self.net, self.limits = network, limits
         self.nodes: list[Node] = []
         self.cell: int | None = None
         # An attention network never changes its resolution: its strides are all 1.
@@ -358,6 +359,7 @@ class _Builder:
             input_shape=(3, self.net.image_size, self.net.image_size),
             name="darts",
             unattached=(*unread, *self.unread),
+            limits=self.limits,
         )
 
 

@@ -1,0 +1,72 @@
+"""What is sent for what a caller passes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.client import BadRequest, Refused
+from service.client._architectures import encode
+from service.graph_io.onnx_strip import strip_onnx
+from tests.api.onnx_files import small_onnx
+
+GRAPH: dict[str, Any] = {
+    "format": "graph",
+    "input_shape": [3],
+    "nodes": [{"name": "x", "op": "input"}, {"name": "y", "op": "identity", "inputs": ["x"]}],
+}
+TEXT = json.dumps(GRAPH)
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\n\t ", b"\xef\xbb\xbf\r\n"])
+def test_json_is_told_from_onnx_as_the_service_does(mark: bytes, tmp_path: Path) -> None:
+    data = mark + TEXT.encode()
+    (tmp_path / "net.json").write_bytes(data)
+    for passed in (data, tmp_path / "net.json", str(tmp_path / "net.json")):
+        assert encode(passed).document == GRAPH
+
+
+def test_an_onnx_model_is_sent_without_its_weights(tmp_path: Path) -> None:
+    model = small_onnx()
+    (tmp_path / "net.onnx").write_bytes(model)
+    stripped = base64.b64encode(strip_onnx(model)).decode()
+    assert encode(model).document == {"format": "onnx", "data": stripped}
+    assert encode(tmp_path / "net.onnx").document == {"format": "onnx", "data": stripped, "name": "net.onnx"}
+    whole = {"format": "onnx", "data": base64.b64encode(model).decode(), "name": "n"}
+    assert encode(whole).document == {"format": "onnx", "data": stripped, "name": "n"}
+
+
+def test_a_bare_graph_gets_its_format() -> None:
+    bare = {key: value for key, value in GRAPH.items() if key != "format"}
+    assert encode(bare).document == GRAPH
+
+
+def test_texts() -> None:
+    assert encode("torchvision:resnet18").document == {"format": "torchvision", "name": "resnet18"}
+    for text in ("-", "resnet18", "keras:x"):
+        with pytest.raises(BadRequest):
+            encode(text)
+
+
+@pytest.mark.parametrize(
+    ("passed", "match"),
+    [
+        (b"[1]", "an array"),
+        (b'{"nodes": [], "nodes": []}', "twice"),
+        ("\ufeff{}".encode("utf-16-le"), "not UTF-8"),
+        (b"", "empty"),
+        ({"format": "onnx", "data": "???"}, "not base64"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_sent(passed: Any, match: str) -> None:
+    with pytest.raises(BadRequest, match=match):
+        encode(passed)
+
+
+def test_what_is_no_architecture_at_all() -> None:
+    with pytest.raises(Refused, match="A int is no architecture"):
+        encode(3)
