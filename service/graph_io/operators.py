@@ -1,28 +1,19 @@
 """The one table of operators.
 
 A reader translates its format's operators to these names; everything behind the readers knows only these.
-The table says which GHN primitive an operator is (GHN-2 paper, table 1), which parameters it may own, and
-how many inputs it takes.
+A row says which GHN primitive an operator is (GHN-2 paper, table 1), which parameters it may own, how many
+inputs it takes, and which attributes it has (`attributes.py` explains how they are written). `digest.py`, the
+executor and the cost model read attributes from here.
 
-Attributes that a runnable graph carries (`service/executor` executes them), defaults in parentheses:
-    conv              stride (1), padding (0), dilation (1), groups (1); a tuple each, one entry a spatial
-    axis conv_transpose    the same and output_padding (0)
-    max_pool          kernel_size, stride (kernel_size), padding (0), ceil_mode (False)
-    avg_pool          kernel_size, stride (kernel_size), padding (0), ceil_mode (False), count_include_pad
-    (True) global_avg_pool   output_size (1), keepdims (True): False drops the spatial axes
-    batch_norm, layer_norm, group_norm, instance_norm, rms_norm    eps (1e-5); group_norm: groups;
-                      layer_norm: axis (-1; 1 is a per-channel norm on N,C,H,W)
-    attention         heads; inputs: one node giving q, k, v joined along channels, or three nodes
-    concat            axis (1)
-    add, mul          none; broadcasting
-    channel_gate      inputs: features, gate
-    flatten, reshape, permute, slice, pad, resize ...    see `service/executor` for those that it runs
+Axes count from 0, the batch axis included; -1 is the last one. Features are (N, C, *positions), tokens (N, L, C).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
+
+from service.graph_io.attributes import APPROXIMATE, Attribute, attributes
 
 
 class Primitive(IntEnum):
@@ -51,6 +42,8 @@ class Operator:
 
     roles: parameter roles it may own; ("*",) accepts any.
     inputs: (least, most) number of inputs; most is None where any number goes.
+    attributes: what it may carry, with defaults. An operator with a `kind` has the arguments of that function
+    as well (`functions.py`).
     """
 
     name: str
@@ -58,10 +51,87 @@ class Operator:
     roles: tuple[str, ...]
     inputs: tuple[int, int | None]
     summary: str
+    attributes: tuple[Attribute, ...] = ()
 
 
 _WEIGHT_BIAS = ("weight", "bias")
 _ONE, _ANY, _SOURCE = (1, 1), (1, None), (0, 0)
+_COMMON = attributes(f"{APPROXIMATE}: text = None")
+
+# padding_end: behind the last position of an axis, where it differs from what stands before the first.
+_WINDOW = "stride: axes = {stride}, padding: axes = 0, padding_end: axes = None, dilation: axes = 1"
+_CONV = _WINDOW.format(stride=1) + ", groups: integer = 1"
+_TRANSPOSED = (
+    "stride: axes = 1, padding: axes = 0, output_padding: axes = 0, dilation: axes = 1, groups: integer = 1"
+)
+# Without a stride, windows lie side by side.
+_POOL = "kernel_size: axes, " + _WINDOW.format(stride=None) + ", ceil_mode: flag = False"
+_AVERAGE = (
+    "kernel_size: axes, stride: axes = None, padding: axes = 0, padding_end: axes = None, "
+    "ceil_mode: flag = False, count_include_pad: flag = True, divisor: integer = None"
+)
+# shape: of the parameter where it meets the features, if that is not its own (they broadcast as in torch).
+_PLACED = "shape: integers = None, kind: text = None"
+
+_ATTRIBUTES: dict[str, str] = {
+    "input": "shape: integers = None",
+    "conv": _CONV,
+    "conv_transpose": _TRANSPOSED,
+    # axes: how many last axes are normalised together; axis 1 instead: the channels at every position.
+    "layer_norm": "eps: number = 1e-5, axis: integer = -1, axes: integer = 1",
+    "rms_norm": "eps: number = 1.1920928955078125e-07, axes: integer = 1",
+    "batch_norm": "eps: number = 1e-5",
+    "instance_norm": "eps: number = 1e-5",
+    "group_norm": "eps: number = 1e-5, groups: integer",
+    "bias": _PLACED,
+    "position": _PLACED,
+    "class_token": _PLACED,
+    "layer_scale": _PLACED,
+    "relative_position": _PLACED,
+    "parameter": _PLACED,
+    "embedding": "kind: text = None",
+    "recurrent": (
+        "kind: text = None, hidden: integer = None, layers: integer = None, direction: text = None, "
+        "bidirectional: flag = None, batch_first: flag = None"
+    ),
+    "max_pool": _POOL,
+    "avg_pool": _AVERAGE,
+    # keepdims False drops the axes of positions.
+    "global_avg_pool": "output_size: axes = 1, keepdims: flag = True",
+    "global_max_pool": "output_size: axes = 1, keepdims: flag = True",
+    # Inputs: one node with queries, keys and values joined along the last axis, or three nodes, and behind them what
+    # is added to the scores. layout: tokens (N, L, C) of `heads` heads side by side, or heads (N, heads, L, C).
+    # keys_transposed: the keys are (N, heads, C, L). scale: factor of the scores, 1 / sqrt(C) without one.
+    "attention": (
+        "heads: integer = 1, layout: text = tokens, keys_transposed: flag = False, scale: number = None, "
+        "causal: flag = False, zero_attention: flag = False, batch_first: flag = True"
+    ),
+    "concat": "axis: integer = 1",
+    "matmul": "kind: text = None, equation: text = None",
+    # zeros: as many channels, at every position.
+    "constant": "kind: text = None, channels: integer = 1",
+    "activation": "kind: text = relu",
+    "unary": "kind: text",
+    "merge": "kind: text",
+    "softmax": "axis: integer = -1, log: flag = False",
+    "flatten": "start_axis: integer = 1",
+    # -1: the axis of the batch. Without one it is the first.
+    "reshape": "shape: integers, kind: text = None, axes: integers = None",
+    "permute": "axes: integers = None, kind: text = None",
+    # dropped: axes of one entry that the result does not have.
+    "slice": (
+        "axes: integers = None, starts: integers = None, ends: integers = None, steps: integers = None, "
+        "dropped: integers = None, kind: text = None, axis: integer = None, index: integers = None"
+    ),
+    "split": "axis: integer = 0",
+    # pads: before and after each axis, the last axis first (torch's order).
+    "pad": "pads: integers, mode: text = constant, value: number = 0.0",
+    # kind: nearest, nearest-exact, linear, bilinear, bicubic, trilinear or area. scale: the factor, where one was given.
+    "resize": (
+        "kind: text = nearest, size: axes = None, scale: numbers = None, align_corners: flag = False, "
+        "antialias: flag = False"
+    ),
+}
 
 _TABLE: tuple[Operator, ...] = (
     Operator("input", Primitive.INPUT, (), _SOURCE, "an input of the network"),
@@ -111,11 +181,11 @@ _TABLE: tuple[Operator, ...] = (
     *(
         Operator(name, None, (), _ONE, summary)
         for name, summary in {
-            "activation": "attribute kind: relu, gelu, silu, sigmoid, tanh, hardswish, relu6, ...",
+            "activation": "attribute kind: relu, gelu, silu, ... (`functions.py`)",
             "softmax": "softmax or log-softmax",
-            "flatten": "attribute start_axis (1)",
-            "reshape": "attribute shape",
-            "permute": "attribute axes",
+            "flatten": "joins all axes from start_axis on",
+            "reshape": "the same values in another shape",
+            "permute": "axes in another order",
             "slice": "a part of its input",
             "split": "several parts of its input",
             "pad": "padding",
@@ -131,5 +201,8 @@ _TABLE: tuple[Operator, ...] = (
     Operator("merge", None, (), _ANY, "any other function of several tensors"),
 )
 
-OPERATORS: dict[str, Operator] = {operator.name: operator for operator in _TABLE}
+OPERATORS: dict[str, Operator] = {
+    operator.name: replace(operator, attributes=(*attributes(_ATTRIBUTES.get(operator.name, "")), *_COMMON))
+    for operator in _TABLE
+}
 NORMS = frozenset({"batch_norm", "instance_norm", "group_norm", "layer_norm", "rms_norm"})

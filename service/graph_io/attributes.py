@@ -1,0 +1,117 @@
+"""What attributes an operator has: their names, kinds of values and defaults, as data.
+
+A row is written as a signature, `kernel_size: axes, stride: axes = None, ceil_mode: flag = False`:
+
+    flag      True or False
+    integer   a whole number
+    number    any finite number
+    text      a word
+    axes      whole numbers, one a spatial axis in the order of the tensor; one number stands for all of them
+    integers  whole numbers
+    numbers   numbers
+
+An attribute without a default must be there before the operator can be run; a GHN needs none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from service.graph_io.archgraph import AttrValue
+
+# What a node may carry whatever its operator is: why it stands for more than its attributes say. Such a node
+# cannot be run; a GHN sees primitives only and does not mind.
+APPROXIMATE = "approximate"
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "required"
+
+
+REQUIRED = _Required()
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """default: the value where a node does not say it; REQUIRED if there is none."""
+
+    name: str
+    kind: str
+    default: AttrValue | _Required
+
+    def accepts(self, value: AttrValue) -> bool:
+        """Whether a value is of the attribute's kind. None is the default of optional ones."""
+        return value is None or _KINDS[self.kind](value)
+
+    def canonical(self, value: AttrValue) -> AttrValue:
+        """One of the several ways of saying the same: one number for equal numbers on every axis."""
+        if self.kind == "axes" and isinstance(value, tuple) and value and len(set(value)) == 1:
+            return value[0]
+        return value
+
+
+def _is_integer(value: AttrValue) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: AttrValue) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _are_integers(value: AttrValue) -> bool:
+    return isinstance(value, tuple) and all(_is_integer(entry) for entry in value)
+
+
+_KINDS = {
+    "flag": lambda value: isinstance(value, bool),
+    "integer": _is_integer,
+    "number": _is_number,
+    "text": lambda value: isinstance(value, str),
+    "integers": lambda value: _are_integers(value) or _is_integer(value),
+    "axes": lambda value: _are_integers(value) or _is_integer(value),
+    "numbers": lambda value: _is_number(value)
+    or (isinstance(value, tuple) and all(_is_number(entry) for entry in value)),
+}
+_CONSTANTS: dict[str, AttrValue] = {"None": None, "True": True, "False": False}
+
+
+def attributes(signature: str) -> tuple[Attribute, ...]:
+    """The attributes of a signature, in its order."""
+    return tuple(_attribute(part.strip()) for part in signature.split(",")) if signature.strip() else ()
+
+
+def _attribute(text: str) -> Attribute:
+    head, equals, default = (part.strip() for part in text.partition("="))
+    name, _, kind = (part.strip() for part in head.partition(":"))
+    if kind not in _KINDS:
+        raise ValueError(f"the attribute {text!r} has no known kind: use one of {', '.join(_KINDS)}")
+    return Attribute(name, kind, _constant(default) if equals else REQUIRED)
+
+
+def _constant(text: str) -> AttrValue:
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+def with_defaults(rows: tuple[Attribute, ...], attrs: Mapping[str, AttrValue]) -> dict[str, AttrValue]:
+    """Every attribute of the rows, as the node says it or by default.
+
+    Raises KeyError, with the name, if one that has no default is missing.
+    """
+    values: dict[str, AttrValue] = {}
+    for row in rows:
+        value = attrs.get(row.name)
+        if value is None:
+            if isinstance(row.default, _Required):
+                raise KeyError(row.name)
+            value = row.default
+        values[row.name] = value
+    return values
