@@ -30,11 +30,12 @@ def _reduce(name: str) -> Callable[..., Tensor]:
 
 def _along(name: str) -> Callable[..., Tensor]:
     """A function that reduces one axis, or all without one; of its results the values."""
-    function = getattr(torch, name)
+    function: Callable[..., Any] = getattr(torch, name)
 
     def run(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
         result = function(x) if dim is None else function(x, dim, keepdim=keepdim)
-        return result if isinstance(result, Tensor) else result[0]
+        values: Tensor = result if isinstance(result, Tensor) else result[0]
+        return values
 
     return run
 
@@ -51,7 +52,12 @@ def _spread(name: str) -> Callable[..., Tensor]:
 
 def _values(name: str) -> Callable[..., Tensor]:
     function = getattr(torch, name)
-    return lambda x, *args, **kwargs: function(x, *args, **kwargs)[0]
+
+    def run(x: Tensor, **arguments: Any) -> Tensor:
+        values: Tensor = function(x, **arguments)[0]
+        return values
+
+    return run
 
 
 def _index_list(x: Tensor, dim: int, index: Any) -> Tensor:
@@ -90,7 +96,8 @@ _IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
 }
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "add": operator.add, "sub": operator.sub, "mul": operator.mul, "pow": operator.pow,
-    "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
+    "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "le": operator.le,
+    "gt": operator.gt, "ge": operator.ge,
 }  # fmt: skip
 
 
@@ -185,4 +192,3 @@ def softmax(node: Node) -> Step:
     if values["log"]:
         return lambda inputs, _: inputs[0].log_softmax(axis)
     return lambda inputs, _: inputs[0].softmax(axis)
-

@@ -78,7 +78,9 @@ def resize(node: Node) -> Step:
     kind, size, scale = str(values["kind"]), values["size"], values["scale"]
     if size is None and scale is None:
         raise refusal(node, "neither its size nor its scale is known")
-    corners = bool(values["align_corners"]) if kind in ("linear", "bilinear", "bicubic", "trilinear") else None
+    corners = (
+        bool(values["align_corners"]) if kind in ("linear", "bilinear", "bicubic", "trilinear") else None
+    )
 
     def run(inputs: Inputs, _: Params) -> Tensor:
         (x,) = inputs

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from service.errors import UnsupportedOperator
 from service.graph_io.archgraph import AttrValue, Node
-from service.graph_io.attributes import APPROXIMATE, Attribute, with_defaults
-from service.graph_io.functions import function_of
-from service.graph_io.operators import OPERATORS
+from service.graph_io.attributes import APPROXIMATE, with_defaults
+from service.graph_io.node_attributes import rows_of
 
 Params = Mapping[str, Tensor]
 Inputs = Sequence[Tensor]
@@ -20,41 +19,25 @@ Step = Callable[[Inputs, Params], Tensor]
 
 def refusal(node: Node, reason: str, hint: str | None = None) -> UnsupportedOperator:
     return UnsupportedOperator(
-        f"Node {node.name!r} ({node.op}) cannot be run: {reason}.", node=node.name, operator=node.op, hint=hint
+        f"Node {node.name!r} ({node.op}) cannot be run: {reason}.",
+        node=node.name,
+        operator=node.op,
+        hint=hint,
     )
-
-
-def rows_of(node: Node) -> tuple[Attribute, ...]:
-    """The attributes that a node may have: its operator's, and those of the function that it names.
-
-    Raises UnsupportedOperator if the function is not in the table.
-    """
-    rows = OPERATORS[node.op].attributes
-    if node.op not in ("activation", "unary", "merge"):
-        return rows
-    kind = node.attrs.get("kind", "relu" if node.op == "activation" else None)
-    function = function_of(node.op, str(kind), len(node.inputs))
-    if function is None:
-        raise refusal(node, f"{kind!r} of {len(node.inputs)} tensors is not known here")
-    return (*rows, *function.arguments)
 
 
 def values_of(node: Node) -> dict[str, Any]:
     """Every attribute of a node, as it says it or by default.
 
-    Raises UnsupportedOperator if the node stands for more than its attributes say, has an attribute that is not
-    known or not of its kind, or lacks one that it needs.
+    Raises UnsupportedOperator if the node stands for more than its attributes say, names a function that
+    nobody listed, or lacks an attribute that it needs.
     """
     reason = node.attrs.get(APPROXIMATE)
     if reason:
         raise refusal(node, str(reason))
     rows = rows_of(node)
-    known = {row.name: row for row in rows}
-    for name, value in node.attrs.items():
-        if name not in known:
-            raise refusal(node, f"the attribute {name!r} is not known")
-        if not known[name].accepts(value):
-            raise refusal(node, f"{name} is {value!r}, no {known[name].kind}")
+    if rows is None:
+        raise refusal(node, f"{node.attrs.get('kind')!r} of {len(node.inputs)} tensors is not known here")
     try:
         return with_defaults(rows, node.attrs)
     except KeyError as missing:

@@ -74,4 +74,4 @@ def global_pool(node: Node) -> Step:
     if len(sizes) not in functions:
         raise refusal(node, f"it pools over {len(sizes)} axes")
     function = functions[len(sizes)]
-    return lambda inputs, _: function(inputs[0], sizes)  # type: ignore[no-any-return]
+    return lambda inputs, _: function(inputs[0], sizes)  # type: ignore[no-any-return,arg-type]

@@ -15,7 +15,7 @@ An attribute without a default must be there before the operator can be run; a G
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from service.graph_io.archgraph import AttrValue
@@ -64,15 +64,16 @@ def _are_integers(value: AttrValue) -> bool:
     return isinstance(value, tuple) and all(_is_integer(entry) for entry in value)
 
 
-_KINDS = {
+_KINDS: dict[str, Callable[[AttrValue], bool]] = {
     "flag": lambda value: isinstance(value, bool),
     "integer": _is_integer,
     "number": _is_number,
     "text": lambda value: isinstance(value, str),
     "integers": lambda value: _are_integers(value) or _is_integer(value),
     "axes": lambda value: _are_integers(value) or _is_integer(value),
-    "numbers": lambda value: _is_number(value)
-    or (isinstance(value, tuple) and all(_is_number(entry) for entry in value)),
+    "numbers": lambda value: (
+        _is_number(value) or (isinstance(value, tuple) and all(_is_number(entry) for entry in value))
+    ),
 }
 _CONSTANTS: dict[str, AttrValue] = {"None": None, "True": True, "False": False}
 

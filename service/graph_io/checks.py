@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from service.errors import InvalidArchitecture, LimitExceeded, UnsupportedOperator
 from service.graph_io.archgraph import ArchGraph, Node, Parameter
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
+from service.graph_io.node_attributes import check_attributes
 from service.graph_io.operators import OPERATORS
 
 
@@ -26,8 +27,8 @@ def build_graph(
     outputs: names of the nodes the network returns; empty means every node that nothing reads.
 
     Raises LimitExceeded, UnsupportedOperator, or InvalidArchitecture naming the node: unknown or repeated
-    names, a cycle, wrong number of inputs, a parameter that does not fit its operator, a node that the input
-    does not reach or that reaches no output.
+    names, a cycle, wrong number of inputs, an attribute that the operator does not have, a parameter that
+    does not fit its operator, a node that the input does not reach or that reaches no output.
     """
     node_list = list(nodes)
     _check_sizes(node_list, unattached, limits)
@@ -161,6 +162,7 @@ def _check_node(node: Node, by_name: dict[str, Node], limits: GraphLimits) -> No
         raise InvalidArchitecture(
             f"Node {node.name!r} has two parameters with the same role.", node=node.name
         )
+    check_attributes(node)
     _check_parameter_shapes(node)
 
 

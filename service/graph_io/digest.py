@@ -12,22 +12,17 @@ from __future__ import annotations
 import hashlib
 
 from service.graph_io.archgraph import ArchGraph, AttrValue, Node, Parameter
+from service.graph_io.attributes import APPROXIMATE
+from service.graph_io.node_attributes import rows_of
+from service.graph_io.operators import OPERATORS
 
 VERSION = b"weightcast graph 1"
 # The order of terms and factors says nothing; the order of what is joined or multiplied as matrices does.
 COMMUTATIVE = frozenset({"add", "mul"})
-# Per-axis attributes: one number stands for the same number on every axis.
-PER_AXIS = frozenset({"stride", "padding", "dilation", "kernel_size", "output_padding"})
-# What an operator does where nothing is said (`operators.py`); saying it changes nothing.
-DEFAULTS: dict[str, AttrValue] = {
-    "dilation": 1,
-    "groups": 1,
-    "padding": 0,
-    "output_padding": 0,
-    "ceil_mode": False,
-    "count_include_pad": True,
-    "keepdims": True,
-}
+# Attributes that digests of this version hold whatever they say, defaults included.
+_ALWAYS_HELD = frozenset(
+    "eps heads axis start_axis kind output_size size batch_first shape axes value equation index".split()
+)
 
 
 def graph_digest(graph: ArchGraph) -> str:
@@ -83,14 +78,18 @@ def _parameter_text(parameter: Parameter) -> str:
 
 
 def _canonical_attributes(node: Node) -> dict[str, AttrValue]:
-    """The attributes in one of the several ways of saying the same."""
+    """The attributes in one of the several ways of saying the same: without defaults, and one number for
+    equal numbers on every axis. A mark that a node cannot be run says nothing about the network.
+    """
+    rows = {row.name: row for row in rows_of(node) or OPERATORS[node.op].attributes}
     canonical: dict[str, AttrValue] = {}
-    for key, value in node.attrs.items():
-        if key in PER_AXIS and isinstance(value, tuple) and len(set(value)) == 1:
-            value = value[0]
-        default = DEFAULTS.get(key)
-        if key == "stride" and node.op in ("conv", "conv_transpose"):
-            default = 1
-        if value is not None and not (value == default and type(value) is type(default)):
-            canonical[key] = value
+    for name, value in node.attrs.items():
+        row = rows.get(name)
+        if value is None or name == APPROXIMATE:
+            continue
+        if row is not None and name not in _ALWAYS_HELD:
+            value = row.canonical(value)
+            if value == row.default and type(value) is type(row.default):
+                continue
+        canonical[name] = value
     return canonical

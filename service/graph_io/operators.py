@@ -5,7 +5,8 @@ A row says which GHN primitive an operator is (GHN-2 paper, table 1), which para
 inputs it takes, and which attributes it has (`attributes.py` explains how they are written). `digest.py`, the
 executor and the cost model read attributes from here.
 
-Axes count from 0, the batch axis included; -1 is the last one. Features are (N, C, *positions), tokens (N, L, C).
+Axes count from 0, the batch axis included; -1 is the last one. Features are (N, C, *positions), tokens (N,
+L, C).
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ _ATTRIBUTES: dict[str, str] = {
     "conv_transpose": _TRANSPOSED,
     # axes: how many last axes are normalised together; axis 1 instead: the channels at every position.
     "layer_norm": "eps: number = 1e-5, axis: integer = -1, axes: integer = 1",
-    "rms_norm": "eps: number = 1.1920928955078125e-07, axes: integer = 1",
+    "rms_norm": "eps: number = 1.1920928955078125e-07, axis: integer = -1, axes: integer = 1",
     "batch_norm": "eps: number = 1e-5",
     "instance_norm": "eps: number = 1e-5",
     "group_norm": "eps: number = 1e-5, groups: integer",
@@ -90,18 +91,16 @@ _ATTRIBUTES: dict[str, str] = {
     "relative_position": _PLACED,
     "parameter": _PLACED,
     "embedding": "kind: text = None",
-    "recurrent": (
-        "kind: text = None, hidden: integer = None, layers: integer = None, direction: text = None, "
-        "bidirectional: flag = None, batch_first: flag = None"
-    ),
+    "recurrent": "kind: text = None, hidden_size: integer = None, direction: text = None",
     "max_pool": _POOL,
     "avg_pool": _AVERAGE,
     # keepdims False drops the axes of positions.
     "global_avg_pool": "output_size: axes = 1, keepdims: flag = True",
     "global_max_pool": "output_size: axes = 1, keepdims: flag = True",
-    # Inputs: one node with queries, keys and values joined along the last axis, or three nodes, and behind them what
-    # is added to the scores. layout: tokens (N, L, C) of `heads` heads side by side, or heads (N, heads, L, C).
-    # keys_transposed: the keys are (N, heads, C, L). scale: factor of the scores, 1 / sqrt(C) without one.
+    # Inputs: one node with queries, keys and values joined along the last axis, or three nodes, and behind
+    # them what is added to the scores. layout: tokens (N, L, C) of `heads` heads side by side, or heads
+    # (N, heads, L, C). keys_transposed: the keys are (N, heads, C, L). scale: factor of the scores, 1 /
+    # sqrt(C) without one.
     "attention": (
         "heads: integer = 1, layout: text = tokens, keys_transposed: flag = False, scale: number = None, "
         "causal: flag = False, zero_attention: flag = False, batch_first: flag = True"
@@ -126,7 +125,8 @@ _ATTRIBUTES: dict[str, str] = {
     "split": "axis: integer = 0",
     # pads: before and after each axis, the last axis first (torch's order).
     "pad": "pads: integers, mode: text = constant, value: number = 0.0",
-    # kind: nearest, nearest-exact, linear, bilinear, bicubic, trilinear or area. scale: the factor, where one was given.
+    # kind: nearest, nearest-exact, linear, bilinear, bicubic, trilinear or area. scale: the factor, where
+    # one was given.
     "resize": (
         "kind: text = nearest, size: axes = None, scale: numbers = None, align_corners: flag = False, "
         "antialias: flag = False"

@@ -54,6 +54,10 @@ class Case:
         """In evaluation, with random weights that are not what initialisation gives (biases of zero)."""
         torch.manual_seed(5)
         model = Surrounded(self.make(), self.shape).eval()
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                # Nobody predicts running statistics: networks are run with those of the batch.
+                module.train()
         generator = torch.Generator().manual_seed(7)
         with torch.no_grad():
             for parameter in model.parameters():
@@ -148,9 +152,7 @@ class Buffered(nn.Module):
 class Blur(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer(
-            "kernel", torch.tensor([[1.0, 2, 1]] * 3).div(16).repeat(8, 1, 1, 1)
-        )
+        self.register_buffer("kernel", torch.tensor([[1.0, 2, 1]] * 3).div(16).repeat(8, 1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.kernel, padding=1, groups=8)

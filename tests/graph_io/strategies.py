@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from service.graph_io.archgraph import ArchGraph, AttrValue, Node, Parameter
 from service.graph_io.checks import build_graph
+from service.graph_io.node_attributes import rows_of
+from service.graph_io.operators import OPERATORS
 
 WITHOUT_PARAMS = (
     "activation",
@@ -20,21 +22,22 @@ WITHOUT_PARAMS = (
 JOINING = ("add", "concat", "mul", "matmul", "merge")
 sizes = st.integers(1, 32)
 
-attr_values: st.SearchStrategy[AttrValue] = (
-    st.booleans()
-    | st.integers(-5, 5)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.sampled_from(["relu", "gelu", ""])
-    | st.lists(st.integers(0, 9), max_size=4).map(tuple)
-    | st.lists(st.floats(-2, 2), min_size=1, max_size=3).map(tuple)
-    | st.lists(st.sampled_from(["a", "b"]), min_size=1, max_size=2).map(tuple)
-    | st.none()
-)
-attributes = st.dictionaries(
-    st.sampled_from(["stride", "padding", "kernel_size", "kind", "axis", "eps", "note"]),
-    attr_values,
-    max_size=3,
-)
+_VALUES: dict[str, st.SearchStrategy[AttrValue]] = {
+    "flag": st.booleans(),
+    "integer": st.integers(-5, 5),
+    "number": st.floats(allow_nan=False, allow_infinity=False) | st.integers(-5, 5),
+    "text": st.sampled_from(["gelu", "mean", ""]),
+    "axes": st.integers(0, 9) | st.lists(st.integers(0, 9), max_size=4).map(tuple),
+    "integers": st.lists(st.integers(0, 9), max_size=4).map(tuple),
+    "numbers": st.lists(st.floats(-2, 2), min_size=1, max_size=3).map(tuple),
+}
+
+
+def attributes(op: str, inputs: int = 1) -> st.SearchStrategy[dict[str, AttrValue]]:
+    """Some of the attributes that an operator has, with values of their kinds."""
+    rows = rows_of(Node("", op, ("",) * inputs)) or OPERATORS[op].attributes
+    each = {row.name: st.none() | _VALUES[row.kind] for row in rows if row.name != "kind"}
+    return st.fixed_dictionaries({}, optional=each)
 
 
 def node_with_parameters(draw: st.DrawFn, name: str, source: str, op: str, cell: int | None) -> Node:
@@ -50,7 +53,7 @@ def node_with_parameters(draw: st.DrawFn, name: str, source: str, op: str, cell:
     if op == "linear" and draw(st.booleans()):
         weight = Parameter(f"{name}.weight", weight_shape[::-1], "weight", (1, 0))
     bias = (Parameter(f"{name}.bias", bias_shape, "bias"),) if draw(st.booleans()) else ()
-    return Node(name, op, (source,), (weight, *bias), draw(attributes), cell)
+    return Node(name, op, (source,), (weight, *bias), draw(attributes(op)), cell)
 
 
 @st.composite
@@ -64,12 +67,12 @@ def graphs(draw: st.DrawFn, max_nodes: int = 12) -> ArchGraph:
         kind = draw(st.sampled_from(["plain", "join", "parameters"]))
         if kind == "plain":
             source = draw(st.sampled_from(earlier))
-            nodes.append(
-                Node(name, draw(st.sampled_from(WITHOUT_PARAMS)), (source,), (), draw(attributes), cell)
-            )
+            op = draw(st.sampled_from(WITHOUT_PARAMS))
+            nodes.append(Node(name, op, (source,), (), draw(attributes(op)), cell))
         elif kind == "join":
             sources = tuple(draw(st.lists(st.sampled_from(earlier), min_size=1, max_size=3)))
-            nodes.append(Node(name, draw(st.sampled_from(JOINING)), sources, (), draw(attributes), cell))
+            op = draw(st.sampled_from(JOINING))
+            nodes.append(Node(name, op, sources, (), draw(attributes(op, len(sources))), cell))
         else:
             op = draw(st.sampled_from(["conv", "linear", "batch_norm", "layer_norm"]))
             nodes.append(node_with_parameters(draw, name, draw(st.sampled_from(earlier)), op, cell))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from service.graph_io.archgraph import AttrValue
+from service.graph_io.attributes import APPROXIMATE
 from service.graph_io.onnx.draft import Draft, Owned, Shape
 from service.graph_io.onnx.flatten import Op
 from service.graph_io.onnx.naming import is_operator_name
@@ -190,10 +191,19 @@ def deformed(build: Builder, op: Op, values: list[Value]) -> Draft:
     return generic(build, op, drafts, owned)
 
 
+def _normalised_axes(axis: int, shape: Shape) -> dict[str, AttrValue]:
+    """ONNX normalises from an axis on; ours counts the last axes."""
+    if axis == -1 or (shape is not None and axis == len(shape) - 1):
+        return {"axis": -1}
+    if axis < 0 or shape is not None:
+        return {"axis": -1, "axes": -axis if axis < 0 else len(shape or ()) - axis}
+    return {"axis": -1, APPROXIMATE: "the number of its axes is not known"}
+
+
 def norm(build: Builder, op: Op, values: list[Value], name: str) -> Draft:
     attrs: dict[str, AttrValue] = {"eps": round(float(op.attrs.get("epsilon", 1e-5)), 12)}
     if name in ("layer_norm", "rms_norm"):
-        attrs["axis"] = int(op.attrs.get("axis", -1))
+        attrs |= _normalised_axes(int(op.attrs.get("axis", -1)), values[0].shape)
     if name == "group_norm":
         attrs["groups"] = int(op.attrs.get("num_groups", 1))
     owned: list[Owned] = []

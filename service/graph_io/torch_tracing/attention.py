@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from service.graph_io.archgraph import AttrValue
+from service.graph_io.torch_tracing.calls import approximate
 from service.graph_io.torch_tracing.steps import Step
 
 # What may lie between the two products without being a layer of its own.
@@ -62,6 +63,7 @@ def _attention(steps: list[Step], product: Step, scores: int, values: int) -> St
             source for index in path[:-1] for source in steps[index].sources if source not in path
         )
         query, key = steps[path[-1]].sources
+        attrs |= _exact(steps, path, product, scores, values, tuple(extras))
         return Step("attention", (query, key, values, *extras), attrs=attrs, shape=product.shape)
     if _path(steps, scores, lambda step: step.op == "softmax") is None and not _softmax_before_layers(
         steps, scores
@@ -69,6 +71,41 @@ def _attention(steps: list[Step], product: Step, scores: int, values: int) -> St
         return None
     attrs["layout"] = "scores"
     return Step("attention", (scores, values), attrs=attrs, shape=product.shape)
+
+
+def _exact(
+    steps: list[Step], path: list[int], product: Step, scores: int, values: int, extras: tuple[int, ...]
+) -> dict[str, AttrValue]:
+    """What softmax(factor * q k^T + tables) v needs to be run: the factor, and that the keys are transposed.
+
+    path: from the scores back to the product of queries and keys.
+    """
+    unclear = approximate("it is not softmax(q k + table) v in so many words")
+    factor, softmax, added = 1.0, False, 0
+    for index in path[:-1]:
+        step = steps[index]
+        if step.op == "softmax" and not softmax and step.attrs.get("log") is None:
+            if step.attrs.get("axis") not in (-1, len(step.shape) - 1):
+                return unclear
+            softmax = True
+        elif step.op == "add" and softmax and not step.attrs and len(step.sources) == 2 and factor == 1.0:
+            added += 1
+        elif step.op == "unary" and softmax and set(step.attrs) == {"kind", "value"}:
+            value = step.attrs["value"]
+            if step.attrs["kind"] not in ("mul", "div") or not isinstance(value, int | float) or not value:
+                return unclear
+            factor *= value if step.attrs["kind"] == "mul" else 1 / value
+        else:
+            return unclear
+    plain = (
+        softmax
+        and product.sources == (scores, values)
+        and not product.attrs
+        and not steps[path[-1]].attrs
+        and added == len(extras)
+        and len(steps[scores].shape) == 4
+    )
+    return {"scale": factor, "keys_transposed": True} if plain else unclear
 
 
 def _is_scores(steps: list[Step], step: Step) -> bool:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from service.graph_io.archgraph import Parameter
+from service.graph_io.archgraph import AttrValue, Parameter
 from service.graph_io.operators import NORMS
+from service.graph_io.torch_tracing.calls import approximate
 from service.graph_io.torch_tracing.node_builder import NodeBuilder, is_relative
 from service.graph_io.torch_tracing.parametric import long_axes
 from service.graph_io.torch_tracing.steps import Step
@@ -30,9 +31,10 @@ def plain(build: NodeBuilder, step: Step) -> str:
     inputs = build.values(step, "relative_position" if step.op == "attention" else "parameter")
     if not inputs:
         return build.constant()
-    return build.node(
-        "merge" if step.op == "unary" and len(inputs) > 1 else step.op, inputs, attrs=step.attrs
-    )
+    attrs = step.attrs
+    if step.op != "attention" and len(inputs) != len(step.sources):
+        attrs = {**attrs, **approximate("one of its operands is made of several parameters")}
+    return build.node("merge" if step.op == "unary" and len(inputs) > 1 else step.op, inputs, attrs=attrs)
 
 
 def total(build: NodeBuilder, step: Step) -> str:
@@ -45,22 +47,25 @@ def total(build: NodeBuilder, step: Step) -> str:
         if build.cones.of(value).has_layer:
             name = build.node("add", (name, *build.value(value)))
         else:
-            name = add_parameters(build, name, build.cones.of(value).leaves)
+            attrs = build.placement(value, live[0])
+            name = add_parameters(build, name, build.cones.of(value).leaves, attrs)
     return name
 
 
-def add_parameters(build: NodeBuilder, name: str, leaves: Iterable[int]) -> str:
+def add_parameters(
+    build: NodeBuilder, name: str, leaves: Iterable[int], attrs: dict[str, AttrValue] | None = None
+) -> str:
     """Parameters added to a node's result."""
     for leaf in leaves:
         step = build.steps[leaf]
         axes = long_axes(step.shape)
         if axes == 0:
-            name = build.pass_through(name, (leaf,), "bias")
+            name = build.pass_through(name, (leaf,), "bias", attrs)
         elif axes == 1:
-            name = build.node("bias", (name,), (build.parameter(leaf, "bias"),))
+            name = build.node("bias", (name,), (build.parameter(leaf, "bias"),), attrs)
         else:
             op = "relative_position" if is_relative(step.name) else "position"
-            name = build.node(op, (name,), (build.parameter(leaf),))
+            name = build.node(op, (name,), (build.parameter(leaf),), attrs)
     return name
 
 
@@ -74,11 +79,12 @@ def product(build: NodeBuilder, step: Step) -> str:
         if build.cones.of(value).has_layer:
             name = build.node("mul", (name, *build.value(value)))
             continue
+        attrs = build.placement(value, live[0])
         for leaf in build.cones.of(value).leaves:
             if long_axes(build.steps[leaf].shape) == 1 and _ends_a_branch(build.steps, live[0]):
-                name = build.node("layer_scale", (name,), (build.parameter(leaf),))
+                name = build.node("layer_scale", (name,), (build.parameter(leaf),), attrs)
             else:
-                name = build.pass_through(name, (leaf,), "gain")
+                name = build.pass_through(name, (leaf,), "gain", attrs)
     return name
 
 
@@ -101,7 +107,11 @@ def _ends_a_branch(steps: list[Step], value: int) -> bool:
 
 
 def join(build: NodeBuilder, step: Step) -> str:
-    return build.node("concat", build.values(step, "class_token"), attrs=step.attrs)
+    names = build.values(step, "class_token")
+    attrs = step.attrs
+    if len(names) != len(step.sources):
+        attrs = {**attrs, **approximate("one of its operands is made of several parameters")}
+    return build.node("concat", names, attrs=attrs)
 
 
 def matrix_product(build: NodeBuilder, step: Step) -> str:
@@ -113,7 +123,8 @@ def matrix_product(build: NodeBuilder, step: Step) -> str:
     inputs = build.values(step)
     if not inputs:
         return build.constant()
-    return build.node("matmul" if len(inputs) > 1 else "unary", inputs, attrs=step.attrs)
+    attrs = step.attrs if len(inputs) == 2 else {"kind": "matmul", **approximate("it has not two operands")}
+    return build.node("matmul" if len(inputs) > 1 else "unary", inputs, attrs=attrs)
 
 
 def _linear(build: NodeBuilder, step: Step, data: int, weight: int) -> str | None:
@@ -133,7 +144,23 @@ def _linear(build: NodeBuilder, step: Step, data: int, weight: int) -> str | Non
     order = parameter.axes or (0, 1)
     axes = order[::-1] if transposed else order
     fitted = Parameter(parameter.name, parameter.shape, "weight", None if axes == (0, 1) else axes)
-    return build.pass_through(build.node("linear", (build.node_of[data],), (fitted,)), extras)
+    attrs: dict[str, AttrValue] = {}
+    if not build.cones.is_direct(weight):
+        attrs = approximate("its weight is computed before it is used")
+    elif not _is_over_last_axis(step, weight):
+        attrs = approximate("it does not sum over the last axis")
+    return build.pass_through(build.node("linear", (build.node_of[data],), (fitted,), attrs), extras)
+
+
+def _is_over_last_axis(step: Step, weight: int) -> bool:
+    """Whether a product with a matrix sums over the last axis of the features and puts its result there."""
+    if "equation" not in step.attrs:
+        return step.sources[1] == weight
+    terms, _, out = str(step.attrs["equation"]).partition("->")
+    operands = terms.split(",")
+    matrix, data = operands if step.sources[0] == weight else operands[::-1]
+    free = next((letter for letter in matrix if letter not in data), "")
+    return "." not in data and data[-1:] in matrix and out == data[:-1] + free
 
 
 def _sums_over_rows(equation: str, *, matrix_first: bool) -> bool | None:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable
 
 from service.graph_io.archgraph import AttrValue, Node, Parameter
 from service.graph_io.operators import NORMS
+from service.graph_io.torch_tracing.calls import approximate
 from service.graph_io.torch_tracing.parametric import Cones, long_axes
 from service.graph_io.torch_tracing.steps import INPUT, PARAM, Step
 
 _NAMED_BY_MODULE = frozenset({"conv", "conv_transpose", "linear", "embedding", "recurrent"}) | NORMS
+_COMPUTED = "its parameter is computed before it is used"
 _RELATIVE = (
     "rel_pos relative attention_bias rpb rel_h rel_w pos_bias rel_height rel_width position_bias".split()
 )
@@ -28,7 +30,7 @@ class NodeBuilder:
         self.node_of: dict[int, str] = {}
         self._emit = emit
         self._names: set[str] = set()
-        self._sources: dict[tuple[str, str], str] = {}
+        self._sources: dict[tuple[str, str, tuple[tuple[str, AttrValue], ...]], str] = {}
 
     def node(
         self,
@@ -55,11 +57,28 @@ class NodeBuilder:
         step = self.steps[leaf]
         return Parameter(step.name, step.shape, role)
 
-    def pass_through(self, name: str, leaves: Iterable[int], role: str = "value") -> str:
+    def pass_through(
+        self, name: str, leaves: Iterable[int], role: str = "value", attrs: dict[str, AttrValue] | None = None
+    ) -> str:
         """Parameters with a part in what a node computes that no operator describes."""
         for leaf in leaves:
-            name = self.node("parameter", (name,), (self.parameter(leaf, role),))
+            name = self.node("parameter", (name,), (self.parameter(leaf, role),), attrs)
         return name
+
+    def placement(self, value: int, features: int) -> dict[str, AttrValue]:
+        """Attributes of a node that adds a parameter to features, or multiplies it with them: its shape
+        where the two meet, if that says more than the stored shape; or the mark of a parameter that is
+        computed first.
+        """
+        shape = self.cones.placed_shape(value)
+        if shape is None:
+            return approximate("its parameter is computed before it is used")
+        stored = next(self.steps[leaf].shape for leaf in self.cones.of(value).leaves)
+        # One number a channel is what a single axis means without a shape, for features with positions.
+        one_axis = (
+            len(shape) == 1 and self.steps[features].op != PARAM and len(self.steps[features].shape) > 3
+        )
+        return {"shape": shape} if shape != stored or one_axis else {}
 
     def is_live(self, step: int) -> bool:
         return self.steps[step].live
@@ -83,13 +102,17 @@ class NodeBuilder:
         cone = self.cones.of(index)
         if cone.has_layer:
             return [self._branch(index)]
-        return [self.source(leaf, use) for leaf in cone.leaves]
+        shape = self.cones.placed_shape(index) if len(cone.leaves) == 1 else None
+        if shape is None:
+            return [self.source(leaf, use, approximate(_COMPUTED)) for leaf in cone.leaves]
+        moved = shape != self.steps[cone.leaves[0]].shape
+        return [self.source(cone.leaves[0], use, {"shape": shape} if moved else {})]
 
     def values(self, step: Step, use: str = "parameter") -> list[str]:
         return [name for source in step.sources for name in self.value(source, use)]
 
-    def source(self, leaf: int, use: str) -> str:
-        """A node that only gives a parameter. One for each parameter and use."""
+    def source(self, leaf: int, use: str, attrs: dict[str, AttrValue] | None = None) -> str:
+        """A node that only gives a parameter. One for each parameter, use and shape."""
         step = self.steps[leaf]
         op, role = use, "weight"
         if op == "relative_position" and long_axes(step.shape) < 2 and not is_relative(step.name):
@@ -99,14 +122,14 @@ class NodeBuilder:
             op = "relative_position"
         elif op == "parameter":
             role = "value"
-        key = (step.name, op)
+        key = (step.name, op, tuple((attrs or {}).items()))
         if key not in self._sources:
-            self._sources[key] = self.node(op, (), (self.parameter(leaf, role),))
+            self._sources[key] = self.node(op, (), (self.parameter(leaf, role),), attrs)
         return self._sources[key]
 
     def constant(self) -> str:
         """The fixed numbers that a branch starts from."""
-        key = ("", "constant")
+        key = ("", "constant", ())
         if key not in self._sources:
             self._sources[key] = self.node("constant")
         return self._sources[key]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import prod
 
 from service.graph_io.archgraph import Parameter
+from service.graph_io.attributes import APPROXIMATE
 from service.graph_io.operators import NORMS
 from service.graph_io.torch_tracing.steps import PARAM, Step
 
@@ -58,6 +59,35 @@ class Cones:
                     stack.append(source)
         return Cone(tuple(leaves), has_layer)
 
+    def is_direct(self, value: int) -> bool:
+        """Whether a value is a parameter as it is stored, or its axes in another order."""
+        step = self.steps[value]
+        return step.op == PARAM or (step.op == "permute" and self.steps[step.sources[0]].op == PARAM)
+
+    def placed_shape(self, value: int) -> tuple[int, ...] | None:
+        """The shape in which a parameter meets the features, if nothing but views lies between; None
+        otherwise.
+        """
+        step = self.steps[value]
+        if step.op == PARAM:
+            return step.shape
+        if len(step.sources) != 1 or step.weights:
+            return None
+        before = self.placed_shape(step.sources[0])
+        if before is None:
+            return None
+        if step.op in ("reshape", "flatten") and -1 not in _shape_of(step) and APPROXIMATE not in step.attrs:
+            return step.shape
+        if (
+            step.op == "unary"
+            and step.attrs.get("kind") in ("expand", "repeat")
+            and len(before) == len(step.shape)
+        ):
+            # Repeated along the batch alone, which broadcasting does as well.
+            if before[:1] == (1,) and step.shape[1:] == before[1:]:
+                return before
+        return None
+
     def weight(self, value: int, role: str, shape: Sequence[int]) -> tuple[Parameter | None, tuple[int, ...]]:
         """The parameter behind a weight or bias of the given shape, and the leaves with another part in it.
 
@@ -80,6 +110,11 @@ class Cones:
         return Parameter(leaf.name, leaf.shape, role), tuple(
             other for other in cone.leaves if other != chosen
         )
+
+
+def _shape_of(step: Step) -> tuple[int, ...]:
+    shape = step.attrs.get("shape", ())
+    return tuple(int(size) for size in shape) if isinstance(shape, tuple) else ()
 
 
 def _axes(value: object) -> tuple[int, ...] | None:

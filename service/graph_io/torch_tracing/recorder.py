@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from service.graph_io.archgraph import AttrValue
+from service.graph_io.functions import ARITHMETIC, function_of
+from service.graph_io.torch_tracing.calls import approximate, bound
 from service.graph_io.torch_tracing.steps import INPUT, PARAM, Step
 
 Handler = Callable[..., Any]
@@ -48,9 +50,10 @@ class Recorder(TorchFunctionMode):
         computed.
     """
 
-    def __init__(self, device: torch.device = META) -> None:
+    def __init__(self, device: torch.device = META, batch: int = 1) -> None:
         super().__init__()
         self.device = device
+        self.batch = batch
         self.steps: list[Step] = []
         self._step_of: dict[int, int] = {}
         # Tensors stay alive: the identity of a freed one could come back as another's.
@@ -158,8 +161,13 @@ class Recorder(TorchFunctionMode):
         """Write a step down for a result that torch made: a tensor, or several from one call."""
         if isinstance(out, Tensor):
             return self.bind(out, self.add(op, sources, shape=tuple(out.shape), attrs=attrs))
-        for tensor in tensors_in(out):
-            self.bind(tensor, self.add(op, sources, shape=tuple(tensor.shape), attrs=attrs))
+        for place, tensor in enumerate(tensors_in(out)):
+            # The values of the first result are the function; the others (indices, counts) are not in its
+            # row.
+            of_result = (
+                attrs if place == 0 else {**(attrs or {}), **approximate(f"it is result {place} of a call")}
+            )
+            self.bind(tensor, self.add(op, sources, shape=tuple(tensor.shape), attrs=of_result))
         return out
 
     def run(self, func: Any, *args: Any, **kwargs: Any) -> Any:
@@ -187,13 +195,35 @@ class Recorder(TorchFunctionMode):
         if not sources:
             return out
         name = function_name(func)
-        attrs: dict[str, AttrValue] = {"kind": name.strip("_")}
-        op = "unary" if len(sources) == 1 else "merge"
+        kind = name.strip("_")
         written = kwargs.get("out", args[0] if args else None)
         if isinstance(written, Tensor) and (out is written or name == "__setitem__"):
+            attrs: dict[str, AttrValue] = {"kind": kind, **approximate("it writes into a tensor")}
+            op = "unary" if len(sources) == 1 else "merge"
             self.overwrite(written, self.add(op, sources, shape=tuple(written.shape), attrs=attrs))
             return out
-        return self.result(op, sources, out, attrs)
+        attrs, sources = self._described(kind, sources, args, kwargs)
+        return self.result("unary" if len(sources) == 1 else "merge", sources, out, attrs)
+
+    def _described(
+        self, kind: str, sources: tuple[int, ...], args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> tuple[dict[str, AttrValue], tuple[int, ...]]:
+        """Attributes and sources of a function that no handler knows. It can be run if its row says what the
+        arguments behind its tensors are.
+        """
+        operands = [self._step_of.get(id(value)) for value in args if isinstance(value, Tensor)]
+        leading = 0
+        while leading < len(args) and isinstance(args[leading], Tensor):
+            leading += 1
+        steps = tuple(step for step in operands if step is not None)
+        if kind in ARITHMETIC:
+            return {"kind": kind, **approximate("one of its operands is a constant tensor")}, sources
+        row = function_of("unary" if len(steps) == 1 else "merge", kind, len(steps))
+        if row is None:
+            return {"kind": kind}, sources
+        if len(operands) != leading or len(steps) != leading or any(tensors_in(kwargs)):
+            return {"kind": kind, **approximate("one of its operands is a constant tensor")}, sources
+        return {"kind": kind, **bound(row.arguments, args[leading:], kwargs, self.batch)}, steps
 
     def sources(self, values: Any) -> list[int]:
         """Steps of all tensors in nested arguments, each once."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from service.errors import InvalidArchitecture
+from service.graph_io.torch_tracing.inputs import BATCH
 from service.graph_io.torch_tracing.recorder import META
 
 _INCEPTION_SIDE = 299
@@ -94,9 +95,9 @@ def _options(
 
 def _example(module: str, side: int) -> Any:
     if ".video" in module:
-        return torch.empty((2, *_VIDEO_SHAPE), device=META)
+        return torch.empty((BATCH, *_VIDEO_SHAPE), device=META)
     if ".detection" in module:
         return ([torch.empty((3, side, side), device=META)],)
     if ".optical_flow" in module:
-        return tuple(torch.empty((2, 3, 128, 128), device=META) for _ in range(2))
-    return torch.empty((2, 3, side, side), device=META)
+        return tuple(torch.empty((BATCH, 3, 128, 128), device=META) for _ in range(2))
+    return torch.empty((BATCH, 3, side, side), device=META)

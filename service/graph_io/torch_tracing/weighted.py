@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.graph_io.archgraph import AttrValue, Parameter
+from service.graph_io.torch_tracing.calls import approximate
 from service.graph_io.torch_tracing.combined import add_parameters
 from service.graph_io.torch_tracing.node_builder import NodeBuilder
 from service.graph_io.torch_tracing.steps import Step
@@ -26,6 +27,8 @@ def layer(build: NodeBuilder, step: Step) -> str:
     if fitted is None:
         return _layers_side_by_side(build, step, data)
     parameter, op, attrs = fitted
+    if op != step.op or not all(build.cones.is_direct(value) for value in weights.values()):
+        attrs = {**attrs, **approximate("its weight is computed before it is used")}
     bias, rest = _bias(build, weights.get("bias"), parameter if op != "conv_transpose" else None)
     name = build.node(op, (data,), (parameter,) if bias is None else (parameter, bias), attrs)
     # Parameters that scale a layer's weight: the gains of standardised and normalised weights.
@@ -72,7 +75,8 @@ def _layers_side_by_side(build: NodeBuilder, step: Step, data: str) -> str:
         shape = build.steps[leaf].shape
         fits = len(shape) in _RANKS[step.op] and shape[1:] == weight.shape[1:] and step.op != "conv_transpose"
         (rows if fits else others).append(leaf)
-    layers = [build.node(step.op, (data,), (build.parameter(leaf),), step.attrs) for leaf in rows]
+    attrs = {**step.attrs, **approximate("its weight is computed before it is used")}
+    layers = [build.node(step.op, (data,), (build.parameter(leaf),), attrs) for leaf in rows]
     parts = [*(layers or [data]), *(build.source(leaf, "parameter") for leaf in others)]
     if len(layers) > 1 and not others:
         name = build.node("concat", layers, attrs={"axis": -1 if step.op == "linear" else 1})
@@ -100,7 +104,10 @@ def norm(build: NodeBuilder, step: Step) -> str:
         if parameter is not None:
             params.append(parameter)
         rest.extend(extras)
-    name = build.node(step.op, (data,), tuple(params), step.attrs)
+    attrs = step.attrs
+    if not all(build.cones.is_direct(value) for _, value in step.weights):
+        attrs = {**attrs, **approximate("its weight is computed before it is used")}
+    name = build.node(step.op, (data,), tuple(params), attrs)
     if live:
         name = build.node("merge", (name, *live), attrs={"kind": "modulate"})
     return build.pass_through(name, rest)
@@ -113,7 +120,10 @@ def embedding(build: NodeBuilder, step: Step) -> str:
     parameter, extras = build.cones.weight(table, "weight", build.steps[table].shape)
     if parameter is None:
         return build.pass_through(data, extras)
-    return build.pass_through(build.node("embedding", (data,), (parameter,)), extras)
+    attrs = step.attrs
+    if not build.cones.is_direct(table):
+        attrs = {**attrs, **approximate("its table is computed before it is used")}
+    return build.pass_through(build.node("embedding", (data,), (parameter,), attrs), extras)
 
 
 def recurrent(build: NodeBuilder, step: Step) -> str:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from service.graph_io.archgraph import AttrValue
-from service.graph_io.torch_tracing.recorder import HANDLERS, Recorder, handles
+from service.graph_io.torch_tracing.calls import Attrs, approximate, depends_on_batch, single
+from service.graph_io.torch_tracing.recorder import HANDLERS, Recorder, function_name, handles
 
 # What a call with two computed tensors becomes: operators.py knows sums and products; the rest is "some
 # function of both".
@@ -31,6 +32,8 @@ _SPELLINGS = {
     "maximum": "maximum",
     "minimum": "minimum",
 }
+# The first operand is the second argument.
+_REVERSED = frozenset("__rsub__ rsub __rtruediv__ __rdiv__ __rpow__".split())
 _IN_PLACE = {
     "add": "add_ __iadd__",
     "mul": "mul_ multiply_ __imul__",
@@ -61,9 +64,15 @@ def _arithmetic(kind: str) -> Callable[..., Any]:
             if not recorder.has_no_values(input, other):
                 return recorder.run(func, input, other, *args, **kwargs)
             return recorder.empty(*_result("floor" if kwargs.get("rounding_mode") else kind, input, other))
-        op, sources, attrs = _describe(kind, a, b, input, other)
+        if func.__name__ in _REVERSED:
+            input, other = other, input
+            a, b = b, a
+        op, sources, attrs = _describe(recorder, kind, a, b, input, other)
+        attrs |= _options(kind, args, kwargs)
         shape, dtype = _result("floor" if kwargs.get("rounding_mode") else kind, input, other)
-        return recorder.make(op, sources, shape, dtype, attrs=attrs)
+        return recorder.make(
+            "merge" if attrs and len(sources) == 2 else op, sources, shape, dtype, attrs=attrs
+        )
 
     return handler
 
@@ -73,7 +82,9 @@ def _arithmetic_in_place(kind: str) -> Callable[..., Any]:
         a, b = recorder.step_of(input), recorder.step_of(other)
         if a is None and b is None:
             return recorder.other(func, input, other, *args, **kwargs)
-        op, sources, attrs = _describe(kind, a, b, input, other)
+        op, sources, attrs = _describe(recorder, kind, a, b, input, other)
+        attrs |= _options(kind, args, kwargs)
+        op = "merge" if attrs and len(sources) == 2 else op
         shape = tuple(input.shape)
         if isinstance(other, Tensor) and broadcast(shape, tuple(other.shape)) != shape:
             raise RuntimeError(f"shape {list(other.shape)} cannot be written into {list(shape)}")
@@ -83,19 +94,39 @@ def _arithmetic_in_place(kind: str) -> Callable[..., Any]:
 
 
 def _describe(
-    kind: str, a: int | None, b: int | None, input: Any, other: Any
-) -> tuple[str, tuple[int, ...], dict[str, AttrValue]]:
+    recorder: Recorder, kind: str, a: int | None, b: int | None, input: Any, other: Any
+) -> tuple[str, tuple[int, ...], Attrs]:
     if a is not None and b is not None:
         op = _OPS[kind]
         return op, (a, b), {} if op in ("add", "mul") else {"kind": kind}
     # With a fixed number or tensor it is a function of the other one alone.
     step = b if a is None else a
     assert step is not None
-    number = input if a is None else other
-    attrs: dict[str, AttrValue] = {"kind": kind}
-    if isinstance(number, (int, float)):
-        attrs["value"] = float(number)
-    return "unary", (step,), attrs
+    return (
+        "unary",
+        (step,),
+        {"kind": kind, **_operand(recorder, input if a is None else other, first=a is None)},
+    )
+
+
+def _operand(recorder: Recorder, number: Any, *, first: bool) -> Attrs:
+    """The attributes of the operand that no step made."""
+    value = single(number) if isinstance(number, Tensor) else number
+    if not isinstance(value, int | float):
+        return approximate("one of its operands is a constant tensor")
+    if depends_on_batch(value, recorder.batch):
+        return approximate("one of its operands depends on the size of the batch")
+    return {"value": float(value), **({"reversed": True} if first else {})}
+
+
+def _options(kind: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Attrs:
+    attrs: Attrs = {}
+    alpha = kwargs.get("alpha", 1)
+    if alpha != 1:
+        attrs |= {"kind": kind, "alpha": float(alpha)} if isinstance(alpha, int | float) else {}
+    if kwargs.get("rounding_mode") is not None:
+        attrs |= {"kind": kind, "rounding_mode": str(kwargs["rounding_mode"])}
+    return attrs
 
 
 def _result(kind: str, a: Any, b: Any) -> tuple[tuple[int, ...], torch.dtype]:
@@ -135,8 +166,12 @@ def _compare(recorder: Recorder, func: Any, input: Any, other: Any, **kwargs: An
     shape, _ = _result("compare", input, other)
     if not sources:
         return recorder.empty(shape, torch.bool)
-    op = "unary" if len(sources) == 1 else "merge"
-    return recorder.make(op, sources, shape, torch.bool, attrs={"kind": "compare"})
+    kind = function_name(func).strip("_")
+    a, b = recorder.step_of(input), recorder.step_of(other)
+    if a is not None and b is not None:
+        return recorder.make("merge", (a, b), shape, torch.bool, attrs={"kind": kind})
+    attrs: Attrs = {"kind": kind, **_operand(recorder, input if a is None else other, first=a is None)}
+    return recorder.make("unary", sources, shape, torch.bool, attrs=attrs)
 
 
 @handles("masked_fill")
@@ -147,8 +182,14 @@ def _masked_fill(recorder: Recorder, func: Any, input: Tensor, mask: Tensor, val
             return recorder.run(func, input, mask, value)
         return recorder.empty(broadcast(tuple(input.shape), tuple(mask.shape)), input.dtype)
     shape = broadcast(tuple(input.shape), tuple(mask.shape))
-    op = "unary" if len(sources) == 1 else "merge"
-    return recorder.make(op, sources, shape, input.dtype, attrs={"kind": "masked_fill"})
+    steps = (recorder.step_of(input), recorder.step_of(mask))
+    attrs: Attrs = {"kind": "masked_fill"}
+    if None in steps or recorder.step_of(value) is not None:
+        attrs |= approximate("one of its operands is a constant tensor")
+        op = "unary" if len(sources) == 1 else "merge"
+        return recorder.make(op, sources, shape, input.dtype, attrs=attrs)
+    attrs |= {key: entry for key, entry in _operand(recorder, value, first=False).items()}
+    return recorder.make("merge", steps, shape, input.dtype, attrs=attrs)  # type: ignore[arg-type]
 
 
 @handles("addcmul")
@@ -156,7 +197,7 @@ def _addcmul(
     recorder: Recorder, func: Any, input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
 ) -> Any:
     if value != 1:
-        return recorder.other(func, input, tensor1, tensor2, value=value)
+        tensor2 = HANDLERS["mul"](recorder, torch.mul, tensor2, value)
     return HANDLERS["add"](recorder, torch.add, input, HANDLERS["mul"](recorder, torch.mul, tensor1, tensor2))
 
 
@@ -165,14 +206,20 @@ def _matmul(recorder: Recorder, func: Any, input: Tensor, other: Tensor) -> Any:
     a, b = recorder.step_of(input), recorder.step_of(other)
     out = recorder.run(func, input, other)
     if a is None or b is None:
-        return recorder.result("unary", (a if b is None else b,), out, {"kind": "matmul"}) if a != b else out  # type: ignore[arg-type]
-    if getattr(func, "__name__", "") == "__rmatmul__":
+        attrs: Attrs = {"kind": "matmul", **approximate("one of its operands is a constant tensor")}
+        return recorder.result("unary", (a if b is None else b,), out, attrs) if a != b else out  # type: ignore[arg-type]
+    name = function_name(func)
+    if name == "__rmatmul__":
         a, b = b, a
-    return recorder.result("matmul", (a, b), out)
+    return recorder.result(
+        "matmul", (a, b), out, approximate("it sums over last axes") if name == "inner" else {}
+    )
 
 
 @handles("addmm", "baddbmm", "addbmm", "addmv")
 def _addmm(recorder: Recorder, func: Any, input: Tensor, mat1: Tensor, mat2: Tensor, **kwargs: Any) -> Any:
+    if kwargs.get("alpha", 1) != 1 or kwargs.get("beta", 1) not in (0, 1) or function_name(func) == "addbmm":
+        return recorder.other(func, input, mat1, mat2, **kwargs)
     if kwargs.get("beta", 1) == 0:
         return _matmul(recorder, torch.matmul, mat1, mat2)
     return HANDLERS["add"](recorder, torch.add, _matmul(recorder, torch.matmul, mat1, mat2), input)
@@ -186,6 +233,8 @@ def _einsum(recorder: Recorder, func: Any, equation: Any, *operands: Any) -> Any
     known = tuple(step for step in steps if step is not None)
     if not known:
         return out
-    attrs: dict[str, AttrValue] = {"kind": "einsum", "equation": str(equation).replace(" ", "")[:200]}
+    attrs: dict[str, AttrValue] = {"kind": "einsum", "equation": str(equation).replace(" ", "")}
+    if len(known) < len(steps):
+        attrs |= approximate("one of its operands is a constant tensor")
     op = "unary" if len(known) == 1 else "matmul" if len(steps) == 2 else "merge"
     return recorder.result(op, known, out, attrs)

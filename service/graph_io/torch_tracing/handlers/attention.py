@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from service.graph_io.archgraph import AttrValue
+from service.graph_io.torch_tracing.calls import approximate
 from service.graph_io.torch_tracing.recorder import Recorder, handles
 
 
@@ -41,6 +42,10 @@ def _scaled_dot_product(
         attrs["scale"] = float(scale)
     if is_causal:
         attrs["causal"] = True
+    if None in steps or (attn_mask is not None and mask is None):
+        attrs |= approximate("its mask, queries, keys or values are a constant tensor")
+    if enable_gqa:
+        attrs |= approximate("several heads share their keys")
     return recorder.make(
         "attention", tuple(sources), (*query.shape[:-1], value.shape[-1]), query.dtype, attrs=attrs
     )
@@ -86,30 +91,53 @@ def _multi_head(
     inputs = [recorder.step_of(tensor) for tensor in (query, key, value)]
     bias = recorder.step_of(in_proj_bias)
 
-    def project(step: int | None, weight: int | None, shape: tuple[int, ...]) -> int:
+    separate = use_separate_proj_weight
+    joined = not separate and inputs[0] == inputs[1] == inputs[2]
+    constant = approximate("a weight or a mask of the attention is a constant tensor")
+
+    def project(step: int | None, weight: int | None, shape: tuple[int, ...], part: int | None = None) -> int:
+        """part: which third of a joint projection the shape is."""
         sources = () if step is None else (step,)
         weights = tuple((role, s) for role, s in (("weight", weight), ("bias", bias)) if s is not None)
-        made = recorder.add("linear", sources, shape=shape, weights=weights)
+        whole = shape if part is None else (*shape[:-1], 3 * width)
+        fixed = weight is None or step is None or (in_proj_bias is not None and bias is None)
+        attrs = constant if fixed else {}
+        if separate and bias is not None:
+            attrs = approximate("its separate projections share one bias")
+        made = recorder.add("linear", sources, shape=whole, weights=weights, attrs=dict(attrs))
+        if part is not None:
+            last = len(shape) - 1
+            third: dict[str, AttrValue] = {
+                "axes": (last,),
+                "starts": (part * width,),
+                "ends": ((part + 1) * width,),
+            }
+            made = recorder.add("slice", (made,), shape=shape, attrs={**third, "steps": (1,)})
         return (
             recorder.add("permute", (made,), shape=shape, attrs={"axes": (1, 0, 2)})
             if len(shape) == 3
             else made
         )
 
-    if not use_separate_proj_weight and inputs[0] == inputs[1] == inputs[2]:
+    if joined:
         sources = [project(inputs[0], projections[0], (*query.shape[:-1], 3 * width))]
     else:
         sources = [
-            project(step, weight, (*tensor.shape[:-1], width))
-            for step, weight, tensor in zip(inputs, projections, (query, key, value), strict=True)
+            project(step, weight, (*tensor.shape[:-1], width), None if separate else part)
+            for part, (step, weight, tensor) in enumerate(
+                zip(inputs, projections, (query, key, value), strict=True)
+            )
         ]
     extras = recorder.sources([bias_k, bias_v, attn_mask, key_padding_mask])
-    attended = recorder.add(
-        "attention",
-        (*sources, *extras),
-        shape=tuple(query.shape),
-        attrs={"heads": heads, "batch_first": True},
-    )
+    attrs: dict[str, AttrValue] = {"heads": heads, "batch_first": True}
+    if add_zero_attn:
+        attrs["zero_attention"] = True
+    masked = attn_mask is not None or key_padding_mask is not None
+    if masked or extras or static_k is not None or static_v is not None:
+        attrs |= constant
+    if query.dim() != 3:
+        attrs |= approximate("its input has no batch axis")
+    attended = recorder.add("attention", (*sources, *extras), shape=tuple(query.shape), attrs=attrs)
     if query.dim() == 3:
         attended = recorder.add("permute", (attended,), shape=tuple(query.shape), attrs={"axes": (1, 0, 2)})
     weights = tuple(
@@ -120,7 +148,17 @@ def _multi_head(
         )
         if step is not None
     )
-    out = recorder.make("linear", (attended,), query.shape, query.dtype, weights=weights)
+    fixed = recorder.step_of(out_proj_weight) is None or (
+        out_proj_bias is not None and recorder.step_of(out_proj_bias) is None
+    )
+    out = recorder.make(
+        "linear",
+        (attended,),
+        query.shape,
+        query.dtype,
+        weights=weights,
+        attrs=dict(constant) if fixed else {},
+    )
     return out, _attention_weights(
         recorder, attended, query, key, heads, average_attn_weights
     ) if need_weights else None

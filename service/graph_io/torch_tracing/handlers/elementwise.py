@@ -8,7 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from service.graph_io.torch_tracing.recorder import HANDLERS, Recorder, handles, register_plain
+from service.graph_io.archgraph import AttrValue
+from service.graph_io.functions import function_of
+from service.graph_io.torch_tracing.calls import approximate, bound
+from service.graph_io.torch_tracing.recorder import HANDLERS, Recorder, function_name, handles, register_plain
 
 register_plain(
     "shape dtype device layout ndim is_leaf requires_grad grad is_sparse is_quantized is_cuda is_mps "
@@ -24,7 +27,7 @@ register_plain(
 # torch's name is the kind that operators.py calls it.
 _ACTIVATIONS = (
     "relu relu6 gelu silu sigmoid tanh hardswish hardsigmoid hardtanh elu selu celu mish softplus leaky_relu "
-    "softsign logsigmoid hardshrink softshrink tanhshrink threshold rrelu".split()
+    "softsign logsigmoid log_sigmoid hardshrink softshrink tanhshrink threshold rrelu".split()
 )
 _FUNCTIONS = (
     "exp expm1 sqrt rsqrt neg negative abs absolute log log1p log2 clamp clamp_min clamp_max clip square sin "
@@ -43,7 +46,7 @@ def _same_shape(op: str, kind: str) -> Callable[..., Any]:
                 return recorder.empty(input.shape, input.dtype)
             return func(input, *args, **kwargs)
         shape = tuple(input.shape)
-        made = recorder.add(op, (step,), shape=shape, attrs={"kind": kind})
+        made = recorder.add(op, (step,), shape=shape, attrs=_arguments(recorder, op, kind, args, kwargs))
         if kwargs.get("inplace"):
             return recorder.overwrite(input, made)
         return recorder.bind(recorder.empty(shape, input.dtype), made)
@@ -56,19 +59,32 @@ def _same_shape_in_place(op: str, kind: str) -> Callable[..., Any]:
         step = recorder.step_of(input)
         if step is None or (args and recorder.sources(args)):
             return recorder.other(func, input, *args, **kwargs)
-        return recorder.overwrite(
-            input, recorder.add(op, (step,), shape=tuple(input.shape), attrs={"kind": kind})
-        )
+        attrs = _arguments(recorder, op, kind, args, kwargs)
+        return recorder.overwrite(input, recorder.add(op, (step,), shape=tuple(input.shape), attrs=attrs))
 
     return handler
 
 
+def _arguments(
+    recorder: Recorder, op: str, kind: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, AttrValue]:
+    function = function_of(op, kind, 1)
+    if function is None:
+        return {"kind": kind}
+    return {"kind": kind, **bound(function.arguments, args, kwargs, recorder.batch)}
+
+
+# Two names of one function.
+_KINDS = {"log_sigmoid": "logsigmoid", "negative": "neg", "absolute": "abs", "clip": "clamp"}
+
 for _name in _ACTIVATIONS:
-    HANDLERS[_name] = _same_shape("activation", _name)
-    HANDLERS[_name + "_"] = _same_shape_in_place("activation", _name)
+    _kind = _KINDS.get(_name, _name)
+    HANDLERS[_name] = _same_shape("activation", _kind)
+    HANDLERS[_name + "_"] = _same_shape_in_place("activation", _kind)
 for _name in _FUNCTIONS:
-    HANDLERS[_name] = _same_shape("unary", _name.strip("_"))
-    HANDLERS[_name + "_"] = _same_shape_in_place("unary", _name.strip("_"))
+    _kind = _KINDS.get(_name.strip("_"), _name.strip("_"))
+    HANDLERS[_name] = _same_shape("unary", _kind)
+    HANDLERS[_name + "_"] = _same_shape_in_place("unary", _kind)
 
 
 @handles("hardtanh", "hardtanh_")
@@ -81,10 +97,20 @@ def _hardtanh(
     inplace: bool = False,
 ) -> Any:
     """torch's ReLU6 is a hardtanh between 0 and 6."""
-    kind = "relu6" if (min_val, max_val) == (0, 6) else "hardtanh"
     written = inplace or getattr(func, "__name__", "").endswith("_")
-    handler = (_same_shape_in_place if written else _same_shape)("activation", kind)
-    return handler(recorder, func, input, min_val, max_val)
+    make = _same_shape_in_place if written else _same_shape
+    if (min_val, max_val) == (0, 6):
+        return make("activation", "relu6")(recorder, func, input)
+    return make("activation", "hardtanh")(recorder, func, input, min_val, max_val)
+
+
+@handles("gelu")
+def _gelu(recorder: Recorder, func: Any, input: Tensor, *, approximate: str = "none") -> Any:
+    step = recorder.step_of(input)
+    if step is None:
+        return recorder.other(func, input, approximate=approximate)
+    attrs: dict[str, AttrValue] = {"kind": "gelu", **({"tanh": True} if approximate == "tanh" else {})}
+    return recorder.make("activation", (step,), input.shape, input.dtype, attrs=attrs)
 
 
 @handles("prelu")
@@ -105,8 +131,13 @@ def _softmax(
     if step is None:
         return func(input, dim, *args, **kwargs)
     dtype = kwargs.get("dtype") or input.dtype
-    axis = -1 if dim is None else int(dim)
-    return recorder.make("softmax", (step,), input.shape, dtype, attrs={"axis": axis})
+    attrs: dict[str, AttrValue] = {"axis": -1 if dim is None else int(dim)}
+    if dim is None:
+        # torch chooses the axis by the number of axes.
+        attrs["axis"] = 0 if input.dim() in (0, 1, 3) else 1
+    if "log" in function_name(func):
+        attrs["log"] = True
+    return recorder.make("softmax", (step,), input.shape, dtype, attrs=attrs)
 
 
 @handles(
@@ -142,9 +173,14 @@ def _cast(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: An
     step = recorder.step_of(input)
     if step is None:
         return func(input, *args, **kwargs)
+    dtype = _dtype_in((*args, *kwargs.values()))
+    if input.is_floating_point() and dtype is not None and not dtype.is_floating_point:
+        out = recorder.empty(input.shape, dtype)
+        return recorder.result(
+            "unary", (step,), out, {"kind": "cast", **approximate("it rounds to whole numbers")}
+        )
     if recorder.device.type == "meta":
         # A tensor without values cannot leave the meta device; the number format is all that may change.
-        dtype = _dtype_in((*args, *kwargs.values()))
         if func is Tensor.to:
             return recorder.bind(input.detach() if dtype is None else input.detach().to(dtype), step)
     return recorder.bind(func(input.detach(), *args, **kwargs), step)

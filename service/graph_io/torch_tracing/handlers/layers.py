@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from service.graph_io.archgraph import AttrValue
+from service.graph_io.torch_tracing.calls import Attrs, approximate
 from service.graph_io.torch_tracing.recorder import EXACT_HANDLERS, HANDLERS, Recorder, handles
 
 Weights = tuple[tuple[str, int], ...]
@@ -25,6 +26,14 @@ def per_axis(value: Any, axes: int) -> tuple[int, ...]:
 def _weights(recorder: Recorder, **tensors: Tensor | None) -> Weights:
     found = ((role, recorder.step_of(tensor)) for role, tensor in tensors.items() if tensor is not None)
     return tuple((role, step) for role, step in found if step is not None)
+
+
+def _fixed_part(recorder: Recorder, **tensors: Tensor | None) -> Attrs:
+    """The mark of a layer that has fixed numbers in the place of a parameter."""
+    fixed = [
+        role for role, tensor in tensors.items() if tensor is not None and recorder.step_of(tensor) is None
+    ]
+    return approximate(f"its {fixed[0]} is a constant tensor") if fixed else {}
 
 
 def _data(recorder: Recorder, tensor: Tensor) -> tuple[int, ...]:
@@ -66,7 +75,13 @@ def _convolution(axes: int) -> Callable[..., Any]:
             "padding": paddings,
             "dilation": dilations,
             "groups": int(groups),
+            **_fixed_part(recorder, bias=bias),
         }
+        if padding == "same" and any(d * (k - 1) % 2 for d, k in zip(dilations, kernel, strict=True)):
+            # torch pads what is left over at the end.
+            attrs["padding_end"] = tuple(
+                d * (k - 1) - p for d, k, p in zip(dilations, kernel, paddings, strict=True)
+            )
         out_shape = (*shape[: -axes - 1], weight.shape[0], *sizes)
         return recorder.make("conv", sources, out_shape, input.dtype, weights=weights, attrs=attrs)
 
@@ -106,6 +121,7 @@ def _transposed(axes: int) -> Callable[..., Any]:
             "dilation": per_axis(dilation, axes),
             "output_padding": per_axis(output_padding, axes),
             "groups": int(groups),
+            **_fixed_part(recorder, bias=bias),
         }
         step = recorder.add("conv_transpose", sources, shape=tuple(out.shape), weights=weights, attrs=attrs)
         return recorder.bind(out, step)
@@ -129,7 +145,8 @@ def _deformable(
     merged = recorder.add("merge", tuple(sources), shape=tuple(input.shape), attrs={"kind": "deform"})
     groups = input.shape[1] // weight.shape[1]
     weights = _weights(recorder, weight=weight, bias=bias)
-    step = recorder.add("conv", (merged,), shape=tuple(out.shape), weights=weights, attrs={"groups": groups})
+    attrs: dict[str, AttrValue] = {"groups": groups, **approximate("it is a deformable convolution")}
+    step = recorder.add("conv", (merged,), shape=tuple(out.shape), weights=weights, attrs=attrs)
     return recorder.bind(out, step)
 
 
@@ -143,7 +160,9 @@ def _linear(recorder: Recorder, func: Any, input: Tensor, weight: Tensor, bias: 
         raise RuntimeError(
             f"a linear layer over {weight.shape[1]} features was given the shape {list(shape)}"
         )
-    return recorder.make("linear", sources, (*shape[:-1], weight.shape[0]), input.dtype, weights=weights)
+    attrs = _fixed_part(recorder, bias=bias)
+    out_shape = (*shape[:-1], weight.shape[0])
+    return recorder.make("linear", sources, out_shape, input.dtype, weights=weights, attrs=attrs)
 
 
 @handles("bilinear")
@@ -168,7 +187,8 @@ def _norm(
     sources, weights = _data(recorder, input), _weights(recorder, weight=weight, bias=bias)
     if not sources and not weights:
         return None
-    return recorder.make(op, sources, input.shape, input.dtype, weights=weights, attrs=attrs)
+    described = {**attrs, **_fixed_part(recorder, weight=weight, bias=bias)}
+    return recorder.make(op, sources, input.shape, input.dtype, weights=weights, attrs=described)
 
 
 def _check_channels(input: Tensor, *tensors: Tensor | None) -> None:
@@ -231,7 +251,10 @@ def _instance_norm(
     eps: float = 1e-5,
 ) -> Any:
     _check_channels(input, running_mean, weight)
-    out = _norm(recorder, "instance_norm", input, weight, bias, {"eps": float(eps)})
+    attrs: dict[str, AttrValue] = {"eps": float(eps)}
+    if not use_input_stats:
+        attrs |= approximate("it normalises by running statistics")
+    out = _norm(recorder, "instance_norm", input, weight, bias, attrs)
     return (
         func(input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
         if out is None
@@ -303,7 +326,12 @@ def _last_axes_norm(op: str) -> Callable[..., Any]:
         bias = (args[0] if args else kwargs.get("bias")) if op == "layer_norm" else None
         rest = args[1:] if op == "layer_norm" else args
         eps = rest[0] if rest else kwargs.get("eps")
-        out = _norm(recorder, op, input, weight, bias, {"eps": 1e-5 if eps is None else float(eps)})
+        attrs: dict[str, AttrValue] = {"eps": 1e-5 if eps is None else float(eps)}
+        if op == "rms_norm" and eps is None:
+            attrs["eps"] = torch.finfo(input.dtype).eps
+        if len(axes) != 1:
+            attrs["axes"] = len(axes)
+        out = _norm(recorder, op, input, weight, bias, attrs)
         return func(input, normalized_shape, weight, *args, **kwargs) if out is None else out
 
     return handler
@@ -325,7 +353,12 @@ def _embedding(
     if not weights:
         return recorder.other(func, input, weight, *args, **kwargs)
     shape = (*indices.shape, table.shape[1])
-    return recorder.make("embedding", _data(recorder, indices), shape, table.dtype, weights=weights)
+    attrs: dict[str, AttrValue] = {}
+    if func is F.embedding and (kwargs.get("max_norm") or (len(args) > 1 and args[1])):
+        attrs |= approximate("it shortens the vectors that it looks up")
+    return recorder.make(
+        "embedding", _data(recorder, indices), shape, table.dtype, weights=weights, attrs=attrs
+    )
 
 
 @handles("embedding_bag")

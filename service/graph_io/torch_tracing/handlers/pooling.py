@@ -64,13 +64,11 @@ def _avg_pool(axes: int) -> Callable[..., Any]:
         padding: Any = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
-        *args: Any,
-        **kwargs: Any,
+        divisor_override: int | None = None,
     ) -> Any:
         step = recorder.step_of(input)
-        out = recorder.run(
-            func, input, kernel_size, stride, padding, ceil_mode, count_include_pad, *args, **kwargs
-        )
+        divisor = () if divisor_override is None else (divisor_override,)
+        out = recorder.run(func, input, kernel_size, stride, padding, ceil_mode, count_include_pad, *divisor)
         if step is None:
             return out
         attrs: dict[str, AttrValue] = {
@@ -80,6 +78,8 @@ def _avg_pool(axes: int) -> Callable[..., Any]:
             "ceil_mode": bool(ceil_mode),
             "count_include_pad": bool(count_include_pad),
         }
+        if divisor_override is not None:
+            attrs["divisor"] = int(divisor_override)
         return recorder.result("avg_pool", (step,), out, attrs)
 
     return handler
@@ -138,8 +138,11 @@ def _reduce(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: 
     if step is None or not input.is_floating_point() or kwargs.get("out") is not None:
         return recorder.other(func, input, *args, **kwargs)
     attrs: dict[str, AttrValue] = {"kind": str(getattr(func, "__name__", "sum"))}
-    shape, axes = _reduced(input, *args[:2], **{k: v for k, v in kwargs.items() if k != "dtype"})
+    plain = {k: v for k, v in kwargs.items() if k != "dtype"}
+    shape, axes = _reduced(input, *args[:2], **plain)
     attrs["axes"] = axes
+    if (len(args) > 1 and args[1]) or plain.get("keepdim"):
+        attrs["keepdims"] = True
     return recorder.make("unary", (step,), shape, kwargs.get("dtype") or input.dtype, attrs=attrs)
 
 

@@ -8,7 +8,12 @@ import torch
 from torch import Tensor
 
 from service.graph_io.archgraph import AttrValue
-from service.graph_io.torch_tracing.recorder import Recorder, handles
+from service.graph_io.functions import UNARY
+from service.graph_io.torch_tracing.calls import approximate, batched_shape, bound, depends_on_batch
+from service.graph_io.torch_tracing.recorder import Recorder, function_name, handles
+
+# An index that is longer than this is a table, not an attribute.
+_LONGEST_INDEX = 4096
 
 
 @handles(
@@ -27,7 +32,15 @@ def _reshape(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs:
     if step is None:
         return out
     recorder.view(out, input)
-    return recorder.result("reshape", (step,), out, {"shape": tuple(out.shape)})
+    return recorder.result("reshape", (step,), out, _shape(out, recorder))
+
+
+def _shape(out: Tensor, recorder: Recorder) -> dict[str, AttrValue]:
+    """The attribute shape, with -1 where the batch is."""
+    shape = batched_shape(tuple(out.shape), recorder.batch)
+    if shape is None:
+        return {"shape": tuple(out.shape), **approximate("it is not clear which axis the batch is")}
+    return {"shape": shape}
 
 
 @handles("flatten")
@@ -41,7 +54,7 @@ def _flatten(recorder: Recorder, func: Any, input: Tensor, start_dim: int = 0, e
     start, end = start_dim % max(rank, 1), end_dim % max(rank, 1)
     if end == rank - 1:
         return recorder.result("flatten", (step,), out, {"start_axis": start})
-    return recorder.result("reshape", (step,), out, {"shape": tuple(out.shape)})
+    return recorder.result("reshape", (step,), out, _shape(out, recorder))
 
 
 @handles(
@@ -71,15 +84,37 @@ def _permute(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs:
     return recorder.result("permute", (step,), out, {"axes": order})
 
 
-@handles("expand", "expand_as", "broadcast_to", "repeat", "tile", "repeat_interleave")
+@handles("expand", "expand_as", "broadcast_to")
 def _expand(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: Any) -> Any:
     step = recorder.step_of(input)
     out = recorder.run(func, input, *args, **kwargs)
     if step is None:
         return out
     recorder.view(out, input)
-    kind = "expand" if getattr(func, "__name__", "").startswith(("expand", "broadcast")) else "repeat"
-    return recorder.result("unary", (step,), out, {"kind": kind, "shape": tuple(out.shape)})
+    attrs = {"kind": "expand", **_shape(out, recorder)}
+    if input.dim() == out.dim():
+        # An axis that stays is -1 to torch: whatever the batch is, it is not expanded.
+        kept = tuple(-1 if new == old else new for new, old in zip(out.shape, input.shape, strict=True))
+        attrs = {"kind": "expand", "shape": kept}
+        if depends_on_batch(kept, recorder.batch):
+            attrs |= approximate("it repeats a tensor for the batch")
+    elif "approximate" not in attrs and -1 in attrs["shape"]:  # type: ignore[operator]
+        attrs |= approximate("it adds axes before the batch")
+    return recorder.result("unary", (step,), out, attrs)
+
+
+@handles("repeat", "tile", "repeat_interleave")
+def _repeat(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: Any) -> Any:
+    step = recorder.step_of(input)
+    out = recorder.run(func, input, *args, **kwargs)
+    if step is None:
+        return out
+    recorder.view(out, input)
+    kind = function_name(func)
+    row = UNARY[kind]
+    return recorder.result(
+        "unary", (step,), out, {"kind": kind, **bound(row.arguments, args, kwargs, recorder.batch)}
+    )
 
 
 @handles("__getitem__")
@@ -92,10 +127,48 @@ def _getitem(recorder: Recorder, func: Any, input: Tensor, index: Any) -> Any:
         return out
     if len(sources) > 1:
         return recorder.result("merge", sources, out, {"kind": "index"})
-    return recorder.result("slice", sources, out, _slice_attributes(index, input))
+    if recorder.step_of(input) is None:
+        return recorder.result(
+            "slice", sources, out, {"kind": "index", **approximate("it looks up constants")}
+        )
+    return _plain_index(recorder, sources[0], index, input, out)
 
 
-def _slice_attributes(index: Any, input: Tensor) -> dict[str, AttrValue]:
+def _plain_index(recorder: Recorder, step: int, index: Any, input: Tensor, out: Tensor) -> Tensor:
+    """A slice, a list of places, new axes: one step for each of them."""
+    entries = index if isinstance(index, tuple) else (index,)
+    listed = _one_list(entries, input)
+    if listed is not None:
+        axis, places = listed
+        attrs: dict[str, AttrValue] = {"kind": "index_list", "dim": axis, "index": places}
+        return recorder.bind(out, recorder.add("unary", (step,), shape=tuple(out.shape), attrs=attrs))
+    old = tuple(entry for entry in entries if entry is not None)
+    if len(old) == len(entries) or any(isinstance(entry, bool) for entry in entries):
+        attrs = _slice_attributes(index, input, recorder.batch)
+        return recorder.bind(out, recorder.add("slice", (step,), shape=tuple(out.shape), attrs=attrs))
+    if any(entry is not Ellipsis and entry != slice(None) for entry in old):
+        shape = tuple(recorder.run(torch.Tensor.__getitem__, input.detach(), old).shape)
+        step = recorder.add(
+            "slice", (step,), shape=shape, attrs=_slice_attributes(old, input, recorder.batch)
+        )
+    return recorder.bind(
+        out, recorder.add("reshape", (step,), shape=tuple(out.shape), attrs=_shape(out, recorder))
+    )
+
+
+def _one_list(entries: tuple[Any, ...], input: Tensor) -> tuple[int, tuple[int, ...]] | None:
+    """The axis and the places of an index that is a list along one axis and everything along the others."""
+    lists = [axis for axis, entry in enumerate(entries) if isinstance(entry, list)]
+    if len(lists) != 1 or any(entry != slice(None) for axis, entry in enumerate(entries) if axis != lists[0]):
+        return None
+    places = entries[lists[0]]
+    if not all(isinstance(place, int) and not isinstance(place, bool) for place in places):
+        return None
+    size = input.shape[lists[0]]
+    return lists[0], tuple(place % size for place in places)
+
+
+def _slice_attributes(index: Any, input: Tensor, batch: int) -> dict[str, AttrValue]:
     """axes, starts, ends, steps of a plain slice; an integer also drops its axis. Nothing for fancier
     indices.
     """
@@ -119,6 +192,8 @@ def _slice_attributes(index: Any, input: Tensor) -> dict[str, AttrValue]:
     attrs: dict[str, AttrValue] = {"axes": axes, "starts": starts, "ends": ends, "steps": steps}
     if dropped:
         attrs["dropped"] = tuple(dropped)
+    if any(input.shape[axis] % batch == 0 and depends_on_batch(input.shape[axis], batch) for axis in axes):
+        attrs |= approximate("it takes a part of the batch")
     return attrs
 
 
@@ -185,7 +260,10 @@ def _concat(recorder: Recorder, func: Any, tensors: Any, dim: int = 0, **kwargs:
         )
     shape = (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
     dtype = next(tensor.dtype for tensor, step in zip(tensors, steps, strict=True) if step is not None)
-    return recorder.make("concat", sources, shape, dtype, attrs={"axis": axis})
+    attrs: dict[str, AttrValue] = {"axis": axis}
+    if any(step is None and tensor.numel() for tensor, step in zip(tensors, steps, strict=True)):
+        attrs |= approximate("one of the tensors is constant")
+    return recorder.make("concat", sources, shape, dtype, attrs=attrs)
 
 
 @handles("pad", "constant_pad_nd")
@@ -202,7 +280,14 @@ def _pad(recorder: Recorder, func: Any, input: Tensor, pad: Any, *args: Any, **k
         raise RuntimeError(f"padding by {list(widths)} leaves nothing of the shape {list(input.shape)}")
     if step is None:
         return recorder.empty(shape, input.dtype)
-    return recorder.make("pad", (step,), shape, input.dtype, attrs={"pads": widths})
+    attrs: dict[str, AttrValue] = {"pads": widths}
+    mode = str(kwargs.get("mode", args[0] if args and isinstance(args[0], str) else "constant"))
+    value = kwargs.get("value", args[-1] if args and isinstance(args[-1], int | float) else None)
+    if mode != "constant":
+        attrs["mode"] = mode
+    elif value:
+        attrs["value"] = float(value)
+    return recorder.make("pad", (step,), shape, input.dtype, attrs=attrs)
 
 
 @handles("stack")
@@ -217,6 +302,8 @@ def _stack(recorder: Recorder, func: Any, tensors: Any, dim: int = 0, **kwargs: 
     axis = dim % (len(shape) + 1)
     shape.insert(axis, len(tensors))
     attrs: dict[str, AttrValue] = {"kind": "stack", "axis": axis}
+    if len(sources) < len(tensors):
+        attrs |= approximate("one of the tensors is constant")
     return recorder.make(
         "merge" if len(sources) > 1 else "unary", sources, shape, tensors[0].dtype, attrs=attrs
     )
@@ -228,26 +315,61 @@ def _resize(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: 
     out = recorder.run(func, input, *args, **kwargs)
     if step is None:
         return out
-    kind = kwargs.get("mode", args[2] if len(args) > 2 else "nearest")
-    return recorder.result("resize", (step,), out, {"kind": str(kind), "size": tuple(out.shape[2:])})
+    return recorder.result("resize", (step,), out, _resize_attributes(out, args, kwargs))
 
 
-@handles(
-    "unfold",
-    "fold",
-    "pixel_shuffle",
-    "pixel_unshuffle",
-    "channel_shuffle",
-)
-def _rearrange(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: Any) -> Any:
-    step = recorder.step_of(input)
-    out = recorder.run(func, input, *args, **kwargs)
-    if step is None:
+def _resize_attributes(out: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, AttrValue]:
+    names = ("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor", "antialias")
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    attrs: dict[str, AttrValue] = {"kind": str(given.get("mode") or "nearest"), "size": tuple(out.shape[2:])}
+    factor = given.get("scale_factor")
+    if factor is not None and not given.get("recompute_scale_factor"):
+        # torch reads positions by the factor that was given, not by the one that the sizes have.
+        attrs["scale"] = tuple(map(float, factor)) if isinstance(factor, tuple | list) else float(factor)
+    for name in ("align_corners", "antialias"):
+        if given.get(name):
+            attrs[name] = True
+    return attrs
+
+
+@handles("select", "narrow", "index_select")
+def _part(recorder: Recorder, func: Any, input: Tensor, dim: int, *args: Any, **kwargs: Any) -> Any:
+    """A part along one axis; an index of numbers that have values, and no other, is known."""
+    out = recorder.run(func, input, dim, *args, **kwargs)
+    recorder.view(out, input)
+    sources = tuple(recorder.sources([input, args, kwargs]))
+    if not sources:
         return out
-    return recorder.result("unary", (step,), out, {"kind": str(getattr(func, "__name__", "rearrange"))})
+    step, kind, axis = recorder.step_of(input), function_name(func), dim % max(input.dim(), 1)
+    if len(sources) > 1 or step is None:
+        return recorder.result("merge" if len(sources) > 1 else "slice", sources, out, {"kind": "index"})
+    if kind == "index_select":
+        index = args[0] if args else kwargs["index"]
+        attrs: dict[str, AttrValue] = {"kind": "index"}
+        if isinstance(index, Tensor) and not index.is_meta and index.numel() <= _LONGEST_INDEX:
+            attrs = {
+                "kind": "index_list",
+                "dim": axis,
+                "index": tuple(int(place) for place in index.tolist()),
+            }
+        return recorder.result("unary" if len(attrs) > 1 else "slice", (step,), out, attrs)
+    start = args[0] if args else kwargs.get("index", kwargs.get("start"))
+    if not isinstance(start, int):
+        return recorder.result("slice", (step,), out, {"kind": "index"})
+    if kind == "select":
+        place = start % input.shape[axis]
+        return recorder.result(
+            "slice", (step,), out, _slice_attributes((*[slice(None)] * axis, place), input, recorder.batch)
+        )
+    length = args[1] if len(args) > 1 else kwargs["length"]
+    begin = start % input.shape[axis] if start < 0 else start
+    entry = slice(begin, begin + length)
+    return recorder.result(
+        "slice", (step,), out, _slice_attributes((*[slice(None)] * axis, entry), input, recorder.batch)
+    )
 
 
-@handles("select", "narrow", "diagonal", "index_select", "take_along_dim", "gather")
+@handles("diagonal", "take_along_dim", "gather")
 def _select(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: Any) -> Any:
     out = recorder.run(func, input, *args, **kwargs)
     # Also of fixed numbers: a buffer that is filled part by part becomes a computed value.
