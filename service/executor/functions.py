@@ -51,7 +51,7 @@ def _spread(name: str) -> Callable[..., Tensor]:
 
 
 def _values(name: str) -> Callable[..., Tensor]:
-    function = getattr(torch, name)
+    function: Callable[..., Any] = getattr(torch, name)
 
     def run(x: Tensor, **arguments: Any) -> Tensor:
         values: Tensor = function(x, **arguments)[0]
@@ -69,7 +69,7 @@ def _expand(x: Tensor, shape: Any) -> Tensor:
 
 
 def _norm(x: Tensor, p: float = 2.0, dim: Any = None, keepdim: bool = False) -> Tensor:
-    return torch.norm(x, p, None if dim is None else list(each(dim, 1)), keepdim)
+    return torch.norm(x, p, None if dim is None else list(each(dim, 1)), keepdim)  # type: ignore[no-any-return]
 
 
 _IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {

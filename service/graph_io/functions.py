@@ -121,8 +121,8 @@ channel_shuffle    groups: integer
 lp_pool1d          norm_type: number, kernel_size: axes, stride: axes = None, ceil_mode: flag = False
 lp_pool2d          norm_type: number, kernel_size: axes, stride: axes = None, ceil_mode: flag = False
 unfold             kernel_size: axes, dilation: axes = 1, padding: axes = 0, stride: axes = 1
-fold               output_size: axes, kernel_size: axes, dilation: axes = 1, padding: axes = 0, stride:
-axes = 1 index_list         dim: integer, index: integers
+fold  output_size: axes, kernel_size: axes, dilation: axes = 1, padding: axes = 0, stride: axes = 1
+index_list         dim: integer, index: integers
 diagonal           offset: integer = 0, dim1: integer = 0, dim2: integer = 1
 """
 
