@@ -29,7 +29,9 @@ def _tensor(array: Array) -> torch.Tensor:
 
 
 def match(module: torch.nn.Module, blocks: Mapping[str, Block]) -> tuple[Applied, list[Match]]:
-    """Which block goes into which parameter. A tied parameter has several names; any of them will do."""
+    """Which block goes into which parameter. A tied parameter has several names; any of them will do. One
+    with requires_grad=False gets none.
+    """
     names_of: dict[int, list[str]] = {}
     parameters: dict[int, torch.nn.Parameter] = {}
     for name, parameter in module.named_parameters(remove_duplicate=False):
@@ -39,12 +41,15 @@ def match(module: torch.nn.Module, blocks: Mapping[str, Block]) -> tuple[Applied
     applied: list[str] = []
     missing: list[str] = []
     mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+    frozen: list[str] = []
     matches: list[Match] = []
     for key, names in names_of.items():
         parameter = parameters[key]
         known_names = [candidate for candidate in names if candidate in blocks]
         name = known_names[0] if known_names else names[0]
-        if not known_names:
+        if not parameter.requires_grad:
+            frozen.append(name)
+        elif not known_names:
             missing.append(name)
         elif tuple(parameter.shape) != blocks[name].stored_shape:
             mismatched[name] = (tuple(parameter.shape), blocks[name].stored_shape)
@@ -53,7 +58,8 @@ def match(module: torch.nn.Module, blocks: Mapping[str, Block]) -> tuple[Applied
             matches.append((parameter, blocks[name]))
     known = {name for names in names_of.values() for name in names}
     unexpected = tuple(name for name in blocks if name not in known)
-    return Applied(tuple(applied), tuple(missing), unexpected, mismatched), matches
+    report = Applied(tuple(applied), tuple(missing), unexpected, mismatched, tuple(frozen))
+    return report, matches
 
 
 def write_parameters(matches: Sequence[Match], dtype: str) -> None:

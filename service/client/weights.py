@@ -50,12 +50,14 @@ class Applied:
     missing: parameters of the module that the weights do not have; they keep their values.
     unexpected: weights that the module has no parameter for.
     mismatched: name -> (shape in the module, shape in the weights); they keep their values.
+    frozen: parameters of the module with requires_grad=False; they keep their values, as they should.
     """
 
     applied: tuple[str, ...]
     missing: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
     mismatched: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] | None = None
+    frozen: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -63,6 +65,8 @@ class Applied:
 
     def __str__(self) -> str:
         parts = [f"{len(self.applied)} fit"]
+        if self.frozen:
+            parts.append(f"{len(self.frozen)} frozen ({_some(self.frozen)})")
         if self.missing:
             parts.append(f"{len(self.missing)} missing ({_some(self.missing)})")
         if self.unexpected:
@@ -195,7 +199,8 @@ class PredictedWeights:
         return tensors_of(self.numpy())
 
     def apply_to(self, module: torch.nn.Module, *, strict: bool = True) -> Applied:
-        """Overwrite the module's parameters in place, tied ones too; buffers stay as they are.
+        """Overwrite the module's parameters in place, tied ones too. Buffers stay as they are, and parameters
+        with requires_grad=False.
 
         Raises WeightsDoNotFit before anything is written if a name or shape differs and `strict` is true;
         otherwise what fits is written, and the report says what did not.

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from service.errors import UnsupportedOperator
+from service.errors import InvalidArchitecture, UnsupportedOperator
 from service.executor.operators import NORMALISED_BY_BATCH, compile_node
 from service.graph_io.archgraph import ArchGraph, Node
 
@@ -63,13 +63,22 @@ class Network:
     graph: what it computes; parameters that it never reads are ignored.
 
     Raises UnsupportedOperator for an operator that cannot be run (naming the node): every operator of the
-    cell spaces can, and those of common convolutional networks and transformers.
+    cell spaces can, and those of common convolutional networks and transformers. Raises InvalidArchitecture
+    for a network with parameters that its owner keeps, whose values no graph has.
     """
 
     def __init__(self, graph: ArchGraph) -> None:
         if len(graph.outputs) != 1 or sum(node.op == "input" for node in graph.nodes) != 1:
             raise UnsupportedOperator(
                 "Only networks with one input and one output can be run.", operator="input"
+            )
+        kept = next((p for p in graph.all_parameters() if not p.trainable), None)
+        if kept is not None:
+            raise InvalidArchitecture(
+                f"The parameter {kept.name!r} is not trainable, and a graph does not have its values: the "
+                "network cannot be run here.",
+                node=kept.name,
+                hint="Run or train it where its values are, with the predicted weights of the others.",
             )
         self.graph = graph
         self._steps, self._slots = _compile(graph)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from service.errors import ServiceError
+from service.errors import InvalidArchitecture, ServiceError
 from service.ghn.batch import GraphBatch
 from service.ghn.defaults import default_block
 from service.ghn.model import GHN
@@ -28,10 +28,12 @@ def predict_blocks(
     include_classifier: False gives the last weight and bias their standard initialisation (for fine-tuning
     on other classes).
 
-    Raises ServiceError if a predicted value is not finite.
+    Raises InvalidArchitecture if all parameters of the network are kept as they are, and ServiceError if a
+    predicted value is not finite.
     """
     with stage("encode"):
         primitives = to_primitives(graph)
+        _check_trainable(graph, primitives)
         batch = GraphBatch.from_graphs([primitives], ghn.config)
     with stage("gnn"):
         states = ghn.embed(batch)
@@ -88,6 +90,16 @@ def _block(parameter: Parameter, values: NDArray[np.float32], scale: float) -> B
     shape = parameter.canonical_shape
     provenance = Provenance.PREDICTED if values.shape == shape else Provenance.TILED
     return Block(values, shape, scale, parameter.axes, provenance)
+
+
+def _check_trainable(graph: ArchGraph, primitives: PrimitiveGraph) -> None:
+    kept = next(graph.all_parameters(), None)
+    if kept is not None and not primitives.targets:
+        raise InvalidArchitecture(
+            "No parameter of the network is trainable: all are kept as they are.",
+            node=kept.name,
+            hint="Call requires_grad_(True) on what shall be predicted.",
+        )
 
 
 def _check_finite(blocks: dict[str, Block]) -> None:

@@ -15,19 +15,22 @@ AttrValue = int | float | str | bool | tuple[int, ...] | tuple[float, ...] | tup
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A trainable tensor of the user's network.
+    """A learned tensor of the user's network.
 
     shape: as the user's network stores it.
     role: what it is to its operator: "weight", "bias", or one of the names that `operators.py` lists for the
     operator. axes: permutation that brings the stored layout to the canonical one, (out, in / groups,
         *kernel) for weights; None when it is canonical already. A linear layer stored (in, out) has axes (1,
         0).
+    trainable: False for one that the user keeps as it is (a pretrained backbone, a table of sines). It is
+        part of the network, and is not answered.
     """
 
     name: str
     shape: tuple[int, ...]
     role: str = "weight"
     axes: tuple[int, ...] | None = None
+    trainable: bool = True
 
     @property
     def numel(self) -> int:
@@ -63,7 +66,7 @@ class ArchGraph:
     nodes: at least one has op "input".
     outputs: names of the nodes whose values the network returns.
     input_shape: shape of the (first) input without the batch axis, e.g. (3, 224, 224); empty if unknown.
-    unattached: trainable parameters that the network owns but its forward pass never reads. They are
+    unattached: parameters that the network owns but its forward pass never reads. Trainable ones are
     answered too.
 
     Build one through `checks.build_graph`, which sorts and validates; the constructor itself trusts its
@@ -79,6 +82,10 @@ class ArchGraph:
     def parameters(self) -> Iterator[Parameter]:
         """Every trainable parameter once, in execution order (a tied parameter counts where it is first
         read)."""
+        return (parameter for parameter in self.all_parameters() if parameter.trainable)
+
+    def all_parameters(self) -> Iterator[Parameter]:
+        """`parameters`, and those that are kept as they are."""
         seen: set[str] = set()
         for parameter in (*(p for node in self.nodes for p in node.params), *self.unattached):
             if parameter.name not in seen:
@@ -87,4 +94,5 @@ class ArchGraph:
 
     @property
     def num_parameters(self) -> int:
+        """Numbers in all trainable parameters."""
         return sum(parameter.numel for parameter in self.parameters())

@@ -198,12 +198,18 @@ def _check_parameter_shapes(node: Node) -> None:
 def _check_parameter_names(nodes: list[Node], unattached: tuple[Parameter, ...], limits: GraphLimits) -> None:
     """One name, one tensor: a tied parameter may be read by several nodes, with one shape."""
     shapes: dict[str, tuple[int, ...]] = {}
+    trainable: dict[str, bool] = {}
     for parameter in (*(p for node in nodes for p in node.params), *unattached):
         _check_name(parameter.name, "a parameter", limits)
         if shapes.setdefault(parameter.name, parameter.shape) != parameter.shape:
             raise InvalidArchitecture(
                 f"The parameter {parameter.name!r} has two shapes: "
                 f"{list(shapes[parameter.name])} and {list(parameter.shape)}.",
+                node=parameter.name,
+            )
+        if trainable.setdefault(parameter.name, parameter.trainable) != parameter.trainable:
+            raise InvalidArchitecture(
+                f"The parameter {parameter.name!r} is trainable in one place and kept in another.",
                 node=parameter.name,
             )
 

@@ -74,7 +74,8 @@ def _node_text(node: Node) -> str:
 
 
 def _parameter_text(parameter: Parameter) -> str:
-    return repr((parameter.name, parameter.shape, parameter.role, parameter.axes))
+    described = (parameter.name, parameter.shape, parameter.role, parameter.axes)
+    return repr(described if parameter.trainable else (*described, "kept"))
 
 
 def _canonical_attributes(node: Node) -> dict[str, AttrValue]:

@@ -6,8 +6,9 @@
                {"name": "conv", "op": "conv", "inputs": ["x"], "attrs": {"stride": 2, "padding": 1},
                 "params": {"weight": {"name": "conv.weight", "shape": [64, 3, 3, 3]}}}, ...]}
 
-Optional: `inputs`, `params`, `attrs`, `cell` of a node, `axes` of a parameter, and `outputs`, `name`,
-`unattached` of the graph. Operators, their parameter roles and attributes are those of `operators.py`.
+Optional: `inputs`, `params`, `attrs`, `cell` of a node, `axes` and `trainable` of a parameter, and `outputs`,
+`name`, `unattached` of the graph. Operators, their parameter roles and attributes are those of
+`operators.py`.
 """
 
 from __future__ import annotations
@@ -160,12 +161,12 @@ def _names(value: Any, place: Place, limits: GraphLimits) -> tuple[str, ...]:
 
 
 def _parameter(value: Any, role: str, place: Place, limits: GraphLimits) -> Parameter:
-    entry = read_object(value, place, required=("name", "shape"), optional=("axes",))
+    entry = read_object(value, place, required=("name", "shape"), optional=("axes", "trainable"))
     return _made_parameter(entry, role, place, limits)
 
 
 def _unattached(value: Any, place: Place, limits: GraphLimits) -> Parameter:
-    entry = read_object(value, place, required=("name", "shape"), optional=("axes", "role"))
+    entry = read_object(value, place, required=("name", "shape"), optional=("axes", "role", "trainable"))
     role = read_text(entry.get("role", "weight"), place / "role", max_length=limits.max_name_length)
     return _made_parameter(entry, role, place, limits)
 
@@ -181,7 +182,12 @@ def _made_parameter(entry: Mapping[str, Any], role: str, place: Place, limits: G
                 f"{(place / 'axes').named}, {list(axes)}, do not permute the {len(shape)} axes of the shape.",
                 f"List each of 0 to {len(shape) - 1} once.",
             )
-    return Parameter(name, shape, role, axes)
+    trainable = entry.get("trainable", True)
+    if not isinstance(trainable, bool):
+        raise (place / "trainable").refuse(
+            f"{(place / 'trainable').named} must be true or false, not {kind_of(trainable)}."
+        )
+    return Parameter(name, shape, role, axes, trainable)
 
 
 def _attributes(value: Any, place: Place) -> dict[str, AttrValue]:

@@ -47,4 +47,6 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": parameter.name, "shape": list(parameter.shape)}
     if parameter.axes is not None:
         entry["axes"] = list(parameter.axes)
+    if not parameter.trainable:
+        entry["trainable"] = False
     return entry

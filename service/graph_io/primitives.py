@@ -129,7 +129,8 @@ def to_primitives(graph: ArchGraph) -> PrimitiveGraph:
         predecessors=tuple(builder.predecessors),
         names=tuple(builder.names),
         cells=tuple(builder.cells),
-        targets=tuple(builder.targets.values()),
+        # Kept parameters take part until here: which layer is the classifier does not depend on them.
+        targets=tuple(target for target in builder.targets.values() if target.parameter.trainable),
     )
 
 

@@ -101,7 +101,7 @@ def _packed(graph: ArchGraph) -> dict[str, Any]:
 
 
 def _packed_parameter(parameter: Parameter) -> list[Any]:
-    return [parameter.name, parameter.shape, parameter.role, parameter.axes]
+    return [parameter.name, parameter.shape, parameter.role, parameter.axes, parameter.trainable]
 
 
 def _unpacked(document: dict[str, Any], limits: GraphLimits) -> ArchGraph:
@@ -111,8 +111,8 @@ def _unpacked(document: dict[str, Any], limits: GraphLimits) -> ArchGraph:
             op,
             tuple(inputs),
             tuple(
-                Parameter(p, tuple(shape), role, None if axes is None else tuple(axes))
-                for p, shape, role, axes in params
+                Parameter(p, tuple(shape), role, None if axes is None else tuple(axes), trainable)
+                for p, shape, role, axes, trainable in params
             ),
             {key: _attribute(value) for key, value in attrs.items()},
         )

@@ -6,6 +6,8 @@ parameters and buffers and comes back untouched. A module whose control flow loo
 features is run once more on the CPU, with zeros for its parameters and its input, and everything
 expensive still left out.
 
+A parameter with requires_grad=False is part of the graph, and marked as one that is kept as it is.
+
 Parameters that evaluation does not reach, such as auxiliary classifiers, are looked for in training mode;
 what is still unread afterwards is listed in `ArchGraph.unattached`. Every parameter of the module is in
 the graph, always.
@@ -23,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from service.errors import InvalidArchitecture, ServiceError
-from service.graph_io.archgraph import ArchGraph, Parameter
+from service.graph_io.archgraph import ArchGraph, Node, Parameter
 from service.graph_io.checks import build_graph
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.torch_tracing import handlers  # noqa: F401  registers the handlers
@@ -107,6 +109,7 @@ class _Tracer:
         self.modules = list(model.modules())
         self.names: dict[int, str] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
+        self.kept: set[str] = set()
         for name, parameter in model.named_parameters():
             if isinstance(parameter, nn.parameter.UninitializedParameter):
                 raise InvalidArchitecture(
@@ -116,6 +119,8 @@ class _Tracer:
                 )
             self.names[id(parameter)] = name
             self.shapes[name] = tuple(parameter.shape)
+            if not parameter.requires_grad:
+                self.kept.add(name)
         scripted = next(
             (type(m).__name__ for m in self.modules if isinstance(m, torch.jit.ScriptModule)), None
         )
@@ -184,24 +189,34 @@ class _Tracer:
         lowered = lower(record)
         attached = {parameter.name for node in lowered.nodes for parameter in node.params}
         unattached = tuple(
-            Parameter(parameter, shape, parameter.rpartition(".")[2])
+            self._marked(Parameter(parameter, shape, parameter.rpartition(".")[2]))
             for parameter, shape in self.shapes.items()
             if parameter not in attached
         )
         first = next(tensors_in(example), None)
         graph = build_graph(
-            lowered.nodes,
+            [self._marked_node(node) for node in lowered.nodes] if self.kept else lowered.nodes,
             outputs=lowered.outputs,
             input_shape=tuple(first.shape[1:]) if first is not None else (),
             name=name,
             unattached=unattached,
             limits=self.limits,
         )
-        answered = {parameter.name: parameter.shape for parameter in graph.parameters()}
-        if answered != self.shapes:
-            wrong = sorted(answered.items() ^ self.shapes.items())[:3]
+        shapes = {parameter.name: parameter.shape for parameter in graph.all_parameters()}
+        if shapes != self.shapes:
+            wrong = sorted(shapes.items() ^ self.shapes.items())[:3]
             raise ServiceError(f"The graph of {name} does not have the module's parameters: {wrong}.")
         return graph
+
+    def _marked(self, parameter: Parameter) -> Parameter:
+        """Not trainable, if the module keeps it."""
+        kept = parameter.name in self.kept
+        return dataclasses.replace(parameter, trainable=False) if kept else parameter
+
+    def _marked_node(self, node: Node) -> Node:
+        if not any(parameter.name in self.kept for parameter in node.params):
+            return node
+        return dataclasses.replace(node, params=tuple(self._marked(parameter) for parameter in node.params))
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def network_features(graph: ArchGraph) -> list[float]:
     primitives = to_primitives(graph)
     size = len(primitives)
     counts = np.bincount(primitives.primitive_N, minlength=len(Primitive))[: len(Primitive)]
-    parameters = graph.num_parameters
+    parameters = sum(parameter.numel for parameter in graph.all_parameters())
     read_by = np.zeros(size, dtype=np.int64)
     for sources in primitives.predecessors:
         read_by[list(sources)] += 1

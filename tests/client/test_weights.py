@@ -68,6 +68,24 @@ def test_apply_reaches_tied_parameters_and_leaves_buffers(tied_name: str) -> Non
     assert module.norm.running_mean.eq(3.0).all()
 
 
+def test_apply_leaves_frozen_parameters_alone() -> None:
+    """Also where the weights have them: they may be of the same network before it was frozen."""
+    module = Tied()
+    module.embed.weight.requires_grad_(False)
+    kept = module.embed.weight.detach().clone()
+
+    report = tied_weights().apply_to(module)
+
+    assert report.fits
+    assert report.frozen == ("head.weight",)
+    assert set(report.applied) == {"norm.weight", "norm.bias"}
+    assert torch.equal(module.embed.weight.detach(), kept)
+    assert "1 frozen" in str(report)
+
+    norms = {"norm.weight": block(4), "norm.bias": block(4)}
+    assert PredictedWeights(WeightBlocks(norms, "g", "a", "float32")).apply_to(module).missing == ()
+
+
 def test_apply_to_parameters_of_other_kinds() -> None:
     weights = tied_weights()
     expected = torch.from_numpy(weights.numpy()["head.weight"])

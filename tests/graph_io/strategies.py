@@ -49,9 +49,10 @@ def node_with_parameters(draw: st.DrawFn, name: str, source: str, op: str, cell:
         "layer_norm": ((out,), (out,)),
     }
     weight_shape, bias_shape = shapes[op]
-    weight = Parameter(f"{name}.weight", weight_shape)
+    trainable = draw(st.booleans())
+    weight = Parameter(f"{name}.weight", weight_shape, trainable=trainable)
     if op == "linear" and draw(st.booleans()):
-        weight = Parameter(f"{name}.weight", weight_shape[::-1], "weight", (1, 0))
+        weight = Parameter(f"{name}.weight", weight_shape[::-1], "weight", (1, 0), trainable)
     bias = (Parameter(f"{name}.bias", bias_shape, "bias"),) if draw(st.booleans()) else ()
     return Node(name, op, (source,), (weight, *bias), draw(attributes(op)), cell)
 
