@@ -39,7 +39,11 @@ class Encoded:
 
 
 def encode(
-    architecture: Architecture, *, input_shape: Sequence[int] | None = None, name: str | None = None
+    architecture: Architecture,
+    *,
+    input_shape: Sequence[int] | None = None,
+    example: Any = None,
+    name: str | None = None,
 ) -> Encoded:
     """Turn what the caller has into what is sent.
 
@@ -48,11 +52,14 @@ def encode(
         JSON format, an ArchGraph, or a SOURCE text of the command line ("torchvision:resnet50",
         "nasbench201:|...|").
     input_shape: of one input without the batch axis; for torch modules whose input cannot be guessed.
+    example: what a torch module is called with: a tensor, a tuple of arguments or a dictionary of keyword
+        arguments; for modules with several inputs, or whose input is no array of floating point numbers. It
+        stays here.
 
     Raises ApiError subclasses, with the same problem documents as the service's, for what cannot be read.
     """
     try:
-        encoded = _encode(architecture, None if input_shape is None else tuple(input_shape))
+        encoded = _encode(architecture, None if input_shape is None else tuple(input_shape), example)
     except ServiceError as error:
         raise refusal(error.problem()) from error
     # In the torchvision format, the name says which network.
@@ -61,11 +68,11 @@ def encode(
     return encoded
 
 
-def _encode(architecture: Any, input_shape: tuple[int, ...] | None) -> Encoded:
+def _encode(architecture: Any, input_shape: tuple[int, ...] | None, example: Any) -> Encoded:
     if _is_torch_module(architecture):
         from service.graph_io.torch_tracer import trace
 
-        return Encoded(_graph_document(trace(architecture, input_shape=input_shape)))
+        return Encoded(_graph_document(trace(architecture, input_shape=input_shape, example=example)))
     if isinstance(architecture, ArchGraph):
         return Encoded(_graph_document(architecture))
     if isinstance(architecture, Mapping):

@@ -86,6 +86,7 @@ class Client:
         output: Output = "tiles",
         include_classifier: bool = True,
         input_shape: Sequence[int] | None = None,
+        example: Any = None,
         name: str | None = None,
         timeout: float | None = None,
         progress: ProgressCallback | None = None,
@@ -94,12 +95,14 @@ class Client:
 
         output: how the numbers travel; `tiles` is the smallest, and all give the same numbers.
         input_shape: of one input without the batch axis, for a torch module whose input cannot be guessed.
+        example: what a torch module is called with (a tensor, a tuple of arguments, a dictionary of keyword
+            arguments), for one with several inputs; instead of `input_shape`, and never sent.
         timeout: seconds in all. progress: called with a `Progress` now and then, downloads included.
 
         Raises ApiError, JobFailed, JobTimeout, ConnectionFailed.
         """
         call = self._session.call(timeout, progress)
-        encoded = encode(model_or_graph, input_shape=input_shape, name=name)
+        encoded = encode(model_or_graph, input_shape=input_shape, example=example, name=name)
         return self._run(
             _logic.predict_weights(
                 call,
@@ -204,21 +207,22 @@ class Client:
         seed: int = 0,
         name: str | None = None,
         input_shape: Sequence[int] | None = None,
+        example: Any = None,
         timeout: float | None = None,
         progress: ProgressCallback | None = None,
     ) -> FineTuned:
         """Predict a network's weights, train it on images, and bring its weights back. Waits for the end.
 
-        model_or_graph, input_shape: as for `predict_weights`. data: digits, cifar10, or a folder of images in
-        the service's data folder; the network has as many outputs as they have classes. model: the GHN that
-        predicts the start. noise: on predicted weights, in their standard deviations. compare: train from
-        random parameters as well, which says what the start was worth. timeout: seconds in all; a training
-        that takes longer goes on, and `wait_for_job` finds it.
+        model_or_graph, input_shape, example: as for `predict_weights`. data: digits, cifar10, or a folder
+        of images in the service's data folder; the network has as many outputs as they have classes. model:
+        the GHN that predicts the start. noise: on predicted weights, in their standard deviations. compare:
+        train from random parameters as well, which says what the start was worth. timeout: seconds in all;
+        a training that takes longer goes on, and `wait_for_job` finds it.
 
         Raises ApiError, JobFailed, JobTimeout, ConnectionFailed.
         """
         call = self._session.call(timeout, progress)
-        encoded = encode(model_or_graph, input_shape=input_shape)
+        encoded = encode(model_or_graph, input_shape=input_shape, example=example)
         options = {
             "architecture": encoded.document,
             "data": data,

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from service.errors import InvalidArchitecture, ServiceError
+from service.errors import InvalidArchitecture, InvalidRequest, ServiceError
 from service.graph_io.archgraph import ArchGraph, Node, Parameter
 from service.graph_io.checks import build_graph
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
@@ -57,16 +57,24 @@ def trace(
     input_shape: of the input without the batch axis; the input's numbers are floating point. Guessed if
         neither this nor `example` is given: from what timm and torchvision models say about themselves,
         then from the first layers.
-    example: what the module is called with: a tensor (batch axis included), a tuple of positional
-        arguments or a dictionary of keyword arguments. Only shapes and number formats are read.
+    example: instead of input_shape, what the module is called with: a tensor (batch axis included),
+        a tuple of positional arguments or a dictionary of keyword arguments. Only shapes
+        and number formats are read.
     name: of the graph; the class of the module if empty.
 
-    Raises InvalidArchitecture if the module cannot be run on such an input, saying why.
+    Raises InvalidArchitecture if the module cannot be run on such an input, saying why, and InvalidRequest if
+    both input_shape and example are given.
 
     >>> trace(torchvision.models.resnet18()).num_parameters
     11689512
     """
     tracer = _Tracer(model)
+    if example is not None and input_shape is not None:
+        raise InvalidRequest(
+            "input_shape and example both say what the module is called with.",
+            field="example",
+            hint="Pass one of them.",
+        )
     if example is not None:
         return tracer.graph(example, name)
     dtype = floating_dtype(model)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from service.client import BadRequest, Refused
 from service.client._architectures import encode
@@ -70,3 +71,16 @@ def test_what_is_wrong_is_said_before_anything_is_sent(passed: Any, match: str) 
 def test_what_is_no_architecture_at_all() -> None:
     with pytest.raises(Refused, match="A int is no architecture"):
         encode(3)
+
+
+def test_a_module_with_several_inputs_takes_an_example() -> None:
+    model = torch.nn.Transformer(16, 4, 1, 1, 32, batch_first=True)
+    source, target = torch.randn(2, 5, 16), torch.randn(2, 6, 16)
+    by_place = encode(model, example=(source, target)).document
+    assert sum(node["op"] == "input" for node in by_place["nodes"]) == 2
+    assert by_place == encode(model, example={"src": source, "tgt": target}).document
+    assert encode(torch.nn.Linear(4, 2), example=torch.zeros(3, 4)).document["input_shape"] == [4]
+    with pytest.raises(Refused, match="missing 1 required"):
+        encode(model)
+    with pytest.raises(Refused, match="input_shape and example"):
+        encode(model, input_shape=(5, 16), example=(source, target))

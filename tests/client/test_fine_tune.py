@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from service.client import JobFailed, Refused, UnexpectedAnswer
@@ -64,3 +65,11 @@ def test_what_goes_wrong(either: Make, fake_time: FakeTime) -> None:
     damaged = Script(job(result=tuning(b"none")), download(b"none"))
     with pytest.raises(UnexpectedAnswer):
         either(damaged.transport).fine_tune(CELL, data="photos")
+
+
+def test_an_example_says_what_a_module_is_called_with(either: Make, fake_time: FakeTime) -> None:
+    body = weights_file("safetensors")
+    script = Script(job(result=tuning(body)), download(body))
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Flatten())
+    either(script.transport).fine_tune(model, data="photos", example=torch.zeros(1, 3, 9, 9))
+    assert script.sent_json()["config"]["architecture"]["input_shape"] == [3, 9, 9]

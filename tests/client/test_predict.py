@@ -8,6 +8,7 @@ from collections.abc import Callable
 import httpx
 import numpy as np
 import pytest
+import torch
 
 from service.client import JobCancelled, JobFailed, JobTimeout, Progress, UnexpectedAnswer
 from tests.client.conftest import Either, FakeTime
@@ -51,6 +52,23 @@ def test_an_answer_in_time(either: Make, fake_time: FakeTime) -> None:
         np.testing.assert_array_equal(array, expected[name])
     assert weights.digest == "d" * 64
     assert weights.complete and weights.defaulted == ("conv.bias",)
+
+
+def test_an_example_says_what_a_module_is_called_with(either: Make, fake_time: FakeTime) -> None:
+    class Both(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = torch.nn.Conv2d(3, 8, 3)
+
+        def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+            return self.conv(a + b)
+
+    body, image = weights_file(), torch.zeros(1, 3, 9, 9)
+    script = Script(job(result=prediction(body)), download(body))
+    either(script.transport).predict_weights(Both(), example={"b": image, "a": image})
+    sent = script.sent_json()["architecture"]
+    assert [node["op"] for node in sent["nodes"]] == ["input", "input", "add", "conv"]
+    assert sent["input_shape"] == [3, 9, 9]
 
 
 @pytest.mark.parametrize("output", ["tiles", "safetensors", "npz"])
