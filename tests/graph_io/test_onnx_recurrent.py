@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto
+from onnx import NodeProto, TensorProto, helper
 
 from service.graph_io.onnx_reader import read_onnx
 from tests.graph_io.onnx_filling import check_refilled
@@ -27,11 +26,15 @@ def lstm(
     recurrent: NodeProto,
     before: Sequence[NodeProto] = (),
     tensors: Sequence[TensorProto] = (),
-    **options: Any,
+    *,
+    constant_head: bool = False,
 ) -> onnx.ModelProto:
-    nodes = [*before, recurrent, node("Squeeze", ["h", "one"], "s"), node("MatMul", ["s", "fc"], "y")]
-    stored = [*tensors, full("fc", values(8, 3)), ints("one", 1)]
-    return model(nodes, stored, shape=(5, 1, 4), output_shape=(5, 1, 3), **options)
+    """The layer, and a linear one behind it, whose weight is stored or in a Constant node."""
+    head = full("fc", values(8, 3))
+    constant = [helper.make_node("Constant", [], ["fc"], value=head)] if constant_head else []
+    tail = [node("Squeeze", ["h", "one"], "s"), node("MatMul", ["s", "fc"], "y")]
+    stored = [*tensors, ints("one", 1), *([] if constant_head else [head])]
+    return model([*before, *constant, recurrent, *tail], stored, shape=(5, 1, 4), output_shape=(5, 1, 3))
 
 
 WEIGHTS = [full("W", values(1, 32, 4)), full("R", values(1, 32, 8)), full("B", values(1, 64))]
@@ -53,3 +56,22 @@ def test_a_learned_first_state_has_a_name() -> None:
     data = lstm(layer, (), [*WEIGHTS, *states]).SerializeToString()
     assert set(parameters(read_onnx(data))) == {"W", "R", "B", "fc", "encoder.h0", "encoder.c0"}
     check_refilled(data, X)
+
+
+@pytest.mark.parametrize("stored_head", [False, True])
+def test_weights_joined_from_constants(stored_head: bool) -> None:
+    """As Paddle's and openvino's converters write them."""
+    pieces = {"wi": (1, 16, 4), "wh": (1, 16, 8), "b": (1, 32)}
+    shapes = {f"{name}_{half}": shape for name, shape in pieces.items() for half in "ab"}
+    before = [
+        *(
+            helper.make_node("Constant", [], [name], value=full("", values(*shape)))
+            for name, shape in shapes.items()
+        ),
+        node("Concat", ["wi_a", "wi_b"], "W", axis=1),
+        node("Concat", ["wh_a", "wh_b"], "R", axis=1),
+        node("Concat", ["b_a", "b_b"], "B", axis=1),
+    ]
+    data = lstm(node("LSTM", ["x", "W", "R", "B"], "h", hidden_size=8), before, constant_head=not stored_head)
+    assert set(parameters(read_onnx(data.SerializeToString()))) == {*shapes, "fc"}
+    check_refilled(data.SerializeToString(), X)

@@ -44,10 +44,10 @@ def weight_leaves(value: Value) -> list[Leaf]:
     leaves = [leaf for leaf in value.leaves if (leaf.is_float or leaf.is_quantized) and not is_buffer(leaf)]
     # Scales and shifts of quantisation and the constants of a computed weight are single numbers; a weight
     # may be one too.
-    several = [
-        leaf for leaf in leaves if leaf.numel > 1 and not (leaf.origin is Origin.CONSTANT and len(leaves) > 1)
-    ]
-    chosen = several or (leaves if value.leaf is not None else [])
+    several = [leaf for leaf in leaves if leaf.numel > 1]
+    # Constants beside a stored tensor are numbers of the computation; alone, the weight is joined from them.
+    stored = [leaf for leaf in several if leaf.origin is not Origin.CONSTANT]
+    chosen = stored or several or (leaves if value.leaf is not None else [])
     return sorted(chosen, key=lambda leaf: (-leaf.numel, not leaf.named))
 
 
