@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,12 +14,12 @@ from onnx import GraphProto, ModelProto, TensorProto, helper
 from service.errors import InvalidArchitecture, LimitExceeded
 from service.graph_io.limits import DEFAULT_LIMITS
 from service.graph_io.onnx.load import load
-from service.graph_io.onnx.missing import complete_statistics, separate_statistics, set_values
+from service.graph_io.onnx.missing import complete_statistics
+from service.graph_io.onnx.statistics import STATISTICS, separate_statistics
+from service.graph_io.onnx.tensor_values import set_values
 
 # What protobuf can serialise.
 MAX_MODEL_BYTES = 2**31 - 1
-# Inputs 3 and 4 of a batch norm.
-_STATISTICS = ("running_mean", "running_var")
 # Whoever reads files of strangers has read this one before, under limits of its own: here any that protobuf
 # takes is taken, or what a service with more room has answered could not be filled.
 _LIMITS = replace(DEFAULT_LIMITS, max_bytes=MAX_MODEL_BYTES, max_nodes=MAX_MODEL_BYTES)
@@ -38,6 +38,11 @@ def fill_onnx(data: bytes, tensors: Mapping[str, NDArray[Any]]) -> bytes:
     a quantised tensor, a constant without values) and LimitExceeded (more than 2 GiB).
     """
     model = load(data, _LIMITS)
+    _remove(model.graph, separate_statistics(model.graph, tensors))
+    return _filled(model, tensors)
+
+
+def _filled(model: ModelProto, tensors: Mapping[str, NDArray[Any]]) -> bytes:
     total = sum(array.nbytes for array in tensors.values())
     if total > MAX_MODEL_BYTES:
         raise LimitExceeded(
@@ -65,12 +70,15 @@ def fill_trained_onnx(data: bytes, tensors: Mapping[str, NDArray[Any]]) -> bytes
 
     Raises what `fill_onnx` raises; InvalidArchitecture for a batch norm that lacks its statistics.
     """
-    placed = {name: values for name, values in tensors.items() if not name.endswith(_STATISTICS)}
-    for node in load(data, _LIMITS).graph.node:
+    model = load(data, _LIMITS)
+    statistics = tuple(STATISTICS.values())
+    placed = {name: values for name, values in tensors.items() if not name.endswith(statistics)}
+    _remove(model.graph, separate_statistics(model.graph, placed, each=True))
+    for node in model.graph.node:
         if node.op_type != "BatchNormalization":
             continue
         module = node.input[1].removesuffix("weight")
-        for position, statistic in enumerate(_STATISTICS, start=3):
+        for position, statistic in STATISTICS.items():
             values = tensors.get(f"{module}{statistic}")
             if values is None:
                 raise InvalidArchitecture(
@@ -79,7 +87,7 @@ def fill_trained_onnx(data: bytes, tensors: Mapping[str, NDArray[Any]]) -> bytes
                     hint="Take the weights as safetensors.",
                 )
             placed[node.input[position]] = values
-    return fill_onnx(data, placed)
+    return _filled(model, placed)
 
 
 def _fill(model: ModelProto, tensors: Mapping[str, NDArray[Any]]) -> None:
@@ -88,7 +96,7 @@ def _fill(model: ModelProto, tensors: Mapping[str, NDArray[Any]]) -> None:
     makers = {name: index for index, node in enumerate(graph.node) for name in node.output if name in tensors}
     inputs = {value.name: value for value in graph.input}
     types = _Types(graph)
-    replaced = separate_statistics(graph, tensors)
+    replaced: set[int] = set()
     for name, values in tensors.items():
         array = np.asarray(values)
         tensor = initializers.get(name)
@@ -103,9 +111,13 @@ def _fill(model: ModelProto, tensors: Mapping[str, NDArray[Any]]) -> None:
                 )
             tensor = graph.initializer.add(name=name, data_type=types.of(name), dims=array.shape)
         set_values(tensor, array)
-    for index in sorted(replaced, reverse=True):
-        del graph.node[index]
+    _remove(graph, replaced)
     _settle_inputs(model, tensors, inputs)
+
+
+def _remove(graph: GraphProto, positions: Iterable[int]) -> None:
+    for index in sorted(positions, reverse=True):
+        del graph.node[index]
 
 
 def _settle_inputs(
@@ -120,11 +132,10 @@ def _settle_inputs(
             if name in inputs:
                 graph.input.remove(inputs[name])
         return
-    by_name = {tensor.name: tensor for tensor in graph.initializer}
-    for name in tensors:
-        if name not in inputs:
-            tensor = by_name[name]
-            graph.input.append(helper.make_tensor_value_info(name, tensor.data_type, list(tensor.dims)))
+    for tensor in graph.initializer:
+        if tensor.name not in inputs:
+            value = helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+            graph.input.append(value)
 
 
 class _Types:

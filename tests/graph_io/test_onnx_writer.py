@@ -15,8 +15,9 @@ from service.errors import InvalidArchitecture, InvalidInput, LimitExceeded
 from service.graph_io.limits import DEFAULT_LIMITS
 from service.graph_io.onnx_reader import read_onnx
 from service.graph_io.onnx_strip import strip_onnx
-from service.graph_io.onnx_writer import fill_onnx
-from tests.graph_io.onnx_models import FLOAT, bare, full, ints, model, node, small_resnet
+from service.graph_io.onnx_writer import fill_onnx, fill_trained_onnx
+from tests.graph_io.onnx_filling import check_refilled
+from tests.graph_io.onnx_models import FLOAT, IMAGE, bare, full, ints, model, node, small_resnet
 
 
 def weights_for(data: bytes, seed: int = 0) -> dict[str, NDArray[np.float32]]:
@@ -105,6 +106,49 @@ def test_a_variance_merged_with_a_weight_stays_a_variance() -> None:
         {"bn.weight": np.full(3, -2.0, np.float32), "bn.bias": np.zeros(3)},
     )
     assert np.isfinite(run(filled)).all() and (initializers(filled)["bn.running_var"] == 1).all()
+
+
+def merged_norms() -> bytes:
+    """Two fresh norms behind a convolution, as the dynamo exporter leaves them: two tensors for all eight."""
+    nodes = [
+        node("Conv", ["x", "w"], "a"),
+        node("BatchNormalization", ["a", "n.weight", "n.bias", "n.bias", "n.weight"], "b"),
+        node("BatchNormalization", ["b", "n.weight", "n.bias", "n.bias", "n.weight"], "y"),
+    ]
+    kernel = full("w", np.random.default_rng(0).normal(size=(4, 3, 1, 1)))
+    tensors = [kernel, full("n.bias", np.zeros(4)), full("n.weight", np.ones(4))]
+    return model(nodes, tensors, output_shape=(1, 4, 8, 8)).SerializeToString()
+
+
+def test_statistics_that_are_one_tensor_with_a_parameter_stay_statistics() -> None:
+    data = merged_norms()
+    weights = weights_for(data)
+    assert set(weights) == {"w", "n.weight", "n.bias"}
+    other = check_refilled(data, {"x": np.random.default_rng(1).normal(size=IMAGE).astype(np.float32)})
+    stored = initializers(other)
+    assert (stored["b.running_mean"] == 0).all() and (stored["y.running_var"] == 1).all()
+    assert not (stored["n.weight"] == 1).any()
+    assert set(weights_for(other)) == set(weights)
+    stripped = initializers(fill_onnx(strip_onnx(data), weights))
+    assert (stripped["b.running_mean"] == 0).all() and (stripped["y.running_var"] == 1).all()
+
+
+def test_a_trained_network_s_statistics_are_each_norm_s_own() -> None:
+    nodes = [
+        node("BatchNormalization", ["x", "a.weight", "a.bias", "zeros", "ones"], "h"),
+        node("BatchNormalization", ["h", "b.weight", "b.bias", "zeros", "ones"], "y"),
+    ]
+    names = [f"{norm}.{part}" for norm in "ab" for part in ("weight", "bias")]
+    tensors = [full(name, np.ones(3)) for name in (*names, "ones")] + [full("zeros", np.zeros(3))]
+    data = model(nodes, tensors, output_shape=(1, 3, 8, 8)).SerializeToString()
+    trained = {name: np.full(3, 2.0, np.float32) for name in names}
+    trained |= {f"{norm}.running_mean": np.full(3, value, np.float32) for norm, value in (("a", 5), ("b", 7))}
+    trained |= {f"{norm}.running_var": np.full(3, value, np.float32) for norm, value in (("a", 4), ("b", 9))}
+    x = np.random.default_rng(1).normal(size=IMAGE).astype(np.float32)
+    h = 2 * (x - 5) / np.sqrt(4 + 1e-5) + 2
+    np.testing.assert_allclose(
+        run(fill_trained_onnx(data, trained), x), 2 * (h - 7) / np.sqrt(9 + 1e-5) + 2, rtol=1e-5, atol=1e-5
+    )
 
 
 def test_old_files_list_every_initializer_as_an_input() -> None:

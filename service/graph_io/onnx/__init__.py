@@ -17,6 +17,8 @@ loose.py       parameters outside of layers: added, multiplied, looked up, joine
 slots.py       where operations take weights, and what only makes weights
 fixed.py       operations on constants and parameters; folding.py arithmetic on shapes and axes
 missing.py     values that a filled file needs besides the predicted ones
+statistics.py  statistics of norms, kept apart from parameters that exporters found equal
+tensor_values.py  values of stored tensors
 fusions/       groups of drafts that are one operator here (attention, decomposed norms, gates, activations)
 trainable.py   which tensors in doubtful places are parameters
 naming.py      what a tensor's name says of it

@@ -1,0 +1,91 @@
+"""Statistics of batch norms and first states of recurrent layers. Nobody predicts them, and exporters merge
+them with parameters: the bias and the means of a fresh norm are all 0, its weight and variances all 1.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import GraphProto, NodeProto, TensorProto
+
+from service.graph_io.onnx.slots import STARTING_VALUES
+from service.graph_io.onnx.tensor_values import has_values, set_values
+
+# Inputs of a batch norm that are statistics, by position.
+STATISTICS = {3: "running_mean", 4: "running_var"}
+_PASSING = frozenset({"Identity", "Slice", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Expand"})
+
+
+def starting_values(graph: GraphProto) -> dict[str, float]:
+    """{tensor name: value} for what starts at 0 or 1, also where it reaches its node by copies and parts."""
+    source = {
+        node.output[0]: node.input[0]
+        for node in graph.node
+        if node.op_type in _PASSING and node.input and node.output
+    }
+    found: dict[str, float] = {}
+    for node in graph.node:
+        for index, value in STARTING_VALUES.get(node.op_type, {}).items():
+            name = node.input[index] if index < len(node.input) else ""
+            for _ in range(len(source) + 1):
+                found.setdefault(name, value)
+                if name not in source:
+                    break
+                name = source[name]
+    return found
+
+
+def separate_statistics(
+    graph: GraphProto, parameters: Mapping[str, NDArray[Any]], *, each: bool = False
+) -> set[int]:
+    """Give statistics that are one tensor with a parameter a tensor of their own, before the parameter gets
+    other values. They keep the values that the file has, or get those of a fresh network.
+
+    parameters: by name; of their values only the shape is asked. each: separate, too, what several norms
+    share, so that each may get its own statistics. Returns the positions of Identity nodes whose name such a
+    tensor took.
+    """
+    stored = _stored(graph)
+    makers = {node.output[0]: index for index, node in enumerate(graph.node) if node.op_type == "Identity"}
+    readers = Counter(name for node in graph.node for name in node.input)
+    replaced: set[int] = set()
+    for node in graph.node:
+        for position, value in STARTING_VALUES.get(node.op_type, {}).items():
+            name = source = node.input[position] if position < len(node.input) else ""
+            while source in makers and source not in parameters:
+                source = graph.node[makers[source]].input[0]
+            shared = each and readers[name] > 1 and source in stored
+            if not name or not (source in parameters or shared):
+                continue
+            own = graph.initializer.add()
+            if source in stored and has_values(stored[source]):
+                own.CopyFrom(stored[source])
+            else:
+                shape = tuple(stored[source].dims) if source in stored else parameters[source].shape
+                own.dims.extend(shape)
+                own.data_type = stored[source].data_type if source in stored else TensorProto.FLOAT
+                set_values(own, np.full(shape, value, dtype=np.float32))
+            if name in makers and name not in parameters and readers[name] == 1:
+                own.name = name
+                replaced.add(makers[name])
+            else:
+                own.name = node.input[position] = f"{node.output[0]}.{_role(node, position)}"
+    return replaced
+
+
+def _stored(graph: GraphProto) -> dict[str, TensorProto]:
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.output:
+            tensors.update((node.output[0], each.t) for each in node.attribute if each.name == "value")
+    return tensors
+
+
+def _role(node: NodeProto, position: int) -> str:
+    if node.op_type == "BatchNormalization":
+        return STATISTICS[position]
+    return "initial_h" if position == 5 else "initial_c"
