@@ -2,21 +2,22 @@
 tensors.
 
 Sources: "digits" (scikit-learn's 8x8 digits, anywhere, at once), "cifar10" (packed files of JPEGs in a
-folder, or torchvision's download), or a folder of images, one sub-folder a class (optionally below
-`train/` and `val/` or `test/`, as ImageNet is laid out).
+folder, or torchvision's download), or a folder or zip file of images, one sub-folder a class (optionally
+below `train/` and `val/` or `test/`, as ImageNet is laid out; `image_folder`).
 
-Shape legend: N images, C channels (3), H height, W width
+Shape legend: N images, C channels (3, or 1 of grey images), H height, W width
 """
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -25,13 +26,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from service.errors import InvalidInput, InvalidRequest
+from training.image_folder.load import LabelledImages, load_images
+from training.image_folder.report import FolderReport
+from training.image_folder.tree import ImageTree, open_tree
 
 # Channel means and deviations of the training images, 0 to 1.
 _CIFAR10 = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_IMAGENET: tuple[tuple[float, ...], tuple[float, ...]] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_IMAGENET_GREY = ((0.458,), (0.225,))
 _DIGITS = ((0.305, 0.305, 0.305), (0.376, 0.376, 0.376))
 _VALIDATION_IMAGES = 5000
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+# Of red, green and blue in grey (ITU-R 601, as Pillow has it).
+_LUMINANCE = (0.299, 0.587, 0.114)
+
+BUILT_IN = ("digits", "cifar10")
 
 
 @dataclass(frozen=True)
@@ -47,8 +55,8 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Dataset:
-    """validation: images held out of the training images, for choosing; test: for reporting. flip:
-    mirroring keeps the class.
+    """validation: images held out of the training images, for choosing; test: for reporting. mirror: half of
+    the training images are mirrored. report: what else was in the folder that they come from.
     """
 
     name: str
@@ -56,53 +64,83 @@ class Dataset:
     train: ImageSet
     validation: ImageSet
     test: ImageSet
-    mean: tuple[float, float, float]
-    deviation: tuple[float, float, float]
-    flip: bool = True
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    mirror: bool = True
+    report: FolderReport | None = None
 
     @property
-    def image_size(self) -> int:
-        return self.train.images_NCHW.shape[-1]
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        channels, height, width = self.train.images_NCHW.shape[1:]
+        return channels, height, width
 
-    def resized(self, image_size: int) -> Dataset:
+    @property
+    def image_size(self) -> int | tuple[int, int]:
+        """Pixels a side; height and width of images that are not square."""
+        _, height, width = self.shape
+        return height if height == width else (height, width)
+
+    def resized(self, image_size: int | tuple[int, int]) -> Dataset:
         """The same images at another size: averaged down (areas) or interpolated up."""
-        if image_size == self.image_size:
+        height, width = _sides(image_size)
+        if (height, width) == self.shape[1:]:
             return self
+        return self._each(lambda images_NCHW: _resize(images_NCHW, height, width))
+
+    def grey(self) -> Dataset:
+        """The same images with one channel, their luminance."""
+        if self.shape[0] == 1:
+            return self
+        weight = torch.tensor(_LUMINANCE)
+        mean, deviation = (float(weight @ torch.tensor(of)) for of in (self.mean, self.deviation))
+        return replace(self._each(_luminance), mean=(mean,), deviation=(deviation,))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Dataset:
         train, validation, test = (
-            ImageSet(_resize(part.images_NCHW, image_size), part.labels_N)
+            ImageSet(change(part.images_NCHW), part.labels_N)
             for part in (self.train, self.validation, self.test)
         )
         return replace(self, train=train, validation=validation, test=test)
 
     def normalise(self, images_NCHW: Tensor) -> Tensor:
         """uint8 -> float32 with mean 0 and deviation 1 a channel."""
-        mean = torch.tensor(self.mean, device=images_NCHW.device).view(1, 3, 1, 1) * 255
-        scale = 1 / (torch.tensor(self.deviation, device=images_NCHW.device).view(1, 3, 1, 1) * 255)
+        mean = torch.tensor(self.mean, device=images_NCHW.device).view(1, -1, 1, 1) * 255
+        scale = 1 / (torch.tensor(self.deviation, device=images_NCHW.device).view(1, -1, 1, 1) * 255)
         return (images_NCHW.float() - mean) * scale
 
 
 def load_dataset(
-    name: str, *, data_dir: Path | None = None, cache_dir: Path | None = None, image_size: int | None = None
-) -> Dataset:
-    """A data set by name ("digits", "cifar10") or the path of a folder of images.
+    name: str, *,
+    data_dir: Path | None = None, cache_dir: Path | None = None,
+    image_size: int | tuple[int, int] | None = None, channels: Literal[1, 3] = 3,
+    mirror: bool | None = None, skip_bad: bool = False,
+) -> Dataset:  # fmt: skip
+    """A data set by name ("digits", "cifar10"), or the path of a folder or zip file of images.
 
     data_dir: where `train.npz` and `test.npz` (packed CIFAR-10) or torchvision's files lie. cache_dir:
-    decoded arrays are kept here. image_size: pixels a side; by default 16 for digits and 32 for the others.
+    decoded arrays are kept here. image_size: pixels a side, or height and width; by default 16 for digits
+    and 32 for the others. channels: 1 for grey images.
+    mirror: whether training images are mirrored; without it, all but those of digits, letters and signs:
+    where a class is named by one character they are not. skip_bad: go on without files of a folder that
+    cannot be read.
 
     Raises InvalidRequest for an unknown name, InvalidInput for files that cannot be read.
     """
-    if name == "digits":
-        return _digits(image_size or 16)
-    if name == "cifar10":
-        return _cifar10(data_dir, cache_dir).resized(image_size or 32)
-    folder = Path(name)
-    if not folder.is_dir():
+    if name in BUILT_IN:
+        height, width = _sides(image_size or (16 if name == "digits" else 32))
+        dataset = _digits(height, width) if name == "digits" else _cifar10(data_dir, cache_dir)
+        dataset = dataset.resized((height, width))
+        dataset = dataset.grey() if channels == 1 else dataset
+        return dataset if mirror is None else replace(dataset, mirror=mirror)
+    tree = open_tree(Path(name).expanduser())
+    if tree is None:
         raise InvalidRequest(
             f"There is no data set {name!r}.",
             field="data",
-            hint='Use "digits", "cifar10", or the path of a folder with one sub-folder a class.',
+            hint='Use "digits", "cifar10", or the path of a folder or zip file with one folder a class.',
         )
-    return _image_folder(folder, image_size or 32)
+    return _image_folder(tree, image_size or 32, channels, mirror, skip_bad)
 
 
 def sample_batch(
@@ -113,7 +151,7 @@ def sample_batch(
     """
     chosen = torch.from_numpy(indices)
     images = dataset.train.images_NCHW[chosen]
-    if dataset.flip:
+    if dataset.mirror:
         mirrored = torch.from_numpy(random.random(len(images)) < 0.5)
         images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
     if crop:
@@ -150,17 +188,32 @@ def _crop(images_NCHW: Tensor, random: np.random.Generator) -> Tensor:
     return cropped.permute(0, 3, 1, 2)
 
 
-def _resize(images_NCHW: Tensor, size: int) -> Tensor:
-    smaller = size < images_NCHW.shape[-1]
+def _resize(images_NCHW: Tensor, height: int, width: int) -> Tensor:
+    smaller = height < images_NCHW.shape[-2] or width < images_NCHW.shape[-1]
     parts = []
     for chunk in torch.split(images_NCHW, 4096):
         resized = (
-            F.adaptive_avg_pool2d(chunk.float(), size)
+            F.adaptive_avg_pool2d(chunk.float(), (height, width))
             if smaller
-            else F.interpolate(chunk.float(), (size, size), mode="bilinear", align_corners=False)
+            else F.interpolate(chunk.float(), (height, width), mode="bilinear", align_corners=False)
         )
-        parts.append(resized.round_().clamp_(0, 255).to(torch.uint8))
+        parts.append(_bytes(resized))
     return torch.cat(parts)
+
+
+def _luminance(images_NCHW: Tensor) -> Tensor:
+    weight = torch.tensor(_LUMINANCE).view(1, 3, 1, 1)
+    chunks = torch.split(images_NCHW, 4096)
+    return torch.cat([_bytes((chunk.float() * weight).sum(1, keepdim=True)) for chunk in chunks])
+
+
+def _bytes(images_NCHW: Tensor) -> Tensor:
+    return images_NCHW.round_().clamp_(0, 255).to(torch.uint8)
+
+
+def _sides(image_size: int | tuple[int, int]) -> tuple[int, int]:
+    """Height and width."""
+    return (image_size, image_size) if isinstance(image_size, int) else image_size
 
 
 def _split(images: Tensor, labels: Tensor, held_out: int) -> tuple[ImageSet, ImageSet]:
@@ -169,21 +222,17 @@ def _split(images: Tensor, labels: Tensor, held_out: int) -> tuple[ImageSet, Ima
     return ImageSet(images[:kept], labels[:kept]), ImageSet(images[kept:], labels[kept:])
 
 
-def _digits(image_size: int) -> Dataset:
+def _digits(height: int, width: int) -> Dataset:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     order = np.random.default_rng(0).permutation(len(bunch.target))
     images = torch.from_numpy(bunch.images[order]).float().mul_(255 / 16).unsqueeze(1)
-    images = (
-        F.interpolate(images, (image_size, image_size), mode="bilinear", align_corners=False)
-        .round_()
-        .to(torch.uint8)
-    )
+    images = _bytes(F.interpolate(images, (height, width), mode="bilinear", align_corners=False))
     images, labels = images.expand(-1, 3, -1, -1), torch.from_numpy(bunch.target[order]).long()
     rest, test = _split(images, labels, 360)
     train, validation = _split(rest.images_NCHW, rest.labels_N, 200)
-    return Dataset("digits", tuple(map(str, range(10))), train, validation, test, *_DIGITS, flip=False)
+    return Dataset("digits", tuple(map(str, range(10))), train, validation, test, *_DIGITS, mirror=False)
 
 
 def _cifar10(data_dir: Path | None, cache_dir: Path | None) -> Dataset:
@@ -260,53 +309,20 @@ def _torchvision_cifar10(data_dir: Path | None, train: bool) -> tuple[Tensor, Te
     return images, torch.tensor(data.targets), tuple(data.classes)
 
 
-def _image_folder(folder: Path, image_size: int) -> Dataset:
-    train_root = folder / "train" if (folder / "train").is_dir() else folder
-    held_out = next((folder / name for name in ("val", "test") if (folder / name).is_dir()), None)
-    classes = tuple(sorted(path.name for path in train_root.iterdir() if path.is_dir()))
-    if len(classes) < 2:
-        raise InvalidInput(
-            f"{folder} has {len(classes)} classes.",
-            hint="Put the images of each class into a sub-folder of its own.",
-        )
-    images, labels = _read_folder(train_root, classes, image_size)
-    if held_out is None:
-        rest, test = _split(images, labels, max(1, len(labels) // 10))
-    else:
-        rest, test = ImageSet(images, labels), ImageSet(*_read_folder(held_out, classes, image_size))
-    train, validation = _split(
-        rest.images_NCHW, rest.labels_N, max(1, min(_VALIDATION_IMAGES, len(rest) // 10))
+def _image_folder(
+    tree: ImageTree, image_size: int | tuple[int, int], channels: Literal[1, 3], mirror: bool | None,
+    skip_bad: bool,
+) -> Dataset:  # fmt: skip
+    height, width = _sides(image_size)
+    images = load_images(tree, (channels, height, width), skip_bad=skip_bad)
+    if mirror is None:
+        mirror = not any(len(name) == 1 for name in images.classes)
+    train, validation, test = map(_image_set, (images.train, images.validation, images.test))
+    mean, deviation = _IMAGENET if channels == 3 else _IMAGENET_GREY
+    return Dataset(
+        tree.name, images.classes, train, validation, test, mean, deviation, mirror, images.report
     )
-    return Dataset(folder.name, classes, train, validation, test, *_IMAGENET)
 
 
-def _read_folder(root: Path, classes: tuple[str, ...], image_size: int) -> tuple[Tensor, Tensor]:
-    """All images, shuffled with a fixed seed, their middle square scaled to the image size."""
-    from PIL import Image, UnidentifiedImageError
-
-    files = [
-        (path, label)
-        for label, name in enumerate(classes)
-        for path in sorted((root / name).rglob("*"))
-        if path.suffix.lower() in _SUFFIXES
-    ]
-    if not files:
-        raise InvalidInput(
-            f"{root} has no images.", hint=f"Image files end in {', '.join(sorted(_SUFFIXES))}."
-        )
-    images = np.empty((len(files), 3, image_size, image_size), dtype=np.uint8)
-    order = np.random.default_rng(0).permutation(len(files))
-    for row, index in enumerate(order):
-        path = files[index][0]
-        try:
-            with Image.open(path) as image:
-                square = min(image.size)
-                left, top = (image.width - square) // 2, (image.height - square) // 2
-                box = (left, top, left + square, top + square)
-                small = image.convert("RGB").resize(
-                    (image_size, image_size), Image.Resampling.BILINEAR, box=box
-                )
-                images[row] = np.asarray(small).transpose(2, 0, 1)
-        except (OSError, UnidentifiedImageError) as error:
-            raise InvalidInput(f"{path} is not a readable image: {error}") from error
-    return torch.from_numpy(images), torch.tensor([files[index][1] for index in order])
+def _image_set(part: LabelledImages) -> ImageSet:
+    return ImageSet(torch.from_numpy(part.images_NCHW), torch.from_numpy(part.label_N))

@@ -62,7 +62,7 @@ def test_images_are_mirrored_where_that_keeps_the_class_and_cropped_on_demand() 
 
     plain = digits.normalise(digits.train.images_NCHW[:32])
     assert torch.equal(sample(digits), plain)
-    mirrored = sample(replace(digits, flip=True))
+    mirrored = sample(replace(digits, mirror=True))
     turned = [bool(torch.equal(a, b.flip(2))) for a, b in zip(mirrored, plain, strict=True)]
     kept = [bool(torch.equal(a, b)) for a, b in zip(mirrored, plain, strict=True)]
     assert all(a or b for a, b in zip(turned, kept, strict=True))
