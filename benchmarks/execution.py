@@ -3,8 +3,8 @@
     python -m benchmarks.execution [NAME ...] [--torchvision] [--timm] [--images N] [--json FILE]
 
 For each network, with random weights: it is traced, its graph is run on random images with the module's own
-parameters, and the largest difference to the module's output is divided by the largest output. Batch norms use
-the statistics of the batch on both sides. A network is equal (within 1e-4), refused (with the reason), or
+parameters, and the largest difference to the module's output is divided by the largest output. Batch norms
+use the statistics of the batch on both sides. A network is equal (within 1e-4), refused (with the reason), or
 different. Exits with status 1 if any is different.
 """
 
@@ -75,8 +75,12 @@ def _logits(output: object) -> Tensor:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="torchvision:NAME or timm:NAME; all without one")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="torchvision:NAME or timm:NAME; all without one"
+    )
     parser.add_argument("--torchvision", action="store_true", help="only torchvision's classifiers")
     parser.add_argument("--timm", action="store_true", help="only timm's families")
     parser.add_argument("--images", type=int, default=2, help="images in a batch (2)")
@@ -88,7 +92,9 @@ def main(argv: list[str] | None = None) -> int:
         try:
             row = measure(name, options.images)
         except Exception as failure:  # a sweep goes on and counts what failed
-            row = Row(name, "failed", reason=f"{type(failure).__name__}: {' '.join(str(failure).split())[:200]}")
+            row = Row(
+                name, "failed", reason=f"{type(failure).__name__}: {' '.join(str(failure).split())[:200]}"
+            )
         rows.append(row)
         print(f"{row.outcome:9} {row.difference:9.1e}  {row.network}  {row.reason}", flush=True)
     counts = Counter(row.outcome for row in rows)
