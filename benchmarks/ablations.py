@@ -113,7 +113,7 @@ def _one(name: str, folder: Path, options: argparse.Namespace) -> None:
         "images_a_network": stage.images,
         "cost": stage.cost,
         "seed": options.seed,
-        "learning_rate": config.learning_rate,
+        "learning_rate": config.highest_rate,
         "seconds": trained[-1]["seconds"],
         "skipped": trained[-1]["skipped"],
         "loss": sum(record["loss"] for record in trained[-5:]) / len(trained[-5:]),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.errors import InvalidRequest
-from service.ghn.config import GHN1_CIFAR10, MLP_CIFAR10, GHNConfig
+from service.ghn.config import GHN1_CIFAR10, MLP_CIFAR10
 from training.recipe import Stage, TrainConfig
 
 
@@ -30,15 +30,10 @@ class Ablation:
     paper: tuple[float | None, float | None] = (None, None)
 
 
-def _differences(config: GHNConfig) -> dict[str, Any]:
-    usual = GHNConfig().to_dict()
-    return {name: value for name, value in config.to_dict().items() if value != usual[name]}
-
-
 ABLATIONS: dict[str, Ablation] = {
     "ghn2": Ablation("GHN-2", paper=(66.9, 56.8)),
-    "mlp": Ablation("No GatedGNN (MLP)", _differences(MLP_CIFAR10), paper=(42.2, 32.2)),
-    "ghn1": Ablation("GHN-1", _differences(GHN1_CIFAR10), meta_batch=1, paper=(51.4, 39.2)),
+    "mlp": Ablation("No GatedGNN (MLP)", MLP_CIFAR10.differences(), paper=(42.2, 32.2)),
+    "ghn1": Ablation("GHN-1", GHN1_CIFAR10.differences(), meta_batch=1, paper=(51.4, 39.2)),
     "no-normalization": Ablation("No normalisation", {"normalize": False}, paper=(62.6, 47.1)),
     "no-virtual-edges": Ablation("No virtual edges", {"virtual_edge_cutoff": 1}, paper=(61.5, 53.9)),
     "no-meta-batch": Ablation("Meta-batch 1", meta_batch=1, paper=(54.3, 47.5)),

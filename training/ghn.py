@@ -22,7 +22,6 @@ from torch import Tensor
 
 from service.errors import InvalidRequest
 from service.ghn.checkpoint import save_checkpoint
-from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
 from training.architecture_source import ArchitectureSource
 from training.cores import usable_cores
@@ -116,7 +115,7 @@ class Trainer:
             {**begun, **config.ghn},
             len(self.dataset.classes),
         )
-        self.config = replace(config, ghn=_differences(start.config))
+        self.config = replace(config, ghn=start.config.differences())
         self.learned = Learned(GHN(start.config), config, self.team.device)
         self.learned.fill(start.tensors)
         self.step = 0
@@ -332,12 +331,6 @@ class Trainer:
             setattr(self, key, state.get(key, getattr(self, key)))
         self.learned.fill(tensors)
         return True
-
-
-def _differences(config: GHNConfig) -> dict[str, Any]:
-    """The fields that are not GHN-2's; the classes are the data's."""
-    usual = GHNConfig(num_classes=config.num_classes).to_dict()
-    return {key: value for key, value in config.to_dict().items() if value != usual[key]}
 
 
 def load_config(folder: Path) -> TrainConfig:

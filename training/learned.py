@@ -24,7 +24,7 @@ class Learned:
         self.average = [parameter.detach().clone() for parameter in ghn.parameters()]
         self.optimizer = torch.optim.AdamW(
             ghn.parameters(),
-            lr=config.learning_rate,
+            lr=config.highest_rate,
             betas=(0.9, 0.99),
             weight_decay=config.weight_decay,
             fused=True,

@@ -63,12 +63,13 @@ def recipe_for(data: str) -> dict[str, Any]:
 class TrainConfig(Budgeted):
     """data: as `data.load_dataset` takes it. Give minutes or steps.
 
-    ghn: fields of GHNConfig that differ from GHN-2's. learning_rate: the highest, after a linear warm-up;
-    falls along a cosine to final_learning_rate. clip: largest gradient norm. ema: decay of the averaged
-    weights, which are what is saved as the model. validate_networks networks of id-val are measured every
-    validate_minutes. crop: images are cropped after padding, besides being mirrored; a short run sees too
-    few images to need that. threads: of each process, 0 for the cores shared evenly. from_model: the model
-    or run whose weights the run starts with (`training.start`).
+    ghn: fields of GHNConfig that differ from GHN-2's. learning_rate: the highest, after a linear warm-up,
+    None for what suits the GNN (`highest_rate`); falls along a cosine to final_learning_rate. clip: largest
+    gradient norm. ema: decay of the averaged weights, which are what is saved as the model.
+    validate_networks networks of id-val are measured every validate_minutes. crop: images are cropped after
+    padding, besides being mirrored; a short run sees too few images to need that. threads: of each
+    process, 0 for the cores shared evenly. from_model: the model or run whose weights the run starts with
+    (`training.start`).
     """
 
     name: str
@@ -78,7 +79,7 @@ class TrainConfig(Budgeted):
     from_model: str | None = None
     ghn: dict[str, Any] = field(default_factory=dict)
     stages: tuple[Stage, ...] = CIFAR_STAGES
-    learning_rate: float = 4e-3
+    learning_rate: float | None = None
     final_learning_rate: float = 3e-5
     warmup_steps: int = 150
     weight_decay: float = 1e-5
@@ -104,11 +105,17 @@ class TrainConfig(Budgeted):
     def largest_meta_batch(self) -> int:
         return max(stage.meta_batch for stage in self.stages)
 
+    @property
+    def highest_rate(self) -> float:
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return 1e-3 if self.ghn.get("gnn") == "transformer" else 4e-3
+
     def rate(self, step: int, progress: float) -> float:
         """Learning rate at a step, when `progress` (0 to 1) of the budget is used."""
         return falling_rate(
             step, progress,
-            highest=self.learning_rate, lowest=self.final_learning_rate, warmup_steps=self.warmup_steps,
+            highest=self.highest_rate, lowest=self.final_learning_rate, warmup_steps=self.warmup_steps,
         )  # fmt: skip
 
     @classmethod

@@ -17,6 +17,7 @@ from service.ghn.checkpoint import save_checkpoint
 from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
 from training.ghn import load_config
+from training.recipe import TrainConfig
 from training.run_folder import RunFolder, part
 
 DESCRIPTION = (
@@ -37,16 +38,6 @@ def ship(
     with torch.device("meta"):
         ghn = GHN(GHNConfig(**{**config.ghn, "num_classes": num_classes}))
     ghn.load_state_dict(part(tensors, "average."), strict=True, assign=True)
-    kept = (
-        "stages",
-        "learning_rate",
-        "final_learning_rate",
-        "warmup_steps",
-        "weight_decay",
-        "clip",
-        "ema",
-        "seed",
-    )
     card = {
         "name": out.name,
         "kind": "ghn",
@@ -58,13 +49,19 @@ def ship(
             "minutes": round(state["seconds"] / 60, 1),
             "networks": state["networks_seen"],
             "images": state["images_seen"],
-            "recipe": {key: value for key, value in config.to_dict().items() if key in kept},
+            "recipe": _recipe(config),
             **({"from": state["origin"]} if state.get("origin") else {}),
             **notes,
         },
         "scores": scores,
     }
     save_checkpoint(out, ghn, card, dtype=torch.float16)
+
+
+def _recipe(config: TrainConfig) -> dict[str, Any]:
+    kept = ("stages", "final_learning_rate", "warmup_steps", "weight_decay", "clip", "ema", "seed")
+    values = config.to_dict()
+    return {"learning_rate": config.highest_rate, **{key: values[key] for key in kept}}
 
 
 def main() -> None:

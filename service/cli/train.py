@@ -26,7 +26,13 @@ class Kind(StrEnum):
     SMASH = "smash"
 
 
-_PREFIXES = {Kind.GHN: "ghn2", Kind.SMASH: "smash"}
+class Gnn(StrEnum):
+    GATED = "gated"
+    TRANSFORMER = "transformer"
+    MLP = "mlp"
+
+
+_GHN_PREFIXES = {Gnn.GATED: "ghn2", Gnn.TRANSFORMER: "ghn3", Gnn.MLP: "mlp"}
 
 
 def train(
@@ -43,7 +49,7 @@ def train(
     minutes: Annotated[float | None, typer.Option(min=0.01, help="Train so long.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Train so many steps.")] = None,
     name: Annotated[
-        str | None, typer.Option(help="Name of the model. [default: ghn2-DATA or smash-DATA]")
+        str | None, typer.Option(help="Name of the model. [default: ghn2-DATA, ghn3-DATA or smash-DATA]")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name.")] = False,
     start: Annotated[
@@ -54,6 +60,21 @@ def train(
     ] = None,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Processes to share the work. [default: one a GPU, or a core]")
+    ] = None,
+    gnn: Annotated[
+        Gnn | None,
+        typer.Option(help="GHN-2 (gated), GHN-3 (transformer), or the baseline mlp. [default: gated]"),
+    ] = None,
+    hidden: Annotated[
+        int | None, typer.Option(min=4, help="Width of a node state. [default: 32; transformer: 64]")
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Of the transformer. [default: 3]")
+    ] = None,
+    heads: Annotated[int | None, typer.Option(min=1, max=64, help="Of the transformer. [default: 8]")] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(min=1e-7, max=1, help="The highest. [default: 0.004; transformer: 0.001]"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, data and steps: same model.")] = 0,
     json: options.Json = False,
@@ -68,10 +89,17 @@ def train(
         raise typer.BadParameter(
             "a SMASH hypernetwork starts from nothing, in one process", param_hint="--from, --processes"
         )
+    said = {"gnn": gnn and gnn.value, "hidden": hidden, "layers": layers, "heads": heads}
+    said = {key: value for key, value in said.items() if value is not None}
+    if kind is Kind.SMASH and (said or learning_rate is not None):
+        raise typer.BadParameter("only a GHN is told these", param_hint="--gnn, --hidden, --learning-rate")
+    if gnn is not Gnn.TRANSFORMER and (layers or heads) and not (resume or start):
+        raise typer.BadParameter("only a transformer has them: --gnn transformer", param_hint="--layers")
     from service.settings import get_settings
 
     settings = get_settings()
-    chosen = name or f"{_PREFIXES[kind]}-{_slug(data)}"
+    prefix = "smash" if kind is Kind.SMASH else _GHN_PREFIXES[gnn or Gnn.GATED]
+    chosen = name or f"{prefix}-{_slug(data)}"
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", chosen):
         raise typer.BadParameter(
             "up to 64 letters, digits, dots, dashes and underscores", param_hint="--name"
@@ -97,6 +125,8 @@ def train(
         steps=steps,
         seed=seed,
         from_model=start,
+        ghn=_checked(said),
+        learning_rate=learning_rate,
         **recipe_for(data),
     )
     count = processes or processes_for(config.largest_meta_batch, limit=settings.threads)
@@ -201,6 +231,18 @@ def _train_smash(
     )
     ranking = f"weightcast rank FILE.jsonl --predictor smash:{config.name} --data {config.data}"
     say(f"{config.name}: in {model_folder}; use it with `{ranking}`")
+
+
+def _checked(said: dict[str, Any]) -> dict[str, Any]:
+    """What is told of a GHN, the published width of a transformer filled in. Raises BadParameter."""
+    from service.ghn.config import GHN3_CIFAR10, GHNConfig
+
+    fields = {"hidden": GHN3_CIFAR10.hidden, **said} if said.get("gnn") == "transformer" else said
+    try:
+        GHNConfig(**fields)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--hidden") from None
+    return fields
 
 
 def _slug(data: str) -> str:

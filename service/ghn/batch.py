@@ -1,12 +1,12 @@
 """Several primitive graphs as index arrays, ready for the GNN.
 
-Shape legend: N nodes of all graphs in the batch
+Shape legend: N nodes of all graphs in the batch, n nodes of one graph
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -16,67 +16,105 @@ from torch import Tensor
 
 from service.ghn.config import GHNConfig
 from service.ghn.shape_encoder import shape_indices
+from service.graph_io.operators import Primitive
 from service.graph_io.primitives import PrimitiveGraph
 
 
 @dataclass(frozen=True, slots=True)
-class GraphBatch:
-    """Nodes are sorted by level, the longest path from a source: nodes of one level never depend on each
-    other, so a pass over the graph updates them together, for all graphs of the batch at once.
+class Messages:
+    """Who tells whom, for GNNs that pass messages. Rows are sorted by level, the longest path from a source:
+    nodes of one level never depend on each other, so a pass over the graph updates them together, for all
+    graphs of the batch at once.
 
-    primitive_N, shape_N4: node features (`shape_encoder.shape_indices`).
     levels: (start, stop) rows of every level.
     direct_NN: float32, [v, u] = 1 where an edge u -> v exists.
     virtual_NN: float32, [v, u] = 1 / length of the shortest path from u to v; None without virtual edges.
+    """
+
+    levels: tuple[tuple[int, int], ...]
+    direct_NN: Tensor
+    virtual_NN: Tensor | None
+
+    def to(self, device: torch.device | str) -> Messages:
+        return Messages(
+            self.levels,
+            self.direct_NN.to(device),
+            None if self.virtual_NN is None else self.virtual_NN.to(device),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """How far nodes are from each other, for the transformer. Rows of a graph lie together.
+
+    predecessors_N, successors_N: how many direct ones. from_input_N: length of the shortest path from the
+    input, 0 where there is none within the cutoff.
+    pair_nn: of every graph, [query, key] = length of the shortest path from query to key, cutoff + length of
+    the one from key to query, or 0 where there is neither.
+    """
+
+    predecessors_N: Tensor
+    successors_N: Tensor
+    from_input_N: Tensor
+    pair_nn: tuple[Tensor, ...]
+
+    def to(self, device: torch.device | str) -> Paths:
+        return Paths(
+            self.predecessors_N.to(device),
+            self.successors_N.to(device),
+            self.from_input_N.to(device),
+            tuple(pair.to(device) for pair in self.pair_nn),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GraphBatch:
+    """primitive_N, shape_N4: node features (`shape_encoder.shape_indices`).
+    edges: what the configuration's GNN reads of the edges.
     rows: for every graph, the row of each of its nodes.
     """
 
     graphs: tuple[PrimitiveGraph, ...]
     primitive_N: Tensor
     shape_N4: Tensor
-    levels: tuple[tuple[int, int], ...]
-    direct_NN: Tensor
-    virtual_NN: Tensor | None
+    edges: Messages | Paths
     rows: tuple[NDArray[np.int64], ...]
 
     @classmethod
     def from_graphs(cls, graphs: Sequence[PrimitiveGraph], config: GHNConfig) -> GraphBatch:
-        """Sort the nodes of all graphs by level and fill the message matrices. Memory grows with N * N."""
-        depth_N = np.concatenate([_depths(graph) for graph in graphs])
-        order = np.argsort(depth_N, kind="stable")
-        row_of = np.empty_like(order)
-        row_of[order] = np.arange(len(order))
+        """Memory grows with the square of the nodes: of the batch where messages are passed, of each graph
+        for a transformer."""
         starts = np.cumsum([0, *(len(graph) for graph in graphs)])
-        rows = tuple(row_of[start:stop] for start, stop in pairwise(starts))
-        bounds = np.flatnonzero(np.diff(depth_N[order], prepend=-1)).tolist()
-        levels = tuple(zip(bounds, [*bounds[1:], len(order)], strict=True))
-
+        edges: Messages | Paths
+        if config.is_transformer:
+            order = row_of = np.arange(starts[-1])
+            edges = _paths(graphs, config.virtual_edge_cutoff)
+        else:
+            depth_N = np.concatenate([_depths(graph) for graph in graphs])
+            order = np.argsort(depth_N, kind="stable")
+            row_of = np.empty_like(order)
+            row_of[order] = np.arange(len(order))
+            edges = _messages(graphs, depth_N[order], row_of, config)
         features = [
             shape_indices(shape, config.num_classes, config.max_kernel)
             for graph in graphs
             for shape in graph.shapes
         ]
         primitive_N = np.concatenate([graph.primitive_N for graph in graphs])
-        direct, virtual = _message_matrices(graphs, rows, len(order), config)
         return cls(
             graphs=tuple(graphs),
             primitive_N=torch.from_numpy(primitive_N[order]),
             shape_N4=torch.from_numpy(np.array(features, dtype=np.int64)[order]),
-            levels=levels,
-            direct_NN=torch.from_numpy(direct),
-            virtual_NN=None if virtual is None else torch.from_numpy(virtual),
-            rows=rows,
+            edges=edges,
+            rows=tuple(row_of[start:stop] for start, stop in pairwise(starts)),
         )
 
     def to(self, device: torch.device | str) -> GraphBatch:
-        return GraphBatch(
-            graphs=self.graphs,
+        return replace(
+            self,
             primitive_N=self.primitive_N.to(device),
             shape_N4=self.shape_N4.to(device),
-            levels=self.levels,
-            direct_NN=self.direct_NN.to(device),
-            virtual_NN=None if self.virtual_NN is None else self.virtual_NN.to(device),
-            rows=self.rows,
+            edges=self.edges.to(device),
         )
 
 
@@ -87,18 +125,49 @@ def _depths(graph: PrimitiveGraph) -> NDArray[np.int64]:
     return np.array(depth, dtype=np.int64)
 
 
-def _message_matrices(
-    graphs: Sequence[PrimitiveGraph], rows: Sequence[NDArray[np.int64]], num_nodes: int, config: GHNConfig
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+def _messages(
+    graphs: Sequence[PrimitiveGraph],
+    sorted_depth_N: NDArray[np.int64],
+    row_of: NDArray[np.int64],
+    config: GHNConfig,
+) -> Messages:
+    num_nodes = len(row_of)
+    bounds = np.flatnonzero(np.diff(sorted_depth_N, prepend=-1)).tolist()
     direct = np.zeros((num_nodes, num_nodes), dtype=np.float32)
     virtual = np.zeros_like(direct) if config.virtual_edges and config.gnn == "gated" else None
     # Path lengths are small integers: their reciprocals come from a table.
     reciprocal = np.zeros(config.virtual_edge_cutoff + 1, dtype=np.float32)
     reciprocal[1:] = 1.0 / np.arange(1, config.virtual_edge_cutoff + 1)
-    for graph, row in zip(graphs, rows, strict=True):
+    first = 0
+    for graph in graphs:
+        row = row_of[first : first + len(graph)]
+        first += len(graph)
         targets = [target for target, sources in enumerate(graph.predecessors) for _ in sources]
         origins = [source for sources in graph.predecessors for source in sources]
         direct[row[targets], row[origins]] = 1.0
         if virtual is not None:
             virtual[np.ix_(row, row)] = reciprocal[graph.distances(config.virtual_edge_cutoff)]
-    return direct, virtual
+    return Messages(
+        levels=tuple(zip(bounds, [*bounds[1:], num_nodes], strict=True)),
+        direct_NN=torch.from_numpy(direct),
+        virtual_NN=None if virtual is None else torch.from_numpy(virtual),
+    )
+
+
+def _paths(graphs: Sequence[PrimitiveGraph], cutoff: int) -> Paths:
+    predecessors, successors, from_input, pairs = [], [], [], []
+    for graph in graphs:
+        # [v, u] is the length of the path from u to v; the graph has no cycle, so one of [v, u], [u, v] is 0.
+        distance = graph.distances(cutoff).astype(np.int64)
+        direct = distance == 1
+        predecessors.append(direct.sum(axis=1))
+        successors.append(direct.sum(axis=0))
+        source = int(np.argmax(graph.primitive_N == Primitive.INPUT))
+        from_input.append(distance[:, source])
+        pairs.append(torch.from_numpy(distance.T + np.where(distance > 0, distance + cutoff, 0)))
+    return Paths(
+        predecessors_N=torch.from_numpy(np.concatenate(predecessors)),
+        successors_N=torch.from_numpy(np.concatenate(successors)),
+        from_input_N=torch.from_numpy(np.concatenate(from_input)),
+        pair_nn=tuple(pairs),
+    )

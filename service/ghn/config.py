@@ -5,17 +5,25 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+_TRANSFORMER_FIELDS = ("layers", "heads")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GHNConfig:
     """Defaults are GHN-2 for CIFAR-10 (paper 2110.13100, section 4 and appendix B).
 
+    `gnn="transformer"` is GHN-3 (paper 2303.04143): it also decodes otherwise, from the centre of the kernel
+    map, through layers that widen with `hidden`.
+
     hidden: width of a node state.
     max_channels: most input and output channels that the decoder emits; wider tensors repeat them.
     max_kernel: most spatial positions an axis that the decoder emits (11 for CIFAR-10, 16 for ImageNet).
-    gnn: "gated" passes messages along the graph; "mlp" is the baseline that sees single nodes.
-    virtual_edge_cutoff: longest shortest path that becomes a virtual edge; 1 switches virtual edges off
-    (GHN-1). rounds: T of equation 3, forward and backward passes over the graph.
+    gnn: "gated" passes messages along the graph; "transformer" attends to all nodes; "mlp" is the baseline
+        that sees single nodes.
+    virtual_edge_cutoff: longest shortest path that becomes a virtual edge, or that attention knows the length
+        of; 1 switches virtual edges off (GHN-1).
+    layers, heads: of the transformer alone; heads share `hidden` evenly.
+    rounds: T of equation 3, forward and backward passes over the graph.
     propagation: "forward_backward" visits the nodes in execution order and back; "synchronous" updates all
         at once (GHN-1 paper, section 3).
     layer_norm: normalise the final node states.
@@ -26,15 +34,17 @@ class GHNConfig:
     max_channels: int = 64
     max_kernel: int = 11
     num_classes: int = 10
-    gnn: Literal["gated", "mlp"] = "gated"
+    gnn: Literal["gated", "transformer", "mlp"] = "gated"
     virtual_edge_cutoff: int = 50
+    layers: int = 3
+    heads: int = 8
     rounds: int = 1
     propagation: Literal["forward_backward", "synchronous"] = "forward_backward"
     layer_norm: bool = True
     normalize: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "max_channels", "max_kernel", "num_classes", "rounds"):
+        for name in ("hidden", "max_channels", "max_kernel", "num_classes", "rounds", "layers", "heads"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value!r}")
@@ -44,8 +54,10 @@ class GHNConfig:
             )
         if not 1 <= self.virtual_edge_cutoff <= 253:
             raise ValueError(f"virtual_edge_cutoff must be 1 to 253, got {self.virtual_edge_cutoff}")
-        if self.gnn not in ("gated", "mlp"):
-            raise ValueError(f"gnn must be 'gated' or 'mlp', got {self.gnn!r}")
+        if self.gnn not in ("gated", "transformer", "mlp"):
+            raise ValueError(f"gnn must be 'gated', 'transformer' or 'mlp', got {self.gnn!r}")
+        if self.gnn == "transformer" and self.hidden % self.heads:
+            raise ValueError(f"hidden must be divisible by heads, got {self.hidden} and {self.heads}")
         if self.propagation not in ("forward_backward", "synchronous"):
             raise ValueError(
                 f"propagation must be 'forward_backward' or 'synchronous', got {self.propagation!r}"
@@ -55,13 +67,26 @@ class GHNConfig:
     def virtual_edges(self) -> bool:
         return self.virtual_edge_cutoff > 1
 
+    @property
+    def is_transformer(self) -> bool:
+        return self.gnn == "transformer"
+
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """What a checkpoint holds: the transformer's fields only for a transformer."""
+        hidden = () if self.is_transformer else _TRANSFORMER_FIELDS
+        return {name: value for name, value in asdict(self).items() if name not in hidden}
+
+    def differences(self) -> dict[str, Any]:
+        """The fields that are not GHN-2's, apart from the classes, which are the data's."""
+        usual = GHNConfig(num_classes=self.num_classes)
+        return {name: value for name, value in self.to_dict().items() if value != getattr(usual, name)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> GHNConfig:
         """Raises ValueError for an unknown or a missing field."""
         expected = {field.name for field in fields(cls)}
+        if values.get("gnn") != "transformer":
+            expected -= set(_TRANSFORMER_FIELDS)
         if set(values) != expected:
             unknown, missing = sorted(set(values) - expected), sorted(expected - set(values))
             raise ValueError(f"not a GHN configuration: unknown fields {unknown}, missing fields {missing}")
@@ -72,3 +97,4 @@ GHN2_CIFAR10 = GHNConfig()
 GHN2_IMAGENET = GHNConfig(max_kernel=16, num_classes=1000)
 GHN1_CIFAR10 = GHNConfig(virtual_edge_cutoff=1, layer_norm=False, normalize=False)
 MLP_CIFAR10 = GHNConfig(gnn="mlp")
+GHN3_CIFAR10 = GHNConfig(gnn="transformer", hidden=64, layers=3, heads=8)

@@ -1,7 +1,8 @@
 """Node states to parameter values, before normalisation and tiling (GHN-2 paper, appendix B.1).
 
 Shape legend: P parameters decoded together, C node state width, S positions = kernel height x width, O, I
-output and input channels of the block (64 at most), D = 128 channels of the decoder's spatial map, E = 256
+output and input channels of the block (64 at most), D = 128 channels of the decoder's spatial map, E = 256;
+GHN-3: D = 4C, E = 8C
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ VECTOR_HIDDEN = 64
 
 @dataclass(frozen=True, slots=True)
 class Cuts:
-    """Corners of the decoder's weights, by (height, width) and by (out, in)."""
+    """Parts of the decoder's weights: windows of its map by (height, width), corners of its channels by (out,
+    in).
+    """
 
     spatial: dict[tuple[int, ...], Tensor]
     spatial_bias: dict[tuple[int, ...], Tensor]
@@ -32,17 +35,20 @@ class Cuts:
 
 class WeightDecoder(nn.Module):
     """Linear(C -> D*K*K), ReLU, 1x1 conv D -> E, ReLU, 1x1 conv E -> 64*64, giving a (64, 64, K, K) map of
-    which the top-left corner is used. Only what is asked for is computed: a 1x1 weight needs one of the K*K
-    positions.
+    which the top-left corner is used; GHN-3's centre, row K // 2 being that of a 1x1 weight. Only what is
+    asked for is computed: a 1x1 weight needs one of the K*K positions.
     """
 
     def __init__(self, config: GHNConfig) -> None:
         super().__init__()
         self.max_channels, self.max_kernel = config.max_channels, config.max_kernel
-        self.spatial = nn.Linear(config.hidden, MAP_CHANNELS * config.max_kernel**2)
-        self.mix = nn.Linear(MAP_CHANNELS, HIDDEN_CHANNELS)
-        self.channels = nn.Linear(HIDDEN_CHANNELS, config.max_channels**2)
-        # Classifier: over the output axis of the map at its first position.
+        self.centred = config.is_transformer
+        self.map_channels = 4 * config.hidden if config.is_transformer else MAP_CHANNELS
+        hidden = 8 * config.hidden if config.is_transformer else HIDDEN_CHANNELS
+        self.spatial = nn.Linear(config.hidden, self.map_channels * config.max_kernel**2)
+        self.mix = nn.Linear(self.map_channels, hidden)
+        self.channels = nn.Linear(hidden, config.max_channels**2)
+        # Classifier: over the output axis of the map at the position of a 1x1 weight.
         self.classifier = nn.Linear(config.max_channels, config.num_classes)
 
     def cut(self, shapes: Iterable[tuple[int, ...]]) -> Cuts:
@@ -54,25 +60,25 @@ class WeightDecoder(nn.Module):
         shapes = list(shapes)
         size, grid = self.max_kernel, (self.max_channels, self.max_channels)
         # Positions before channels: the 1x1 convolutions are then plain products over the last axis.
-        spatial = self.spatial.weight.view(MAP_CHANNELS, size, size, -1).permute(1, 2, 0, 3)
-        spatial_bias = self.spatial.bias.view(MAP_CHANNELS, size, size).permute(1, 2, 0)
+        spatial = self.spatial.weight.view(self.map_channels, size, size, -1).permute(1, 2, 0, 3)
+        spatial_bias = self.spatial.bias.view(self.map_channels, size, size).permute(1, 2, 0)
         kernels = sorted({shape[2:] for shape in shapes})
         channels = sorted({shape[:2] for shape in shapes})
         return Cuts(
-            spatial=_corners(spatial, kernels),
-            spatial_bias=_corners(spatial_bias, kernels),
-            rows=_corners(self.channels.weight.view(*grid, -1), channels),
-            offsets=_corners(self.channels.bias.view(grid), channels),
+            spatial=_windows(spatial, kernels, centred=self.centred),
+            spatial_bias=_windows(spatial_bias, kernels, centred=self.centred),
+            rows=_windows(self.channels.weight.view(*grid, -1), channels),
+            offsets=_windows(self.channels.bias.view(grid), channels),
         )
 
     def forward(self, h_PC: Tensor, shape: tuple[int, ...], cuts: Cuts) -> Tensor:
         """Values w_POIHW of blocks (out, in, height, width); out and in at most `max_channels`, height and
         width at most `max_kernel`. cuts: made by `cut` for this shape among others."""
         params, (out_channels, in_channels, height, width) = h_PC.shape[0], shape
-        weight = cuts.spatial[height, width].reshape(height * width * MAP_CHANNELS, -1)
+        weight = cuts.spatial[height, width].reshape(height * width * self.map_channels, -1)
         bias = cuts.spatial_bias[height, width].reshape(-1)
         x_PSD = torch.relu(nn.functional.linear(h_PC, weight, bias)).view(
-            params, height * width, MAP_CHANNELS
+            params, height * width, self.map_channels
         )
         x_PSE = torch.relu(self.mix(x_PSD))
         rows = cuts.rows[out_channels, in_channels].reshape(out_channels * in_channels, -1)
@@ -92,13 +98,14 @@ class WeightDecoder(nn.Module):
 
 
 class VectorDecoder(nn.Module):
-    """MLP 32-64-128 viewed as 2 x 64: row 0 is a norm's weight, row 1 a bias."""
+    """MLP 32-64-128 viewed as 2 x 64: row 0 is a norm's weight, row 1 a bias. GHN-3: C-2C-128."""
 
     def __init__(self, config: GHNConfig) -> None:
         super().__init__()
         self.max_channels = config.max_channels
-        self.first = nn.Linear(config.hidden, VECTOR_HIDDEN)
-        self.second = nn.Linear(VECTOR_HIDDEN, 2 * config.max_channels)
+        inner = 2 * config.hidden if config.is_transformer else VECTOR_HIDDEN
+        self.first = nn.Linear(config.hidden, inner)
+        self.second = nn.Linear(inner, 2 * config.max_channels)
         self.classifier = nn.Linear(config.max_channels, config.num_classes)
 
     def forward(self, h_PC: Tensor) -> Tensor:
@@ -110,28 +117,38 @@ class VectorDecoder(nn.Module):
         return self.classifier(torch.relu(self(h_PC)[:, 1]))  # type: ignore[no-any-return]
 
 
-def _corners(grid: Tensor, sizes: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], Tensor]:
-    """grid[:a, :b] for every size (a, b)."""
+def _windows(
+    grid: Tensor, sizes: Sequence[tuple[int, ...]], *, centred: bool = False
+) -> dict[tuple[int, ...], Tensor]:
+    """grid[:a, :b] for every size (a, b), or as much of it around its middle."""
     partial = [size for size in sizes if size != tuple(grid.shape[:2])]
-    found = dict.fromkeys(sizes, grid)
+    places = [
+        tuple(_span(size, full, centred) for size, full in zip(s, grid.shape, strict=False)) for s in partial
+    ]
+    windows = dict.fromkeys(sizes, grid)
     if torch.is_grad_enabled() and grid.requires_grad and partial:
-        found.update(zip(partial, _Corners.apply(grid, partial), strict=True))
+        windows.update(zip(partial, _Windows.apply(grid, places), strict=True))
     else:
-        found.update({(a, b): grid[:a, :b] for a, b in partial})
-    return found
+        windows.update({size: grid[place] for size, place in zip(partial, places, strict=True)})
+    return windows
 
 
-class _Corners(torch.autograd.Function):
-    """Several corners of one tensor, with one gradient for all of them."""
+def _span(size: int, full: int, centred: bool) -> slice:
+    first = full // 2 - size // 2 if centred else 0
+    return slice(first, first + size)
+
+
+class _Windows(torch.autograd.Function):
+    """Several windows of one tensor, with one gradient for all of them."""
 
     @staticmethod
-    def forward(ctx: Any, grid: Tensor, sizes: list[tuple[int, int]]) -> tuple[Tensor, ...]:  # type: ignore[override]
-        ctx.sizes, ctx.shape = sizes, grid.shape
-        return tuple(grid[:a, :b].clone(memory_format=torch.contiguous_format) for a, b in sizes)
+    def forward(ctx: Any, grid: Tensor, places: list[tuple[slice, slice]]) -> tuple[Tensor, ...]:  # type: ignore[override]
+        ctx.places, ctx.shape = places, grid.shape
+        return tuple(grid[place].clone(memory_format=torch.contiguous_format) for place in places)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
         total = gradients[0].new_zeros(ctx.shape)
-        for (a, b), gradient in zip(ctx.sizes, gradients, strict=True):
-            total[:a, :b] += gradient
+        for place, gradient in zip(ctx.places, gradients, strict=True):
+            total[place] += gradient
         return total, None

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from service.ghn.batch import GraphBatch
+from service.ghn.batch import GraphBatch, Messages
 from service.ghn.config import GHNConfig
 from service.ghn.threads import single_blas_thread_in
 
@@ -198,17 +198,18 @@ class GatedGNN(nn.Module):
 
     def forward(self, h_NC: Tensor, batch: GraphBatch) -> Tensor:
         w1, b1, w2, b2 = self._joined_mlps()
-        gru = self.gru
+        gru, edges = self.gru, batch.edges
+        assert isinstance(edges, Messages)  # GraphBatch.from_graphs of the same configuration
         for _ in range(self.rounds):
             if self.synchronous:
-                h_NC = self._synchronous_step(h_NC, batch, w1, b1, w2, b2)
+                h_NC = self._synchronous_step(h_NC, edges, w1, b1, w2, b2)
                 continue
             for reverse in (False, True):
                 gh_N3 = torch.nn.functional.linear(h_NC, gru.weight_hh, gru.bias_hh)
                 h_NC = _DirectedPass.apply(
                     h_NC, gh_N3, gru.weight_ih, gru.bias_ih, w1, b1, w2, b2,
-                    batch.direct_NN.to(h_NC.dtype), None if batch.virtual_NN is None else
-                    batch.virtual_NN.to(h_NC.dtype), batch.levels, reverse,
+                    edges.direct_NN.to(h_NC.dtype), None if edges.virtual_NN is None else
+                    edges.virtual_NN.to(h_NC.dtype), edges.levels, reverse,
                 )  # fmt: skip
         return h_NC
 
@@ -223,16 +224,16 @@ class GatedGNN(nn.Module):
         )
 
     def _synchronous_step(
-        self, h_NC: Tensor, batch: GraphBatch, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor
+        self, h_NC: Tensor, edges: Messages, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor
     ) -> Tensor:
         """All nodes at once, from the neighbours of both directions (GHN-1 paper, section 3)."""
         linear, relu = torch.nn.functional.linear, torch.relu
         x_NK = relu(linear(relu(linear(h_NC, w1, b1)), w2, b2))
         width = h_NC.shape[1]
-        direct = batch.direct_NN.to(h_NC.dtype)
+        direct = edges.direct_NN.to(h_NC.dtype)
         m_NC = (direct + direct.T) @ x_NK[:, :width]
-        if batch.virtual_NN is not None:
-            virtual = batch.virtual_NN.to(h_NC.dtype)
+        if edges.virtual_NN is not None:
+            virtual = edges.virtual_NN.to(h_NC.dtype)
             m_NC = m_NC + (virtual + virtual.T) @ x_NK[:, width:]
         return self.gru(m_NC, h_NC)  # type: ignore[no-any-return]
 

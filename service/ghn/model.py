@@ -5,7 +5,7 @@ Shape legend: N nodes of all graphs in the batch, C node state width
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,11 @@ from service.ghn.batch import GraphBatch
 from service.ghn.config import GHNConfig
 from service.ghn.decoder import Cuts, VectorDecoder, WeightDecoder
 from service.ghn.gated_gnn import GatedGNN, NodeMLP
+from service.ghn.initial import initialise_as_ghn3
 from service.ghn.normalization import fan_in_scale, squash
 from service.ghn.shape_encoder import ShapeEncoder
+from service.ghn.transformer import GraphTransformer
+from service.graph_io.archgraph import Parameter
 from service.graph_io.operators import Primitive
 from service.graph_io.primitives import Decoding, Target, position_shape
 
@@ -35,6 +38,13 @@ class DecodedGroup:
     scale: float
 
 
+_GNNS: dict[str, Callable[[GHNConfig], nn.Module]] = {
+    "gated": GatedGNN,
+    "transformer": GraphTransformer,
+    "mlp": NodeMLP,
+}
+
+
 class GHN(nn.Module):
     """Graph HyperNetwork. `embed` gives node states, `decode` the blocks of every parameter it has a decoder
     for.
@@ -47,10 +57,12 @@ class GHN(nn.Module):
         self.config = config
         self.primitive = nn.Embedding(len(Primitive), config.hidden)
         self.shape_encoder = ShapeEncoder(config)
-        self.gnn: nn.Module = GatedGNN(config) if config.gnn == "gated" else NodeMLP(config)
+        self.gnn: nn.Module = _GNNS[config.gnn](config)
         self.layer_norm = nn.LayerNorm(config.hidden) if config.layer_norm else nn.Identity()
         self.decoder = WeightDecoder(config)
         self.vector_decoder = VectorDecoder(config)
+        if config.is_transformer:
+            initialise_as_ghn3(self)
 
     @property
     def device(self) -> torch.device:
@@ -112,6 +124,8 @@ class GHN(nn.Module):
                 values = squash(values, decoding)
             parts = torch.split(values, [len(members) for members in shapes.values()])
             for (shape, members), part in zip(shapes.items(), parts, strict=True):
+                if self.config.is_transformer:
+                    part = _stretch(part, decoding, members[0][1].parameter)
                 yield DecodedGroup(members, _fit(part, decoding, shape), self._scale(decoding, shape))
 
     def _map_shape(self, target: Target) -> tuple[int, ...]:
@@ -119,12 +133,9 @@ class GHN(nn.Module):
         () for others."""
         if target.decoding not in (Decoding.WEIGHT, Decoding.POSITION):
             return ()
-        parameter = target.parameter
-        shape = (
-            position_shape(parameter) if target.decoding is Decoding.POSITION else parameter.canonical_shape
-        )
+        shape = _map_target(target.decoding, target.parameter)
         out, inp = (*shape, 1)[:2]
-        height, width = shape[-2:] if len(shape) >= 4 else ((*shape, 1, 1)[2], 1)
+        height, width = _kernel(shape)
         channels, kernel = self.config.max_channels, self.config.max_kernel
         return min(out, channels), min(inp, channels), min(height, kernel), min(width, kernel)
 
@@ -197,6 +208,27 @@ class _Tile(torch.autograd.Function):
                 for other in others:
                     total.narrow(axis, 0, other.shape[axis]).add_(other)
         return total * ctx.scale, None, None
+
+
+def _map_target(decoding: Decoding, parameter: Parameter) -> tuple[int, ...]:
+    """The shape that a weight or a position table has on the decoder's map."""
+    return position_shape(parameter) if decoding is Decoding.POSITION else parameter.canonical_shape
+
+
+def _kernel(shape: tuple[int, ...]) -> tuple[int, int]:
+    height, width = shape[-2:] if len(shape) >= 4 else ((*shape, 1, 1)[2], 1)
+    return height, width
+
+
+def _stretch(values: Tensor, decoding: Decoding, parameter: Parameter) -> Tensor:
+    """GHN-3's kernels larger than the decoder's map are the map, stretched; GHN-2 repeats it (`tile`)."""
+    if decoding not in (Decoding.WEIGHT, Decoding.POSITION):
+        return values
+    kernel = _kernel(_map_target(decoding, parameter))
+    if kernel == tuple(values.shape[3:]):
+        return values
+    stretched = nn.functional.interpolate(values.flatten(0, 2)[:, None], kernel, mode="bilinear")
+    return stretched.view(*values.shape[:3], *kernel)
 
 
 def _fit(values: Tensor, decoding: Decoding, shape: tuple[int, ...]) -> Tensor:

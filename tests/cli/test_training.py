@@ -90,6 +90,15 @@ def test_processes_have_one_thread_each(run: Run, trainer: list[Any]) -> None:
     assert several.from_model == "ghn2-cifar10"
 
 
+def test_a_transformer(run: Run, trainer: list[Any]) -> None:
+    said = ("--gnn", "transformer", "--layers", "2", "--learning-rate", "0.002")
+    result = run("train", "--data", "digits", "--steps", "1", *said, "--json")
+    assert result.exit_code == 0 and json.loads(result.stdout)["name"] == "ghn3-digits"
+    config = trainer[0][0]
+    assert config.ghn == {"gnn": "transformer", "hidden": 64, "layers": 2}
+    assert config.highest_rate == 0.002
+
+
 def test_an_unknown_model_to_start_from(run: Run) -> None:
     result = run("train", "--data", "digits", "--steps", "1", "--name", "never", "--from", "no-such-model")
     assert result.exit_code == 3
@@ -104,6 +113,9 @@ def test_an_unknown_model_to_start_from(run: Run) -> None:
         ["--data", "digits", "--steps", "0"],
         ["--data", "digits", "--steps", "1", "--processes", "0"],
         ["--data", "digits", "--steps", "1", "--name", "../x"],
+        ["--data", "digits", "--steps", "1", "--layers", "2"],
+        ["--data", "digits", "--steps", "1", "--gnn", "transformer", "--hidden", "36"],
+        ["--data", "digits", "--steps", "1", "--kind", "smash", "--hidden", "32"],
         ["--minutes", "1"],
     ],
 )

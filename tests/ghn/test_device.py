@@ -66,7 +66,7 @@ def test_a_copy_on_the_cpu_predicts_the_same(model: LoadedModel) -> None:
     )
 
 
-@pytest.mark.parametrize("changes", [{}, {"propagation": "synchronous"}])
+@pytest.mark.parametrize("changes", [{}, {"propagation": "synchronous"}, {"gnn": "transformer"}])
 def test_gradients_of_a_ghn_on_a_gpu_are_those_of_the_cpu(changes: dict[str, object]) -> None:
     """What training uses: all of the GHN on the GPU, its gradient through the GNN written for tensors."""
     torch.manual_seed(0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -82,21 +84,14 @@ def test_equals_the_naive_loop_with_gradients(cutoff: int, rounds: int) -> None:
 
 
 def exact_batch(batch: GraphBatch, graphs: list[PrimitiveGraph], config: GHNConfig) -> GraphBatch:
-    if batch.virtual_NN is None:
+    edges = batch.edges
+    if edges.virtual_NN is None:
         return batch
-    virtual = torch.zeros(batch.virtual_NN.shape, dtype=torch.float64)
+    virtual = torch.zeros(edges.virtual_NN.shape, dtype=torch.float64)
     for graph, rows in zip(graphs, batch.rows, strict=True):
         distance = torch.from_numpy(graph.distances(config.virtual_edge_cutoff).astype(np.float64))
         virtual[np.ix_(rows, rows)] = torch.where(distance > 0, 1 / distance, 0.0)
-    return GraphBatch(
-        graphs=batch.graphs,
-        primitive_N=batch.primitive_N,
-        shape_N4=batch.shape_N4,
-        levels=batch.levels,
-        direct_NN=batch.direct_NN,
-        virtual_NN=virtual,
-        rows=batch.rows,
-    )
+    return replace(batch, edges=replace(edges, virtual_NN=virtual))
 
 
 def test_synchronous_equals_the_naive_sum() -> None:

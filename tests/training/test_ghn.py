@@ -179,7 +179,7 @@ def test_a_run_starts_from_a_run_or_a_model(finished: Path, tmp_path: Path) -> N
     after = load_checkpoint(tmp_path / "third" / "model")
     for (name, old), new in zip(model.state_dict().items(), after.state_dict().values(), strict=True):
         # One step of at most the learning rate, from the same weights.
-        assert float((old - new).abs().max()) <= 2 * CONFIG.learning_rate, name
+        assert float((old - new).abs().max()) <= 2 * CONFIG.highest_rate, name
 
 
 def test_the_shipped_model_can_be_trained_further() -> None:

@@ -19,7 +19,13 @@ class GHNOptions(Options):
         default=None, ge=1, le=512, description="Most channels that are decoded."
     )
     max_kernel: int | None = Field(default=None, ge=1, le=32, description="Largest kernel that is decoded.")
-    gnn: Literal["gated", "mlp"] | None = Field(default=None, description="`mlp` is the baseline.")
+    gnn: Literal["gated", "transformer", "mlp"] | None = Field(
+        default=None, description="`transformer` is GHN-3; `mlp` is the baseline."
+    )
+    layers: int | None = Field(default=None, ge=1, le=64, description="Of a transformer.")
+    heads: int | None = Field(
+        default=None, ge=1, le=64, description="Of a transformer; `hidden` is a multiple of it."
+    )
     virtual_edge_cutoff: int | None = Field(
         default=None, ge=1, le=253, description="Longest path that becomes a virtual edge; 1: none."
     )
@@ -52,7 +58,9 @@ class GHNTraining(ImageTraining):
     crop: bool | None = Field(default=None, description="Crop images at random, besides mirroring them.")
     ghn: GHNOptions | None = None
     stages: list[TrainingStage] | None = Field(default=None, min_length=1, max_length=20)
-    learning_rate: FiniteFloat | None = Field(default=None, gt=0, le=1)
+    learning_rate: FiniteFloat | None = Field(
+        default=None, gt=0, le=1, description="The highest; by default what suits the `gnn`."
+    )
     final_learning_rate: FiniteFloat | None = Field(default=None, ge=0, le=1)
     warmup_steps: int | None = Field(default=None, ge=0, le=100_000)
     weight_decay: FiniteFloat | None = Field(default=None, ge=0, le=1)
