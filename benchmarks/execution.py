@@ -42,7 +42,7 @@ class Row:
 def measure(name: str, images: int) -> Row:
     """name: "torchvision:NAME" or "timm:NAME"."""
     model = in_batch_statistics(build(name))
-    graph = trace(model)
+    graph = trace(model, program=True)
     try:
         network = Network(graph)
     except ServiceError as refusal:

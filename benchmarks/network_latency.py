@@ -31,7 +31,8 @@ from benchmarks.properties import read_lines
 from benchmarks.rank_cells import Floats, Row, Table, measure, show
 from service.cli.reading import read_document
 from service.errors import ServiceError
-from service.executor.networks import BatchStatistics, Network
+from service.executor.networks import Network
+from service.executor.statistics import BatchStatistics
 from service.graph_io.archgraph import ArchGraph
 from service.predictors.architectures import feature_names, features_of, structure_size
 from service.predictors.fitted import FittedPredictor, Observations, save_predictor

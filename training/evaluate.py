@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from service.executor.cost import network_cost
-from service.executor.networks import BatchStatistics, Network
+from service.executor.networks import Network
+from service.executor.statistics import BatchStatistics
 from service.ghn.batch import GraphBatch
 from service.ghn.model import GHN
 from service.graph_io.archgraph import ArchGraph

@@ -21,7 +21,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from service.errors import InvalidRequest
-from service.executor.networks import BatchStatistics, Network
+from service.executor.networks import Network
+from service.executor.statistics import BatchStatistics
 from service.ghn.registry import load_model
 from service.graph_io.archgraph import ArchGraph
 from training.baselines import Epoch, train_network
@@ -100,7 +101,7 @@ def _result(work: _Work, start: StartingWeights) -> dict[str, Any]:
     if config.compare:
         other = work.trained(RANDOM, random_weights(graph).params)
         result["random"] = {"history": work.history.of(RANDOM), "test_accuracy": work.tested(other)[0]}
-    buffers = running_statistics(graph, running)
+    buffers = running_statistics(work.network, running)
     _save(work.folder.path / WEIGHTS, {**tuned, **buffers.buffers})
     work.history.keep()
     seconds = round(work.history.seconds, 1)

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from service.executor.networks import BatchStatistics
-from service.executor.operators import NORMALISED_BY_BATCH
-from service.graph_io.archgraph import ArchGraph, Node
-
-_WEIGHT = ".weight"
+from service.executor.networks import Network
+from service.executor.statistics import BatchStatistics
 
 
 @dataclass(frozen=True)
@@ -24,28 +21,22 @@ class RunningStatistics:
     unnamed: tuple[str, ...]
 
 
-def running_statistics(graph: ArchGraph, statistics: BatchStatistics) -> RunningStatistics:
+def running_statistics(network: Network, statistics: BatchStatistics) -> RunningStatistics:
     """Statistics that were gathered, by the names of the network's buffers. A module that is used several
     times gets the mean of all its uses.
     """
-    found: dict[str, list[tuple[Tensor, Tensor]]] = {}
+    uses: dict[str, list[tuple[Tensor, Tensor]]] = {}
     unnamed = []
-    for node in graph.nodes:
-        if node.op not in NORMALISED_BY_BATCH or node.name not in statistics.sums:
+    for name, module in network.batch_norms:
+        if name not in statistics.sums:
             continue
-        module = _module_of(node)
-        if module is None:
-            unnamed.append(node.name)
+        if module:
+            uses.setdefault(module, []).append(statistics.of(name))
         else:
-            found.setdefault(module, []).append(statistics.of(node.name))
+            unnamed.append(name)
     buffers = {}
-    for module, uses in found.items():
-        means, variances = zip(*uses, strict=True)
-        buffers[f"{module}.running_mean"] = sum(means) / len(uses)
-        buffers[f"{module}.running_var"] = sum(variances) / len(uses)
+    for module, each in uses.items():
+        means, variances = zip(*each, strict=True)
+        buffers[f"{module}.running_mean"] = sum(means) / len(each)
+        buffers[f"{module}.running_var"] = sum(variances) / len(each)
     return RunningStatistics(buffers, tuple(unnamed))
-
-
-def _module_of(node: Node) -> str | None:
-    weight = next((parameter.name for parameter in node.params if parameter.role == "weight"), "")
-    return weight.removesuffix(_WEIGHT) if weight.endswith(_WEIGHT) else None

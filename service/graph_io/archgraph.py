@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
+from service.graph_io.program import Program
+
 AttrValue = int | float | str | bool | tuple[int, ...] | tuple[float, ...] | tuple[str, ...] | None
 
 
@@ -68,6 +70,8 @@ class ArchGraph:
     input_shape: shape of the (first) input without the batch axis, e.g. (3, 224, 224); empty if unknown.
     unattached: parameters that the network owns but its forward pass never reads. Trainable ones are
     answered too.
+    program: exactly what the network computes, where that was recorded. Running a network needs it if a node
+        stands for more than its attributes say; predicting weights never does.
 
     Build one through `checks.build_graph`, which sorts and validates; the constructor itself trusts its
     caller.
@@ -78,6 +82,7 @@ class ArchGraph:
     input_shape: tuple[int, ...] = ()
     name: str = ""
     unattached: tuple[Parameter, ...] = ()
+    program: Program | None = None
 
     def parameters(self) -> Iterator[Parameter]:
         """Every trainable parameter once, in execution order (a tied parameter counts where it is first

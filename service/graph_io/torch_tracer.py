@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -28,15 +29,19 @@ from service.errors import InvalidArchitecture, InvalidRequest, ServiceError
 from service.graph_io.archgraph import ArchGraph, Node, Parameter
 from service.graph_io.checks import build_graph
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
+from service.graph_io.program import Program
 from service.graph_io.torch_tracing import handlers  # noqa: F401  registers the handlers
 from service.graph_io.torch_tracing.inputs import BATCH, candidates, floating_dtype, of_shape
 from service.graph_io.torch_tracing.lowering import lower
+from service.graph_io.torch_tracing.programs import record_program
 from service.graph_io.torch_tracing.recorder import META, Recorder, tensors_in
 from service.graph_io.torch_tracing.stand_ins import borrowed
 from service.graph_io.torch_tracing.steps import Record, Step
 from service.graph_io.torch_tracing.torchvision_models import build
 
 __all__ = ["trace", "trace_torchvision"]
+
+logger = logging.getLogger(__name__)
 
 CPU = torch.device("cpu")
 HINT = (
@@ -50,8 +55,9 @@ LIMITS = dataclasses.replace(
 
 
 def trace(
-    model: nn.Module, *, input_shape: Sequence[int] | None = None, example: Any = None, name: str = ""
-) -> ArchGraph:
+    model: nn.Module, *, input_shape: Sequence[int] | None = None, example: Any = None, name: str = "",
+    program: bool = False,
+) -> ArchGraph:  # fmt: skip
     """The graph of a module.
 
     input_shape: of the input without the batch axis; the input's numbers are floating point. Guessed if
@@ -61,6 +67,9 @@ def trace(
         a tuple of positional arguments or a dictionary of keyword arguments. Only shapes
         and number formats are read.
     name: of the graph; the class of the module if empty.
+    program: record exactly what the module computes too, if that can be done: for running the network.
+    Buffers,
+        and parameters that are kept as they are, go into it with their values.
 
     Raises InvalidArchitecture if the module cannot be run on such an input, saying why, and InvalidRequest if
     both input_shape and example are given.
@@ -68,7 +77,7 @@ def trace(
     >>> trace(torchvision.models.resnet18()).num_parameters
     11689512
     """
-    tracer = _Tracer(model)
+    tracer = _Tracer(model, program=program)
     if example is not None and input_shape is not None:
         raise InvalidRequest(
             "input_shape and example both say what the module is called with.",
@@ -91,28 +100,29 @@ def trace(
 
 
 def trace_torchvision(
-    name: str, *, num_classes: int | None = None, image_size: int | None = None, limits: GraphLimits = LIMITS
-) -> ArchGraph:
+    name: str, *, num_classes: int | None = None, image_size: int | None = None, limits: GraphLimits = LIMITS,
+    program: bool = False,
+) -> ArchGraph:  # fmt: skip
     """The graph of a torchvision model, which is built without memory for its parameters.
 
-    num_classes, image_size: the model's own where None.
+    num_classes, image_size: the model's own where None. program: see `trace`.
 
     Raises InvalidArchitecture for a name that torchvision does not have, naming those that look like it, and
     LimitExceeded.
     """
     model, example = build(name, num_classes=num_classes, image_size=image_size)
-    return _Tracer(model, limits).graph(example, name)
+    return _Tracer(model, limits, program=program).graph(example, name)
 
 
 class _Tracer:
     """One module, and what is known about its parameters."""
 
-    def __init__(self, model: nn.Module, limits: GraphLimits = LIMITS) -> None:
+    def __init__(self, model: nn.Module, limits: GraphLimits = LIMITS, *, program: bool = False) -> None:
         if not isinstance(model, nn.Module):
             raise InvalidArchitecture(
                 f"{type(model).__name__} is no torch.nn.Module.", hint="Pass the module itself."
             )
-        self.model, self.limits = model, limits
+        self.model, self.limits, self.with_program = model, limits, program
         self.runnable = _unwrapped(model)
         self.modules = list(model.modules())
         self.names: dict[int, str] = {}
@@ -140,7 +150,17 @@ class _Tracer:
 
     def graph(self, example: Any, name: str) -> ArchGraph:
         with _without_collections():
-            return self._graph(example, name)
+            graph = self._graph(example, name)
+            return dataclasses.replace(graph, program=self._program(example)) if self.with_program else graph
+
+    def _program(self, example: Any) -> Program | None:
+        try:
+            return record_program(
+                self.modules, self.names, lambda given: _call(self.runnable, given), example
+            )
+        except Exception as failure:  # the user's forward may raise anything
+            logger.info("no program of %s: %s", type(self.runnable).__name__, failure)
+            return None
 
     def _graph(self, example: Any, name: str) -> ArchGraph:
         name = name or type(self.runnable).__name__

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from service.errors import UnsupportedOperator
 from service.executor.depthwise import depthwise
-from service.executor.networks import BatchStatistics, Network
+from service.executor.networks import Network
+from service.executor.statistics import BatchStatistics
 from service.graph_io.archgraph import ArchGraph, Node
 from service.graph_io.cells.darts import read_darts
 from service.graph_io.checks import build_graph

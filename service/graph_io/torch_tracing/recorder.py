@@ -22,6 +22,10 @@ from service.graph_io.torch_tracing.steps import INPUT, PARAM, Step
 
 Handler = Callable[..., Any]
 
+# Methods that share their name with another function of the table: x.unfold(axis, size, step) is a view of
+# windows, F.unfold cuts patches.
+_OTHER_MEANING = {Tensor.unfold: "windows"}
+
 META = torch.device("meta")
 
 # Handlers by the name of the function they stand for; filled by the modules of `handlers`.
@@ -78,6 +82,12 @@ class Recorder(TorchFunctionMode):
     def parameter(self, tensor: Tensor, name: str) -> None:
         self.steps.append(Step(PARAM, shape=tuple(tensor.shape), live=False, name=name))
         self.bind(tensor, len(self.steps) - 1)
+
+    def constant(self, tensor: Tensor) -> Tensor:
+        """A stand-in for a buffer: without values, or a copy where values are computed."""
+        if self.device is META or tensor.device == META:
+            return self.empty(tensor.shape, tensor.dtype)
+        return tensor.detach().to(self.device, copy=True)
 
     def step_of(self, value: Any) -> int | None:
         """The step that made a tensor; None for fixed numbers and for whatever is no tensor."""
@@ -195,7 +205,7 @@ class Recorder(TorchFunctionMode):
         if not sources:
             return out
         name = function_name(func)
-        kind = name.strip("_")
+        kind = _OTHER_MEANING.get(func, name.strip("_"))
         written = kwargs.get("out", args[0] if args else None)
         if isinstance(written, Tensor) and (out is written or name == "__setitem__"):
             attrs: dict[str, AttrValue] = {"kind": kind, **approximate("it writes into a tensor")}

@@ -10,20 +10,33 @@ lists, dictionaries or sets of a module stays written.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from service.graph_io.torch_tracing.recorder import META, Recorder
 from service.graph_io.torch_tracing.saved_containers import CONTAINERS, saved_container
+
+
+class Lends(Protocol):
+    """What makes stand-ins, and knows them again while the modules run."""
+
+    def empty(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """A tensor without values."""
+
+    def parameter(self, tensor: Tensor, name: str) -> None:
+        """The tensor stands for this parameter."""
+
+    def constant(self, tensor: Tensor) -> Tensor:
+        """A stand-in for a buffer."""
 
 
 @contextmanager
 def borrowed(
-    modules: list[nn.Module], names: dict[int, str], recorder: Recorder, *, training: bool
+    modules: list[nn.Module], names: dict[int, str], recorder: Lends, *, training: bool
 ) -> Iterator[None]:
     """Inside the block the modules hold stand-ins of their parameters, known to the recorder, and buffers.
 
@@ -54,7 +67,7 @@ def borrowed(
                 steps.callback(state.restore)
 
 
-def _lend(module: nn.Module, names: dict[int, str], stand_ins: dict[int, Tensor], recorder: Recorder) -> None:
+def _lend(module: nn.Module, names: dict[int, str], stand_ins: dict[int, Tensor], recorder: Lends) -> None:
     attributes = module.__dict__
     parameters = attributes["_parameters"]
     for key, parameter in parameters.items():
@@ -68,15 +81,15 @@ def _lend(module: nn.Module, names: dict[int, str], stand_ins: dict[int, Tensor]
     buffers = attributes["_buffers"]
     for key, buffer in buffers.items():
         if buffer is not None:
-            buffers[key] = _constant(buffer, recorder)
+            buffers[key] = recorder.constant(buffer)
 
 
-def _lend_attributes(module: nn.Module, recorder: Recorder) -> None:
+def _lend_attributes(module: nn.Module, recorder: Lends) -> None:
     """Stand-ins for tensors that are attributes: no buffers, but they could be."""
     attributes = module.__dict__
     for key, value in attributes.items():
         if isinstance(value, Tensor):
-            attributes[key] = _constant(value, recorder)
+            attributes[key] = recorder.constant(value)
     if isinstance(module, nn.RNNBase):
         attributes["_flat_weights"] = [
             attributes["_parameters"].get(name) for name in module._flat_weights_names
@@ -97,12 +110,6 @@ def _keeps_to_itself(module: nn.Module) -> bool:
         and "forward" not in attributes
         and not isinstance(module, nn.RNNBase)
     )
-
-
-def _constant(tensor: Tensor, recorder: Recorder) -> Tensor:
-    if recorder.device is META or tensor.device == META:
-        return recorder.empty(tensor.shape, tensor.dtype)
-    return tensor.detach().to(recorder.device, copy=True)
 
 
 class _SavedTensors:

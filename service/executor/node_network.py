@@ -1,0 +1,116 @@
+"""Running an ArchGraph node by node, each from its attributes: the graph is compiled once into a list of
+steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from service.errors import UnsupportedOperator
+from service.executor.operators import NORMALISED_BY_BATCH, compile_node
+from service.executor.statistics import BatchStatistics, normalised_by_batch
+from service.graph_io.archgraph import ArchGraph, Node
+
+Params = Mapping[str, Tensor]
+Step = Callable[[Sequence[Tensor], Params], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    name: str
+    run: Step | None  # None: a batch normalisation, which needs to know about statistics
+    inputs: tuple[int, ...]
+    output: int
+    finished: tuple[int, ...]  # values that no later step reads
+    node: Node
+
+
+class NodeNetwork:
+    """A network that is run from its nodes.
+
+    batch_norms: the name of each batch normalisation among `BatchStatistics`, and the path of its module
+    (empty
+        if nobody names it).
+
+    Raises UnsupportedOperator, naming the node, for one that its attributes do not say exactly.
+    """
+
+    def __init__(self, graph: ArchGraph) -> None:
+        if len(graph.outputs) != 1 or sum(node.op == "input" for node in graph.nodes) != 1:
+            raise UnsupportedOperator(
+                "Only networks with one input and one output can be run.", operator="input"
+            )
+        self._steps, self._slots = _compile(graph)
+        self.batch_norms = tuple(
+            (step.name, _module_of(step.node)) for step in self._steps if step.run is None
+        )
+
+    def __call__(self, images: Tensor, params: Params, statistics: BatchStatistics | None = None) -> Tensor:
+        """What the last node computes, in the number format of the images."""
+        values: list[Tensor | None] = [None] * self._slots
+        values[0] = images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
+        result = values[0]
+        for step in self._steps:
+            inputs: list[Tensor] = [values[slot] for slot in step.inputs]  # type: ignore[misc]
+            if step.run is None:
+                result = _batch_norm(step.node, inputs[0], params, statistics)
+            else:
+                result = step.run(inputs, params)
+            values[step.output] = result
+            for slot in step.finished:
+                values[slot] = None
+        assert result is not None
+        return result
+
+
+def _batch_norm(node: Node, x: Tensor, params: Params, statistics: BatchStatistics | None) -> Tensor:
+    weight, bias = (
+        (params.get(parameter.name) for parameter in node.params) if len(node.params) == 2 else (None, None)
+    )
+    eps = float(node.attrs.get("eps", 1e-5))  # type: ignore[arg-type]
+    return normalised_by_batch(node.name, x, weight, bias, eps, statistics)
+
+
+def _module_of(node: Node) -> str:
+    """torch names the weight of a module P `P.weight`, and its ONNX exporter keeps that."""
+    weight = next((parameter.name for parameter in node.params if parameter.role == "weight"), "")
+    return weight.removesuffix(".weight") if weight.endswith(".weight") else ""
+
+
+def _compile(graph: ArchGraph) -> tuple[tuple[_Step, ...], int]:
+    """Steps in execution order; equal operators without parameters on equal inputs (a ReLU that four
+    branches apply) run once.
+    """
+    slot_of: dict[str, int] = {}
+    same: dict[object, int] = {}
+    drafts: list[tuple[Node, tuple[int, ...], int]] = []
+    count = 1
+    for node in graph.nodes:
+        if node.op == "input":
+            slot_of[node.name] = 0
+            continue
+        inputs = tuple(slot_of[name] for name in node.inputs)
+        if node.op in ("identity", "dropout"):
+            slot_of[node.name] = inputs[0]
+            continue
+        key = (node.op, inputs, tuple(sorted(node.attrs.items(), key=lambda item: item[0])))
+        if not node.params and key in same:
+            slot_of[node.name] = same[key]
+            continue
+        slot_of[node.name] = same[key] = count
+        drafts.append((node, inputs, count))
+        count += 1
+    last_use = {slot: index for index, (_, inputs, _) in enumerate(drafts) for slot in inputs}
+    output = slot_of[graph.outputs[0]]
+    # Nothing behind the output needs to run.
+    drafts = drafts[: next((i for i, draft in enumerate(drafts) if draft[2] == output), -1) + 1]
+    steps = []
+    for index, (node, inputs, slot) in enumerate(drafts):
+        finished = tuple(sorted({used for used in inputs if last_use[used] == index}))
+        run = None if node.op in NORMALISED_BY_BATCH else compile_node(node)
+        steps.append(_Step(node.name, run, inputs, slot, finished, node))
+    return tuple(steps), count

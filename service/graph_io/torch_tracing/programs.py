@@ -1,0 +1,70 @@
+"""The program of a module: recorded twice on tensors without memory, with batches of two sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from service.graph_io.program import Program
+from service.graph_io.torch_tracing.program_recorder import BATCHES, NoProgram, ProgramRecorder, merged
+from service.graph_io.torch_tracing.recorder import META, tensors_in
+from service.graph_io.torch_tracing.stand_ins import borrowed
+
+
+def record_program(
+    modules: list[nn.Module], names: dict[int, str], call: Callable[[Any], Any], example: Any
+) -> Program:
+    """What the first of the modules computes in evaluation, exactly.
+
+    modules: the network and all its parts. names: of its parameters, by identity. call: runs the network
+    on an example. example: what it is called with; its only tensor has the batch first.
+
+    Raises NoProgram if it takes several tensors, looks at the values of its features, draws random numbers,
+    calls what is no function of torch, or computes something else for another batch.
+    """
+    values = {names[id(p)]: p for m in modules for p in m.parameters(recurse=False) if not p.requires_grad}
+    paths = _norms_by_mean(modules[0])
+    records, constants = [], []
+    for batch in BATCHES:
+        recorder = ProgramRecorder(values, paths)
+        arguments = _with_batch(example, batch)
+        inputs = list(tensors_in(arguments))
+        if len(inputs) != 1:
+            raise NoProgram(f"takes {len(inputs)} tensors")
+        recorder.input(inputs[0])
+        with borrowed(modules, names, recorder, training=False), torch.enable_grad(), recorder:
+            result = call(arguments)
+        records.append(recorder.program(_logits(result)))
+        constants.append(recorder.constants)
+    return merged(records[0], records[1], constants)
+
+
+def _norms_by_mean(model: nn.Module) -> dict[int, str]:
+    """Paths of modules with running statistics, by the identity of the running mean."""
+    return {
+        id(buffer): path.removesuffix(".running_mean")
+        for path, buffer in model.named_buffers()
+        if path.endswith(".running_mean")
+    }
+
+
+def _with_batch(example: Any, batch: int) -> Any:
+    """The example on the meta device, with a batch of this size."""
+    if isinstance(example, Tensor):
+        return torch.empty((batch, *example.shape[1:]), dtype=example.dtype, device=META)
+    if isinstance(example, Mapping):
+        return {key: _with_batch(value, batch) for key, value in example.items()}
+    if isinstance(example, list | tuple):
+        return type(example)(_with_batch(value, batch) for value in example)
+    return example
+
+
+def _logits(result: Any) -> Tensor:
+    """The first tensor that a network returns: its classes, before what else it tells."""
+    tensor = next(tensors_in(result), None)
+    if tensor is None:
+        raise NoProgram("returns no tensor")
+    return tensor
