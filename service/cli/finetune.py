@@ -133,7 +133,7 @@ def _here(
     from training.finetune_config import FineTuning
 
     settings = get_settings()
-    network = read_network(source)
+    network = read_network(source, runnable=True)
     graph = network.graph
     chosen = FineTuning.from_dict(
         {"model": settings.default_model, **config, "data_dir": str(data_dir or settings.data_dir)}

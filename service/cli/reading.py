@@ -19,14 +19,17 @@ class Network:
     source_onnx: bytes | None = None
 
 
-def read_network(text: str) -> Network:
-    """Read what a SOURCE stands for. Raises ServiceError with a problem document if it cannot be read."""
+def read_network(text: str, *, runnable: bool = False) -> Network:
+    """Read what a SOURCE stands for. Raises ServiceError with a problem document if it cannot be read.
+
+    runnable: for running the network.
+    """
     from service.graph_io.read import sniff
     from service.graph_io.sources import parse_source, read_file
 
     source = parse_source(text)
     if source.document is not None:
-        return Network(read_document(source.document))
+        return Network(read_document(source.document, runnable=runnable))
     data = sys.stdin.buffer.read() if source.path is None else read_file(source.path)
     if sniff(data) == "json":
         return Network(read_document(data))
@@ -45,11 +48,11 @@ def _within_limits(data: bytes) -> bytes:
     return strip_onnx(data)
 
 
-def read_document(document: Any) -> ArchGraph:
+def read_document(document: Any, *, runnable: bool = False) -> ArchGraph:
     """An architecture object of any format, or the bytes of a file; torchvision networks are built here."""
     from service.graph_io import read
 
-    return read.read_document(document, limits=_limits(), torchvision=True)
+    return read.read_document(document, limits=_limits(), torchvision=True, runnable=runnable)
 
 
 def _limits() -> GraphLimits:

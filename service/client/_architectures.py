@@ -44,6 +44,7 @@ def encode(
     input_shape: Sequence[int] | None = None,
     example: Any = None,
     name: str | None = None,
+    runnable: bool = False,
 ) -> Encoded:
     """Turn what the caller has into what is sent.
 
@@ -55,11 +56,14 @@ def encode(
     example: what a torch module is called with: a tensor, a tuple of arguments or a dictionary of keyword
         arguments; for modules with several inputs, or whose input is no array of floating point numbers. It
         stays here.
+    runnable: send the program of a torch module too, so that the service can run it. It holds the values of
+        buffers, and of parameters that are kept as they are.
 
     Raises ApiError subclasses, with the same problem documents as the service's, for what cannot be read.
     """
     try:
-        encoded = _encode(architecture, None if input_shape is None else tuple(input_shape), example)
+        encoded = _encode(architecture, None if input_shape is None else tuple(input_shape), example,
+        runnable)
     except ServiceError as error:
         raise refusal(error.problem()) from error
     # In the torchvision format, the name says which network.
@@ -68,11 +72,14 @@ def encode(
     return encoded
 
 
-def _encode(architecture: Any, input_shape: tuple[int, ...] | None, example: Any) -> Encoded:
+def _encode(
+    architecture: Any, input_shape: tuple[int, ...] | None, example: Any, runnable: bool
+) -> Encoded:
     if _is_torch_module(architecture):
         from service.graph_io.torch_tracer import trace
 
-        return Encoded(_graph_document(trace(architecture, input_shape=input_shape, example=example)))
+        graph = trace(architecture, input_shape=input_shape, example=example, program=runnable)
+        return Encoded(_graph_document(graph))
     if isinstance(architecture, ArchGraph):
         return Encoded(_graph_document(architecture))
     if isinstance(architecture, Mapping):

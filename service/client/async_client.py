@@ -225,7 +225,9 @@ class AsyncClient:
         Raises ApiError, JobFailed, JobTimeout, ConnectionFailed.
         """
         call = self._session.call(timeout, progress)
-        encoded = await asyncio.to_thread(encode, model_or_graph, input_shape=input_shape, example=example)
+        encoded = await asyncio.to_thread(
+            encode, model_or_graph, input_shape=input_shape, example=example, runnable=True
+        )
         options = {
             "architecture": encoded.document,
             "data": data,

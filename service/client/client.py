@@ -222,7 +222,7 @@ class Client:
         Raises ApiError, JobFailed, JobTimeout, ConnectionFailed.
         """
         call = self._session.call(timeout, progress)
-        encoded = encode(model_or_graph, input_shape=input_shape, example=example)
+        encoded = encode(model_or_graph, input_shape=input_shape, example=example, runnable=True)
         options = {
             "architecture": encoded.document,
             "data": data,

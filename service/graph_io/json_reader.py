@@ -7,12 +7,13 @@
                 "params": {"weight": {"name": "conv.weight", "shape": [64, 3, 3, 3]}}}, ...]}
 
 Optional: `inputs`, `params`, `attrs`, `cell` of a node, `axes` and `trainable` of a parameter, and `outputs`,
-`name`, `unattached` of the graph. Operators, their parameter roles and attributes are those of
-`operators.py`.
+`name`, `unattached`, `program` (`program_json.py`) of the graph. Operators, their parameter roles and
+attributes are those of `operators.py`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from importlib.resources import files
@@ -35,6 +36,7 @@ from service.graph_io.fields import (
 )
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.operators import OPERATORS
+from service.graph_io.program_json import read_program
 
 MAX_ATTRIBUTES = 64
 MAX_ATTRIBUTE_ITEMS = 4096
@@ -82,7 +84,7 @@ def read_json_graph(document: Mapping[str, Any], *, limits: GraphLimits = DEFAUL
         document,
         root,
         required=("nodes", "input_shape"),
-        optional=("format", "outputs", "name", "unattached", "$schema"),
+        optional=("format", "outputs", "name", "unattached", "program", "$schema"),
     )
     if graph.get("format", "graph") != "graph":
         raise (root / "format").refuse(f"The format is {shown(graph['format'])}, expected 'graph'.")
@@ -96,10 +98,13 @@ def read_json_graph(document: Mapping[str, Any], *, limits: GraphLimits = DEFAUL
         _unattached(entry, root / "unattached" / index, limits) for index, entry in enumerate(spare)
     )
     name = read_text(graph.get("name", ""), root / "name", max_length=limits.max_name_length)
+    program = graph.get("program")
+    exact = None if program is None else read_program(program, root / "program", limits)
     try:
-        return build_graph(
+        built = build_graph(
             nodes, outputs=outputs, input_shape=shape, name=name, unattached=unattached, limits=limits
         )
+        return built if exact is None else dataclasses.replace(built, program=exact)
     except ServiceError as error:
         # The checks know nodes; the document has positions.
         positions = {node.name: index for index, node in enumerate(nodes)}

@@ -8,6 +8,7 @@ import math
 from typing import Any
 
 from service.graph_io.archgraph import ArchGraph, AttrValue, Node, Parameter
+from service.graph_io.program_json import program_document
 
 
 def graph_document(graph: ArchGraph) -> dict[str, Any]:
@@ -20,6 +21,8 @@ def graph_document(graph: ArchGraph) -> dict[str, Any]:
     document["outputs"] = list(graph.outputs)
     if graph.unattached:
         document["unattached"] = [{**_parameter(spare), "role": spare.role} for spare in graph.unattached]
+    if graph.program is not None:
+        document["program"] = program_document(graph.program)
     return document
 
 

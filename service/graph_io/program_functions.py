@@ -28,7 +28,7 @@ sigmoid_ tanh tanh_ hardtanh hardtanh_ hardsigmoid hardsigmoid_ hardswish hardsw
 softplus log_sigmoid_forward threshold threshold_ glu _softmax _safe_softmax _log_softmax _prelu_kernel
 """
 _PRODUCT = """
-mm bmm addmm addmv addbmm baddbmm mv dot linear matmul outer convolution _convolution
+mm bmm addmm addmv addbmm baddbmm mv dot vdot linear matmul outer convolution _convolution
 _trilinear linalg_vector_norm norm cdist _cdist_forward _euclidean_dist
 _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_attention_math embedding
 """
@@ -52,8 +52,8 @@ reflection_pad3d replication_pad1d replication_pad2d replication_pad3d im2col co
 grid_sampler_3d affine_grid_generator pixel_shuffle pixel_unshuffle channel_shuffle
 """
 _LAYOUT = """
-view as_strided as_strided_ _unsafe_view reshape _reshape_alias expand permute transpose t squeeze
-unsqueeze flatten unfold slice select split split_with_sizes unsafe_split unsafe_split_with_sizes
+view as_strided as_strided_ _unsafe_view reshape _reshape_alias expand permute transpose transpose_ t t_
+squeeze unsqueeze flatten unfold slice select split split_with_sizes unsafe_split unsafe_split_with_sizes
 unsafe_chunk chunk unbind narrow cat stack repeat roll flip rot90 movedim diagonal tril triu clone alias
 detach _to_copy lift_fresh contiguous view_as_real index index_select gather scatter scatter_ scatter_add
 scatter_add_ index_add index_add_ index_put index_put_ index_fill index_fill_ take_along_dim copy_ copy

@@ -63,11 +63,13 @@ def read_document(
     limits: GraphLimits = DEFAULT_LIMITS,
     isolate: bool = False,
     torchvision: bool = False,
+    runnable: bool = False,
 ) -> ArchGraph:
     """Read an architecture: a document, or the bytes of a file that holds one or is an ONNX model.
 
     isolate: read ONNX files of strangers apart from this process where they could harm it. torchvision: build
-    networks of torchvision here, which takes torch; without it that format is refused.
+    networks of torchvision here, which takes torch; without it that format is refused. runnable: record their
+    programs too, for whoever runs them.
 
     Raises InvalidInput, InvalidArchitecture, UnsupportedOperator or LimitExceeded, naming the field.
     """
@@ -81,7 +83,7 @@ def read_document(
         case "onnx":
             return _read_onnx(onnx_data(document, limits=limits), limits, isolate)
         case "torchvision":
-            return _read_torchvision(document, limits, here=torchvision)
+            return _read_torchvision(document, limits, here=torchvision, runnable=runnable)
         case name if name in FORMATS:
             return _reader(name)(document, limits=limits)
     raise _unknown_format(document)
@@ -149,7 +151,9 @@ def _read_onnx(data: bytes, limits: GraphLimits, isolate: bool) -> ArchGraph:
     return read_onnx(data, limits=limits)
 
 
-def _read_torchvision(document: Mapping[str, Any], limits: GraphLimits, *, here: bool) -> ArchGraph:
+def _read_torchvision(
+    document: Mapping[str, Any], limits: GraphLimits, *, here: bool, runnable: bool
+) -> ArchGraph:
     root = Place()
     fields = read_object(document, root, required=("format", "name"), optional=("num_classes", "image_size"))
     name = read_text(fields["name"], root / "name", max_length=100)
@@ -166,4 +170,6 @@ def _read_torchvision(document: Mapping[str, Any], limits: GraphLimits, *, here:
         )
     from service.graph_io.torch_tracer import trace_torchvision
 
-    return trace_torchvision(name, num_classes=num_classes, image_size=image_size, limits=limits)
+    return trace_torchvision(
+        name, num_classes=num_classes, image_size=image_size, limits=limits, program=runnable
+    )

@@ -43,7 +43,7 @@ def train(name: str | None, options: dict[str, Any], folder: Path, settings: Set
     values = read_options(options, settings, kind="finetune", forbidden=_OURS)
     if "architecture" not in values:
         raise InvalidRequest("a fine-tuning needs an architecture", field="config.architecture")
-    graph = read_document(values.pop("architecture"), settings)
+    graph = read_document(values.pop("architecture"), settings, runnable=True)
     named = {"model": settings.default_model, **values, "data_dir": str(settings.data_dir)}
     config = configured(FineTuning.from_dict, named)
     torch.set_num_threads(settings.threads or usable_cores())

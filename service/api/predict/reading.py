@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -34,7 +34,8 @@ class ReadArchitecture:
 
     digest: of the graph, or of the reference. name: what the document calls it. document: the graph as JSON
     bytes; None for a torchvision reference, which the worker builds (`torchvision` holds its arguments).
-    onnx, onnx_sha256: the user's file, where there is one.
+    onnx, onnx_sha256: the user's file, where there is one. runnable: the document with the program of the
+    network, where it came with one.
     """
 
     digest: str
@@ -43,12 +44,21 @@ class ReadArchitecture:
     torchvision: dict[str, Any] | None = None
     onnx: bytes | None = None
     onnx_sha256: str | None = None
+    runnable: bytes | None = None
 
     def store_graph(self, artifacts: ArtifactStore) -> str | None:
         """Store the graph for the worker; its name, None where there is none. Blocking."""
         if self.document is None:
             return None
         return artifacts.put_bytes(self.graph_name, self.document).name
+
+    def store_runnable(self, artifacts: ArtifactStore) -> str | None:
+        """Store the graph, with its program, for a worker that runs it; as `store_graph`. Blocking."""
+        if self.runnable is None:
+            return self.store_graph(artifacts)
+        # Two networks with equal graphs may have different programs.
+        name = f"{hashlib.sha256(self.runnable).hexdigest()}.runnable.json"
+        return artifacts.put_bytes(name, self.runnable).name
 
     @property
     def graph_name(self) -> str:
@@ -103,7 +113,12 @@ def _understood(graph: ArchGraph, onnx: bytes | None = None) -> ReadArchitecture
     return ReadArchitecture(
         graph_digest(graph),
         graph.name,
-        document=json.dumps(graph_document(graph), separators=(",", ":"), allow_nan=False).encode(),
+        document=_text(replace(graph, program=None)),
         onnx=onnx,
         onnx_sha256=hashlib.sha256(onnx).hexdigest() if onnx is not None else None,
+        runnable=None if graph.program is None else _text(graph),
     )
+
+
+def _text(graph: ArchGraph) -> bytes:
+    return json.dumps(graph_document(graph), separators=(",", ":"), allow_nan=False).encode()

@@ -57,7 +57,7 @@ def start(
     if isinstance(asked, PredictorJob | HyperNASJob):
         payload["observations"] = _keep(services, asked.config.observations)
     if architecture is not None:
-        payload["graph"] = architecture.store_graph(services.artifacts)
+        payload["graph"] = architecture.store_runnable(services.artifacts)
         payload["torchvision"] = architecture.torchvision
     about = _about(asked, architecture)
     job = services.jobs.create(KIND, key=key, payload=payload, owner=caller.id, queue=queue, about=about)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from service.graph_io.program import Program
 from service.graph_io.torch_tracing.program_recorder import BATCHES, NoProgram, ProgramRecorder, merged
@@ -35,11 +36,29 @@ def record_program(
         if len(inputs) != 1:
             raise NoProgram(f"takes {len(inputs)} tensors")
         recorder.input(inputs[0])
-        with borrowed(modules, names, recorder, training=False), torch.enable_grad(), recorder:
+        lent = borrowed(modules, names, recorder, training=False)
+        with lent, torch.enable_grad(), recorder, _ListsAsTensors():
             result = call(arguments)
         records.append(recorder.program(_logits(result)))
         constants.append(recorder.constants)
     return merged(records[0], records[1], constants)
+
+
+class _ListsAsTensors(TorchFunctionMode):
+    """Lists of indices become tensors before torch makes them into tensors without values."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func in (Tensor.__getitem__, Tensor.__setitem__):
+            args = (args[0], _index(args[1]), *args[2:])
+        return func(*args, **(kwargs or {}))
+
+
+def _index(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_index(item) for item in value)
+    return torch.tensor(value) if isinstance(value, list) else value
 
 
 def _norms_by_mean(model: nn.Module) -> dict[int, str]:
