@@ -125,6 +125,7 @@ def _here(
     from safetensors.numpy import load
 
     from service.cli.reading import read_network
+    from service.client._architectures import onnx_file
     from service.client._whole_file import write_whole
     from service.graph_io.digest import graph_digest
     from service.graph_io.onnx_writer import fill_trained_onnx
@@ -153,7 +154,8 @@ def _here(
         raise typer.Exit(INTERRUPTED)
     body = (folder / WEIGHTS).read_bytes()
     if target.suffix == ".onnx" and network.source_onnx is not None:
-        body = fill_trained_onnx(network.source_onnx, load(body))
+        source_onnx, beside = onnx_file(network.source_onnx)
+        body = fill_trained_onnx(source_onnx, load(body), beside)
     write_whole(target, lambda file: file.write(body))
     shutil.rmtree(folder)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,10 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """source_onnx: the whole ONNX model, where the source is one: the `onnx` output fills it in."""
+    """source_onnx: the whole ONNX model or its file, where the source is one, for the `onnx` output."""
 
     graph: ArchGraph
-    source_onnx: bytes | None = None
+    source_onnx: bytes | Path | None = None
 
 
 def read_network(text: str, *, runnable: bool = False) -> Network:
@@ -33,7 +34,7 @@ def read_network(text: str, *, runnable: bool = False) -> Network:
     data = sys.stdin.buffer.read() if source.path is None else read_file(source.path)
     if sniff(data) == "json":
         return Network(read_document(data))
-    return Network(read_document(_within_limits(data)), data)
+    return Network(read_document(_within_limits(data)), data if source.path is None else source.path)
 
 
 def _within_limits(data: bytes) -> bytes:

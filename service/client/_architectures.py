@@ -155,15 +155,18 @@ def _from_onnx(model: bytes | onnx.ModelProto, *, others: Mapping[str, Any] | No
     return Encoded({**(others or {}), "format": "onnx", "data": data}, model)
 
 
-def onnx_bytes(source: OnnxSource) -> bytes:
-    """The whole ONNX model. Raises InvalidInput if it cannot be had as one piece."""
+def onnx_file(source: OnnxSource) -> tuple[bytes, Path | None]:
+    """The whole ONNX model, and the folder of its external data if it is a file.
+
+    Raises InvalidInput if it cannot be had as one piece.
+    """
     if isinstance(source, bytes):
-        return source
+        return source, None
     if isinstance(source, Path):
         from service.graph_io.sources import read_file
 
-        return read_file(source)
+        return read_file(source), source.parent
     try:
-        return bytes(source.SerializeToString())
+        return bytes(source.SerializeToString()), None
     except ValueError as error:
         raise InvalidInput(f"The ONNX model cannot be serialised: {error}.") from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.client._architectures import OnnxSource, onnx_bytes
+from service.client._architectures import OnnxSource, onnx_file
 from service.client._errors import UnexpectedAnswer, refusal
 from service.client._results import Epoch, FineTuningResult
 from service.client._whole_file import write_whole
@@ -103,4 +103,5 @@ class FineTuned:
             )
         from service.graph_io.onnx_writer import fill_trained_onnx
 
-        return fill_trained_onnx(onnx_bytes(self._source_onnx), self.numpy())
+        data, folder = onnx_file(self._source_onnx)
+        return fill_trained_onnx(data, self.numpy(), folder)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from service.client import _summary
-from service.client._architectures import OnnxSource, onnx_bytes
+from service.client._architectures import OnnxSource, onnx_file
 from service.client._errors import UnexpectedAnswer, WeightcastError, refusal
 from service.client._results import PredictionResult
 from service.client._whole_file import write_whole
@@ -246,7 +246,8 @@ class PredictedWeights:
             )
         from service.graph_io.onnx_writer import fill_onnx
 
-        return fill_onnx(onnx_bytes(self._source_onnx), self.numpy())
+        data, folder = onnx_file(self._source_onnx)
+        return fill_onnx(data, self.numpy(), folder)
 
     def summary(self) -> str:
         """A table: for each parameter its layer, shape, provenance, standard deviation, and how that compares

@@ -237,6 +237,8 @@ def _fit(values: Tensor, decoding: Decoding, shape: tuple[int, ...]) -> Tensor:
         return _fit_rank(values, shape)
     if decoding is Decoding.POSITION:
         return _fit_position(values, shape)
+    if not shape:
+        return values[:, 0]  # one number, which broadcasts over every output
     if decoding is Decoding.CLASS_WEIGHT:
         values = values.view(*values.shape, *[1] * (len(shape) - 2))
     elif len(shape) > 1:

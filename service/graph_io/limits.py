@@ -13,7 +13,8 @@ class GraphLimits:
     max_parameters: int = 1_000_000_000
     max_rank: int = 8
     max_dim: int = 2**20
-    max_name_length: int = 256
+    # ONNX has no limit, and exporters that join the names of fused layers reach several hundred.
+    max_name_length: int = 4096
     max_json_depth: int = 32
     max_subgraph_depth: int = 4
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, TensorProto, helper
+from onnx import ModelProto
 
 from service.errors import InvalidArchitecture, LimitExceeded
 from service.graph_io.limits import DEFAULT_LIMITS
+from service.graph_io.onnx.external import bring_in
+from service.graph_io.onnx.filling import fill_tensors
 from service.graph_io.onnx.load import load
 from service.graph_io.onnx.missing import complete_statistics
 from service.graph_io.onnx.statistics import STATISTICS, separate_statistics
-from service.graph_io.onnx.tensor_values import set_values
 
 # What protobuf can serialise.
 MAX_MODEL_BYTES = 2**31 - 1
@@ -25,20 +26,23 @@ MAX_MODEL_BYTES = 2**31 - 1
 _LIMITS = replace(DEFAULT_LIMITS, max_bytes=MAX_MODEL_BYTES, max_nodes=MAX_MODEL_BYTES)
 
 
-def fill_onnx(data: bytes, tensors: Mapping[str, NDArray[Any]]) -> bytes:
+def fill_onnx(data: bytes, tensors: Mapping[str, NDArray[Any]], folder: Path | None = None) -> bytes:
     """The model in `data` with each tensor of `tensors` as an initializer that holds its values.
 
     data: an ONNX file, with or without weights; tensors: {name as `read_onnx` gives it: values of the
-    stored shape}. The values take the type that the file declares (float32, float16, bfloat16, float64).
-    Constant and ConstantOfShape nodes, Identity copies of merged parameters and weights listed as inputs
-    become initializers. Batch-norm statistics without values become mean 0, variance 1. Everything else
+    stored shape}; folder: where the file lies, if its external data may be read (the user's own disk; a
+    service never may). The values take the type that the file declares (float32, float16, bfloat16,
+    float64). Constant and ConstantOfShape nodes, sparse initializers, Identity copies of merged parameters
+    and weights listed as inputs become initializers, in branches and loops too; constants of functions stay
+    where all calls read them. Batch-norm statistics without values become mean 0, variance 1. Everything else
     stays as it is.
 
-    Raises InvalidInput (no ONNX), InvalidArchitecture (a name that the graph does not have, another shape,
-    a quantised tensor, a constant without values) and LimitExceeded (more than 2 GiB).
+    Raises InvalidInput (no ONNX, no external data), InvalidArchitecture (a name that the model does not have,
+    another shape, a quantised tensor, a constant without values) and LimitExceeded (more than 2 GiB).
     """
     model = load(data, _LIMITS)
-    _remove(model.graph, separate_statistics(model.graph, tensors))
+    bring_in(model, folder, leave=tensors)
+    separate_statistics(model, tensors)
     return _filled(model, tensors)
 
 
@@ -51,8 +55,8 @@ def _filled(model: ModelProto, tensors: Mapping[str, NDArray[Any]]) -> bytes:
             value=total,
             hint="Ask for safetensors.",
         )
-    _fill(model, tensors)
-    complete_statistics(model.graph)
+    fill_tensors(model, {name: np.asarray(values) for name, values in tensors.items()})
+    complete_statistics(model)
     try:
         return bytes(model.SerializeToString())
     except ValueError as error:
@@ -63,7 +67,7 @@ def _filled(model: ModelProto, tensors: Mapping[str, NDArray[Any]]) -> bytes:
         ) from error
 
 
-def fill_trained_onnx(data: bytes, tensors: Mapping[str, NDArray[Any]]) -> bytes:
+def fill_trained_onnx(data: bytes, tensors: Mapping[str, NDArray[Any]], folder: Path | None = None) -> bytes:
     """As `fill_onnx`, for a network that was trained: running statistics are among the tensors,
     `P.running_mean` and `P.running_var` for the batch norm with the weight `P.weight`, and go where that norm
     reads its own.
@@ -71,9 +75,10 @@ def fill_trained_onnx(data: bytes, tensors: Mapping[str, NDArray[Any]]) -> bytes
     Raises what `fill_onnx` raises; InvalidArchitecture for a batch norm that lacks its statistics.
     """
     model = load(data, _LIMITS)
+    bring_in(model, folder, leave=tensors)
     statistics = tuple(STATISTICS.values())
     placed = {name: values for name, values in tensors.items() if not name.endswith(statistics)}
-    _remove(model.graph, separate_statistics(model.graph, placed, each=True))
+    separate_statistics(model, placed, each=True)
     for node in model.graph.node:
         if node.op_type != "BatchNormalization":
             continue
@@ -88,81 +93,3 @@ def fill_trained_onnx(data: bytes, tensors: Mapping[str, NDArray[Any]]) -> bytes
                 )
             placed[node.input[position]] = values
     return _filled(model, placed)
-
-
-def _fill(model: ModelProto, tensors: Mapping[str, NDArray[Any]]) -> None:
-    graph = model.graph
-    initializers = {tensor.name: tensor for tensor in graph.initializer}
-    makers = {name: index for index, node in enumerate(graph.node) for name in node.output if name in tensors}
-    inputs = {value.name: value for value in graph.input}
-    types = _Types(graph)
-    replaced: set[int] = set()
-    for name, values in tensors.items():
-        array = np.asarray(values)
-        tensor = initializers.get(name)
-        if tensor is None:
-            if name in makers:
-                replaced.add(makers[name])
-            elif name not in inputs:
-                raise InvalidArchitecture(
-                    f"The parameter {name!r} is not a tensor of the main graph and cannot be filled in.",
-                    node=name,
-                    hint="Inline the model's functions and subgraphs, or ask for safetensors.",
-                )
-            tensor = graph.initializer.add(name=name, data_type=types.of(name), dims=array.shape)
-        set_values(tensor, array)
-    _remove(graph, replaced)
-    _settle_inputs(model, tensors, inputs)
-
-
-def _remove(graph: GraphProto, positions: Iterable[int]) -> None:
-    for index in sorted(positions, reverse=True):
-        del graph.node[index]
-
-
-def _settle_inputs(
-    model: ModelProto, tensors: Mapping[str, NDArray[Any]], inputs: Mapping[str, onnx.ValueInfoProto]
-) -> None:
-    """From IR version 4 on an initializer that is also an input may be overridden by callers: weights are
-    none of those. Before, every initializer has to be listed as an input.
-    """
-    graph = model.graph
-    if model.ir_version >= 4:
-        for name in tensors:
-            if name in inputs:
-                graph.input.remove(inputs[name])
-        return
-    for tensor in graph.initializer:
-        if tensor.name not in inputs:
-            value = helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
-            graph.input.append(value)
-
-
-class _Types:
-    """Element types of the tensors that a graph declares."""
-
-    def __init__(self, graph: GraphProto) -> None:
-        self.declared = {
-            value.name: value.type.tensor_type.elem_type for value in (*graph.value_info, *graph.input)
-        }
-        self.declared.update((tensor.name, tensor.data_type) for tensor in graph.initializer)
-        self.makers = {name: node for node in graph.node for name in node.output}
-
-    def of(self, name: str) -> int:
-        for _ in range(len(self.makers) + 1):
-            if self.declared.get(name):
-                return int(self.declared[name])
-            node = self.makers.get(name)
-            if node is None:
-                break
-            if node.op_type in ("Constant", "ConstantOfShape"):
-                attribute = next((a for a in node.attribute if a.name in ("value", "sparse_value")), None)
-                return (
-                    int(attribute.t.data_type)
-                    if attribute is not None and attribute.t.data_type
-                    else int(TensorProto.FLOAT)
-                )
-            if node.op_type != "Identity" or not node.input:
-                break
-            name = node.input[0]
-        return int(TensorProto.FLOAT)

@@ -108,7 +108,7 @@ class _Builder:
 def to_primitives(graph: ArchGraph) -> PrimitiveGraph:
     """Keep the 15 primitives, join the neighbours of everything dropped.
 
-    Raises InvalidArchitecture if nothing but the input is left.
+    Raises InvalidArchitecture if nothing is left but the input, and no parameter to answer.
     """
     builder = _Builder()
     # For every operator node: the kept nodes that its readers read from.
@@ -118,7 +118,7 @@ def to_primitives(graph: ArchGraph) -> PrimitiveGraph:
         visible[node.name] = _place(builder, node, sources)
     for parameter in graph.unattached:
         builder.answer(parameter, Decoding.DEFAULT, -1, "")
-    if len(builder.names) < 2:
+    if len(builder.names) < 2 and not builder.targets:
         raise InvalidArchitecture(
             "The network has no operator that a GHN knows.", hint="Send a network with layers."
         )

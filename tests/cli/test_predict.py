@@ -79,6 +79,15 @@ def test_an_onnx_model_is_filled_in(run: Run, tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["conv.weight"], expected["conv.weight"])
 
 
+def test_an_onnx_model_with_its_constants_beside_it_is_filled_in(run: Run, tmp_path: Path) -> None:
+    model = network()
+    onnx.save_model(model, tmp_path / "net.onnx", save_as_external_data=True, location="d", size_threshold=9)
+    result = run("predict", "net.onnx", "-o", "filled.onnx")
+    assert result.exit_code == 0, result.output
+    (tmp_path / "d").unlink()
+    onnx.checker.check_model(onnx.load(tmp_path / "filled.onnx"))
+
+
 def test_an_onnx_model_with_more_weights_than_the_limit_for_graphs(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,6 +158,27 @@ def test_what_has_no_decoder_is_defaulted_and_said(ghn: GHN) -> None:
     assert all(np.array_equal(full[name], again[name]) for name in full)
 
 
+def test_a_network_of_nothing_that_a_decoder_makes_is_answered(ghn: GHN) -> None:
+    weights = (Parameter("w", (1, 32, 8), "weight"), Parameter("r", (1, 32, 8), "recurrent_weight"))
+    nodes = [Node("x", "input"), Node("rnn", "recurrent", ("x",), weights)]
+    answer = predict_blocks(ghn, build_graph(nodes))
+    assert set(answer.defaulted) == {"w", "r"} and answer.coverage == 0
+    assert np.isfinite(answer.expand()["r"]).all()
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_a_bias_of_rank_0_is_one_number(ghn: GHN, last: bool) -> None:
+    linear = (Parameter("w", (4, 8)), Parameter("b", (), "bias"))
+    nodes = [
+        Node("x", "input"),
+        Node("fc", "linear", ("x",), linear[:1]),
+        Node("sum", "bias", ("fc",), linear[1:]),
+        *([] if last else [Node("fc2", "linear", ("sum",), (Parameter("v", (3, 4)),))]),
+    ]
+    full = predict_blocks(ghn, build_graph(nodes)).expand()
+    assert full["b"].shape == () and np.isfinite(full["b"])
+
+
 def test_position_grid_sits_at_the_end_of_a_longer_table(ghn: GHN) -> None:
     def table(length: int) -> np.ndarray:
         pos = Node("pos", "position", ("x",), (Parameter("pos", (1, length, 16)),))

@@ -4,15 +4,16 @@ again, computes what it computed before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 from numpy.typing import NDArray
-from onnx import GraphProto, TensorProto, numpy_helper
+from onnx import numpy_helper
 
+from service.graph_io.onnx.scopes import named_tensors
 from service.graph_io.onnx_reader import read_onnx
 from service.graph_io.onnx_strip import strip_onnx
 from service.graph_io.onnx_writer import fill_onnx
@@ -22,15 +23,9 @@ Arrays = dict[str, NDArray[Any]]
 
 def own_weights(data: bytes) -> Arrays:
     """{parameter: its values in the file}. The stripped file must have the same parameters."""
-    tensors: dict[str, TensorProto] = {}
-    renamed: dict[str, str] = {}
-    for graph in _graphs(onnx.load_model_from_string(data).graph):
-        tensors.update({tensor.name: tensor for tensor in graph.initializer})
-        for part in graph.node:
-            if part.op_type == "Constant":
-                tensors[part.output[0]] = part.attribute[0].t
-            elif part.op_type == "Identity":
-                renamed[part.output[0]] = part.input[0]
+    proto = onnx.load_model_from_string(data)
+    tensors = dict(named_tensors(proto))
+    renamed = {part.output[0]: part.input[0] for part in proto.graph.node if part.op_type == "Identity"}
     names = [parameter.name for parameter in read_onnx(data).parameters()]
     assert names == [parameter.name for parameter in read_onnx(strip_onnx(data)).parameters()]
     return {name: numpy_helper.to_array(tensors[renamed.get(name, name)]) for name in names}
@@ -60,10 +55,3 @@ def check_refilled(data: bytes, feeds: Mapping[str, NDArray[Any]]) -> bytes:
         np.testing.assert_array_equal(a, b)
     return other
 
-
-def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
-    yield graph
-    for part in graph.node:
-        for attribute in part.attribute:
-            for inner in [attribute.g, *attribute.graphs]:
-                yield from _graphs(inner)

@@ -168,7 +168,7 @@ def test_an_unknown_key_gets_the_nearest_one() -> None:
         {"input_shape": [1] * 9},
         {"input_shape": [2**20 + 1]},
         {"nodes": [{"name": "x", "op": "input"}] * 20_001},
-        {"name": "n" * 257},
+        {"name": "n" * 4097},
         {"unattached": [{"name": f"u{n}", "shape": [2**20]} for n in range(1000)]},
         {"unattached": [{"name": "u", "shape": [10**6, 10**6]}]},
     ],

@@ -16,6 +16,13 @@ from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProt
 from service.errors import InvalidArchitecture, LimitExceeded, UnsupportedOperator
 from service.graph_io.limits import GraphLimits
 from service.graph_io.onnx.names import text
+from service.graph_io.onnx.scopes import (
+    FunctionKey,
+    constant_of_function,
+    domain_of,
+    function_key,
+    function_labels,
+)
 
 # Lists longer than this in attributes are no setting of an operator.
 MAX_ATTRIBUTE_VALUES = 256
@@ -46,13 +53,14 @@ _ATTRIBUTE_TYPES: dict[str, int] = {
     "value": AttributeProto.TENSOR,
     "sparse_value": AttributeProto.SPARSE_TENSOR,
 }
+# Early versions padded with a number of this name.
+_NUMBERS = frozenset({("Pad", "value"), ("ConstantFill", "value")})
 
 # Operators whose result is their first input, seen in another way.
 _VIEWS = frozenset(
     {"Identity", "Cast", "DequantizeLinear", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "Flatten"}
 )
 
-FunctionKey = tuple[str, str, str]
 # An operator's name and the position among its inputs.
 Use = tuple[str, int]
 
@@ -63,7 +71,8 @@ class Op:
 
     name: of the node, may be "" or repeat. tensors: tensor attributes. inner: tensors that a subgraph
         brings along. uses: for these and for what a subgraph reads from outside, the (operator, input) pairs
-        where it does.
+        where it does. constant: the name of the tensor of a Constant node in a function's body, which all
+        calls share.
     """
 
     name: str
@@ -75,6 +84,7 @@ class Op:
     tensors: dict[str, TensorProto] = field(default_factory=dict)
     inner: list[tuple[str, TensorProto]] = field(default_factory=list)
     uses: dict[str, list[Use]] = field(default_factory=dict)
+    constant: str = ""
 
     @property
     def where(self) -> str:
@@ -92,7 +102,7 @@ def flatten(model: ModelProto, limits: GraphLimits) -> list[Op]:
     function body), InvalidArchitecture (a cycle, a value that is read and never made, a value made twice,
     a function that calls itself).
     """
-    functions = {_key(function): function for function in model.functions}
+    functions = {function_key(function): function for function in model.functions}
     _check_budget(model.graph, functions, limits)
     inliner = _Inliner(functions, limits)
     inliner.expand(model.graph.node, {}, {}, "", "")
@@ -100,14 +110,6 @@ def flatten(model: ModelProto, limits: GraphLimits) -> list[Op]:
     given.update(tensor.name for tensor in model.graph.initializer)
     given.update(sparse.values.name for sparse in model.graph.sparse_initializer)
     return _sorted(inliner.ops, given)
-
-
-def _key(function: FunctionProto) -> FunctionKey:
-    return _domain(function.domain), function.name, function.overload
-
-
-def _domain(domain: str) -> str:
-    return "" if domain == "ai.onnx" else text(domain)
 
 
 def _check_budget(
@@ -120,7 +122,7 @@ def _check_budget(
     def size(nodes: Iterable[NodeProto], path: tuple[FunctionKey, ...]) -> int:
         total = 0
         for node in nodes:
-            key = (_domain(node.domain), node.op_type, node.overload)
+            key = (domain_of(node.domain), node.op_type, node.overload)
             function = functions.get(key)
             if function is None:
                 total += 1
@@ -163,6 +165,7 @@ def _check_budget(
 class _Inliner:
     def __init__(self, functions: Mapping[FunctionKey, FunctionProto], limits: GraphLimits) -> None:
         self.functions, self.limits = functions, limits
+        self.labels = function_labels(functions.values())
         self.ops: list[Op] = []
         self.calls = 0
 
@@ -173,9 +176,10 @@ class _Inliner:
         bound: Mapping[str, AttributeProto],
         value_prefix: str,
         node_prefix: str,
+        label: str = "",
     ) -> None:
         """names: what the values of this body are called outside; bound: attributes of the call that the
-        body refers to.
+        body refers to; label: of the function whose body it is.
         """
 
         def outer(name: str) -> str:
@@ -184,12 +188,14 @@ class _Inliner:
             return names[name] if name in names else value_prefix + text(name)
 
         for node in nodes:
-            function = self.functions.get((_domain(node.domain), node.op_type, node.overload))
+            function = self.functions.get((domain_of(node.domain), node.op_type, node.overload))
             if function is None:
-                self.ops.append(self._operation(node, outer, bound, node_prefix))
+                op = self._operation(node, outer, bound, node_prefix)
+                op.constant = constant_of_function(label, node) if label else ""
+                self.ops.append(op)
                 continue
             self.calls += 1
-            label = text(node.name) or f"{text(function.name)}_{self.calls}"
+            call = text(node.name) or f"{text(function.name)}_{self.calls}"
             inner_names = {"": ""}
             for index, formal in enumerate(function.input):
                 inner_names[text(formal)] = outer(node.input[index]) if index < len(node.input) else ""
@@ -197,7 +203,7 @@ class _Inliner:
                 if formal in inner_names and actual:
                     # An output that is an input needs a node of its own to carry its second name.
                     self.ops.append(
-                        Op(f"{node_prefix}{label}", "Identity", "", [inner_names[formal]], [outer(actual)])
+                        Op(f"{node_prefix}{call}", "Identity", "", [inner_names[formal]], [outer(actual)])
                     )
                 elif actual:
                     inner_names[text(formal)] = outer(actual)
@@ -207,14 +213,15 @@ class _Inliner:
                 function.node,
                 inner_names,
                 attributes,
-                f"{value_prefix}{label}#{self.calls}/",
-                f"{node_prefix}{label}/",
+                f"{value_prefix}{call}#{self.calls}/",
+                f"{node_prefix}{call}/",
+                self.labels[function_key(function)],
             )
 
     def _operation(
         self, node: NodeProto, outer: Any, bound: Mapping[str, AttributeProto], node_prefix: str
     ) -> Op:
-        domain = _domain(node.domain)
+        domain = domain_of(node.domain)
         if domain and not domain.startswith("ai.onnx."):
             raise UnsupportedOperator(
                 f"Node {node.name or node.op_type!r} uses the operator {node.op_type!r} of the domain "
@@ -251,6 +258,8 @@ def _resolve(attribute: AttributeProto, bound: Mapping[str, AttributeProto]) -> 
 def _read_attribute(op: Op, attribute: AttributeProto, outer: Any, limits: GraphLimits) -> None:
     name, kind = text(attribute.name), attribute.type
     expected = _ATTRIBUTE_TYPES.get(name, kind)
+    if (op.type, name) in _NUMBERS:
+        expected = AttributeProto.FLOAT
     if kind not in (expected, AttributeProto.UNDEFINED):
         raise InvalidArchitecture(
             f"The attribute {name!r} of node {op.where!r} ({op.type}) has the wrong type.",

@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from onnx import GraphProto, TensorProto
+from onnx import GraphProto, ModelProto, TensorProto
 
 from service.errors import InvalidArchitecture
+from service.graph_io.onnx.scopes import all_nodes, graphs, named_tensors
 from service.graph_io.onnx.statistics import starting_values
 from service.graph_io.onnx.tensor_values import has_values, set_values
 
@@ -22,28 +23,29 @@ _SUFFIXES = {
 }
 
 
-def complete_statistics(graph: GraphProto) -> None:
+def complete_statistics(model: ModelProto) -> None:
     """Give running means 0, running variances 1 and first states 0; drop unused tensors without values.
 
     Raises InvalidArchitecture for any other tensor without values: they cannot be made up.
     """
-    statistics = starting_values(graph)
-    used = _used_names(graph)
-    unused: list[int] = []
-    for index, tensor in enumerate(graph.initializer):
-        if has_values(tensor):
-            continue
-        if tensor.name in used:
-            _make_up(tensor, tensor.name, statistics)
-        else:
-            unused.append(index)
+    used = {name for node in all_nodes(model) for name in node.input}
+    used.update(value.name for graph in graphs(model) for value in graph.output)
+    for graph in graphs(model):
+        _drop_unused(graph, used)
+    statistics = starting_values(model)
+    for name, tensor in named_tensors(model):
+        if not has_values(tensor):
+            _make_up(tensor, name, statistics)
+
+
+def _drop_unused(graph: GraphProto, used: set[str]) -> None:
+    unused = [
+        index
+        for index, tensor in enumerate(graph.initializer)
+        if tensor.name not in used and not has_values(tensor)
+    ]
     for index in reversed(unused):
         del graph.initializer[index]
-    for node in graph.node:
-        if node.op_type == "Constant":
-            for attribute in node.attribute:
-                if attribute.name == "value" and not has_values(attribute.t):
-                    _make_up(attribute.t, node.output[0], statistics)
 
 
 def _make_up(tensor: TensorProto, name: str, statistics: Mapping[str, float]) -> None:
@@ -52,19 +54,7 @@ def _make_up(tensor: TensorProto, name: str, statistics: Mapping[str, float]) ->
         raise InvalidArchitecture(
             f"The tensor {name!r} has no values in the file and is not predicted.",
             node=name,
-            hint="Send the model with the values of its constants; only weights may be left out.",
+            hint="Only weights may be left out: send the model with the values of its constants inside "
+            "the file, or fill it where its data file is.",
         )
     set_values(tensor, np.full(tuple(tensor.dims), value, dtype=np.float32))
-
-
-def _used_names(graph: GraphProto) -> set[str]:
-    used = {value.name for value in graph.output}
-    stack = list(graph.node)
-    while stack:
-        node = stack.pop()
-        used.update(node.input)
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                stack.extend(inner.node)
-                used.update(value.name for value in inner.output)
-    return used

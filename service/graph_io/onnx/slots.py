@@ -73,6 +73,13 @@ def may_be_learned(kind: str, slot: int) -> bool:
     return slot in LEARNED_SLOTS.get(kind, ()) or kind in ELEMENTWISE or kind in ("Concat", "Gather")
 
 
+def quantised_biases(ops: Iterable[Op]) -> set[str]:
+    """Names of the values that are biases of quantised layers, or are made real numbers before use."""
+    return {op.input(0) for op in ops if op.type == "DequantizeLinear"} | {
+        op.input(8) for op in ops if op.type == "QLinearConv"
+    }
+
+
 def computed_values(ops: Iterable[Op], inputs: Iterable[str]) -> set[str]:
     """Names of the values that depend on the network's input."""
     computed = set(inputs)

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import GraphProto, NodeProto, TensorProto
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
+from service.graph_io.onnx.filling import remove_nodes
+from service.graph_io.onnx.scopes import all_nodes, graphs, named_tensors
 from service.graph_io.onnx.slots import STARTING_VALUES
 from service.graph_io.onnx.tensor_values import has_values, set_values
 
@@ -20,15 +22,15 @@ STATISTICS = {3: "running_mean", 4: "running_var"}
 _PASSING = frozenset({"Identity", "Slice", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Expand"})
 
 
-def starting_values(graph: GraphProto) -> dict[str, float]:
+def starting_values(model: ModelProto) -> dict[str, float]:
     """{tensor name: value} for what starts at 0 or 1, also where it reaches its node by copies and parts."""
     source = {
         node.output[0]: node.input[0]
-        for node in graph.node
+        for node in all_nodes(model)
         if node.op_type in _PASSING and node.input and node.output
     }
     found: dict[str, float] = {}
-    for node in graph.node:
+    for node in all_nodes(model):
         for index, value in STARTING_VALUES.get(node.op_type, {}).items():
             name = node.input[index] if index < len(node.input) else ""
             for _ in range(len(source) + 1):
@@ -40,18 +42,29 @@ def starting_values(graph: GraphProto) -> dict[str, float]:
 
 
 def separate_statistics(
-    graph: GraphProto, parameters: Mapping[str, NDArray[Any]], *, each: bool = False
-) -> set[int]:
+    model: ModelProto, parameters: Mapping[str, NDArray[Any]], *, each: bool = False
+) -> None:
     """Give statistics that are one tensor with a parameter a tensor of their own, before the parameter gets
     other values. They keep the values that the file has, or get those of a fresh network.
 
     parameters: by name; of their values only the shape is asked. each: separate, too, what several norms
-    share, so that each may get its own statistics. Returns the positions of Identity nodes whose name such a
-    tensor took.
+    share, so that each may get its own statistics.
     """
-    stored = _stored(graph)
+    stored = dict(named_tensors(model))
+    readers = Counter(name for node in all_nodes(model) for name in node.input)
+    for graph in graphs(model):
+        _separate(graph, parameters, stored, readers, each=each)
+
+
+def _separate(
+    graph: GraphProto,
+    parameters: Mapping[str, NDArray[Any]],
+    stored: Mapping[str, TensorProto],
+    readers: Mapping[str, int],
+    *,
+    each: bool,
+) -> None:
     makers = {node.output[0]: index for index, node in enumerate(graph.node) if node.op_type == "Identity"}
-    readers = Counter(name for node in graph.node for name in node.input)
     replaced: set[int] = set()
     for node in graph.node:
         for position, value in STARTING_VALUES.get(node.op_type, {}).items():
@@ -74,15 +87,7 @@ def separate_statistics(
                 replaced.add(makers[name])
             else:
                 own.name = node.input[position] = f"{node.output[0]}.{_role(node, position)}"
-    return replaced
-
-
-def _stored(graph: GraphProto) -> dict[str, TensorProto]:
-    tensors = {tensor.name: tensor for tensor in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Constant" and node.output:
-            tensors.update((node.output[0], each.t) for each in node.attribute if each.name == "value")
-    return tensors
+    remove_nodes(graph, replaced)
 
 
 def _role(node: NodeProto, position: int) -> str:

@@ -51,6 +51,8 @@ _FLOATS = frozenset(
 _INTEGER_WEIGHTS = frozenset(
     {TensorProto.INT8, TensorProto.UINT8, TensorProto.INT4, TensorProto.UINT4, TensorProto.INT16}
 )
+# Biases of quantised layers; everything else of this type counts or points.
+WIDE_INTEGER = TensorProto.INT32
 _TYPED_FIELDS = {
     TensorProto.FLOAT: "float_data",
     TensorProto.DOUBLE: "double_data",
@@ -103,7 +105,7 @@ class Leaf:
 
     @property
     def is_quantized(self) -> bool:
-        return self.data_type in _INTEGER_WEIGHTS
+        return self.data_type in _INTEGER_WEIGHTS or self.data_type == WIDE_INTEGER
 
 
 def checked_dims(tensor: TensorProto, name: str, limits: GraphLimits) -> tuple[int, ...]:

@@ -32,8 +32,15 @@ from service.graph_io.onnx.operators import (
     spatial,
 )
 from service.graph_io.onnx.shapes import infer, reduced_axes
-from service.graph_io.onnx.slots import WEIGHT_SLOTS, computed_values, weight_making
-from service.graph_io.onnx.tensors import Leaf, Origin, checked_dims, exporter_kinds, small_values
+from service.graph_io.onnx.slots import WEIGHT_SLOTS, computed_values, quantised_biases, weight_making
+from service.graph_io.onnx.tensors import (
+    WIDE_INTEGER,
+    Leaf,
+    Origin,
+    checked_dims,
+    exporter_kinds,
+    small_values,
+)
 from service.graph_io.onnx.values import ABSENT, Value
 from service.graph_io.onnx.weighted import weight_leaves
 
@@ -69,6 +76,7 @@ class Translator:
         self.inputs: list[Draft] = []
         self.names: set[str] = set()
         self._sources: dict[Value, Draft] = {}
+        self._quantised_biases = quantised_biases(ops)
 
     def run(self) -> None:
         for tensor in self.graph.initializer:
@@ -95,7 +103,8 @@ class Translator:
         shape = checked_dims(tensor, name, self.limits)
         leaf = self._leaf(text(name), shape, tensor.data_type, origin)
         const = small_values(tensor)
-        if not leaf.is_float and not leaf.is_quantized:
+        counts = leaf.data_type == WIDE_INTEGER and name not in self._quantised_biases
+        if counts or not (leaf.is_float or leaf.is_quantized):
             return Value(shape=shape, const=const)
         return Value(shape=shape, const=const, leaves=(leaf,), view=tuple(range(len(shape))))
 
@@ -228,7 +237,7 @@ class Translator:
         name = op.outputs[0] if op.outputs else ""
         for key in ("value", "sparse_value"):
             if key in op.tensors:
-                self.values[name] = self._tensor(name, op.tensors[key], Origin.CONSTANT)
+                self.values[name] = self._tensor(op.constant or name, op.tensors[key], Origin.CONSTANT)
                 return
         numbers = next(
             (
@@ -241,7 +250,7 @@ class Translator:
         count = op.attrs.get("value_floats#count", 0)
         if count > 64:
             tensor = TensorProto(dims=[count], data_type=TensorProto.FLOAT)
-            self.values[name] = self._tensor(name, tensor, Origin.CONSTANT)
+            self.values[name] = self._tensor(op.constant or name, tensor, Origin.CONSTANT)
             return
         const = (
             None
