@@ -83,7 +83,7 @@ def train_network(
     start: Mapping[str, Tensor] | None = None,
     dtype: torch.dtype = torch.float32, state_file: Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
-    on_batch: Callable[[float, float], None] | None = None,
+    on_batch: Callable[[int, float, float], None] | None = None,
     interruption: Interruption | None = None,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Train one network. Returns its parameters by name, on the device of those it started from.
@@ -92,7 +92,8 @@ def train_network(
     dtype: of the activations; parameters and updates are float32.
     state_file: written after every epoch and when interrupted, and where an interrupted training goes on;
         removed at the end. An epoch is told before it is kept: after a crash in between it is told again.
-    on_batch: called with the loss and the accuracy in percent of every batch, before its update.
+    on_batch: called for every batch with its number, from 1 and through all epochs, its loss, and its
+        accuracy in percent before the update.
 
     The updates of a batch whose loss is not finite are left out. Raises Interrupted, with the state kept.
     """
@@ -126,7 +127,7 @@ def train_network(
                 place.batches + 1, place.loss + loss, place.accuracy + accuracy
             )  # fmt: skip
             if on_batch is not None:
-                on_batch(loss, accuracy)
+                on_batch(place.epochs * batches + place.batches, loss, accuracy)
         done = _Place(place.epochs + 1)
         if on_epoch is not None:
             means = place.loss / max(1, batches), place.accuracy / max(1, batches)

@@ -135,9 +135,12 @@ def training_statistics(
 def measure(
     network: Network, params: Mapping[str, Tensor], dataset: Dataset, images: ImageSet, *,
     limit: int | None = None, statistics: BatchStatistics | None = None, dtype: torch.dtype = torch.float32,
+    guesses: bool = True,
 ) -> tuple[float, float]:  # fmt: skip
-    """Accuracy in percent and mean cross-entropy in nats on images, at most `limit`, in batches of 64. Where
-    outputs are not finite, the loss is that of guessing.
+    """Accuracy in percent and mean cross-entropy in nats on images, at most `limit`, in batches of 64.
+
+    guesses: where outputs are not finite, the loss is that of guessing, so that networks can be ranked by it;
+    without it, the loss is not finite either.
     """
     device, guessing = _device_of(params), log(len(dataset.classes))
     correct, loss, total = 0, 0.0, 0
@@ -145,7 +148,7 @@ def measure(
         logits = network(x.to(device, dtype), params, statistics).cpu()
         correct += int((logits.argmax(1) == labels).sum())
         summed = float(F.cross_entropy(logits, labels, reduction="sum"))
-        loss += summed if torch.isfinite(logits).all() else guessing * len(labels)
+        loss += guessing * len(labels) if guesses and not torch.isfinite(logits).all() else summed
         total += len(labels)
     return 100 * correct / total, loss / total
 

@@ -9,7 +9,6 @@ one.
 from __future__ import annotations
 
 import json
-import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -27,6 +26,7 @@ from service.ghn.registry import load_model
 from service.graph_io.archgraph import ArchGraph
 from training.baselines import Epoch, train_network
 from training.data import Dataset, load_dataset
+from training.divergence import TrainingDiverged, all_finite, diverged, is_lost
 from training.evaluate import CALIBRATION_BATCHES, measure, native_dtype, training_statistics
 from training.finetune_config import FineTuning
 from training.interruption import Interrupted, Interruption
@@ -58,7 +58,8 @@ def run(
     `metrics.jsonl`.
 
     Raises InvalidRequest for images that the network does not take, UnsupportedOperator for a network that
-    cannot be run, UnknownModel, InvalidInput for images that cannot be read.
+    cannot be run, UnknownModel, InvalidInput for images that cannot be read, TrainingDiverged for a loss
+    beyond all bounds and for parameters that are not finite.
     """
     dataset = load_dataset(
         config.data,
@@ -92,6 +93,7 @@ def _result(work: _Work, start: StartingWeights) -> dict[str, Any]:
         "parameters": sum(value.numel() for value in tuned.values()),
         "history": work.history.of(TUNED),
         "test_accuracy": tuned_accuracy,
+        "test_images": len(dataset.test),
         "start": start.origin,
         "data": dataset.name,
         "classes": list(dataset.classes),
@@ -181,18 +183,27 @@ class _Work:
 
     def _before(self, kind: str, params: Tensors) -> None:
         images = min(self.config.images_of(self.dataset), _MEASURED_IMAGES)
-        accuracy, loss = measure(self.network, params, self.dataset, self.dataset.train, limit=images)
-        self._measured(kind, Epoch(0, loss, accuracy, params))
+        accuracy, loss = measure(
+            self.network, params, self.dataset, self.dataset.train, limit=images, guesses=False
+        )
+        self._measured(kind, Epoch(0, loss, accuracy, params), images)
+
+    def _diverged(self, what: str, step: int) -> TrainingDiverged:
+        recipe, steps = self.config.recipe, self._steps
+        epoch = max(1, -(-step * recipe.epochs // steps))
+        return diverged(what, step=step, steps=steps, epoch=epoch, learning_rate=recipe.learning_rate)
+
+    @property
+    def _steps(self) -> int:
+        recipe = self.config.recipe
+        return recipe.epochs * (self.config.images_of(self.dataset) // recipe.batch_size)
 
     def _train(self, kind: str, params: Tensors) -> Tensors:
-        recipe = self.config.recipe
-        updates = recipe.epochs * (self.config.images_of(self.dataset) // recipe.batch_size)
-        before = (len(self.history.of(kind)) - 1) * updates // recipe.epochs
-        done = before
+        recipe, updates = self.config.recipe, self._steps
 
-        def pulse(loss: float, accuracy: float) -> None:
-            nonlocal done
-            done += 1
+        def pulse(done: int, loss: float, accuracy: float) -> None:
+            if is_lost(loss):
+                raise self._diverged(f"The loss is {loss:.3g}", done)
             if time.monotonic() - self._told > _PULSE_SECONDS:
                 epoch = min(recipe.epochs, 1 + done * recipe.epochs // updates)
                 self._log({"kind": "pulse", "epoch": epoch}, kind, done / updates)
@@ -200,23 +211,33 @@ class _Work:
         return train_network(
             self.network.graph, self.dataset, recipe,
             start=params, dtype=self._dtype, state_file=self.folder.path / f"{kind}.state.safetensors",
-            on_epoch=lambda epoch: self._measured(kind, epoch), on_batch=pulse,
+            on_epoch=lambda epoch: self._measured(kind, epoch, updates // recipe.epochs * recipe.batch_size),
+            on_batch=pulse,
             interruption=self.interruption,
         )  # fmt: skip
 
-    def _measured(self, kind: str, epoch: Epoch) -> None:
-        """Measure after an epoch, keep it, and tell."""
+    def _measured(self, kind: str, epoch: Epoch, training_images: int) -> None:
+        """Measure after an epoch, keep it, and tell. training_images: how many its own accuracy is of."""
+        step = epoch.number * self._steps // self.config.epochs
+        if is_lost(epoch.loss):
+            raise self._diverged(f"The loss is {epoch.loss:.3g}", step)
+        if not all_finite(epoch.params):
+            raise self._diverged("A parameter is not finite", step)
         statistics = self._statistics(epoch.params)
         accuracy, loss = measure(
             self.network, epoch.params, self.dataset, self.dataset.validation,
-            limit=_MEASURED_IMAGES, statistics=statistics,
+            limit=_MEASURED_IMAGES, statistics=statistics, guesses=False,
         )  # fmt: skip
+        if is_lost(loss):
+            raise self._diverged(f"The loss on validation images is {loss:.3g}", step)
         record = {
             "epoch": epoch.number,
-            "loss": round(epoch.loss, 5) if math.isfinite(epoch.loss) else None,
+            "loss": round(epoch.loss, 5),
             "training_accuracy": round(epoch.accuracy, 3),
+            "training_images": training_images,
             "validation_loss": round(loss, 5),
             "validation_accuracy": round(accuracy, 3),
+            "validation_images": min(len(self.dataset.validation), _MEASURED_IMAGES),
         }
         self.history.add(kind, record)
         self._log({"kind": kind, **record}, kind, epoch.number / self.config.epochs)

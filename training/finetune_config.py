@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
 from service.errors import InvalidRequest
+from service.fine_tuning_options import (
+    BATCH_SIZE,
+    EPOCHS,
+    IMAGE_SIZE,
+    IMAGES,
+    LEARNING_RATE,
+    NOISE,
+    SEED,
+)
 from training.baselines import SgdRecipe
 from training.data import Dataset
 
 START = ("predicted", "random")
+_RANGES = {
+    "epochs": EPOCHS,
+    "images": IMAGES,
+    "image_size": IMAGE_SIZE,
+    "learning_rate": LEARNING_RATE,
+    "batch_size": BATCH_SIZE,
+    "noise": NOISE,
+    "seed": SEED,
+}
+_MAY_BE_ABSENT = ("images", "image_size")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,20 +60,10 @@ class FineTuning:
     def __post_init__(self) -> None:
         if self.start not in START:
             raise InvalidRequest(f"There is no start {self.start!r}.", field="start", hint=" or ".join(START))
-        for name, least in {"epochs": 1, "images": 2, "image_size": 1, "batch_size": 2, "seed": 0}.items():
+        for name, accepted in _RANGES.items():
             value = getattr(self, name)
-            if value is None and name in ("images", "image_size"):
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise InvalidRequest(
-                    f"{name} must be a whole number of {least} or more, got {value!r}.", field=name
-                )
-        for name, is_zero_fine in {"noise": True, "learning_rate": False}.items():
-            value = getattr(self, name)
-            is_number = isinstance(value, int | float) and math.isfinite(value)
-            if not is_number or value < 0 or (value == 0 and not is_zero_fine):
-                bound = "of 0 or more" if is_zero_fine else "above 0"
-                raise InvalidRequest(f"{name} must be a number {bound}, got {value!r}.", field=name)
+            if value not in accepted and not (value is None and name in _MAY_BE_ABSENT):
+                raise InvalidRequest(f"{name} must be {accepted}, got {value!r}.", field=name)
         if self.start == "random" and (self.compare or self.noise > 0):
             field = "compare" if self.compare else "noise"
             raise InvalidRequest(f"A random start has no use for {field}.", field=field, hint="Leave it out.")

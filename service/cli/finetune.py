@@ -14,6 +14,7 @@ import typer
 from service.cli import options, sources
 from service.cli.console import ReportProgress, emit_json, progress_bar, say
 from service.cli.failures import INTERRUPTED
+from service.fine_tuning_options import BATCH_SIZE, EPOCHS, IMAGE_SIZE, IMAGES, LEARNING_RATE, NOISE, SEED
 
 
 class Start(StrEnum):
@@ -48,26 +49,43 @@ def finetune(
             "[default: ARCHITECTURE's name .safetensors, here]",
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the images.")] = 5,
-    images: Annotated[int | None, typer.Option(min=2, help="Train on the first so many images.")] = None,
+    epochs: Annotated[
+        int, typer.Option(min=EPOCHS.least, max=EPOCHS.most, help="Passes over the images.")
+    ] = 5,
+    images: Annotated[
+        int | None, typer.Option(min=IMAGES.least, help="Train on the first so many images.")
+    ] = None,
     image_size: Annotated[
         int | None,
-        typer.Option(min=1, help="Pixels a side. [default: what the network was described for]"),
+        typer.Option(
+            min=IMAGE_SIZE.least, max=IMAGE_SIZE.most,
+            help="Pixels a side. [default: what the network was described for]",
+        ),
     ] = None,
     model: options.Model = None,
     start: Annotated[Start, typer.Option(help="What training starts from.")] = Start.PREDICTED,
     noise: Annotated[
-        float, typer.Option(min=0, help="Noise on predicted weights, in standard deviations of each tensor.")
+        float,
+        typer.Option(
+            min=NOISE.least, max=NOISE.most,
+            help="Noise on predicted weights, in standard deviations of each tensor.",
+        ),
     ] = 0.0,
     compare: Annotated[
         bool,
         typer.Option("--compare", help="Train from random parameters too: what was the start worth?"),
     ] = False,
     learning_rate: Annotated[
-        float | None, typer.Option(min=1e-9, help="Of SGD with momentum; falls to zero along a cosine.")
+        float | None,
+        typer.Option(
+            min=LEARNING_RATE.least, max=LEARNING_RATE.most,
+            help="Of SGD with momentum; falls to zero along a cosine. [default: 0.025]",
+        ),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(min=2, help="Images a step.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed: same weights.")] = 0,
+    batch_size: Annotated[
+        int | None, typer.Option(min=BATCH_SIZE.least, max=BATCH_SIZE.most, help="Images a step.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=SEED.least, max=SEED.most, help="Same seed: same weights.")] = 0,
     url: options.Url = None,
     api_key: options.ApiKey = None,
     json: options.Json = False,
@@ -113,8 +131,8 @@ def finetune(
         return
     beside = f" (from random parameters {result['random']['test_accuracy']:.1f}%)" if compare else ""
     say(
-        f"{architecture}: {result['parameters']:,} parameters, {result['test_accuracy']:.1f}% of the test "
-        f"images{beside} -> {target}"
+        f"{architecture}: {result['parameters']:,} parameters, {result['test_accuracy']:.1f}% of "
+        f"{_counted(result.get('test_images'), 'test')}{beside} -> {target}"
     )
 
 
@@ -130,6 +148,7 @@ def _here(
     from service.graph_io.digest import graph_digest
     from service.graph_io.onnx_writer import fill_trained_onnx
     from service.settings import get_settings
+    from training.divergence import TrainingDiverged
     from training.finetune import WEIGHTS, run
     from training.finetune_config import FineTuning
 
@@ -148,7 +167,11 @@ def _here(
         if not quiet and record["kind"] != "pulse":
             say(_line(record))
 
-    found = run(graph, chosen, folder, cache_dir=settings.home / "cache", on_progress=tell)
+    try:
+        found = run(graph, chosen, folder, cache_dir=settings.home / "cache", on_progress=tell)
+    except TrainingDiverged:
+        shutil.rmtree(folder)  # the same command would end there again
+        raise
     if found is None:
         typer.echo("interrupted; the same command goes on where it was", err=True)
         raise typer.Exit(INTERRUPTED)
@@ -178,8 +201,13 @@ def _there(
 
 def _line(record: dict[str, Any]) -> str:
     which = "from random parameters, " if record["kind"] == "random" else ""
-    loss = "not finite" if record.get("loss") is None else f"{record['loss']:.3f}"
     return (
-        f"{which}epoch {record['epoch']}: loss {loss}, {record['training_accuracy']:.1f}% of "
-        f"the training images, {record['validation_accuracy']:.1f}% of images held out"
+        f"{which}epoch {record['epoch']}: loss {record['loss']:.3f}, {record['training_accuracy']:.1f}% of "
+        f"{_counted(record.get('training_images'), 'training')}, {record['validation_accuracy']:.1f}% of "
+        f"{_counted(record.get('validation_images'), 'validation')}"
     )
+
+
+def _counted(images: int | None, part: str) -> str:
+    """An older service does not say how many."""
+    return f"the {part} images" if images is None else f"{images:,} {part} images"

@@ -148,15 +148,17 @@ class FittedPredictor(_Answer):
 
 
 class Epoch(_Answer):
-    """Measured before training (epoch 0) or after an epoch. Accuracies in percent; loss and training accuracy
-    are means over the epoch, the validation accuracy is that of `eval()` mode.
+    """Measured before training (epoch 0) or after an epoch. Accuracies in percent of so many images; loss and
+    training accuracy are means over the epoch, the validation accuracy is that of `eval()` mode.
     """
 
     epoch: int
     loss: float | None = None
     training_accuracy: float
+    training_images: int | None = None
     validation_loss: float | None = None
     validation_accuracy: float
+    validation_images: int | None = None
 
 
 class Compared(_Answer):
@@ -167,7 +169,8 @@ class Compared(_Answer):
 
 
 class FineTuningResult(_Answer):
-    """What the service says about a fine-tuned network. parameters: how many; images: that it was trained on.
+    """What the service says about a fine-tuned network. parameters: how many; images: that it was trained on,
+    test_images: that its accuracy is of.
     start: where its parameters came from. classes: in the order of its outputs. random: where a comparison
     was asked for. unnamed_statistics: batch norms whose running statistics are not in the file.
     """
@@ -177,6 +180,7 @@ class FineTuningResult(_Answer):
     parameters: int
     history: list[Epoch]
     test_accuracy: float
+    test_images: int | None = None
     start: dict[str, Any] = Field(default_factory=dict)
     data: str = ""
     classes: list[str] = Field(default_factory=list)

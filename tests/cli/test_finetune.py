@@ -13,6 +13,8 @@ import torch
 from safetensors.numpy import load_file
 from torch import nn
 
+from service.graph_io.json_writer import graph_document
+from service.graph_io.torch_tracer import trace
 from service.settings import get_settings
 from tests.cli.conftest import SMALL_GRAPH, Run, problems, write_json
 
@@ -31,6 +33,8 @@ def test_the_weights_are_written(run: Run, net: Path) -> None:
     assert [line.partition(":")[0] for line in lines[:3]] == ["epoch 0", "epoch 1", "epoch 2"]
     assert lines[3].startswith("from random parameters, epoch 0:") and len(lines) == 7
     assert lines[6].startswith(f"{net}: 306 parameters") and "from random parameters" in lines[6]
+    assert "of 360 test images" in lines[6]
+    assert "of 128 training images" in lines[2] and "of 200 validation images" in lines[2]
     assert set(load_file("deep/tuned.safetensors")) == {"conv.weight", "fc.weight", "fc.bias"}
     assert not list((get_settings().home / "runs").glob("finetune-*"))
 
@@ -50,8 +54,8 @@ def test_an_interrupted_command_goes_on(run: Run, net: Path, monkeypatch: pytest
 
     go_on = finetune._Work._measured
 
-    def stop(self: Any, kind: str, epoch: Any) -> None:
-        go_on(self, kind, epoch)
+    def stop(self: Any, kind: str, epoch: Any, training_images: int) -> None:
+        go_on(self, kind, epoch, training_images)
         self.interruption.requested = True
 
     with monkeypatch.context() as patch:
@@ -67,6 +71,8 @@ def test_what_is_refused(run: Run, net: Path) -> None:
     assert run("finetune", net, "--data", "digits", "--out", "tuned.pt").exit_code == 2
     assert run("finetune", net, "--data", "digits", "--epochs", "0").exit_code == 2
     assert run("finetune", net).exit_code == 2
+    for rate in ("1e300", "11", "0", "-1", "nan"):
+        assert run("finetune", net, "--data", "digits", "--learning-rate", rate).exit_code in (2, 3)
     few = run("finetune", net, "--data", "digits", "--images", "20")
     assert few.exit_code == 3 and problems(few)[0]["field"] == "batch_size"
     unknown = run("finetune", net, "--data", "digits", "--model", "none-such")
@@ -77,6 +83,18 @@ def test_what_is_refused(run: Run, net: Path) -> None:
     other = run("finetune", net, "--data", "digits")
     assert other.exit_code == 3 and problems(other)[0]["field"] == "architecture"
     assert list(net.parent.glob("*.safetensors")) == []
+
+
+def test_a_training_that_diverges_has_failed(run: Run, tmp_path: Path) -> None:
+    deep = [nn.Linear(16, 16) for _ in range(5)]
+    net = nn.Sequential(nn.Flatten(), nn.Linear(192, 16), *deep, nn.Linear(16, 10))
+    source = write_json(tmp_path / "net.json", graph_document(trace(net, input_shape=(3, 8, 8))))
+    ended = run("finetune", source, *QUICK[:-3], "20", "--learning-rate", "10", "--out", "tuned.safetensors")
+    assert ended.exit_code == 1, ended.output
+    (problem,) = problems(ended)
+    assert problem["type"].endswith("/training-diverged") and problem["step"] > 1
+    assert not Path("tuned.safetensors").exists()
+    assert not list((get_settings().home / "runs").glob("finetune-*"))
 
 
 def test_an_onnx_model_is_filled_in(run: Run, tmp_path: Path) -> None:

@@ -20,11 +20,12 @@ from service.graph_io.archgraph import ArchGraph
 from service.graph_io.torch_tracer import trace
 from service.settings import get_settings
 from tests.simulated_gpu import SimulatedGpu
-from training.baselines import Epoch
+from training.baselines import Epoch, random_parameters
 from training.data import batches, load_dataset
+from training.divergence import TrainingDiverged
 from training.finetune import WEIGHTS, run
 from training.finetune_config import FineTuning
-from training.starting_weights import predicted_weights, trained_on, with_noise
+from training.starting_weights import StartingWeights, predicted_weights, trained_on, with_noise
 
 SMALL: dict[str, Any] = {"model": "tiny", "images": 256, "batch_size": 32, "epochs": 3, "learning_rate": 0.1}
 
@@ -96,7 +97,7 @@ def test_an_interrupted_run_repeats_a_whole_one(tmp_path: Path, monkeypatch: pyt
         assert run(graph, config, folder, on_progress=stop) is None
     assert not (folder / WEIGHTS).exists()
 
-    def crash(self: Any, kind: str, epoch: Epoch) -> None:
+    def crash(self: Any, kind: str, epoch: Epoch, training_images: int) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -175,6 +176,8 @@ def test_noise_tells_copies_of_a_channel_apart() -> None:
         ({"images": 1}, "images"),
         ({"batch_size": 1.5}, "batch_size"),
         ({"learning_rate": 0}, "learning_rate"),
+        ({"learning_rate": 1e300}, "learning_rate"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
         ({"noise": -1}, "noise"),
         ({"start": "warm"}, "start"),
         ({"start": "random", "compare": True}, "compare"),
@@ -185,6 +188,43 @@ def test_a_wrong_option_is_named(options: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         FineTuning.from_dict(options)
     assert refused.value.extra["field"] == field
+
+
+def plain_network() -> nn.Module:
+    """Nothing in it keeps large numbers small: as many layers multiply what one step has made large."""
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(192, 16), *(nn.Linear(16, 16) for _ in range(5)), nn.Linear(16, 10)
+    )
+
+
+def test_a_loss_beyond_all_bounds_ends_it(tmp_path: Path) -> None:
+    options = {**SMALL, "epochs": 20, "learning_rate": 10}
+    with pytest.raises(TrainingDiverged, match="The loss is") as ended:
+        run(graph_of(plain_network()), FineTuning(**options), tmp_path / "run")
+    problem = ended.value.problem()
+    assert problem["field"] == "learning_rate" and "to 1 or less" in problem["hint"]
+    assert 1 < problem["step"] < problem["steps"] == 160
+    assert problem["epoch"] == (problem["step"] - 1) // 8 + 1
+    assert f"step {problem['step']} of 160 (epoch {problem['epoch']})" in problem["detail"]
+    assert not (tmp_path / "run" / WEIGHTS).exists()
+
+
+def test_a_start_that_is_not_finite_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def huge(graph: ArchGraph, **_: Any) -> StartingWeights:
+        return StartingWeights({name: value + 1e30 for name, value in random_parameters(graph).items()}, {})
+
+    monkeypatch.setattr("training.finetune.random_weights", huge)
+    with pytest.raises(TrainingDiverged, match="before the first update") as ended:
+        run(graph_of(plain_network()), FineTuning(**SMALL, start="random"), tmp_path / "run")
+    assert ended.value.extra["field"] == "start"
+
+
+def test_every_accuracy_says_of_how_many_images(tmp_path: Path) -> None:
+    result = run(graph_of(small_network()), FineTuning(**{**SMALL, "images": 250}), tmp_path / "run")
+    assert result is not None and result["test_images"] == 360
+    # Training leaves out what fills no batch.
+    assert [entry["training_images"] for entry in result["history"]] == [250, 224, 224, 224]
+    assert {entry["validation_images"] for entry in result["history"]} == {200}
 
 
 def test_what_does_not_fit_is_refused_before_training(tmp_path: Path) -> None:

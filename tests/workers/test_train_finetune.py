@@ -6,8 +6,11 @@ import json
 from typing import Any
 
 import pytest
+import torch
 from safetensors.numpy import load
 
+from service.graph_io.json_writer import graph_document
+from service.graph_io.torch_tracer import trace
 from service.settings import Settings
 from service.store.object_store import open_artifacts
 from service.workers.job_process import PROBLEM, REFUSED, RESULT
@@ -54,3 +57,13 @@ def test_a_wrong_request_leaves_a_problem_document(
     assert run(tiny, asked) == REFUSED
     problem = json.loads((tiny.home / "run" / PROBLEM).read_text())
     assert problem["status"] == 422 and problem.get("field") == field
+
+
+def test_a_training_that_diverges_leaves_a_problem_document(tiny: Settings) -> None:
+    deep = [torch.nn.Linear(16, 16) for _ in range(5)]
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 16), *deep, torch.nn.Linear(16, 10))
+    graph = graph_document(trace(module, input_shape=(3, 8, 8)))
+    assert run(tiny, {**SMALL, "architecture": graph, "epochs": 40, "learning_rate": 10}) == REFUSED
+    problem = json.loads((tiny.home / "run" / PROBLEM).read_text())
+    assert problem["type"].endswith("/training-diverged") and problem["field"] == "learning_rate"
+    assert not (tiny.home / "run" / RESULT).exists()

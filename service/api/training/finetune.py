@@ -8,6 +8,7 @@ from pydantic import Field, FiniteFloat, model_validator
 
 from service.api.architectures import ARCHITECTURE_SCHEMA
 from service.api.training.options import DataName, ModelName, Options, Seed
+from service.fine_tuning_options import BATCH_SIZE, EPOCHS, IMAGE_SIZE, IMAGES, LEARNING_RATE, NOISE
 
 
 class FineTuneOptions(Options):
@@ -29,23 +30,31 @@ class FineTuneOptions(Options):
     )
     noise: FiniteFloat | None = Field(
         default=None,
-        ge=0,
-        le=10,
+        ge=NOISE.least,
+        le=NOISE.most,
         description="Noise on predicted weights, in standard deviations of each tensor: tells copies of a "
         "channel apart.",
     )
     compare: bool = Field(
         default=False, description="Train from random parameters as well, to tell what the start was worth."
     )
-    epochs: int | None = Field(default=None, ge=1, le=1000)
-    images: int | None = Field(default=None, ge=2, description="Train on the first so many images.")
+    epochs: int | None = Field(default=None, ge=EPOCHS.least, le=EPOCHS.most)
+    images: int | None = Field(
+        default=None, ge=IMAGES.least, description="Train on the first so many images."
+    )
     image_size: int | None = Field(
-        default=None, ge=1, le=512, description="Pixels a side. Default: what the network was described for."
+        default=None,
+        ge=IMAGE_SIZE.least,
+        le=IMAGE_SIZE.most,
+        description="Pixels a side. Default: what the network was described for.",
     )
     learning_rate: FiniteFloat | None = Field(
-        default=None, gt=0, le=10, description="Of SGD with momentum; falls to zero along a cosine."
+        default=None,
+        ge=LEARNING_RATE.least,
+        le=LEARNING_RATE.most,
+        description="Of SGD with momentum; falls to zero along a cosine.",
     )
-    batch_size: int | None = Field(default=None, ge=2, le=4096)
+    batch_size: int | None = Field(default=None, ge=BATCH_SIZE.least, le=BATCH_SIZE.most)
     seed: Seed = 0
 
     @model_validator(mode="after")
