@@ -10,6 +10,7 @@ import typer
 
 from service.cli import options
 from service.cli.console import emit_json, say, table
+from service.cli.hub import PREFIX, hub_file
 
 app = typer.Typer(help="The models that can be used.", no_args_is_help=True)
 
@@ -61,21 +62,27 @@ def show(
 @app.command("import")
 def import_model(
     reference: Annotated[
-        Path,
-        typer.Argument(metavar="REFERENCE.pt", exists=True, dir_okay=False, help="A published checkpoint."),
+        str,
+        typer.Argument(
+            metavar="REFERENCE", help="A published checkpoint: a file, or hf:OWNER/REPO/FILE on the hub."
+        ),
     ],
     name: Annotated[str, typer.Option(help="Name to use it under.")],
     dataset: Annotated[str | None, typer.Option(help="What it was trained on, for its card.")] = None,
     json: options.Json = False,
 ) -> None:
-    """Import a checkpoint of the GHN-2 paper's published code."""
+    """Import a checkpoint of the published code of GHN-2 or GHN-3.
+
+    No code of the file runs. Fetching from the Hugging Face hub needs huggingface_hub: weightcast[hub].
+    """
     from service.settings import get_settings
 
     folder = get_settings().home / "models" / new_name(name)
+    path = hub_file(reference) if reference.startswith(PREFIX) else _existing(reference)
     from service.ghn.checkpoint import import_reference, save_checkpoint
 
-    ghn = import_reference(reference)
-    record = {"imported_from": reference.name}
+    ghn = import_reference(path)
+    record = {"imported_from": reference if reference.startswith(PREFIX) else path.name}
     save_checkpoint(
         folder,
         ghn,
@@ -92,6 +99,13 @@ def import_model(
         emit_json(card)
     else:
         say(f"{name}: imported; predict with `weightcast predict SOURCE --model {name}`")
+
+
+def _existing(name: str) -> Path:
+    path = Path(name)
+    if not path.is_file():
+        raise typer.BadParameter(f"there is no file {name!r}", param_hint="REFERENCE")
+    return path
 
 
 def new_name(name: str) -> str:

@@ -1,5 +1,5 @@
-"""GHN-3 a second time, in plain words: node by node, pair by pair, head by head, whole maps, nothing shared with
-`service.ghn` but the names of the weights. Slow; for float64 and small graphs.
+"""GHN-3 a second time, in plain words: node by node, pair by pair, head by head, whole maps. Nothing of
+`service.ghn` but the names of its weights and its vocabularies. Slow, for float64 and small graphs.
 """
 
 from __future__ import annotations

@@ -20,7 +20,10 @@ CONFIG = GHNConfig(
     virtual_edge_cutoff=3,
 )  # fmt: skip
 SHAPES = {
-    Decoding.WEIGHT: [(9, 4, 3, 3), (6, 1, 5, 5), (2, 13, 1, 1), (4, 3, 2, 4), (5, 6, 7, 7), (3, 2, 1, 8), (8, 20), (4, 6, 3)],
+    Decoding.WEIGHT: [
+        (9, 4, 3, 3), (6, 1, 5, 5), (2, 13, 1, 1), (4, 3, 2, 4), (5, 6, 7, 7), (3, 2, 1, 8), (8, 20),
+        (4, 6, 3),
+    ],
     Decoding.POSITION: [(1, 9, 8), (1, 17, 4), (1, 51, 9)],
     Decoding.CLASS_WEIGHT: [(7, 10), (4, 3), (9, 5, 1, 1)],
     Decoding.CLASS_BIAS: [(7,), (11,)],
@@ -47,7 +50,9 @@ def graph_of(seed: int, num_nodes: int, *, targets: bool = False) -> PrimitiveGr
     cases = [(decoding, shape) for decoding, shapes in SHAPES.items() for shape in shapes] if targets else []
     return PrimitiveGraph(
         primitive_N=primitive_N,
-        shapes=tuple(None if rng.random() < 0.3 else tuple(rng.integers(1, 40, 4).tolist()) for _ in range(num_nodes)),
+        shapes=tuple(
+            None if rng.random() < 0.3 else tuple(rng.integers(1, 40, 4).tolist()) for _ in range(num_nodes)
+        ),
         predecessors=tuple(predecessors),
         names=tuple(map(str, range(num_nodes))),
         cells=(-1,) * num_nodes,
