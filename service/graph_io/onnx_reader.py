@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from onnx import ModelProto
+
 from service.errors import InvalidArchitecture
 from service.graph_io.archgraph import ArchGraph, Node, Parameter
 from service.graph_io.checks import build_graph
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.onnx.draft import Draft, pruned
+from service.graph_io.onnx.faults import faults_of_the_model
 from service.graph_io.onnx.flatten import flatten
 from service.graph_io.onnx.fusions import fuse
 from service.graph_io.onnx.load import load
@@ -26,6 +29,11 @@ def read_onnx(data: bytes, *, limits: GraphLimits = DEFAULT_LIMITS) -> ArchGraph
     naming the node.
     """
     model = load(data, limits)
+    with faults_of_the_model():
+        return _read(model, limits)
+
+
+def _read(model: ModelProto, limits: GraphLimits) -> ArchGraph:
     graph = model.graph
     translator = Translator(model, flatten(model, limits), limits)
     translator.run()

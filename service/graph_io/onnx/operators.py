@@ -11,6 +11,7 @@ from functools import cache
 
 import onnx
 
+from service.errors import InvalidArchitecture, UnsupportedOperator
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.onnx.flatten import Op
 from service.graph_io.onnx.shapes import per_axis, spatial_pads, squeeze_axes
@@ -80,13 +81,32 @@ _RETIRED = frozenset(
 
 
 @cache
-def _standard_operators() -> frozenset[tuple[str, str]]:
-    return frozenset((schema.domain, schema.name) for schema in onnx.defs.get_all_schemas())
+def _least_inputs() -> dict[tuple[str, str], int]:
+    """{(domain, name): the fewest inputs in any version} of every operator of the standard."""
+    least: dict[tuple[str, str], int] = {}
+    for schema in onnx.defs.get_all_schemas_with_history():
+        key = (schema.domain, schema.name)
+        least[key] = min(schema.min_input, least.get(key, schema.min_input))
+    return least
 
 
-def is_standard(op: Op) -> bool:
-    """Whether the ONNX standard knows the operator, in any version."""
-    return (op.domain, op.type) in _standard_operators() or (not op.domain and op.type in _RETIRED)
+def check_operator(op: Op) -> None:
+    """Raises UnsupportedOperator if no version of the ONNX standard has the operator, InvalidArchitecture if
+    it lacks inputs.
+    """
+    least = _least_inputs().get((op.domain, op.type))
+    if least is None and (op.domain or op.type not in _RETIRED):
+        raise UnsupportedOperator(
+            f"Node {op.where!r} uses {op.type!r}, which is no operator of ONNX.",
+            operator=op.type,
+            node=op.where,
+            hint="Export with standard ONNX operators only.",
+        )
+    if len(op.inputs) < (least or 0):
+        raise InvalidArchitecture(
+            f"Node {op.where!r} ({op.type}) has {len(op.inputs)} inputs, it needs {least} or more.",
+            node=op.where,
+        )
 
 
 def _per_axis(op: Op, values: list[Value]) -> Attributes:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from onnx import ModelProto, TensorProto
 
-from service.errors import LimitExceeded, UnsupportedOperator
+from service.errors import LimitExceeded
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.limits import GraphLimits
 from service.graph_io.onnx import linear, loose, weighted
@@ -25,10 +25,10 @@ from service.graph_io.onnx.operators import (
     PASSED_ON,
     SIMPLE,
     adaptive,
+    check_operator,
     clip_kind,
     covers_all,
     heads,
-    is_standard,
     spatial,
 )
 from service.graph_io.onnx.shapes import infer, reduced_axes
@@ -189,13 +189,7 @@ class Translator:
     # Operations
 
     def _operation(self, op: Op) -> None:
-        if not is_standard(op):
-            raise UnsupportedOperator(
-                f"Node {op.where!r} uses {op.type!r}, which is no operator of ONNX.",
-                operator=op.type,
-                node=op.where,
-                hint="Export with standard ONNX operators only.",
-            )
+        check_operator(op)
         values = [self.values[name] for name in op.inputs]
         if op.type == "Constant":
             self._constant(op)
