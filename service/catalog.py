@@ -39,7 +39,8 @@ logger = logging.getLogger(__name__)
 class ModelCard(BaseModel):
     """What is known of a model.
 
-    dataset, num_classes: what it was trained on; None where that has no meaning.
+    dataset, num_classes, classes: what it was trained on; None where that has no meaning, or is not known.
+    data_path: where its folder of images lay, on the machine that trained; never part of an answer.
     digest: sha256 over configuration and weights, 64 hexadecimal digits. A changed model is another model.
     training: how it was made. scores: what was measured, with which data and spread, as its maker wrote it.
     path: its folder, on the machine that reads this; never part of an answer.
@@ -51,6 +52,8 @@ class ModelCard(BaseModel):
     kind: Literal["ghn", "predictor", "hypernas", "smash"]
     dataset: str | None = None
     num_classes: int | None = None
+    classes: tuple[str, ...] | None = Field(default=None, exclude=True)
+    data_path: str | None = Field(default=None, exclude=True)
     description: str = ""
     digest: str
     training: dict[str, Any] = Field(default_factory=dict)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from torch import Tensor
 
 from service.errors import InvalidInput, InvalidRequest
 from training.image_folder.load import LabelledImages, load_images
+from training.image_folder.names import BUILT_IN
 from training.image_folder.report import FolderReport
 from training.image_folder.tree import ImageTree, open_tree
 
@@ -38,8 +39,6 @@ _DIGITS = ((0.305, 0.305, 0.305), (0.376, 0.376, 0.376))
 _VALIDATION_IMAGES = 5000
 # Of red, green and blue in grey (ITU-R 601, as Pillow has it).
 _LUMINANCE = (0.299, 0.587, 0.114)
-
-BUILT_IN = ("digits", "cifar10")
 
 
 @dataclass(frozen=True)
@@ -108,6 +107,32 @@ class Dataset:
         mean = torch.tensor(self.mean, device=images_NCHW.device).view(1, -1, 1, 1) * 255
         scale = 1 / (torch.tensor(self.deviation, device=images_NCHW.device).view(1, -1, 1, 1) * 255)
         return (images_NCHW.float() - mean) * scale
+
+
+class ImageConfig(Protocol):
+    """What the configurations of all trainings say of their images: arguments of `load_dataset`."""
+
+    @property
+    def data(self) -> str: ...
+    @property
+    def data_dir(self) -> str | None: ...
+    @property
+    def mirror(self) -> bool | None: ...
+    @property
+    def skip_bad(self) -> bool: ...
+
+
+def configured_dataset(
+    config: ImageConfig, cache_dir: Path | None = None, *,
+    image_size: int | tuple[int, int] | None = None, channels: Literal[1, 3] = 3,
+) -> Dataset:  # fmt: skip
+    """`load_dataset` for the configuration of a training."""
+    return load_dataset(
+        config.data,
+        data_dir=None if config.data_dir is None else Path(config.data_dir),
+        cache_dir=cache_dir, image_size=image_size, channels=channels,
+        mirror=config.mirror, skip_bad=config.skip_bad,
+    )  # fmt: skip
 
 
 def load_dataset(

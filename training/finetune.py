@@ -25,11 +25,14 @@ from service.executor.statistics import BatchStatistics
 from service.ghn.registry import load_model
 from service.graph_io.archgraph import ArchGraph
 from training.baselines import Epoch, train_network
-from training.data import Dataset, load_dataset
+from training.data import Dataset, configured_dataset
+from training.data_digest import data_digest
 from training.divergence import TrainingDiverged, all_finite, diverged, is_lost
 from training.evaluate import CALIBRATION_BATCHES, measure, native_dtype, training_statistics
 from training.finetune_config import FineTuning
 from training.interruption import Interrupted, Interruption
+from training.inventory import inventory
+from training.network_images import check_fits, image_channels, image_sides
 from training.run_folder import RunFolder
 from training.running_statistics import running_statistics
 from training.starting_weights import StartingWeights, predicted_weights, random_weights
@@ -61,12 +64,10 @@ def run(
     cannot be run, UnknownModel, InvalidInput for images that cannot be read, TrainingDiverged for a loss
     beyond all bounds and for parameters that are not finite.
     """
-    dataset = load_dataset(
-        config.data,
-        data_dir=None if config.data_dir is None else Path(config.data_dir),
-        cache_dir=cache_dir,
-        image_size=config.image_size or _side(graph),
-    )
+    dataset = configured_dataset(
+        config, cache_dir,
+        image_size=config.image_size or image_sides(graph), channels=image_channels(graph),
+    )  # fmt: skip
     if config.images_of(dataset) < config.batch_size:
         raise InvalidRequest(
             f"A batch of {config.batch_size} images is more than there are: {config.images_of(dataset)}.",
@@ -76,6 +77,10 @@ def run(
     start = _start(graph, config, dataset)
     check_fits(network, start.params, dataset)
     folder.mkdir(parents=True, exist_ok=True)
+    _forget_other_data(folder, data_digest(dataset))
+    record = {"kind": "data", **inventory(dataset)}
+    RunFolder(folder).log(record)
+    on_progress(record)
     work = _Work(network, config, dataset, RunFolder(folder), on_progress)
     with work.interruption.by_signals():
         try:
@@ -99,6 +104,7 @@ def _result(work: _Work, start: StartingWeights) -> dict[str, Any]:
         "classes": list(dataset.classes),
         "images": config.images_of(dataset),
         "image_size": dataset.image_size,
+        "inventory": inventory(dataset),
     }
     if config.compare:
         other = work.trained(RANDOM, random_weights(graph).params)
@@ -110,9 +116,13 @@ def _result(work: _Work, start: StartingWeights) -> dict[str, Any]:
     return {**result, "unnamed_statistics": list(buffers.unnamed), "seconds": seconds}
 
 
-def _side(graph: ArchGraph) -> int | None:
-    """Pixels a side of the images that the network was described for."""
-    return graph.input_shape[-1] if len(graph.input_shape) == 3 and graph.input_shape[-1] > 0 else None
+def _forget_other_data(folder: Path, digest: str) -> None:
+    """A run that was begun on other images under the same name begins again."""
+    known = folder / "data.sha256"
+    if known.exists() and known.read_text() != digest:
+        for file in (*folder.glob("*.safetensors"), folder / "history.json"):
+            file.unlink(missing_ok=True)
+    known.write_text(digest)
 
 
 def _start(graph: ArchGraph, config: FineTuning, dataset: Dataset) -> StartingWeights:
@@ -120,28 +130,6 @@ def _start(graph: ArchGraph, config: FineTuning, dataset: Dataset) -> StartingWe
         return random_weights(graph)
     model = load_model(config.model)
     return predicted_weights(model, graph, dataset, noise=config.noise, seed=config.seed)
-
-
-@torch.no_grad()
-def check_fits(network: Network, params: Mapping[str, Tensor], dataset: Dataset) -> None:
-    """Raises InvalidRequest where the network does not take these images or has other classes."""
-    images = dataset.normalise(dataset.train.images_NCHW[:2])
-    shape, classes = tuple(images.shape[1:]), len(dataset.classes)
-    try:
-        logits = network(images, params)
-    except RuntimeError as error:
-        raise InvalidRequest(
-            f"The network does not take images of the shape {shape}: {str(error).splitlines()[0]}",
-            field="image_size",
-            hint="Choose the image_size that the network was made for; images have three channels.",
-        ) from None
-    if tuple(logits.shape) != (len(images), classes):
-        answer = " x ".join(map(str, logits.shape[1:]))
-        raise InvalidRequest(
-            f"The network answers {answer} values an image, and {dataset.name} has {classes} classes.",
-            field="architecture",
-            hint=f"Give it a last layer of {classes}, such as with num_classes where the format has it.",
-        )
 
 
 def quick_dtype(device: torch.device) -> torch.dtype:

@@ -38,7 +38,8 @@ class FineTuning:
     start: "predicted", by the GHN `model`, or "random". noise: on predicted weights, see
         `starting_weights.with_noise`.
     compare: train from random parameters as well, in the same way.
-    data: as `data.load_dataset` takes it; its first `images` training images, all of them without it.
+    data, data_dir, mirror, skip_bad: as `data.load_dataset` takes them. images: train on the
+        first so many, without it on all.
     image_size: pixels a side; without it what the network was described for.
     learning_rate: of SGD with momentum; falls to zero along a cosine over the epochs.
     seed: of the order and mirroring of the images, and of the noise.
@@ -46,6 +47,8 @@ class FineTuning:
 
     data: str = "digits"
     data_dir: str | None = None
+    mirror: bool | None = None
+    skip_bad: bool = False
     model: str = "ghn2-cifar10"
     start: Literal["predicted", "random"] = "predicted"
     noise: float = 0.0

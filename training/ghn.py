@@ -24,11 +24,13 @@ from service.errors import InvalidRequest
 from service.ghn.checkpoint import save_checkpoint
 from service.ghn.model import GHN
 from training.architecture_source import ArchitectureSource
+from training.classes import check_classes
 from training.cores import usable_cores
-from training.data import load_dataset
+from training.data import configured_dataset
 from training.evaluate import Scores, evaluate_networks, validation_networks
 from training.image_stream import ImageStream, Wanted
 from training.interruption import Interruption
+from training.inventory import inventory, source_fields
 from training.launch import companions
 from training.learned import Learned
 from training.recipe import Stage, TrainConfig
@@ -50,6 +52,7 @@ _COUNTERS = (
     "images_before",
     "networks_before",
     "origin",
+    "classes",
 )
 
 
@@ -104,8 +107,7 @@ class Trainer:
     ) -> None:
         self.folder, self.cache_dir, self.on_progress = folder, cache_dir, on_progress
         self.team = team or Team()
-        data_dir = None if config.data_dir is None else Path(config.data_dir)
-        self.dataset = load_dataset(config.data, data_dir=data_dir, cache_dir=cache_dir)
+        self.dataset = configured_dataset(config, cache_dir)
         self.images = ImageStream(self.dataset, config.seed, crop=config.crop)
         torch.manual_seed(config.seed)
         # A run that has begun has its weights, and the GHN's configuration, in its folder.
@@ -124,6 +126,7 @@ class Trainer:
         self.networks_seen = 0
         self.images_before, self.networks_before = start.images, start.networks
         self.origin = start.origin
+        self.classes = list(self.dataset.classes)
         self.skipped = 0
         self.last_scores: dict[str, Any] = {}
         self._interruption = Interruption()  # of this process
@@ -141,6 +144,7 @@ class Trainer:
         """Train until the budget is used or a signal comes; the leader starts the other processes."""
         if self.team.leads:
             self.folder.write_config(self.config.to_dict())
+            self._record({"kind": "data", **inventory(self.dataset)})
         with ExitStack() as stack:
             stack.enter_context(self._interruption.by_signals())
             if self.team.leads and self.team.size > 1 and Team.of_torchrun() is None:
@@ -303,6 +307,7 @@ class Trainer:
             "kind": "ghn",
             "dataset": self.dataset.name,
             "num_classes": len(self.dataset.classes),
+            **source_fields(self.dataset),
             "training": {
                 "steps": self.step,
                 "minutes": round(self.seconds / 60, 1),
@@ -327,10 +332,18 @@ class Trainer:
         if found is None:
             return False
         tensors, state = found
+        count = len(tensors["ghn.vector_decoder.classifier.bias"])
+        check_classes(state, count, self.dataset.classes, self.config.name)
         for key in _COUNTERS:
             setattr(self, key, state.get(key, getattr(self, key)))
         self.learned.fill(tensors)
         return True
+
+
+def share_done(folder: Path, config: TrainConfig) -> float:
+    """Share of a budget that the run in a folder has used, by its newest checkpoint."""
+    found = RunFolder(folder).load()
+    return 0.0 if found is None else min(1.0, config.used(found[1]["step"], found[1]["seconds"]))
 
 
 def load_config(folder: Path) -> TrainConfig:

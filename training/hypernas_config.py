@@ -23,7 +23,8 @@ class HyperNASTraining(Budgeted):
     model: fields of HyperNASConfig that differ from its defaults.
     learning_rate: the highest, after a linear warm-up; falls along a cosine to zero. clip: largest gradient
         norm. batch: most observations of a step.
-    data: of the weight task, as `data.load_dataset` takes it; images of `image_size` pixels. One step in
+    data, data_dir, mirror, skip_bad: of the weight task, as `data.load_dataset` takes them; images of
+        `image_size` pixels. One step in
         `weight_steps` (every step, where weights are the only task) generates the weights of `networks`
         random architectures of the space and runs each on `images` images. Not used by the single-task
         variant.
@@ -41,6 +42,8 @@ class HyperNASTraining(Budgeted):
     batch: int = 64
     data: str = "cifar10"
     data_dir: str | None = None
+    mirror: bool | None = None
+    skip_bad: bool = False
     image_size: int = 16
     networks: int = 1
     weight_steps: int = 4

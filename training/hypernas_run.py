@@ -20,6 +20,7 @@ from service.predictors.hypernas.checkpoint import Checkpoint, known_values, sav
 from training.hypernas import HyperNASTrainer, scores
 from training.hypernas_config import HyperNASTraining
 from training.hypernas_data import FEWEST_OBSERVATIONS, Floats, Observed, observed, read_observations
+from training.inventory import inventory
 from training.run_folder import RunFolder
 from training.run_loop import Progress, train_until_done
 
@@ -55,6 +56,7 @@ def run(
         "steps": trainer.step,
         "minutes": round(trainer.seconds / 60, 2),
         "scores": _measure(trainer, kept_back),
+        **({} if trainer.weight_task is None else {"inventory": inventory(trainer.weight_task.dataset)}),
     }
     _save_model(trainer, folder / "model", measured, result)
     return result

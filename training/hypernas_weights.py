@@ -19,7 +19,7 @@ from service.predictors.hypernas.cell_graph import CellGraph, read_cell
 from service.predictors.hypernas.config import HyperNASConfig
 from service.predictors.hypernas.model import HyperNAS
 from service.predictors.hypernas.small_network import SmallNetwork, small_network
-from training.data import Dataset, ImageSet, batches, load_dataset, sample_batch
+from training.data import Dataset, ImageSet, batches, configured_dataset, sample_batch
 from training.hypernas_config import HyperNASTraining
 from training.hypernas_data import random_cell
 
@@ -31,10 +31,7 @@ class WeightTask:
     """Random architectures of the space, each with images of its own."""
 
     def __init__(self, config: HyperNASTraining, cache_dir: Path | None = None) -> None:
-        data_dir = None if config.data_dir is None else Path(config.data_dir)
-        self.dataset: Dataset = load_dataset(
-            config.data, data_dir=data_dir, cache_dir=cache_dir, image_size=config.image_size
-        )
+        self.dataset: Dataset = configured_dataset(config, cache_dir, image_size=config.image_size)
         self._config, self._model = config, config.hypernas
         if len(self.dataset.classes) != self._model.num_classes:
             raise InvalidRequest(

@@ -61,7 +61,7 @@ def recipe_for(data: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Budgeted):
-    """data: as `data.load_dataset` takes it. Give minutes or steps.
+    """data, data_dir, mirror, skip_bad: as `data.load_dataset` takes them. Give minutes or steps.
 
     ghn: fields of GHNConfig that differ from GHN-2's. learning_rate: the highest, after a linear warm-up,
     None for what suits the GNN (`highest_rate`); falls along a cosine to final_learning_rate. clip: largest
@@ -75,6 +75,8 @@ class TrainConfig(Budgeted):
     name: str
     data: str
     data_dir: str | None = None
+    mirror: bool | None = None
+    skip_bad: bool = False
     seed: int = 0
     from_model: str | None = None
     ghn: dict[str, Any] = field(default_factory=dict)

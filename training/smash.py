@@ -18,7 +18,8 @@ from service.executor.networks import Network
 from service.graph_io.cells.smash import build_smash, parse_smash
 from service.predictors.smash.model import Smash
 from service.predictors.smash.space import random_architecture
-from training.data import Dataset, load_dataset, sample_batch
+from training.classes import check_classes
+from training.data import Dataset, configured_dataset, sample_batch
 from training.run_loop import restore_trained, trained_tensors
 from training.smash_config import SmashTraining
 from training.smash_score import Told, smash_score
@@ -36,10 +37,7 @@ class SmashTrainer:
 
     def __init__(self, config: SmashTraining, cache_dir: Path | None = None) -> None:
         self.config = config
-        data_dir = None if config.data_dir is None else Path(config.data_dir)
-        self.dataset: Dataset = load_dataset(
-            config.data, data_dir=data_dir, cache_dir=cache_dir, image_size=config.image_size
-        )
+        self.dataset: Dataset = configured_dataset(config, cache_dir, image_size=config.image_size)
         if len(self.dataset.classes) < 2:
             raise InvalidRequest("The images are all of one class.", field="config.data")
         with torch.random.fork_rng():  # modules initialise themselves from the global generator
@@ -111,9 +109,12 @@ class SmashTrainer:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and numbers from which `restore` goes on exactly."""
-        state = {"step": self.step, "seconds": self.seconds}
+        classes = list(self.dataset.classes)
+        state = {"step": self.step, "seconds": self.seconds, "classes": classes}
         return trained_tensors(self.smash, self.optimizer), state
 
     def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        count = len(state.get("classes", self.dataset.classes))  # older ones: by the shapes below
+        check_classes(state, count, self.dataset.classes, self.config.name)
         restore_trained(self.smash, self.optimizer, tensors)
         self.step, self.seconds = state["step"], state["seconds"]

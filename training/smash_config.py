@@ -20,8 +20,8 @@ class SmashTraining(Budgeted):
     model: fields of SmashConfig that differ from its defaults; the classes are those of the data.
     learning_rate: the highest, after a linear warm-up; falls along a cosine to zero. clip: largest gradient
         norm.
-    data: as `data.load_dataset` takes it; images of `image_size` pixels. A step samples `networks` random
-        architectures and runs each on `images` images.
+    data, data_dir, mirror, skip_bad: as `data.load_dataset` takes them; images of `image_size`
+        pixels. A step samples `networks` random architectures and runs each on `images` images.
     validate_steps: steps between measurements of `validate_networks` architectures, always the same, on
         `validate_images` validation images; 0: at the end alone.
     """
@@ -35,6 +35,8 @@ class SmashTraining(Budgeted):
     clip: float = 5.0
     data: str = "digits"
     data_dir: str | None = None
+    mirror: bool | None = None
+    skip_bad: bool = False
     image_size: int = 16
     networks: int = 1
     images: int = 64

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from service.predictors.smash.checkpoint import save_checkpoint
+from training.inventory import inventory, source_fields
 from training.run_folder import RunFolder
 from training.run_loop import Progress, train_until_done
 from training.smash import SmashTrainer
@@ -30,6 +31,7 @@ def run(
     Raises InvalidRequest for an unknown data set, InvalidInput for images that cannot be read.
     """
     trainer = SmashTrainer(config, cache_dir)
+    on_progress({"kind": "data", **inventory(trainer.dataset)})
     if not train_until_done(
         trainer, RunFolder(folder), config.to_dict(),
         log_steps=config.log_steps, checkpoint_minutes=config.checkpoint_minutes, on_progress=on_progress,
@@ -39,6 +41,7 @@ def run(
         "steps": trainer.step,
         "minutes": round(trainer.seconds / 60, 2),
         "scores": _measure(trainer),
+        "inventory": inventory(trainer.dataset),
     }
     save_checkpoint(folder / "model", trainer.smash, _card(trainer, result))
     return result
@@ -67,6 +70,7 @@ def _card(trainer: SmashTrainer, result: dict[str, Any]) -> dict[str, Any]:
         "kind": "smash",
         "dataset": dataset.name,
         "num_classes": len(dataset.classes),
+        **source_fields(dataset),
         "description": "SMASH: generates weights for memory-bank networks, to rank them by how they do.",
         "training": {
             "steps": result["steps"],

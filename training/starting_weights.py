@@ -57,8 +57,13 @@ def predicted_weights(
 
 
 def trained_on(card: ModelCard, dataset: Dataset) -> bool:
-    """Whether a GHN knows the classes of a data set. Equal numbers of classes do not make them the same."""
-    return card.dataset == dataset.name and card.num_classes == len(dataset.classes)
+    """Whether a GHN knows the classes of a data set: they have the same names in the same order. A card of
+    before classes were kept names a data set, which is not a folder that happens to be called so.
+    """
+    if card.classes is not None:
+        return card.classes == dataset.classes
+    known = card.dataset == dataset.name and card.num_classes == len(dataset.classes)
+    return known and dataset.report is None
 
 
 def with_noise(params: dict[str, Tensor], names: set[str], noise: float, seed: int) -> dict[str, Tensor]:

@@ -14,7 +14,9 @@ import typer
 from service.cli import options, sources
 from service.cli.console import ReportProgress, emit_json, progress_bar, say
 from service.cli.failures import INTERRUPTED
+from service.cli.inventory_lines import inventory_lines
 from service.fine_tuning_options import BATCH_SIZE, EPOCHS, IMAGE_SIZE, IMAGES, LEARNING_RATE, NOISE, SEED
+from service.image_options import DATA
 
 
 class Start(StrEnum):
@@ -34,8 +36,7 @@ def finetune(
     data: Annotated[
         str,
         typer.Option(
-            help="digits, cifar10, or a folder of images with one sub-folder a class; with --url its name in "
-            "the service's data folder."
+            help=f"{DATA}; with --url its name in the service's data folder."
         ),
     ],
     data_dir: Annotated[
@@ -85,6 +86,8 @@ def finetune(
     batch_size: Annotated[
         int | None, typer.Option(min=BATCH_SIZE.least, max=BATCH_SIZE.most, help="Images a step.")
     ] = None,
+    mirror: options.Mirror = None,
+    skip_bad: options.SkipBad = False,
     seed: Annotated[int, typer.Option(min=SEED.least, max=SEED.most, help="Same seed: same weights.")] = 0,
     url: options.Url = None,
     api_key: options.ApiKey = None,
@@ -113,6 +116,8 @@ def finetune(
         "compare": compare,
         "learning_rate": learning_rate,
         "batch_size": batch_size,
+        "mirror": mirror,
+        "skip_bad": skip_bad or None,  # a service leaves bad files out where nothing is said
         "seed": seed,
     }
     config = {name: value for name, value in given.items() if value is not None}
@@ -120,6 +125,8 @@ def finetune(
     with progress_bar("fine-tuning") as progress:
         if url is not None:
             result = _there(architecture, config, target, progress, url, api_key)
+            for line in [] if json or not result["inventory"] else inventory_lines(result["inventory"]):
+                say(line)
             records = [] if json else [result["history"], (result.get("random") or {}).get("history", [])]
             for kind, history in zip(("train", "random"), records, strict=False):
                 for record in history:
@@ -151,18 +158,24 @@ def _here(
     from training.divergence import TrainingDiverged
     from training.finetune import WEIGHTS, run
     from training.finetune_config import FineTuning
+    from training.image_folder.names import data_source
 
     settings = get_settings()
     network = read_network(source, runnable=True)
     graph = network.graph
     chosen = FineTuning.from_dict(
-        {"model": settings.default_model, **config, "data_dir": str(data_dir or settings.data_dir)}
+        {"model": settings.default_model, **config, "data": data_source(config["data"], Path()),
+         "data_dir": str(data_dir or settings.data_dir)}
     )
     # Named by what is done, so that the same command goes on with it.
     name = hashlib.sha256(f"{graph_digest(graph)} {chosen!r}".encode()).hexdigest()[:16]
     folder = settings.home / "runs" / f"finetune-{name}"
 
     def tell(record: dict[str, Any]) -> None:
+        if record["kind"] == "data":
+            for line in [] if quiet else inventory_lines(record):
+                say(line)
+            return
         progress(record["progress"], 1.0, f"epoch {record['epoch']}")
         if not quiet and record["kind"] != "pulse":
             say(_line(record))

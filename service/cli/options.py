@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from service.image_options import MIRROR, SKIP_BAD
+
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")
 ]
@@ -39,5 +41,8 @@ Model = Annotated[
         "--model", "-m", help="Name of the GHN; see `weightcast models list`.", autocompletion=model_names
     ),
 ]
+
+Mirror = Annotated[bool | None, typer.Option("--mirror/--no-mirror", help=MIRROR)]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help=SKIP_BAD)]
 
 DEFAULT_URL = "http://127.0.0.1:8000"

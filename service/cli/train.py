@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 from dataclasses import replace
 from enum import StrEnum
@@ -15,6 +16,8 @@ import typer
 from service.cli import options
 from service.cli.console import emit_json, progress_bar, say
 from service.cli.failures import INTERRUPTED
+from service.cli.inventory_lines import inventory_lines
+from service.image_options import DATA
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -36,9 +39,7 @@ _GHN_PREFIXES = {Gnn.GATED: "ghn2", Gnn.TRANSFORMER: "ghn3", Gnn.MLP: "mlp"}
 
 
 def train(
-    data: Annotated[
-        str, typer.Option(help="digits, cifar10, or a folder of images with one sub-folder a class.")
-    ],
+    data: Annotated[str, typer.Option(help=f"{DATA}.")],
     kind: Annotated[
         Kind,
         typer.Option(help="A GHN, or a SMASH hypernetwork, which generates weights for its own space alone."),
@@ -76,12 +77,15 @@ def train(
         float | None,
         typer.Option(min=1e-7, max=1, help="The highest. [default: 0.004; transformer: 0.001]"),
     ] = None,
+    mirror: options.Mirror = None,
+    skip_bad: options.SkipBad = False,
     seed: Annotated[int, typer.Option(help="Same seed, data and steps: same model.")] = 0,
     json: options.Json = False,
 ) -> None:
     """Train a GHN or a SMASH hypernetwork, and keep it as a model.
 
-    Ctrl-C ends the run after its current step, and keeps what was learned; --resume goes on.
+    Ctrl-C ends the run after its current step, and keeps what was learned as a model; --resume goes on.
+    Exit status 130 then.
     """
     if (minutes is None) == (steps is None):
         raise typer.BadParameter("give --minutes or --steps, one of them", param_hint="--minutes")
@@ -96,8 +100,10 @@ def train(
     if gnn is not Gnn.TRANSFORMER and (layers or heads) and not (resume or start):
         raise typer.BadParameter("only a transformer has them: --gnn transformer", param_hint="--layers")
     from service.settings import get_settings
+    from training.image_folder.names import data_source
 
-    settings = get_settings()
+    settings, typed = get_settings(), data
+    data = data_source(data, Path())
     prefix = "smash" if kind is Kind.SMASH else _GHN_PREFIXES[gnn or Gnn.GATED]
     chosen = name or f"{prefix}-{_slug(data)}"
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", chosen):
@@ -107,20 +113,29 @@ def train(
     run_folder, model_folder = settings.home / "runs" / chosen, settings.home / "models" / chosen
     if model_folder.exists() and not run_folder.exists():
         raise typer.BadParameter(f"there is a model {chosen!r} already", param_hint="--name")
+    if kind is Kind.GHN:
+        from training.launch import prepare_environment
+
+        prepare_environment()
+    _check_run(run_folder, resume)
+    images: dict[str, Any] = {"data": data, "data_dir": str(data_dir or settings.data_dir)}
+    images |= {"mirror": mirror, "skip_bad": skip_bad}
+    again = _command(
+        kind=kind.value if kind is not Kind.GHN else None, data=typed, data_dir=data_dir, minutes=minutes,
+        steps=steps, learning_rate=learning_rate, mirror=mirror, skip_bad=skip_bad or None,
+        seed=seed or None, name=chosen, resume=True,
+    )  # fmt: skip
     if kind is Kind.SMASH:
-        values = {"data": data, "data_dir": str(data_dir or settings.data_dir), "seed": seed}
-        values |= {"name": chosen, "minutes": minutes, "steps": steps}
-        _train_smash(values, run_folder, model_folder, settings, resume=resume, json=json)
+        values = {**images, "seed": seed, "name": chosen, "minutes": minutes, "steps": steps}
+        _train_smash(values, run_folder, model_folder, settings, again=again, json=json)
         return
 
-    from training.launch import prepare_environment, processes_for
+    from training.launch import processes_for
     from training.recipe import TrainConfig, recipe_for
 
-    prepare_environment()
     config = TrainConfig(
         name=chosen,
-        data=data,
-        data_dir=str(data_dir or settings.data_dir),
+        **images,
         minutes=minutes,
         steps=steps,
         seed=seed,
@@ -133,21 +148,39 @@ def train(
     # Several processes have one thread each; a single one runs its networks on all it may use.
     config = replace(config, threads=1 if count > 1 else settings.threads)
 
+    from training.ghn import share_done
     from training.ghn import train as run
 
     last = _run(run, config, run_folder, settings, processes=count, resume=resume, quiet=json)
     if int(os.environ.get("RANK", "0")):  # under torchrun the first process has the result
         return
     _publish(run_folder / "model", model_folder)
+    share = share_done(run_folder, config)
     if json:
-        emit_json({"name": chosen, "folder": str(model_folder), "validation": last})
-        return
-    if last is not None:
-        say(
-            f"{last['networks']} unseen networks with predicted weights: "
-            f"{last['mean']:.1f}% correct on average, {last['max']:.1f}% at best"
-        )
-    say(f"{chosen}: in {model_folder}; use it with `weightcast predict SOURCE --model {chosen}`")
+        emit_json({"name": chosen, "folder": str(model_folder), **last, "complete": share >= 1})
+    else:
+        if (scores := last["validation"]) is not None:
+            say(
+                f"{scores['networks']} unseen networks with predicted weights: "
+                f"{scores['mean']:.1f}% correct on average, {scores['max']:.1f}% at best"
+            )
+        say(f"{chosen}: in {model_folder}; use it with `weightcast predict SOURCE --model {chosen}`")
+    if share < 1:
+        typer.echo(f"Cut short after {share:.0%} of the training; the model is as it was then.", err=True)
+        typer.echo(f"`{again}` goes on.", err=True)
+        raise typer.Exit(INTERRUPTED)
+
+
+def _command(**options: Any) -> str:
+    """`weightcast train` with these options, as one types it."""
+    words = ["weightcast", "train"]
+    for name, value in options.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif value is not None:
+            words += [f"--{flag}", f"{value:g}" if isinstance(value, float) else str(value)]
+    return shlex.join(words)
 
 
 def _run(
@@ -159,20 +192,21 @@ def _run(
     processes: int,
     resume: bool,
     quiet: bool,
-) -> dict[str, Any] | None:
-    """Train, showing how it goes. Returns the last validation."""
-    last: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Train, showing how it goes. Returns the `inventory` of the data, and the last `validation`."""
+    last: dict[str, Any] = {"validation": None}
     with progress_bar(config.name) as progress:
 
         def on_record(record: dict[str, Any]) -> None:
-            nonlocal last
-            if record["kind"] == "validation":
-                last = {key: record[key] for key in ("mean", "max", "networks")}
+            if record["kind"] == "data":
+                last["inventory"] = {key: value for key, value in record.items() if key != "kind"}
+            elif record["kind"] == "validation":
+                last["validation"] = {key: record[key] for key in ("mean", "max", "networks")}
             elif record["kind"] == "train":
                 message = f"loss {record['loss']:.3f}, {record['eta_seconds'] / 60:.1f} min left"
                 progress(record["progress"], 1.0, message)
-            if not quiet:
-                say(_line(record))
+            for line in [] if quiet else _lines(record):
+                say(line)
 
         run(
             config,
@@ -185,32 +219,50 @@ def _run(
     return last
 
 
-def _line(record: dict[str, Any]) -> str:
+def _lines(record: dict[str, Any]) -> list[str]:
+    if record["kind"] == "data":
+        return inventory_lines(record)
     if record["kind"] == "validation":
-        return f"step {record['step']}: {record['networks']} unseen networks, {record['mean']:.1f}% correct"
-    return (
+        return [f"step {record['step']}: {record['networks']} unseen networks, {record['mean']:.1f}% correct"]
+    return [
         f"step {record['step']}: loss {record['loss']:.3f}, {record['accuracy']:.1f}% of the batch, "
         f"{record['seconds']:.0f} s, {record['eta_seconds']:.0f} s left"
-    )
+    ]
+
+
+def _check_run(folder: Path, resume: bool) -> None:
+    """A run is gone on with where it is there, and only then."""
+    from training.run_folder import RunFolder
+
+    is_there = RunFolder.is_run(folder)
+    if is_there and not resume:
+        raise typer.BadParameter(
+            f"there is a run {folder.name!r} already; --resume goes on with it", param_hint="--name"
+        )
+    if resume and not is_there:
+        runs = sorted(path.name for path in folder.parent.glob("*") if RunFolder.is_run(path))
+        raise typer.BadParameter(
+            f"there is no run {folder.name!r} to go on with; runs: {', '.join(runs) or 'none'}",
+            param_hint="--resume",
+        )
 
 
 def _train_smash(
     values: dict[str, Any], run_folder: Path, model_folder: Path, settings: Settings, *,
-    resume: bool, json: bool,
+    again: str, json: bool,
 ) -> None:  # fmt: skip
-    """Train, publish and report. values: fields of SmashTraining."""
-    from training.run_folder import RunFolder
+    """Train, publish and report. values: fields of SmashTraining. again: the command that goes on."""
     from training.smash_config import SmashTraining
     from training.smash_run import run
 
-    if RunFolder.is_run(run_folder) and not resume:
-        raise typer.BadParameter(
-            f"there is a run {values['name']!r} already; --resume goes on with it", param_hint="--name"
-        )
     config = SmashTraining.from_dict(values)
     with progress_bar(config.name) as progress:
 
         def on_record(record: dict[str, Any]) -> None:
+            if record["kind"] == "data":
+                for line in [] if json else inventory_lines(record):
+                    say(line)
+                return
             line = f"step {record['step']}: loss {record['loss']:.3f}, {record['accuracy']:.1f}% of the batch"
             progress(record["progress"], 1.0, line)
             if not json:
@@ -218,7 +270,7 @@ def _train_smash(
 
         found = run(config, run_folder, cache_dir=settings.home / "cache", on_progress=on_record)
     if found is None:
-        typer.echo(f"Stopped; `weightcast train --resume --name {config.name}` goes on.", err=True)
+        typer.echo(f"Stopped before the end, and no model was made. `{again}` goes on.", err=True)
         raise typer.Exit(INTERRUPTED)
     _publish(run_folder / "model", model_folder)
     if json:
@@ -246,7 +298,8 @@ def _checked(said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _slug(data: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data).name).strip("-.") or "model"
+    name = Path(data).stem if data.lower().endswith(".zip") else Path(data).name
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "model"
 
 
 def _publish(trained: Path, target: Path) -> None:

@@ -172,7 +172,9 @@ class FineTuningResult(_Answer):
     """What the service says about a fine-tuned network. parameters: how many; images: that it was trained on,
     test_images: that its accuracy is of.
     start: where its parameters came from. classes: in the order of its outputs. random: where a comparison
-    was asked for. unnamed_statistics: batch norms whose running statistics are not in the file.
+    was asked for. image_size: pixels a side, or height and width. inventory: classes and images of the data,
+    and what was left out of them and why. unnamed_statistics: batch norms whose running statistics are not in
+    the file.
     """
 
     digest: str
@@ -185,7 +187,8 @@ class FineTuningResult(_Answer):
     data: str = ""
     classes: list[str] = Field(default_factory=list)
     images: int | None = None
-    image_size: int | None = None
+    image_size: int | tuple[int, int] | None = None
+    inventory: dict[str, Any] = Field(default_factory=dict)
     random: Compared | None = None
     unnamed_statistics: list[str] = Field(default_factory=list)
     seconds: float | None = None

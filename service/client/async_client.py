@@ -207,6 +207,8 @@ class AsyncClient:
         compare: bool = False,
         learning_rate: float | None = None,
         batch_size: int | None = None,
+        mirror: bool | None = None,
+        skip_bad: bool | None = None,
         seed: int = 0,
         name: str | None = None,
         input_shape: Sequence[int] | None = None,
@@ -217,7 +219,9 @@ class AsyncClient:
         """Predict a network's weights, train it on images, and bring its weights back. Waits for the end.
 
         model_or_graph, input_shape, example: as for `predict_weights`. data: digits, cifar10, or a folder
-        of images in the service's data folder; the network has as many outputs as they have classes. model:
+        or zip file of images in the service's data folder; the network has as many outputs as they have
+        classes. mirror: half of the training images; where nothing is said, unless classes are single
+        characters. skip_bad: False ends the job where files cannot be read. model:
         the GHN that predicts the start. noise: on predicted weights, in their standard deviations. compare:
         train from random parameters as well, which says what the start was worth. timeout: seconds in all;
         a training that takes longer goes on, and `wait_for_job` finds it.
@@ -240,6 +244,8 @@ class AsyncClient:
             "compare": compare,
             "learning_rate": learning_rate,
             "batch_size": batch_size,
+            "mirror": mirror,
+            "skip_bad": skip_bad,
             "seed": seed,
         }
         return await self._run(_logic.fine_tune(call, name, options, encoded.source_onnx))

@@ -39,6 +39,7 @@ def train(name: str | None, options: dict[str, Any], folder: Path, settings: Set
     read.
     """
     from training.ghn import Trainer
+    from training.inventory import inventory
     from training.launch import processes_for
     from training.recipe import TrainConfig, recipe_for
     from training.run_folder import RunFolder
@@ -46,7 +47,7 @@ def train(name: str | None, options: dict[str, Any], folder: Path, settings: Set
 
     given = read_options(options, settings, kind="ghn", forbidden=_OURS)
     check_budget(given)
-    values = {**recipe_for(str(options.get("data", "digits"))), **given}
+    values = {**recipe_for(str(given["data"])), **given}
     config = configured(TrainConfig.from_dict, {**values, "name": name, "data_dir": str(settings.data_dir)})
     processes = processes_for(config.largest_meta_batch, limit=settings.threads)
     config = replace(config, threads=1 if processes > 1 else settings.threads)
@@ -61,6 +62,7 @@ def train(name: str | None, options: dict[str, Any], folder: Path, settings: Set
         "networks": trainer.networks_seen,
         "skipped": trainer.skipped,
         "scores": {"id-val": trainer.last_scores},
+        "inventory": inventory(trainer.dataset),
     }
 
 

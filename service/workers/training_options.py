@@ -5,11 +5,13 @@ request comes from another machine, so it never names a path of this one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from service.catalog import find_card
 from service.errors import InvalidRequest, UnknownModel
 from service.settings import Settings
+from training.image_folder.names import BUILT_IN, data_source
 
 Config = TypeVar("Config")
 
@@ -50,18 +52,19 @@ def configured(make: Callable[[dict[str, Any]], Config], values: dict[str, Any])
 
 
 def data_set(name: str, settings: Settings) -> str:
-    """What the trainer reads: a data set it knows, or a folder of images inside the data folder, and none
-    outside of it.
+    """What the trainer reads: a data set it knows, or a folder or zip file of images inside the data folder,
+    and none outside of it.
     """
-    if name in ("digits", "cifar10"):
-        return name
-    folder = (settings.data_dir / name).resolve()
-    if settings.data_dir.resolve() in folder.parents and folder.is_dir():
-        return str(folder)
+    source = data_source(name, settings.data_dir)
+    if source in BUILT_IN:
+        return source
+    place = Path(source).resolve()
+    if settings.data_dir.resolve() in place.parents and place.exists():
+        return str(place)
     raise InvalidRequest(
         f"there is no data set {name[:80]!r}",
         field="config.data",
-        hint="use digits, cifar10, or the name of a folder of images in WEIGHTCAST_DATA_DIR",
+        hint="use digits, cifar10, or the name of a folder or zip file of images in WEIGHTCAST_DATA_DIR",
     )
 
 

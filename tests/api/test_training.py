@@ -56,6 +56,7 @@ async def test_a_job_is_queued_with_what_was_said(client: httpx.AsyncClient, sto
         "name": "mine",
         "config": {
             "data": "digits",
+            "skip_bad": True,
             "steps": 10,
             "seed": 3,
             "ghn": {"hidden": 16},
@@ -119,7 +120,7 @@ async def test_observations_travel_apart(
     assert answer.status_code == 202, answer.text
     job = store.get(answer.json()["id"])
     assert job is not None and job.queue == "training"
-    assert job.payload["config"] == {"minutes": 1, "property": "accuracy", "seed": 0}
+    assert job.payload["config"] == {"minutes": 1, "property": "accuracy", "skip_bad": True, "seed": 0}
     lines = ArtifactStore(api_settings.artifact_dir).read_bytes(job.payload["observations"]).splitlines()
     assert [json.loads(line) for line in lines] == observed()
 
@@ -151,7 +152,9 @@ async def test_the_network_of_a_fine_tuning_travels_apart(
     assert answer.status_code == 202, answer.text
     job = store.get(answer.json()["id"])
     assert job is not None and job.queue == "training" and job.about.name == "tuned"
-    assert job.payload["config"] == {"data": "digits", "seed": 0, "epochs": 2, "noise": 0}
+    assert job.payload["config"] == {
+        "data": "digits", "skip_bad": True, "seed": 0, "epochs": 2, "noise": 0
+    }  # fmt: skip
     graph = json.loads(ArtifactStore(api_settings.artifact_dir).read_bytes(job.payload["graph"]))
     assert graph["format"] == "graph" and graph["input_shape"] == [3, 32, 32]
     # A second one of the same name is another run, not a conflict: no model comes out.
@@ -166,7 +169,7 @@ def test_the_schema_offers_what_fine_tuning_takes() -> None:
     taken = {entry.name for entry in fields(FineTuning)} - {"data_dir"}
     assert set(FineTuneOptions.model_fields) == taken | {"architecture"}
     said = FineTuneOptions(architecture={}, epochs=2, compare=True).given()
-    assert FineTuning.from_dict(said) == FineTuning(epochs=2, compare=True)
+    assert FineTuning.from_dict(said) == FineTuning(epochs=2, compare=True, skip_bad=True)
 
 
 def smash(**config: Any) -> dict[str, Any]:
@@ -179,6 +182,7 @@ async def test_a_smash_job_is_queued(client: httpx.AsyncClient, store: JobStore)
     job = store.get(answer.json()["id"])
     assert job is not None and (job.queue, job.about.task) == ("training", "smash")
     config = {"data": "digits", "steps": 5, "seed": 0, "model": {"kernels": [3, 7]}, "images": 16}
+    config["skip_bad"] = True  # one damaged file must not end a job
     assert job.payload == {"kind": "smash", "name": "mine", "config": config}
     again = await client.post("/training-jobs", json=smash(steps=6))
     assert again.status_code == 409 and again.json()["field"] == "name"

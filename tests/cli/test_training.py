@@ -18,6 +18,7 @@ from service.ghn.model import GHN
 from service.settings import get_settings
 from tests.cli.conftest import SMALL_GRAPH, Run, problems, write_json
 from training.launch import ENVIRONMENT
+from training.run_folder import RunFolder
 from training.smash_config import SmashTraining
 from training.smash_run import run as run_smash
 
@@ -29,6 +30,13 @@ TRAIN = {
     "progress": 0.5,
     "seconds": 1.0,
     "eta_seconds": 1,
+}
+DATA = {
+    "kind": "data",
+    "name": "digits",
+    "images": {"train": 5, "validation": 1, "test": 1},
+    "classes": {"0": {"train": 3, "validation": 1, "test": 0}, "1": {"train": 2, "validation": 0, "test": 1}},
+    "mirror": False,
 }
 VALIDATION = {"kind": "validation", "step": 10, "mean": 20.5, "max": 31.0, "networks": 8, "seconds": 2.0}
 
@@ -42,12 +50,15 @@ def trainer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
         config: Any, folder: Path, *, on_progress: Callable[[dict[str, Any]], None], **options: Any
     ) -> Path:
         given.append((config, options))
+        on_progress(DATA)
         on_progress(TRAIN)
         on_progress(VALIDATION)
         torch.manual_seed(len(given))
         ghn = GHN(GHNConfig(hidden=8, max_channels=16, max_kernel=3))
         card = {"name": config.name, "kind": "ghn", "dataset": "digits", "num_classes": 10}
         save_checkpoint(folder / "model", ghn, card)
+        used = {"step": config.steps or 1, "seconds": 60 * (config.minutes or 0)}
+        RunFolder(folder).save(used["step"], {"x": torch.zeros(1)}, used)
         return folder
 
     monkeypatch.setattr("training.ghn.train", train)
@@ -64,6 +75,7 @@ def test_a_trained_model_can_be_used_at_once(run: Run, trainer: list[Any], tmp_p
     assert (
         "8 unseen networks with predicted weights: 20.5% correct on average, 31.0% at best" in result.stdout
     )
+    assert result.stdout.startswith("digits: 2 classes, 7 images (5 train, 1 validation, 1 test)")
     config, options = trainer[0]
     assert (config.name, config.data, config.minutes, config.steps) == ("mine", "digits", 2.0, None)
     assert options["resume"] is False
@@ -74,11 +86,47 @@ def test_a_trained_model_can_be_used_at_once(run: Run, trainer: list[Any], tmp_p
 
 def test_resuming_replaces_the_model(run: Run, trainer: list[Any]) -> None:
     first = run("train", "--data", "digits", "--steps", "10", "--json")
-    assert json.loads(first.stdout)["name"] == "ghn2-digits"
+    document = json.loads(first.stdout)
+    assert document["name"] == "ghn2-digits" and document["complete"]
+    assert document["inventory"]["images"]["train"] == 5
+    again = run("train", "--data", "digits", "--steps", "20")
+    assert again.exit_code == 2 and "--resume" in again.output
     digest = json.loads(run("models", "show", "ghn2-digits", "--json").stdout)["digest"]
     assert run("train", "--data", "digits", "--steps", "20", "--resume").exit_code == 0
     assert trainer[1][1]["resume"] is True
     assert json.loads(run("models", "show", "ghn2-digits", "--json").stdout)["digest"] != digest
+
+
+def test_a_run_that_is_not_there_is_not_gone_on_with(run: Run, trainer: list[Any]) -> None:
+    run("train", "--data", "digits", "--steps", "1", "--name", "one")
+    for kind in ("ghn", "smash"):
+        wrong = ("--steps", "2", "--name", "onne", "--resume", "--kind", kind)
+        result = run("train", "--data", "digits", *wrong)
+        assert result.exit_code == 2 and "onne" in result.output and "runs: one" in result.output
+    assert len(trainer) == 1
+
+
+def test_a_model_that_was_cut_short(run: Run, trainer: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.ghn.share_done", lambda folder, config: 0.25)
+    command = ("train", "--data", "digits", "--steps", "4", "--no-mirror", "--name", "short", "--seed", "3")
+    result = run(*command)
+    assert result.exit_code == 130
+    assert "after 25% of the training" in result.stderr
+    again = "weightcast train --data digits --steps 4 --no-mirror --seed 3 --name short --resume"
+    assert f"`{again}`" in result.stderr
+    assert "use it with `weightcast predict SOURCE --model short`" in result.stdout
+    assert json.loads(run(*command, "--resume", "--json").stdout)["complete"] is False
+
+
+def test_what_the_images_are_told(run: Run, trainer: list[Any], tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "digits" / name).mkdir(parents=True)
+        (tmp_path / "digits" / name / "a.png").write_bytes(b"x")
+    run("train", "--data", "digits", "--steps", "1", "--mirror", "--skip-bad", "--name", "folder")
+    run("train", "--data", "cifar10", "--steps", "1", "--name", "known")
+    (folder, _), (known, _) = trainer
+    assert (folder.data, folder.mirror, folder.skip_bad) == (str(tmp_path / "digits"), True, True)
+    assert (known.data, known.mirror, known.skip_bad) == ("cifar10", None, False)
 
 
 def test_processes_have_one_thread_each(run: Run, trainer: list[Any]) -> None:

@@ -81,7 +81,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
     assert run(config, tmp_path / "whole") is not None
 
     def stop(record: dict[str, Any]) -> None:
-        if record["step"] == 3:
+        if record.get("step") == 3:
             signal.raise_signal(signal.SIGTERM)
 
     assert run(config, tmp_path / "parts", on_progress=stop) is None

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, FiniteFloat, model_validator
 
 from service.api.architectures import ARCHITECTURE_SCHEMA
-from service.api.training.options import DataName, ModelName, Options, Seed
+from service.api.training.options import DataName, Mirror, ModelName, Options, Seed, SkipBad
 from service.fine_tuning_options import BATCH_SIZE, EPOCHS, IMAGE_SIZE, IMAGES, LEARNING_RATE, NOISE
 
 
@@ -20,6 +20,8 @@ class FineTuneOptions(Options):
         json_schema_extra={"oneOf": ARCHITECTURE_SCHEMA["oneOf"]},
     )
     data: DataName = "digits"
+    mirror: Mirror = None
+    skip_bad: SkipBad = True
     model: ModelName | None = Field(
         default=None, description="The GHN that predicts the start. Default: the server's."
     )
@@ -66,4 +68,4 @@ class FineTuneOptions(Options):
     def given(self) -> dict[str, Any]:
         """What was said, and nothing else; the architecture travels apart."""
         said = self.model_dump(exclude_none=True, exclude_unset=True, exclude={"architecture"})
-        return {**said, "data": self.data, "seed": self.seed}
+        return {**said, "data": self.data, "skip_bad": self.skip_bad, "seed": self.seed}

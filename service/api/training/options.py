@@ -6,6 +6,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
+from service.image_options import MIRROR, SKIP_BAD
+
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 PropertyName = Annotated[
     str, Field(min_length=1, max_length=80, description="What the values are, in your own words.")
@@ -14,9 +16,12 @@ DataName = Annotated[
     str,
     Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
-        description="`digits`, `cifar10`, or the name of a folder of images in the server's data folder.",
+        description="`digits`, `cifar10`, or the name of a folder or zip file of images in the server's data "
+        "folder, with one sub-folder a class.",
     ),
 ]
+Mirror = Annotated[bool | None, Field(description=MIRROR)]
+SkipBad = Annotated[bool, Field(description=f"{SKIP_BAD} The result says which, and how many.")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 FEWEST_OBSERVATIONS, MOST_OBSERVATIONS = 7, 20_000
@@ -30,6 +35,8 @@ class ImageTraining(Options):
     """What every training on images is told: the images, and one budget."""
 
     data: DataName = "digits"
+    mirror: Mirror = None
+    skip_bad: SkipBad = True
     minutes: FiniteFloat | None = Field(default=None, gt=0, description="Train so long.")
     steps: int | None = Field(default=None, ge=1, le=10_000_000, description="Train so many steps.")
     seed: Seed = 0
@@ -42,7 +49,8 @@ class ImageTraining(Options):
 
     def given(self) -> dict[str, Any]:
         """What was said, and nothing else: the trainer's own defaults fill the rest."""
-        return self.model_dump(exclude_none=True, exclude_unset=True) | {"data": self.data, "seed": self.seed}
+        always = {"data": self.data, "skip_bad": self.skip_bad, "seed": self.seed}
+        return self.model_dump(exclude_none=True, exclude_unset=True) | always
 
 
 class Observation(Options):

@@ -6,7 +6,15 @@ from typing import Any, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
-from service.api.training.options import ModelName, Observations, Options, PropertyName, Seed
+from service.api.training.options import (
+    Mirror,
+    ModelName,
+    Observations,
+    Options,
+    PropertyName,
+    Seed,
+    SkipBad,
+)
 
 
 class PredictorTraining(Options):
@@ -58,6 +66,8 @@ class HyperNASTraining(Options):
         description="Images of the weight task: `digits` where nothing is said, `cifar10`, or the name of a "
         "folder of images in the server's data folder.",
     )
+    mirror: Mirror = None
+    skip_bad: SkipBad = True
     minutes: FiniteFloat | None = Field(default=None, gt=0, description="Train so long.")
     steps: int | None = Field(default=None, ge=1, le=1_000_000, description="Train so many steps.")
     seed: Seed = 0
@@ -79,4 +89,4 @@ class HyperNASTraining(Options):
     def given(self) -> dict[str, Any]:
         """What was said, and nothing else; the observations travel apart."""
         said = self.model_dump(exclude_none=True, exclude_unset=True, exclude={"observations"})
-        return {**said, "property": self.property, "seed": self.seed}
+        return {**said, "property": self.property, "skip_bad": self.skip_bad, "seed": self.seed}
