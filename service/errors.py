@@ -6,6 +6,7 @@ ServiceError                    500  something of ours broke
 |- LimitExceeded                413  extra: limit, value
 |- InvalidArchitecture          422  it was read, but the network makes no sense; extra: node
 |  |- UnsupportedOperator       422  extra: operator, node
+|  |- NotConnected              422  a cell whose output nothing reaches: of a benchmark, but no network
 |- InvalidRequest               422  a field of the request is wrong; extra: field
 |- UnknownModel                 422  extra: model, available
 |- NotFound                     404
@@ -72,6 +73,10 @@ class InvalidArchitecture(ServiceError):
 
 class UnsupportedOperator(InvalidArchitecture):
     code, title = "unsupported-operator", "The architecture uses an operator that is not supported"
+
+
+class NotConnected(InvalidArchitecture):
+    """What a benchmark has values for, and a search space holds, although nobody can build it."""
 
 
 class InvalidRequest(ServiceError):

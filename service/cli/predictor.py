@@ -13,15 +13,30 @@ from service.cli import options
 from service.cli.console import ReportProgress, emit_json, progress_bar, say
 
 if TYPE_CHECKING:
+    from service.cli.records import Records
     from service.predictors.methods import Features
+    from service.predictors.observations import Failed
 
 app = typer.Typer(help="Predictors that rank architectures.", no_args_is_help=True)
+
+
+_FAILED_WORDS = {
+    "leave-out": "left out",
+    "lowest": "taken for lower than all others",
+    "highest": "taken for higher than all others",
+}
 
 
 class FeatureChoice(StrEnum):
     STRUCTURE = "structure"
     EMBEDDING = "embedding"
     BOTH = "both"
+
+
+class FailedChoice(StrEnum):
+    LEAVE_OUT = "leave-out"
+    LOWEST = "lowest"
+    HIGHEST = "highest"
 
 
 @app.callback()
@@ -34,11 +49,12 @@ def fit(
     observations: Annotated[
         Path,
         typer.Argument(
-            metavar="OBSERVATIONS.jsonl",
+            metavar="OBSERVATIONS",
             exists=True,
             dir_okay=False,
             allow_dash=True,
-            help='A line each: {"architecture": {...}, "value": 93.1}',
+            help='Lines such as {"architecture": {...}, "value": 93.1}, a JSON array of them, or CSV with a '
+            "header.",
         ),
     ],
     name: Annotated[str, typer.Option(help="Name to use it under.")],
@@ -51,6 +67,21 @@ def fit(
         ),
     ] = FeatureChoice.STRUCTURE,
     ghn: Annotated[str, typer.Option(help="The GHN that embeds.")] = "ghn2-cifar10",
+    value: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIELD",
+            help="The field or column of the values. [default: value, or the name of the property, or the "
+            "only one with numbers]",
+        ),
+    ] = None,
+    failed: Annotated[
+        FailedChoice,
+        typer.Option(
+            help="Trainings without a value (null, NaN, infinite, empty): leave them out, or take them for "
+            "lower, or higher, than all others, so that a search keeps away from what is like them."
+        ),
+    ] = FailedChoice.LEAVE_OUT,
     url: options.Url = None,
     api_key: options.ApiKey = None,
     json: options.Json = False,
@@ -59,29 +90,46 @@ def fit(
 
     In this process, or by a service, which then keeps it. Compares several methods by cross-validation, keeps
     the best, and tells its Kendall's rank correlation (tau) with a 90% interval. Use it with
-    `weightcast rank FILE.jsonl --predictor NAME`.
+    `weightcast rank FILE --predictor NAME`. The same network several times, from other seeds say, is held out
+    as one.
     """
-    from service.cli.json_lines import all_lines
+    from service.cli.records import RESULT_LINES, read_records
+    from service.cli.value_field import with_value
     from service.errors import ServiceError
 
     if not property or len(property) > 80:
         raise typer.BadParameter("a property is a word of up to 80 characters", param_hint="--property")
-    items = []
-    for _, item in all_lines(observations):
+    records = read_records(observations, RESULT_LINES)
+    for item in records.values:
         if isinstance(item, ServiceError):
             raise item
-        items.append(item)
-    asked = _Fit(items, name, property, features.value, ghn)
-    with progress_bar("fitting") as progress:
-        fitted = _here(asked, progress) if url is None else _there(asked, progress, url, api_key)
+    items = with_value(records.values, value, property)
+    asked = _Fit(items, name, property, features.value, ghn, failed.value)
+    try:
+        with progress_bar("fitting") as progress:
+            fitted = _here(asked, progress) if url is None else _there(asked, progress, url, api_key)
+    except ServiceError as error:
+        if "observation" in error.extra:
+            where = records.label(error.extra["observation"])
+            error.detail = f"{where.capitalize()}: {error.detail}"
+        raise
     if json:
         emit_json(fitted)
-        return
+    else:
+        _show(fitted, property, records)
+
+
+def _show(fitted: dict[str, Any], measured: str, records: Records) -> None:
     low, high = fitted["interval"]
     say(
-        f"{name}: fitted on {fitted['n']} observations of {property} ({fitted['method']}); cross-validated "
-        f"Kendall's tau {fitted['kendall_tau_cv']:.3f} (90% interval {low:.3f} to {high:.3f})"
+        f"{fitted['name']}: fitted on {fitted['n']} observations of {measured}, of {fitted['networks']} "
+        f"different networks ({fitted['method']}); cross-validated Kendall's tau "
+        f"{fitted['kendall_tau_cv']:.3f} (90% interval {low:.3f} to {high:.3f})"
     )
+    if fitted["failed"]:
+        say(f"{fitted['failed']} trainings have no value: {_FAILED_WORDS[fitted['failed_as']]}")
+    for item in fitted["set_aside"]:
+        say(f"{records.label(item['index'])} set aside: {item['reason']}")
     say(fitted["certainty"])
 
 
@@ -94,12 +142,13 @@ class _Fit:
     property: str
     features: Features
     ghn: str
+    failed: Failed
 
 
 def _here(asked: _Fit, progress: ReportProgress) -> dict[str, Any]:
     from service.cli.models import new_name
     from service.cli.reading import read_document
-    from service.predictors.certainty import certainty
+    from service.predictors.fit_report import fit_report
     from service.predictors.fitted import FittedPredictor, observe, save_predictor
     from service.predictors.ranking import STRUCTURE
     from service.settings import get_settings
@@ -113,34 +162,29 @@ def _here(asked: _Fit, progress: ReportProgress) -> dict[str, Any]:
         report=lambda done, total: progress(done, total, "reading the architectures"),
         features=asked.features,
         ghn=asked.ghn,
+        failed=asked.failed,
     )
     progress(0, None, "cross-validation")
     predictor = FittedPredictor(asked.name, asked.property, seen)
     score = predictor.cross_validate()
     save_predictor(folder, predictor, score)
-    return {
-        "name": asked.name,
-        "n": len(asked.items),
-        "method": predictor.method,
-        "kendall_tau_cv": score.tau,
-        "interval": [score.low, score.high],
-        "certainty": certainty(len(asked.items), score),
-    }
+    return {"name": asked.name, "failed_as": asked.failed, **fit_report(predictor, score)}
 
 
 def _there(asked: _Fit, progress: ReportProgress, url: str, api_key: str | None) -> dict[str, Any]:
     from service.client import Client
-    from service.predictors.fitted import read_observation
+    from service.predictors.observations import read_observation
 
-    pairs = [read_observation(item, index) for index, item in enumerate(asked.items)]
+    seen = [read_observation(item, index) for index, item in enumerate(asked.items)]
     with Client(url, api_key=api_key, timeout=None) as client:
         fitted = client.fit_predictor(
-            pairs,
+            [(observation.document, observation.value) for observation in seen],
             name=asked.name,
             property=asked.property,
             features=asked.features,
             ghn=None if asked.features == "structure" else asked.ghn,
+            failed=asked.failed,
             progress=lambda step: progress(step.done, step.total, step.message),
         )
-    kept = ("n", "method", "kendall_tau_cv", "interval", "certainty")
-    return {"name": fitted.model, **{field: getattr(fitted, field) for field in kept}}
+    said = fitted.model_dump(mode="json", exclude={"model", "property", "timings_ms"})
+    return {"name": fitted.model, "failed_as": asked.failed, **said}

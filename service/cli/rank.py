@@ -14,6 +14,7 @@ from service.cli.console import ReportProgress, emit_json, progress_bar, say, ta
 from service.cli.failures import REFUSED
 
 if TYPE_CHECKING:
+    from service.cli.records import Records
     from service.predictors.ranking import Ranker
 
 
@@ -25,11 +26,20 @@ class Order(StrEnum):
     ASCENDING = "ascending"
 
 
+class Unconnected(StrEnum):
+    SKIP = "skip"
+    LAST = "last"
+
+
 def rank(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE.jsonl", exists=True, dir_okay=False, allow_dash=True, help="An architecture a line."
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            allow_dash=True,
+            help="Architectures: an object or a short text a line, a JSON array, or CSV with a header.",
         ),
     ],
     predictor: Annotated[
@@ -52,6 +62,10 @@ def rank(
     order: Annotated[
         Order, typer.Option(help="Highest first, or lowest, as you want of latency and convergence.")
     ] = Order.DESCENDING,
+    unconnected: Annotated[
+        Unconnected,
+        typer.Option(help="Cells whose output nothing reaches: set them aside, or rank them last."),
+    ] = Unconnected.SKIP,
     data: Annotated[
         str | None,
         typer.Option(
@@ -74,22 +88,23 @@ def rank(
     It is a start and no more; fit a predictor on a few results of your own with `weightcast predictor fit`.
     Lines that cannot be ranked are reported and do not stop the others.
     """
-    from service.cli.json_lines import all_lines
+    from service.cli.records import ARCHITECTURE_LINES, read_records
 
-    asked = _Asked(predictor, property, top_k, order, data, data_dir, images)
+    asked = _Asked(predictor, property, top_k, order, unconnected, data, data_dir, images)
     if asked.by_images() and (data is None or url is not None):
         raise typer.BadParameter(
             f"{asked.predictor} runs here, on images: give --data, and no --url", param_hint="--predictor"
         )
-    lines = all_lines(file)
+    records = read_records(file, ARCHITECTURE_LINES)
+    entries = records.values
     with progress_bar("ranking") as progress:
         answer = (
-            _here(lines, asked, progress) if url is None else _there(lines, asked, progress, url, api_key)
+            _here(entries, asked, progress) if url is None else _there(entries, asked, progress, url, api_key)
         )
     if json:
         emit_json(answer)
     else:
-        _show(answer, lines)
+        _show(answer, records)
     if not answer["ranking"]:
         raise typer.Exit(REFUSED)
 
@@ -100,6 +115,7 @@ class _Asked:
     property: str | None
     top_k: int | None
     order: Order
+    unconnected: Unconnected
     data: str | None
     data_dir: Path | None
     images: int
@@ -108,16 +124,17 @@ class _Asked:
         return self.predictor is not None and self.predictor.startswith((_PREDICTED, _SMASH))
 
 
-def _here(lines: list[tuple[int, Any]], asked: _Asked, progress: ReportProgress) -> dict[str, Any]:
+def _here(entries: list[Any], asked: _Asked, progress: ReportProgress) -> dict[str, Any]:
     from service.predictors.ranking import Candidate
     from service.predictors.ranking import rank as run
 
     return run(
-        [Candidate(index, document) for index, (_, document) in enumerate(lines)],
+        [Candidate(index, entry) for index, entry in enumerate(entries)],
         _ranker(asked),
         top_k=asked.top_k,
         order=asked.order.value,
-        report=lambda done: progress(done, len(lines), ""),
+        unconnected=asked.unconnected.value,
+        report=lambda done: progress(done, len(entries), ""),
     )
 
 
@@ -144,13 +161,13 @@ def _ranker(asked: _Asked) -> Ranker:
 
 
 def _there(
-    lines: list[tuple[int, Any]], asked: _Asked, progress: ReportProgress, url: str, api_key: str | None
+    entries: list[Any], asked: _Asked, progress: ReportProgress, url: str, api_key: str | None
 ) -> dict[str, Any]:
     """The same answer from a service. Lines that are not JSON stay here."""
     from service.cli.remote import unreadable
     from service.client import Client
 
-    places, documents, skipped = unreadable([document for _, document in lines])
+    places, documents, skipped = unreadable(entries)
     with Client(url, api_key=api_key, timeout=None) as client:
         ranking = client.rank_architectures(
             documents,
@@ -158,6 +175,7 @@ def _there(
             property=asked.property,
             top_k=asked.top_k,
             order=asked.order.value,
+            unconnected=asked.unconnected.value,
             progress=lambda step: progress(step.done, step.total, step.message),
         )
     answer = ranking.model_dump(mode="json", exclude={"timings_ms"})
@@ -166,14 +184,19 @@ def _there(
     return {**answer, "ranking": rows, "skipped": sorted(skipped, key=lambda item: int(item["index"]))}
 
 
-def _show(answer: dict[str, Any], lines: list[tuple[int, Any]]) -> None:
+def _show(answer: dict[str, Any], records: Records) -> None:
     rows = [
-        (str(row["rank"]), str(lines[row["index"]][0]), f"{row['score']:.4f}", row["name"] or "")
+        (
+            str(row["rank"]),
+            str(records.items[row["index"]].number),
+            "-" if row["score"] is None else f"{row['score']:.4f}",
+            row["name"] or "",
+        )
         for row in answer["ranking"]
     ]
     if rows:
-        say(table(("rank", "line", "score", "name"), rows))
+        say(table(("rank", records.unit, "score", "name"), rows))
     for skipped in answer["skipped"]:
-        say(f"line {lines[skipped['index']][0]} skipped: {skipped['reason']}")
+        say(f"{records.label(skipped['index'])} skipped: {skipped['reason']}")
     if answer.get("note"):
         typer.echo(answer["note"], err=True)

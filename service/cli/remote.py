@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.errors import ServiceError
+from service.errors import InvalidArchitecture, ServiceError
+from service.graph_io.entries import read_entry
 
 
 class Refusal(Exception):
@@ -16,18 +17,21 @@ class Refusal(Exception):
         self.problem = dict(problem)
 
 
-def unreadable(documents: Sequence[Any]) -> tuple[list[int], list[Any], list[dict[str, Any]]]:
-    """Places of what can be sent, that itself, and lines that were not JSON, as a ranking skips them."""
+def unreadable(entries: Sequence[Any]) -> tuple[list[int], list[Any], list[dict[str, Any]]]:
+    """Places of the entries whose architecture can be sent, that itself, and the others as a ranking skips
+    them.
+    """
     places, readable, skipped = [], [], []
-    for index, document in enumerate(documents):
-        if isinstance(document, ServiceError):
-            skipped.append(_skipped(index, document.detail, document.problem()))
-        elif isinstance(document, Mapping):
+    for index, entry in enumerate(entries):
+        try:
+            document = read_entry(entry).document
+            if not isinstance(document, Mapping):
+                raise InvalidArchitecture("An architecture is a JSON object.")
+        except ServiceError as error:
+            skipped.append(_skipped(index, error.detail, error.problem()))
+        else:
             places.append(index)
             readable.append(document)
-        else:
-            reason = "An architecture is a JSON object."
-            skipped.append(_skipped(index, reason, {"status": 422, "detail": reason}))
     return places, readable, skipped
 
 

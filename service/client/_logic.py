@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from service.client._architectures import OnnxSource
 from service.client._errors import ConnectionFailed, UnexpectedAnswer
 from service.client._jobs import ProgressCallback, fetch_job, job_path, json_object, parse, run_job
-from service.client._many import Many, Order, merge_embeddings, merge_rankings, with_places
+from service.client._many import Many, Order, Unconnected, merge_embeddings, merge_rankings, with_places
 from service.client._results import (
     Comparison,
     Embeddings,
@@ -104,9 +104,16 @@ def rank_architectures(
     predictor: str | None,
     property: str | None,
     order: Order,
+    unconnected: Unconnected,
     top_k: int | None,
 ) -> Flow[Ranking]:
-    asked = {"predictor": predictor, "property": property, "order": order, "top_k": top_k}
+    asked = {
+        "predictor": predictor,
+        "property": property,
+        "order": order,
+        "unconnected": unconnected,
+        "top_k": top_k,
+    }
     answers = yield from _over_parts(call, "rank", many, asked)
     parts = [(part, _validate(Ranking, answer, "the ranking")) for part, answer in answers]
     return merge_rankings(many, parts, order=order, top_k=top_k)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal
 
 from service.client._architectures import Architecture, encode
@@ -19,6 +20,8 @@ MOST_BYTES_AT_ONCE = 32 * 2**20
 
 Order = Literal["ascending", "descending"]
 FitFeatures = Literal["structure", "embedding", "both"]
+Unconnected = Literal["skip", "last"]
+FailedTrainings = Literal["leave-out", "lowest", "highest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +76,19 @@ def encode_many(architectures: Iterable[Architecture]) -> Many:
     return Many(documents, indices, skipped)
 
 
-def encode_observations(observations: Iterable[tuple[Architecture, float]]) -> list[dict[str, Any]]:
+def encode_observations(
+    observations: Iterable[tuple[Architecture, float | None]],
+) -> list[dict[str, Any]]:
     """All or nothing: a predictor that silently learned from a part would mislead. Raises ApiErrors."""
     return [
-        {"architecture": encode(architecture).document, "value": float(value)}
+        {"architecture": encode(architecture).document, "value": _sendable(value)}
         for architecture, value in observations
     ]
+
+
+def _sendable(value: float | None) -> float | None:
+    """JSON knows finite numbers only; everything else is a training that failed."""
+    return None if value is None or not isfinite(value) else float(value)
 
 
 def _name(architecture: Any) -> str | None:
@@ -95,7 +105,7 @@ def merge_rankings(
         rows += [row.model_copy(update={"index": part.place(row.index)}) for row in answer.ranking]
     if len(parts) > 1:
         sign = -1 if order == "descending" else 1
-        rows.sort(key=lambda row: (sign * row.score, row.index))
+        rows.sort(key=lambda row: (row.score is None, sign * (row.score or 0.0), row.index))
         rows = [row.model_copy(update={"rank": rank}) for rank, row in enumerate(rows[:top_k], start=1)]
     skipped = _skipped(many, parts)
     return parts[0][1].model_copy(update={"ranking": rows, "skipped": skipped, "timings_ms": _timings(parts)})

@@ -88,12 +88,14 @@ class PredictionResult(_Answer):
 
 
 class RankedArchitecture(_Answer):
-    """`rank` counts from 1, `index` is the place in the list that was sent."""
+    """`rank` counts from 1, `index` is the place in the list that was sent. score: None for a cell that is no
+    network, where these were to be last.
+    """
 
     rank: int
     index: int
     name: str | None = None
-    score: float
+    score: float | None
 
 
 class SkippedArchitecture(_Answer):
@@ -132,15 +134,27 @@ class Comparison(_Answer):
     timings_ms: dict[str, float] = Field(default_factory=dict)
 
 
+class SetAside(_Answer):
+    """index: place in the observations that were sent, from 0."""
+
+    index: int
+    reason: str
+    problem: dict[str, Any] = {}
+
+
 class FittedPredictor(_Answer):
     """A predictor that ranks under the name `model` from now on. method: of the regression. kendall_tau_cv:
     how well it orders what it has not seen, 1 at best, by cross-validation; interval: 90%; certainty: the
-    same as a sentence.
+    same as a sentence. n: observations that were used, of so many different networks; failed: trainings
+    without a value; set_aside: observations of cells that are no network.
     """
 
     model: str
     property: str
     n: int
+    networks: int | None = None
+    failed: int = 0
+    set_aside: list[SetAside] = []
     method: str = ""
     kendall_tau_cv: float
     interval: list[float]

@@ -13,7 +13,14 @@ from service.client import _logic
 from service.client._architectures import Architecture, encode
 from service.client._jobs import ProgressCallback, result_of, wait_until_final
 from service.client._logic import Dtype, Output, TrainingKind
-from service.client._many import FitFeatures, Order, encode_many, encode_observations
+from service.client._many import (
+    FailedTrainings,
+    FitFeatures,
+    Order,
+    Unconnected,
+    encode_many,
+    encode_observations,
+)
 from service.client._results import (
     Comparison,
     Embeddings,
@@ -125,6 +132,7 @@ class AsyncClient:
         predictor: str | None = None,
         property: str | None = None,
         order: Order = "descending",
+        unconnected: Unconnected = "skip",
         top_k: int | None = None,
         timeout: float | None = None,
         progress: ProgressCallback | None = None,
@@ -132,13 +140,20 @@ class AsyncClient:
         """Order architectures by a predicted property. Ones that cannot be read are in `skipped`.
 
         More than 10,000 go in several requests. predictor: see `models()`; the service's default ranks
-        without any training. property: refused if the predictor predicts something else.
+        without any training. property: refused if the predictor predicts something else. unconnected:
+        whether cells whose output nothing reaches are skipped, or come behind all others without a score.
         """
         call = self._session.call(timeout, progress)
         many = await asyncio.to_thread(encode_many, architectures)
         return await self._run(
             _logic.rank_architectures(
-                call, many, predictor=predictor, property=property, order=order, top_k=top_k
+                call,
+                many,
+                predictor=predictor,
+                property=property,
+                order=order,
+                unconnected=unconnected,
+                top_k=top_k,
             )
         )
 
@@ -172,12 +187,13 @@ class AsyncClient:
 
     async def fit_predictor(
         self,
-        observations: Iterable[tuple[Architecture, float]],
+        observations: Iterable[tuple[Architecture, float | None]],
         *,
         name: str,
         property: str = "accuracy",
         features: FitFeatures = "structure",
         ghn: str | None = None,
+        failed: FailedTrainings = "leave-out",
         timeout: float | None = None,
         progress: ProgressCallback | None = None,
     ) -> FittedPredictor:
@@ -186,11 +202,18 @@ class AsyncClient:
 
         observations: (architecture, value) pairs, 7 to 20,000. property: what the values are. features: what
         to learn from: counts over the structure, embeddings by `ghn` (the service's default GHN where none is
-        named), or both.
+        named), or both. failed: what becomes of trainings whose value is None, NaN or infinite: left out, or
+        taken for lower or higher than all others, so that a search keeps away from what is like them.
         """
         call = self._session.call(timeout, progress)
         documents = await asyncio.to_thread(encode_observations, observations)
-        config = {"observations": documents, "property": property, "features": features, "ghn": ghn}
+        config = {
+            "observations": documents,
+            "property": property,
+            "features": features,
+            "ghn": ghn,
+            "failed": failed,
+        }
         return await self._run(_logic.fit_predictor(call, name, config))
 
     async def fine_tune(

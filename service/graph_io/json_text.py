@@ -15,9 +15,15 @@ MAX_VALUES = 2_000_000
 
 
 def parse_json(
-    data: bytes | str, *, limits: GraphLimits = DEFAULT_LIMITS, max_values: int = MAX_VALUES
+    data: bytes | str,
+    *,
+    limits: GraphLimits = DEFAULT_LIMITS,
+    max_values: int = MAX_VALUES,
+    finite: bool = True,
 ) -> Any:
     """Parse one JSON document (UTF-8).
+
+    finite: False takes NaN and Infinity too, as Python writes them for what failed.
 
     Raises InvalidInput (with `line` and `column` where they are known) for text that is not JSON, repeated
     keys, NaN and Infinity; LimitExceeded for more bytes, values or nesting than allowed.
@@ -34,7 +40,9 @@ def parse_json(
         raise InvalidInput("The input is empty, where a JSON document was expected.")
     _check_count(text, max_values)
     try:
-        document = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+        document = json.loads(
+            text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant if finite else float
+        )
     except json.JSONDecodeError as error:
         raise InvalidInput(
             f"The JSON text is broken at line {error.lineno}, column {error.colno}: {error.msg}.",

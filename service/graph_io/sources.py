@@ -9,11 +9,10 @@ from typing import Any
 
 from service.errors import InvalidInput
 from service.graph_io.fields import shown
+from service.graph_io.short_texts import EXAMPLES, short_text
 
 _STANDARD_INPUT = "-"
 _FILE_ENDINGS = (".onnx", ".json")
-# By the word before the colon, the field of the document that the rest of the text fills.
-_SCHEMES = {"torchvision": "name", "nasbench201": "cell"}
 _SHOWN_TEXT = 200
 
 
@@ -29,14 +28,13 @@ class Source:
 
 
 def parse_source(text: str) -> Source:
-    """A .onnx or .json file, `torchvision:NAME`, `nasbench201:CELL`, or `-` for standard input.
+    """A .onnx or .json file, a short text (`short_texts.py`), or `-` for standard input.
 
     Reads nothing. Raises InvalidInput for any other text.
     """
-    scheme, separator, rest = text.partition(":")
-    if separator and scheme in _SCHEMES:
-        # A shell keeps the bars of a cell for itself unless they are quoted, and some keep the quotes too.
-        return Source(document={"format": scheme, _SCHEMES[scheme]: rest.strip("\"'")})
+    document = short_text(text)
+    if document is not None:
+        return Source(document=document)
     if text == _STANDARD_INPUT:
         return Source()
     if names_file(text):
@@ -44,7 +42,7 @@ def parse_source(text: str) -> Source:
     raise InvalidInput(
         f"{shown(text)} is no source.",
         source=text[:_SHOWN_TEXT],
-        hint="Give a .onnx or .json file, torchvision:NAME, nasbench201:CELL, or - for standard input.",
+        hint=f"Give a .onnx or .json file, {EXAMPLES}, or - for standard input.",
     )
 
 

@@ -1,7 +1,8 @@
 """Architecture documents as rows of features.
 
-There are two ways to see an architecture. A bare benchmark cell (`nasbench201` or `nasbench101`, no options)
-is seen as its cell: quickly, and best for a regressor that knows only cells of that benchmark. Everything
+There are two ways to see an architecture. A benchmark cell (`nasbench201` or `nasbench101`, no options but
+the number of classes, which changes nothing in the cell) is seen as its cell: quickly, and best for a
+regressor that knows only cells of that benchmark. Everything
 else is seen as its whole network, beside the features of its cell where it has one; so architectures of all
 formats can be ranked together.
 
@@ -46,10 +47,16 @@ def is_bare_cell(document: Any) -> bool:
     return fields is not None and set(document) == fields | {"format"} | (set(document) & {"name"})
 
 
+def is_benchmark_cell(document: Any) -> bool:
+    """The same for any number of classes."""
+    fields = _CELL_FIELDS.get(format_of(document))
+    return fields is not None and fields <= set(document) <= fields | {"format", "name", "num_classes"}
+
+
 def view_of(documents: Sequence[Any]) -> View:
-    """How to see these: as cells if all are bare cells of one benchmark, else as networks."""
+    """How to see these: as cells if all are cells of one benchmark, else as networks."""
     formats = {format_of(document) for document in documents}
-    return "cell" if len(formats) == 1 and all(map(is_bare_cell, documents)) else "network"
+    return "cell" if len(formats) == 1 and all(map(is_benchmark_cell, documents)) else "network"
 
 
 def feature_names(view: View) -> tuple[str, ...]:
@@ -73,9 +80,9 @@ def features_of(
     network.
     """
     if view == "cell":
-        if not is_bare_cell(document):
+        if not is_benchmark_cell(document):
             raise InvalidArchitecture(
-                "This predictor knows bare cells of one benchmark only.",
+                "This predictor knows cells of one benchmark only.",
                 field="/format",
                 hint="Use a predictor that was fitted on architectures of this kind.",
             )

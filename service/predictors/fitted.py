@@ -11,103 +11,42 @@ Shape legend: N observations, F features
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from service.catalog import CONFIG, WEIGHTS, find_card, write_model_folder
-from service.errors import InvalidInput, InvalidRequest, ServiceError, UnknownModel
-from service.graph_io.fields import Place, read_number, read_object
+from service.errors import InvalidInput, InvalidRequest, UnknownModel
 from service.graph_io.read import format_of, read_document
-from service.predictors.architectures import (
-    Reader,
-    View,
-    feature_names,
-    features_of,
-    structure_size,
-    view_of,
-)
+from service.predictors.architectures import Reader, feature_names
 from service.predictors.methods import (
     CANDIDATES,
     COUNTING,
     METHODS,
-    Columns,
-    Features,
     Method,
     candidates,
-    cross_validate_method,
+    choose_method,
     make_regressor,
 )
-from service.predictors.scores import (
-    FEWEST_OBSERVATIONS,
-    NORMAL_MARGIN,
-    CrossValidation,
-    Floats,
-    Regressor,
-)
+from service.predictors.observed import FEWEST_NETWORKS, Embedder, Observations, observe, row_of, wrong_number
+from service.predictors.scores import NORMAL_MARGIN, CrossValidation, Regressor
 
-if TYPE_CHECKING:
-    from service.ghn.registry import LoadedModel
+__all__ = [
+    "Embedder",
+    "FittedPredictor",
+    "Observations",
+    "load_predictor",
+    "observe",
+    "save_predictor",
+]
 
 FORMAT = "weightcast-predictor-2"
-MOST_OBSERVATIONS = 20_000
-DEFAULT_GHN = "ghn2-cifar10"
-# Cross-validation needs that many to fit on what a fold leaves.
-_FEWEST = FEWEST_OBSERVATIONS + 2
-
-Report = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Embedder:
-    """The GHN whose embedding of a network is part of its features. Another digest is another GHN."""
-
-    model: str
-    digest: str
-
-    def embed(self, document: Any, read: Reader) -> list[float]:
-        """Mean node state of the network. Raises what `read` raises."""
-        return [float(value) for value in _ghn(self.model, self.digest).embed([read(document)])[0]]
-
-
-@lru_cache(maxsize=2)
-def _ghn(name: str, digest: str) -> LoadedModel:
-    # torch, which predictors without embeddings do without
-    from service.ghn.registry import load_model
-
-    model = load_model(name)
-    if model.card.digest != digest:
-        raise InvalidInput(
-            f"The GHN {name!r} is not the one whose embeddings this predictor learned from.",
-            model=name,
-            hint="Fit the predictor again.",
-        )
-    return model
-
-
-@dataclass(frozen=True, slots=True)
-class Observations:
-    """What a predictor learns from. formats: of the architectures, sorted. embedder: where the last features
-    come from, if a GHN gave some.
-    """
-
-    view: View
-    formats: tuple[str, ...]
-    feature_NF: Floats
-    value_N: Floats
-    embedder: Embedder | None = None
-    features: Features = "structure"
-
-    @property
-    def columns(self) -> Columns:
-        return Columns(structure_size(self.view), len(feature_names(self.view)))
 
 
 @dataclass(slots=True)
@@ -122,8 +61,10 @@ class FittedPredictor:
     method: Method | None = None
     margin: float = NORMAL_MARGIN
     regressor: Regressor = field(init=False)
+    _averaged: Observations = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self._averaged = self.observations.averaged()
         self._adopt(self.method or CANDIDATES[self.observations.features][0], self.margin)
 
     def features(self, document: Any, *, read: Reader = read_document) -> list[float]:
@@ -135,86 +76,31 @@ class FittedPredictor:
                 field="/format",
                 hint="Fit one on architectures of all the formats that you want to rank together.",
             )
-        return _row(document, seen.view, seen.embedder, read, structure=self.method not in COUNTING)
+        return row_of(document, seen.view, seen.embedder, read, structure=self.method not in COUNTING)
 
     def cross_validate(self) -> CrossValidation:
         """Compare the methods for these features by how well they rank held-out observations, keep the best,
         widen its intervals to hold 90% of them, and tell how well it ranks.
+
+        Raises InvalidRequest for too few different networks.
         """
-        seen = self.observations
-        scores = {
-            method: cross_validate_method(method, seen.columns, seen.feature_NF, seen.value_N)
-            for method in candidates(seen.features, seen.value_N)
-        }
-        best = max(scores, key=lambda method: scores[method].tau)
-        self._adopt(best, scores[best].margin)
-        return scores[best]
+        seen = self._averaged
+        group_N = np.arange(len(seen.value_N)) if seen.group_N is None else seen.group_N
+        if (networks := len(np.unique(group_N))) < FEWEST_NETWORKS:
+            raise wrong_number(
+                f"{len(self.observations.value_N)} observations of {networks} different networks"
+            )
+        best, score = choose_method(
+            candidates(seen.features, seen.value_N), seen.columns, seen.feature_NF, seen.value_N, group_N
+        )
+        self._adopt(best, score.margin)
+        return score
 
     def _adopt(self, method: Method, margin: float) -> None:
-        seen = self.observations
+        seen = self._averaged
         self.method, self.margin = method, margin
         self.regressor = make_regressor(method, seen.columns, margin=margin)
         self.regressor.fit(seen.feature_NF, seen.value_N)
-
-
-def _row(
-    document: Any, view: View, embedder: Embedder | None, read: Reader, *, structure: bool = True
-) -> list[float]:
-    row = features_of(document, view, read=read, structure=structure)
-    return row if embedder is None else [*row, *embedder.embed(document, read)]
-
-
-def observe(
-    items: Sequence[Any],
-    *,
-    read: Reader = read_document,
-    report: Report = lambda done, total: None,
-    features: Features = "structure",
-    ghn: str = DEFAULT_GHN,
-) -> Observations:
-    """Read `{"architecture": ..., "value": ...}` objects.
-
-    features: what to learn from; embeddings are those of the GHN of that name, and take a forward pass each.
-
-    Raises InvalidRequest for too few or too many, and the readers' errors with the number of the item as
-    `observation`: a predictor that silently learned from a part would mislead.
-    """
-    if not _FEWEST <= len(items) <= MOST_OBSERVATIONS:
-        raise InvalidRequest(
-            f"{len(items)} observations; a predictor takes {_FEWEST} to {MOST_OBSERVATIONS:,}.",
-            field="observations",
-        )
-    documents, values = [], []
-    for index, item in enumerate(items):
-        document, value = read_observation(item, index)
-        documents.append(document)
-        values.append(value)
-    view = view_of(documents)
-    embedder = None if features == "structure" else Embedder(ghn, find_card(ghn).digest)
-    rows = []
-    for index, document in enumerate(documents):
-        try:
-            rows.append(_row(document, view, embedder, read))
-        except ServiceError as error:
-            error.extra["observation"] = index
-            raise
-        report(index + 1, len(documents))
-    formats = tuple(sorted({format_of(document) for document in documents}))
-    return Observations(
-        view,
-        formats,
-        np.array(rows, dtype=np.float64),
-        np.array(values, dtype=np.float64),
-        embedder,
-        features,
-    )
-
-
-def read_observation(item: Any, index: int) -> tuple[Any, float]:
-    """Architecture and value of one observation. Errors: InvalidArchitecture naming the field."""
-    place = Place(("observations", index))
-    fields = read_object(item, place, required=("architecture", "value"), optional=("name",))
-    return fields["architecture"], read_number(fields["value"], place / "value")
 
 
 def save_predictor(
@@ -228,7 +114,10 @@ def save_predictor(
 
     more: of the card, besides what is known here; `scores["note"]` is told with every ranking.
     """
-    seen = predictor.observations
+    seen, tally = predictor.observations, predictor.observations.tally
+    known: dict[str, Any] = {} if tally is None else {"observations": tally.used, "networks": tally.networks}
+    if tally is not None and tally.metadata:
+        known["metadata"] = dict(tally.metadata)
     config = {
         "format": FORMAT,
         "property": predictor.property,
@@ -248,6 +137,7 @@ def save_predictor(
         "training": {
             "property": predictor.property,
             "observations": len(seen.value_N),
+            **known,
             "view": seen.view,
             "features": seen.features,
             "method": predictor.method,

@@ -14,9 +14,11 @@ Shape legend: N observations, M queries, F features
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.predictors.additive import AdditiveRegressor
 from service.predictors.embedding_regressor import EmbeddingRegressor
@@ -24,12 +26,15 @@ from service.predictors.few_shot import FewShotRegressor
 from service.predictors.prices import PricesRegressor
 from service.predictors.scores import (
     NORMAL_MARGIN,
+    AnyScale,
     CrossValidation,
     Floats,
     Prediction,
     Regressor,
     ScoreScale,
     cross_validate_with,
+    hold_out,
+    judge,
 )
 
 Method = Literal["mixture", "additive", "prices", "embedding", "both"]
@@ -44,6 +49,7 @@ CANDIDATES: dict[Features, tuple[Method, ...]] = {
 }
 # These look at the counts alone.
 COUNTING: tuple[Method, ...] = ("additive", "prices")
+_WIDEST_RANGE = 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +61,20 @@ class Columns:
 
 
 def candidates(features: Features, value_N: Floats) -> tuple[Method, ...]:
-    """Methods for these features that can learn these values: prices add up to positive ones only."""
-    positive = bool(np.min(value_N) > 0)
-    return tuple(method for method in CANDIDATES[features] if positive or method != "prices")
+    """Methods for these features that can learn these values: prices add up to positive ones only, which no
+    sum spreads over too many orders of size.
+    """
+    least, most = float(np.min(value_N)), float(np.max(value_N))
+    adds_up = least > 0 and most / least < _WIDEST_RANGE
+    return tuple(method for method in CANDIDATES[features] if adds_up or method != "prices")
 
 
 def make_regressor(method: Method, columns: Columns, *, margin: float = NORMAL_MARGIN) -> Regressor:
+    """An unfitted regressor, for values of any size."""
+    return AnyScale(_regressor(method, columns, margin))
+
+
+def _regressor(method: Method, columns: Columns, margin: float) -> Regressor:
     structure, counts = slice(0, columns.structure), slice(columns.structure, columns.counts)
     embedding = slice(columns.counts, None)
     if method == "mixture":
@@ -79,6 +93,21 @@ def cross_validate_method(
     method: Method, columns: Columns, feature_NF: Floats, value_N: Floats
 ) -> CrossValidation:
     return cross_validate_with(lambda: make_regressor(method, columns), feature_NF, value_N)
+
+
+def choose_method(
+    methods: tuple[Method, ...],
+    columns: Columns,
+    feature_NF: Floats,
+    value_N: Floats,
+    group_N: NDArray[np.int64],
+) -> tuple[Method, CrossValidation]:
+    """The one that ranks held-out observations best, and how well. group_N: as `hold_out` has it."""
+    held_out = {
+        method: hold_out(partial(make_regressor, method, columns), feature_NF, value_N, group_N)
+        for method in methods
+    }
+    return judge(held_out, value_N, group_N)
 
 
 class _Part:

@@ -16,7 +16,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from service.catalog import default_predictor, find_card
-from service.errors import InvalidArchitecture, InvalidRequest, ServiceError
+from service.errors import InvalidArchitecture, InvalidRequest, NotConnected, ServiceError
+from service.graph_io.entries import read_entry
 from service.graph_io.read import format_of, read_document
 from service.predictors.architectures import Reader, is_bare_cell
 from service.predictors.fitted import FittedPredictor, load_predictor
@@ -39,20 +40,27 @@ STRUCTURE_NOTE = (
 _SIGNIFICANT = 6
 
 Order = Literal["ascending", "descending"]
+Unconnected = Literal["skip", "last"]
 Report = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """index: place in what was sent. document: the architecture, or the error that reading its line gave."""
+    """index: place in what was sent. document: the architecture, alone or beside other fields
+    (`graph_io.entries`), or the error that reading its line gave.
+    """
 
     index: int
     document: Any
 
     @property
     def name(self) -> str | None:
-        name = self.document.get("name") if isinstance(self.document, Mapping) else None
-        return name[:256] if isinstance(name, str) else None
+        inner = self.document.get("architecture") if isinstance(self.document, Mapping) else None
+        for named in (self.document, inner):
+            name = named.get("name") if isinstance(named, Mapping) else None
+            if isinstance(name, str):
+                return name[:256]
+        return None
 
 
 class Ranker(Protocol):
@@ -173,34 +181,40 @@ def rank(
     *,
     top_k: int | None = None,
     order: Order = "descending",
+    unconnected: Unconnected = "skip",
     report: Report = lambda done: None,
 ) -> dict[str, Any]:
     """`{"property", "predictor", "ranking": [{"rank", "index", "name", "score"}], "skipped": [{"index",
     "name", "reason", "problem"}]}`, with a `note` where the predictor has one.
 
-    Equal scores keep the order in which they came. A document may be the error that reading it gave. The
-    stages of the work are parse and score (`service.stages`).
+    Equal scores keep the order in which they came. unconnected: whether cells whose output nothing reaches
+    are skipped, or come behind all others, with a score of None. The stages of the work are parse and score
+    (`service.stages`).
     """
     read: list[Candidate] = []
     rows: list[list[float]] = []
+    last: list[Candidate] = []
     skipped: list[dict[str, Any]] = []
     with stage("parse"):
         for done, candidate in enumerate(candidates, start=1):
             try:
-                if isinstance(candidate.document, ServiceError):
-                    raise candidate.document
-                rows.append(ranker.features(candidate.document))
+                rows.append(ranker.features(read_entry(candidate.document).document))
                 read.append(candidate)
             except ServiceError as error:
+                if unconnected == "last" and isinstance(error, NotConnected):
+                    last.append(candidate)
+                    continue
                 skipped.append(skipped_entry(candidate, error))
             report(done)
     with stage("score"):
         scored = ranker.scores(rows) if rows else []
     sign = -1 if order == "descending" else 1
-    best = sorted(range(len(read)), key=lambda place: sign * scored[place]["score"])[:top_k]
+    best = sorted(range(len(read)), key=lambda place: sign * scored[place]["score"])
+    ordered = [(read[place], scored[place]) for place in best]
+    ordered += [(candidate, {"score": None}) for candidate in last]
     ranking = [
-        {"rank": number, "index": read[place].index, "name": read[place].name, **scored[place]}
-        for number, place in enumerate(best, start=1)
+        {"rank": number, "index": candidate.index, "name": candidate.name, **said}
+        for number, (candidate, said) in enumerate(ordered[:top_k], start=1)
     ]
     answer: dict[str, Any] = {"property": ranker.property, "predictor": ranker.name}
     if ranker.note is not None:

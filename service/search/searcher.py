@@ -30,6 +30,7 @@ from service.predictors.few_shot import (
     Prediction,
     normal_scores,
 )
+from service.predictors.scores import AnyScale
 from service.search.space import Document, Space
 
 Acquisition = Literal["expected_improvement", "upper_confidence"]
@@ -121,7 +122,8 @@ class Searcher:
         """The candidates that are most worth trying, best first."""
         value_N = np.array([value for _, value in self._told])
         feature_NF = np.array([self._row(self._space.key(document), document) for document, _ in self._told])
-        regressor = FewShotRegressor(seed=self._seed, num_trees=NUM_TREES).fit(feature_NF, value_N)
+        regressor = AnyScale(FewShotRegressor(seed=self._seed, num_trees=NUM_TREES))
+        regressor.fit(feature_NF, value_N)
         candidates = self._pool()
         if not candidates:
             return [self._fresh()]

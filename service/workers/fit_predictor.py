@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from service.predictors.certainty import certainty
+from service.predictors.fit_report import fit_report
 from service.predictors.fitted import FittedPredictor, observe, save_predictor
 from service.workers.documents import read_document
 from service.workers.pacing import paced
@@ -23,7 +23,7 @@ _STAGES = 3
 
 
 def run_fit(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """`{"model", "kind", "property", "n", "method", "kendall_tau_cv", "interval", "certainty"}`.
+    """`{"model", "kind", "property"}` and what `fit_report` says.
 
     Errors: InvalidRequest and the readers' errors, with the number of the `observation` that is wrong;
     Conflict when the name is taken; NotFound when the observations have expired; JobCancelled.
@@ -38,6 +38,7 @@ def run_fit(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dic
         report=lambda done, total: tell(done / total, _STAGES, "reading the architectures"),
         features=config.get("features", "structure"),
         ghn=config.get("ghn", settings.default_model),
+        failed=config.get("failed", "leave-out"),
     )
     report(1, _STAGES, "fitting")
     predictor = FittedPredictor(name, config["property"], seen)
@@ -51,11 +52,7 @@ def run_fit(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dic
         "model": name,
         "kind": payload["kind"],
         "property": predictor.property,
-        "n": len(items),
-        "method": predictor.method,
-        "kendall_tau_cv": round(score.tau, 4),
-        "interval": [round(score.low, 4), round(score.high, 4)],
-        "certainty": certainty(len(items), score),
+        **fit_report(predictor, score),
     }
 
 

@@ -1,7 +1,7 @@
 """Jobs over many architectures: rank, embed, compare. Plain functions: no Celery, no Redis.
 
 A payload holds `architectures` (artifact name of the documents, one JSON text a line) and what was asked:
-predictor, predictor_digest, property, order, top_k; or model, model_digest.
+predictor, predictor_digest, property, order, unconnected, top_k; or model, model_digest.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from service import tracing
 from service.errors import ServiceError
 from service.graph_io.archgraph import ArchGraph
+from service.graph_io.entries import read_entry
 from service.graph_io.json_text import parse_json
 from service.graph_limits import limits_of
 from service.predictors.ranking import Candidate, Ranker, find_ranker, rank, skipped_entry
@@ -49,6 +50,7 @@ def run_rank(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> di
             ranker,
             top_k=payload["top_k"],
             order=payload["order"],
+            unconnected=payload["unconnected"],
             report=lambda done: tell(done, len(candidates), "reading the architectures"),
         )
     return {**answer, "timings_ms": watch.timings_ms()}
@@ -122,13 +124,12 @@ def _embed(
     skipped: list[dict[str, Any]] = []
     for done, candidate in enumerate(candidates, start=1):
         try:
-            if isinstance(candidate.document, ServiceError):
-                raise candidate.document
-            key = (model.card.digest, document_key(candidate.document))
+            document = read_entry(candidate.document).document
+            key = (model.card.digest, document_key(document))
             known = runtime.embeddings.get(key)
             if known is None:
                 with watch.stage("parse"):
-                    graph = read_document(candidate.document, runtime.settings)
+                    graph = read_document(document, runtime.settings)
                 waiting.append((candidate.index, key, graph))
             else:
                 found[candidate.index] = known

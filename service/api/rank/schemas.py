@@ -35,6 +35,11 @@ class RankOptions(_Asked):
     order: Literal["ascending", "descending"] = Field(
         default="descending", description="`ascending` where less is better: of latencies, for example."
     )
+    unconnected: Literal["skip", "last"] = Field(
+        default="skip",
+        description="Cells whose output nothing reaches: in `skipped`, or ranked behind all others with the "
+        "score null.",
+    )
     top_k: int | None = Field(default=None, ge=1, description="Answer the first so many only.")
 
 
@@ -58,7 +63,7 @@ class Ranked(BaseModel):
     rank: int
     index: int
     name: str | None
-    score: float
+    score: float | None = Field(description="null: the cell is no network, see `unconnected`.")
     value: float | None = Field(default=None, description="Of a fitted predictor: in observed units.")
     interval: list[float] | None = Field(default=None, description="Of a fitted predictor: 90%.")
 

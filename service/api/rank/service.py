@@ -84,6 +84,7 @@ def ranking_payload(settings: Settings, options: RankOptions) -> dict[str, Any]:
         "predictor_digest": digest,
         "property": predicted,
         "order": options.order,
+        "unconnected": options.unconnected,
         "top_k": options.top_k,
     }
 

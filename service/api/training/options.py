@@ -53,11 +53,15 @@ class ImageTraining(Options):
         return self.model_dump(exclude_none=True, exclude_unset=True) | always
 
 
-class Observation(Options):
-    """An architecture that was trained or measured, and what came of it. Higher need not be better."""
+class Observation(BaseModel):
+    """An architecture that was trained or measured, and what came of it. Higher need not be better. Other
+    fields are metadata: what all observations say alike is on the card of the predictor.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     architecture: dict[str, Any] = Field(description="As `architecture` of POST /predict-weights takes one.")
-    value: FiniteFloat
+    value: FiniteFloat | None = Field(description="null: the training failed.")
     name: str | None = Field(default=None, max_length=256)
 
 

@@ -27,6 +27,11 @@ class PredictorTraining(Options):
         description="What to learn from: counts over a network's structure, its embedding by a GHN, or both.",
     )
     ghn: ModelName | None = Field(default=None, description="The GHN that embeds. Default: the server's.")
+    failed: Literal["leave-out", "lowest", "highest"] = Field(
+        default="leave-out",
+        description="What becomes of trainings that failed (value null): left out, or taken for worse than "
+        "all others, at the lower or the upper end of the values.",
+    )
 
     def given(self) -> dict[str, Any]:
         return self.model_dump(exclude_none=True, exclude={"observations"})

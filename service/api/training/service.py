@@ -139,7 +139,7 @@ def _check_predictors(settings: Settings, asked: SearchJob) -> None:
 def _keep(services: Services, observations: Sequence[Observation]) -> str:
     """The name of an artifact with one observation a line: a job's record stays small."""
     lines = (
-        json.dumps(observation.model_dump(exclude_none=True), separators=(",", ":"))
+        json.dumps(observation.model_dump(exclude_unset=True), separators=(",", ":"))
         for observation in observations
     )
     return services.artifacts.put_content("\n".join(lines).encode(), "lines.json").name

@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.errors import InvalidArchitecture
+from service.errors import NotConnected
 from service.graph_io.archgraph import ArchGraph, AttrValue, Node, Parameter
 from service.graph_io.cells.darts_document import DartsNetwork, Genotype, parse_document
 from service.graph_io.checks import build_graph
@@ -343,7 +343,7 @@ class _Builder:
 
     def finish(self, logits: str) -> ArchGraph:
         if logits == _NOTHING:
-            raise InvalidArchitecture(
+            raise NotConnected(
                 "The image never reaches the classifier: every path to it has a `none` operation.",
                 field="genotype",
                 hint="Replace `none` where a cell would be left without inputs.",

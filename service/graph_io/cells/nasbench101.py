@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from service.errors import NotConnected
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.cells.network import NetworkBuilder
 from service.graph_io.fields import Place, read_choice, read_integer, read_list, read_object, read_text, shown
@@ -181,8 +182,10 @@ def read_nasbench101(document: Mapping[str, Any], *, limits: GraphLimits = DEFAU
     )
     cell = prune(parse_cell(fields["matrix"], fields["ops"]))
     if cell is None:
-        raise (root / "matrix").refuse(
-            "No path leads from the cell's input to its output: this is no network.", "Add the missing edges."
+        raise NotConnected(
+            "No path leads from the cell's input to its output: this is no network.",
+            field="/matrix",
+            hint="Add the missing edges.",
         )
     channels = read_integer(fields.get("channels", 128), root / "channels", least=MAX_VERTICES, most=4096)
     stacks = read_integer(fields.get("stacks", 3), root / "stacks", least=1, most=8)

@@ -25,6 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from service.errors import NotConnected
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.cells.network import NetworkBuilder
 from service.graph_io.fields import Place, closest, read_integer, read_object, read_text, shown
@@ -131,9 +132,10 @@ def read_nasbench201(document: Mapping[str, Any], *, limits: GraphLimits = DEFAU
     cell = parse_cell(read_text(fields["cell"], cell_place, max_length=MAX_CELL_TEXT), cell_place)
     live = live_edges(cell)
     if not live:
-        raise cell_place.refuse(
+        raise NotConnected(
             "No operation connects the cell's input to its output: this is no network.",
-            "Replace 'none' on a path from node 0 to node 3.",
+            field=cell_place.pointer,
+            hint="Replace 'none' on a path from node 0 to node 3.",
         )
     channels = read_integer(fields.get("channels", 16), root / "channels", least=1, most=4096)
     cells_per_stage = read_integer(

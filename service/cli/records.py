@@ -1,0 +1,162 @@
+"""Files of records: results, or lists of architectures, in the forms that people have them.
+
+JSON Lines (an object a line), a JSON array, an object with the list under `observations` or `architectures`
+or with an architecture's short text for each key, a table with a header, or short texts, one a line. What is
+none of these gets one message that says what it looks like.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from service.errors import InvalidInput, LimitExceeded, ServiceError
+from service.graph_io.json_text import parse_json
+from service.graph_io.short_texts import short_text
+
+_LIST_KEYS = ("observations", "architectures")
+_CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
+# Two right lines each, for who has none.
+RESULT_LINES = (
+    json.dumps({"architecture": {"format": "nasbench201", "cell": _CELL}, "value": 91.5}),
+    json.dumps({"architecture": "torchvision:resnet18", "value": 93.1}),
+)
+ARCHITECTURE_LINES = (
+    json.dumps({"format": "nasbench201", "cell": _CELL}),
+    json.dumps({"format": "torchvision", "name": "resnet18"}),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """number: of its line in the file, or of the item in its list, from 1. value: what it says, or the error
+    of a line that cannot be read.
+    """
+
+    number: int
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """unit: what the numbers count, "line" or "item"."""
+
+    unit: str
+    items: tuple[Record, ...]
+
+    @property
+    def values(self) -> list[Any]:
+        return [record.value for record in self.items]
+
+    def label(self, index: int) -> str:
+        """Where the record of this index, from 0, stands in the file."""
+        return f"{self.unit} {self.items[index].number}"
+
+
+def read_records(path: Path, right_lines: tuple[str, str]) -> Records:
+    """All records of a file; `-` is standard input. A line of JSON that is broken is a record with its error.
+
+    right_lines: two lines as they should be, for the message to who has none.
+
+    Raises InvalidInput for an empty file, or one that holds no records.
+    """
+    # csv, and the names of columns: only for who has a file
+    from service.cli.file_kinds import binary_kind, text_kind
+    from service.cli.tables import read_table
+
+    data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    if not data.strip():
+        raise InvalidInput(f"{path} is empty.", hint=_advice(right_lines))
+    text = _decoded(data)
+    kind = binary_kind(data) or (None if text is not None else "a binary file, or text that is not UTF-8")
+    if text is None or kind is not None:
+        raise _unlike(path, str(kind), right_lines)
+    start = text.lstrip()[:1]
+    if start in ("[", "{"):
+        records = _from_json(text)
+    elif texts := _short_texts(text):
+        return Records("line", texts)
+    else:
+        table = read_table(text)
+        records = None if table is None else Records("line", tuple(Record(*row) for row in table))
+    if records is None:
+        raise _unlike(path, text_kind(text), right_lines)
+    return records
+
+
+def _decoded(data: bytes) -> str | None:
+    """Text in UTF-8, or UTF-16 as spreadsheets save it; None for what is no text."""
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text
+
+
+def _from_json(text: str) -> Records | None:
+    """None where not one line is JSON, nor the whole."""
+    if text.lstrip()[0] == "{":
+        lines = _json_lines(text)
+        read = sum(not isinstance(record.value, ServiceError) for record in lines)
+        if read > 1 or (read == 1 and len(lines) > 1):
+            return Records("line", lines)
+    try:
+        document = parse_json(text, finite=False)
+    except InvalidInput as error:
+        if error.extra.get("column", 0) == 1 or text.lstrip()[1:2] == "'":
+            return None
+        raise
+    if isinstance(document, list):
+        return _items(document)
+    for key in _LIST_KEYS:
+        if isinstance(document.get(key), list):
+            return _items(document[key])
+    if len(document) > 1 and all(short_text(key) is not None for key in document):
+        return _items([{"architecture": key, "value": value} for key, value in document.items()])
+    return Records("line", (Record(1, document),))
+
+
+def _items(values: list[Any]) -> Records:
+    return Records("item", tuple(Record(number, value) for number, value in enumerate(values, start=1)))
+
+
+def _json_lines(text: str) -> tuple[Record, ...]:
+    """A record for each line that says something."""
+    records = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        value: Any
+        try:
+            value = parse_json(line, finite=False)
+        except LimitExceeded:
+            raise
+        except ServiceError as error:
+            error.extra["line"] = number
+            value = error
+        records.append(Record(number, value))
+    return tuple(records)
+
+
+def _short_texts(text: str) -> tuple[Record, ...]:
+    """Records of a file whose every line is a short text, if that is what it is."""
+    lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    if any(short_text(line) is None for _, line in lines):
+        return ()
+    return tuple(Record(number, line) for number, line in lines)
+
+
+def _unlike(path: Path, kind: str, right_lines: tuple[str, str]) -> InvalidInput:
+    return InvalidInput(
+        f"{path} looks like {kind}, where JSON Lines (an object a line), a JSON array, or a table with a "
+        "header was expected.",
+        hint=_advice(right_lines),
+    )
+
+
+def _advice(right_lines: tuple[str, str]) -> str:
+    return "\n".join(("Two right lines:", *right_lines))

@@ -1,0 +1,111 @@
+"""Entries of lists: an architecture, alone or beside what is known of it.
+
+    {"format": "nasbench201", "cell": "..."}                                     an architecture
+    {"architecture": {...}, "value": 93.1, "epochs": 200}                        beside other fields
+    {"format": "nasbench201", "cell": "...", "value": 93.1, "epochs": 200}       the same, flat
+    {"arch": "nasbench201:|...|+|...|...|+|...|...|...|", "value": 93.1}         by a short text
+    "torchvision:resnet18"                                                       a short text alone
+
+Fields that say nothing about the architecture are metadata: kept, and read by nobody here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.errors import InvalidArchitecture, ServiceError
+from service.graph_io.fields import Place, closest, kind_of, shown
+from service.graph_io.read import FORMATS, format_of
+from service.graph_io.short_texts import parse_short_text
+
+# By which names tables call the column of architectures, the first one that there is.
+ARCHITECTURE_FIELDS = ("architecture", "arch", "arch_str", "genotype", "source", "network", "model", "cell")
+# What people write beside an architecture; a field of a flat entry that is unlike these and like one of the
+# architecture's own is a slip of the pen.
+_COMMON_METADATA = ("value", "epochs", "seed", "id", "note", "dataset", "metadata")
+# A graph's own fields are read strictly by its reader: what is none of them is metadata here.
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "onnx": ("data",),
+    "graph": ("nodes", "outputs", "input_shape", "unattached"),
+    "nasbench201": ("cell", "channels", "cells_per_stage", "num_classes", "image_size"),
+    "nasbench101": ("matrix", "ops", "channels", "stacks", "modules", "num_classes", "image_size"),
+    "darts": (
+        "genotype", "channels", "cells", "num_classes", "input", "stem", "stem_kernel", "stem_pool", "norm",
+        "preprocess", "channel_multiplier", "global_pool", "fc_layers", "fc_dim",
+    ),
+    "smash": ("blocks", "stem_channels", "num_classes", "image_size"),
+    "torchvision": ("num_classes", "image_size"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """document: the architecture. others: the fields beside it, by name."""
+
+    document: Any
+    others: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_entry(value: Any, place: Place = Place()) -> Entry:
+    """What an item of a list stands for. The architecture itself is not checked.
+
+    Raises InvalidArchitecture, naming the field, for what is no architecture, nor has one; InvalidInput for
+    a text that is none.
+    """
+    if isinstance(value, ServiceError):
+        raise value
+    if isinstance(value, str):
+        return Entry(parse_short_text(value))
+    if not isinstance(value, Mapping):
+        raise place.refuse(f"{place.named} must be an object, not {kind_of(value)}.")
+    if "architecture" not in value and format_of(value):
+        return _flat(value, place)
+    key = next((name for name in ARCHITECTURE_FIELDS if value.get(name) is not None), None)
+    if key is None:
+        return _bare(value, place)
+    inner = value[key]
+    others = {name: other for name, other in value.items() if name != key}
+    if not isinstance(inner, str):
+        return Entry(inner, others)
+    document = parse_short_text(inner)
+    # A table has the options of an architecture in columns beside its text.
+    options = set() if key == "architecture" else {*FIELDS.get(format_of(document), ())} & {*others}
+    return Entry(
+        {**document, **{name: others[name] for name in options}},
+        {name: other for name, other in others.items() if name not in options},
+    )
+
+
+def _flat(value: Mapping[str, Any], place: Place) -> Entry:
+    """The fields of its format are the architecture, the rest stands beside it."""
+    form = format_of(value)
+    if form not in FORMATS:
+        return Entry(value)
+    known = ("format", "name", *FIELDS[form])
+    others = {key: other for key, other in value.items() if key not in known}
+    for key in others:
+        like = closest(str(key), (*known, *_COMMON_METADATA))
+        if like in known:
+            raise (place / key).refuse(
+                f"{place.named} has the unknown key {shown(key)}.", f"Did you mean {like!r}?"
+            )
+    return Entry({key: value[key] for key in value if key in known}, others)
+
+
+def _bare(value: Mapping[str, Any], place: Place) -> Entry:
+    """Fields that only one format has say the format."""
+    for form, needed in (("nasbench101", ("matrix", "ops")), ("smash", ("blocks",))):
+        if all(key in value for key in needed):
+            return _flat({"format": form, **value}, place)
+    like = next((found for key in value if (found := closest(str(key), ("architecture", "format")))), None)
+    raise InvalidArchitecture(
+        f"{place.named} lacks the key 'architecture'."
+        if place.path
+        else "The architecture lacks its format.",
+        field=(place / ("architecture" if place.path else "format")).pointer,
+        hint=f"Did you mean {like!r}?"
+        if like
+        else f"Give `format` as one of: {', '.join(FORMATS)}; or an architecture under `architecture`.",
+    )

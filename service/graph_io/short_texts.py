@@ -1,0 +1,47 @@
+"""Short texts for architectures: `nasbench201:CELL`, `torchvision:resnet18`, or a code that explains itself.
+
+They name no files, so that a service may read them from anybody.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from service.errors import InvalidInput
+from service.graph_io.fields import shown
+from service.graph_io.json_text import parse_json
+
+# By the word before the colon, the field of the document that the rest of the text fills.
+SCHEMES = {"torchvision": "name", "nasbench201": "cell"}
+# Texts that can only be one format's.
+_SELF_EXPLAINING = ((re.compile(r"\|[^|]*~\d+\|\+\|.*\|"), "nasbench201"),)
+MAX_SHORT_TEXT = 2**16
+EXAMPLES = ", ".join(f"{scheme}:{field.upper()}" for scheme, field in SCHEMES.items())
+
+
+def parse_short_text(text: str) -> Mapping[str, Any]:
+    """The document that a short text stands for; also that of a JSON object written as text.
+
+    Raises InvalidInput for any other text.
+    """
+    document = parse_json(text) if text.lstrip().startswith("{") else short_text(text)
+    if not isinstance(document, Mapping):
+        raise InvalidInput(f"{shown(text)} is no architecture.", hint=f"Give {EXAMPLES}, or an object.")
+    return document
+
+
+def short_text(text: str) -> Mapping[str, Any] | None:
+    """The document, or None for what is no short text. Its fields are not checked."""
+    text = text.strip()
+    if len(text) > MAX_SHORT_TEXT:
+        return None
+    scheme, separator, rest = text.partition(":")
+    if separator and scheme in SCHEMES:
+        # A shell keeps the bars of a cell for itself unless they are quoted, and some keep the quotes too.
+        return {"format": scheme, SCHEMES[scheme]: rest.strip("\"'")}
+    for pattern, form in _SELF_EXPLAINING:
+        if pattern.fullmatch(text):
+            return {"format": form, SCHEMES[form]: text}
+    return None
