@@ -186,5 +186,5 @@ def _there(asked: _Fit, progress: ReportProgress, url: str, api_key: str | None)
             failed=asked.failed,
             progress=lambda step: progress(step.done, step.total, step.message),
         )
-    said = fitted.model_dump(mode="json", exclude={"model", "property", "timings_ms"})
+    said = fitted.model_dump(mode="json", include={*type(fitted).model_fields} - {"model", "property"})
     return {"name": fitted.model, "failed_as": asked.failed, **said}
