@@ -30,11 +30,13 @@ def _tensor(array: Array) -> torch.Tensor:
 
 def match(module: torch.nn.Module, blocks: Mapping[str, Block]) -> tuple[Applied, list[Match]]:
     """Which block goes into which parameter. A tied parameter has several names; any of them will do. One
-    with requires_grad=False gets none.
+    with requires_grad=False gets none, and one without numbers needs none.
     """
     names_of: dict[int, list[str]] = {}
     parameters: dict[int, torch.nn.Parameter] = {}
     for name, parameter in module.named_parameters(remove_duplicate=False):
+        if parameter.numel() == 0:
+            continue
         names_of.setdefault(id(parameter), []).append(name)
         parameters[id(parameter)] = parameter
 

@@ -2,9 +2,10 @@
 
 The module runs once on tensors without memory (the meta device), in evaluation mode; a torch function
 mode writes down every call into torch, and the record becomes nodes. The module is lent stand-ins for its
-parameters and buffers and comes back untouched. A module whose control flow looks at the values of its
-features is run once more on the CPU, with zeros for its parameters and its input, and everything
-expensive still left out.
+parameters and buffers and comes back untouched. A module that looks at the values of its features is run
+once more on zeros (`torch_tracing/zeros.py`). If that fails, does not end or leaves parameters out, it is run
+as it is, on copies of its parameters (`torch_tracing/values.py`), which takes the time and the memory of a
+forward pass.
 
 A parameter with requires_grad=False is part of the graph, and marked as one that is kept as it is.
 
@@ -18,32 +19,35 @@ from __future__ import annotations
 import dataclasses
 import gc
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from service.errors import InvalidArchitecture, InvalidRequest, ServiceError
+from service.errors import InvalidArchitecture, InvalidRequest, LimitExceeded, ServiceError
 from service.graph_io.archgraph import ArchGraph, Node, Parameter
 from service.graph_io.checks import build_graph
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.program import Program
 from service.graph_io.torch_tracing import handlers  # noqa: F401  registers the handlers
-from service.graph_io.torch_tracing.inputs import BATCH, candidates, floating_dtype, of_shape
+from service.graph_io.torch_tracing.inputs import candidates, floating_dtype, of_shape, with_values
 from service.graph_io.torch_tracing.lowering import lower
+from service.graph_io.torch_tracing.nested import map_tensors, tensors_in
 from service.graph_io.torch_tracing.programs import record_program
-from service.graph_io.torch_tracing.recorder import META, Recorder, tensors_in
+from service.graph_io.torch_tracing.recorder import META, Recorder
 from service.graph_io.torch_tracing.stand_ins import borrowed
 from service.graph_io.torch_tracing.steps import Record, Step
 from service.graph_io.torch_tracing.torchvision_models import build
+from service.graph_io.torch_tracing.transforms import followed_transforms
+from service.graph_io.torch_tracing.values import ValueRecorder
+from service.graph_io.torch_tracing.zeros import ZeroRecorder
 
 __all__ = ["trace", "trace_torchvision"]
 
 logger = logging.getLogger(__name__)
 
-CPU = torch.device("cpu")
 HINT = (
     "Pass input_shape, without the batch axis, such as (3, 224, 224), "
     "or example, with what the module is called with."
@@ -64,8 +68,8 @@ def trace(
         neither this nor `example` is given: from what timm and torchvision models say about themselves,
         then from the first layers.
     example: instead of input_shape, what the module is called with: a tensor (batch axis included),
-        a tuple of positional arguments or a dictionary of keyword arguments. Only shapes
-        and number formats are read.
+        a tuple of positional arguments or a dictionary of keyword arguments. Only shapes and number formats
+        are read, unless the module itself looks at the numbers.
     name: of the graph; the class of the module if empty.
     program: record exactly what the module computes too, if that can be done: for running the network.
     Buffers,
@@ -87,10 +91,11 @@ def trace(
     if example is not None:
         return tracer.graph(example, name)
     dtype = floating_dtype(model)
+    guess = input_shape is None
     first_failure: InvalidArchitecture | None = None
     for candidate in candidates(model) if input_shape is None else of_shape(model, input_shape):
         try:
-            return tracer.graph(candidate.tensor(META, dtype), name)
+            return tracer.graph(candidate.tensor(META, dtype), name, guess=guess)
         except InvalidArchitecture as failure:
             first_failure = first_failure or failure
     if input_shape is not None and first_failure is not None:
@@ -111,20 +116,23 @@ def trace_torchvision(
     LimitExceeded.
     """
     model, example = build(name, num_classes=num_classes, image_size=image_size)
-    return _Tracer(model, limits, program=program).graph(example, name)
+    return _Tracer(model, limits, program=program).graph(example, name, guess=True)
 
 
 class _Tracer:
     """One module, and what is known about its parameters."""
 
-    def __init__(self, model: nn.Module, limits: GraphLimits = LIMITS, *, program: bool = False) -> None:
+    def __init__(self, model: nn.Module, limits: GraphLimits | None = None, *, program: bool = False) -> None:
         if not isinstance(model, nn.Module):
             raise InvalidArchitecture(
                 f"{type(model).__name__} is no torch.nn.Module.", hint="Pass the module itself."
             )
-        self.model, self.limits, self.with_program = model, limits, program
+        self.model, self.limits, self.with_program = model, limits or LIMITS, program
         self.runnable = _unwrapped(model)
         self.modules = list(model.modules())
+        devices = [p.device for p in model.parameters()]
+        self.has_values = all(device != META for device in devices)
+        self.device = next((device for device in devices if device != META), torch.device("cpu"))
         self.names: dict[int, str] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.kept: set[str] = set()
@@ -135,6 +143,9 @@ class _Tracer:
                     node=name,
                     hint="Call a lazy module once before it is traced.",
                 )
+            if parameter.numel() == 0:
+                # It only tells the device, or is switched off: there is nothing to predict.
+                continue
             self.names[id(parameter)] = name
             self.shapes[name] = tuple(parameter.shape)
             if not parameter.requires_grad:
@@ -148,9 +159,10 @@ class _Tracer:
                 hint="Trace the module it was scripted from, or export it to ONNX.",
             )
 
-    def graph(self, example: Any, name: str) -> ArchGraph:
+    def graph(self, example: Any, name: str, *, guess: bool = False) -> ArchGraph:
+        """guess: the example may well be wrong. What its shape does not fit is not tried with values."""
         with _without_collections():
-            graph = self._graph(example, name)
+            graph = self._graph(example, name, guess)
             return dataclasses.replace(graph, program=self._program(example)) if self.with_program else graph
 
     def _program(self, example: Any) -> Program | None:
@@ -162,46 +174,84 @@ class _Tracer:
             logger.info("no program of %s: %s", type(self.runnable).__name__, failure)
             return None
 
-    def _graph(self, example: Any, name: str) -> ArchGraph:
+    def _graph(self, example: Any, name: str, guess: bool) -> ArchGraph:
         name = name or type(self.runnable).__name__
-        graph = self._build(self._record(example, training=False), example, name)
-        if graph.unattached:
-            # Auxiliary classifiers run in training only.
-            try:
-                training = self._build(self._record(example, training=True), example, name)
-            except InvalidArchitecture:
-                return graph
-            if len(training.unattached) < len(graph.unattached):
-                return training
+        record = self._record(example, guess, training=False)
+        graph = self._build(record, example, name)
+        # Auxiliary classifiers run in training only.
+        others: list[Callable[[], Record]] = [lambda: self._record(example, True, training=True)]
+        if record.by_zeros and self.has_values:
+            others.append(lambda: self._record_values(example, training=False))
+        for other in others:
+            if graph.unattached:
+                try:
+                    complete = self._build(other(), example, name)
+                except InvalidArchitecture:
+                    continue
+                if len(complete.unattached) < len(graph.unattached):
+                    graph = complete
         return graph
 
-    def _record(self, example: Any, *, training: bool) -> Record:
+    def _record(self, example: Any, guess: bool, *, training: bool) -> Record:
+        arguments = map_tensors(example, _without_memory)
+        recorder = Recorder(_batch(arguments))
         try:
-            return self._run(example, META, training=training)
+            return self._run(arguments, recorder, recorder, training=training)
         except Exception as failure:  # the user's forward may raise anything
-            if not _looks_at_values(failure):
+            if guess and _is_about_shapes(failure):
+                raise self._refusal(failure) from failure
+        arguments = with_values(example, torch.device("cpu"))
+        recorder = ZeroRecorder(_batch(arguments))
+        try:
+            record = self._run(arguments, recorder, recorder, training=training)
+            return dataclasses.replace(record, by_zeros=True)
+        except Exception as failure:
+            if not self.has_values:
+                raise self._refusal(failure) from failure
+        return self._record_values(example, training=training)
+
+    def _record_values(self, example: Any, *, training: bool) -> Record:
+        try:
+            return self._run_with_values(example, training=training)
+        except Exception as failure:
+            if "grad" not in str(failure):  # "element 0 of tensors does not require grad", in many words
                 raise self._refusal(failure) from failure
         try:
-            return self._run(_fewer(example), CPU, training=training)
+            # Forces are the gradient of an energy: the module needs what a plain call of it has.
+            return self._run_with_values(example, training=training, gradients=True)
         except Exception as failure:
             raise self._refusal(failure) from failure
 
-    def _refusal(self, failure: Exception) -> InvalidArchitecture:
-        if isinstance(failure, InvalidArchitecture):
+    def _refusal(self, failure: Exception) -> InvalidArchitecture | LimitExceeded:
+        if isinstance(failure, InvalidArchitecture | LimitExceeded):
             return failure
         reason = " ".join(str(failure).split())[:300]
         return InvalidArchitecture(
             f"{type(self.runnable).__name__} could not be run: {type(failure).__name__}: {reason}.", hint=HINT
         )
 
-    def _run(self, example: Any, device: torch.device, *, training: bool) -> Record:
-        arguments = _moved(example, device)
-        recorder = Recorder(device, _batch(arguments))
+    def _run_with_values(self, example: Any, *, training: bool, gradients: bool = False) -> Record:
+        arguments = with_values(example, self.device)
+        recorder = Recorder(_batch(arguments))
+        mode = ValueRecorder(recorder, _STEPS_PER_NODE * self.limits.max_nodes)
+        return self._run(arguments, recorder, mode, training=training, gradients=gradients)
+
+    def _run(
+        self,
+        arguments: Any,
+        recorder: Recorder,
+        mode: Recorder | ValueRecorder,
+        *,
+        training: bool,
+        gradients: bool = False,
+    ) -> Record:
+        """mode: the recorder itself, or what computes values for it."""
         for tensor in tensors_in(arguments):
-            recorder.input(tensor)
-        with borrowed(self.modules, self.names, recorder, training=training), torch.no_grad(), recorder:
+            mode.input(tensor)
+        lent = borrowed(self.modules, self.names, mode, training=training)
+        with lent, followed_transforms(recorder, mode), torch.set_grad_enabled(gradients), mode:
             result = _call(self.runnable, arguments)
-        outputs = [step for tensor in tensors_in(result) if (step := recorder.step_of(tensor)) is not None]
+        outputs = [step for tensor in tensors_in(result) if (step := mode.step_of(tensor)) is not None]
         live = tuple(dict.fromkeys(step for step in outputs if recorder.steps[step].live))
         # A detector that finds nothing in an empty image returns what depends on nothing.
         live = live or _ends(recorder.steps)
@@ -275,22 +325,8 @@ def _batch(arguments: Any) -> int:
     return int(first.shape[0]) if first is not None and first.dim() > 0 else 1
 
 
-def _fewer(example: Any) -> Any:
-    """An example of our own without its large batch, which costs time where values are computed."""
-    if isinstance(example, Tensor) and example.dim() > 0 and example.shape[0] == BATCH:
-        return example[:2]
-    return example
-
-
-def _moved(value: Any, device: torch.device) -> Any:
-    """The example with tensors without memory, or zeros, for its tensors."""
-    if isinstance(value, Tensor):
-        return torch.zeros(value.shape, dtype=value.dtype, device=device)
-    if isinstance(value, Mapping):
-        return {key: _moved(item, device) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_moved(item, device) for item in value)
-    return value
+def _without_memory(tensor: Tensor) -> Tensor:
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
 
 
 def _call(model: nn.Module, arguments: Any) -> Any:
@@ -309,12 +345,14 @@ def _ends(steps: list[Step]) -> tuple[int, ...]:
     return tuple(index for index, step in enumerate(steps) if step.live and index not in read)
 
 
-def _looks_at_values(failure: Exception) -> bool:
-    """Whether a run failed because a tensor without memory has no values."""
+def _is_about_shapes(failure: Exception) -> bool:
+    """Whether a run most likely failed because the input has another shape than the module takes."""
     if isinstance(failure, NotImplementedError):
-        return True
+        return False
     text = str(failure)
-    return isinstance(failure, RuntimeError | ValueError | TypeError) and any(
-        phrase in text
-        for phrase in ("meta tensor", "Meta tensor", "meta device", "device meta", "data-dependent", "item()")
-    )
+    return any(word in text for word in _SHAPE_WORDS) and "meta" not in text.lower()
+
+
+_SHAPE_WORDS = ("shape", "size", "dim", "channel", "kernel", "features", "argument")
+# Not every call becomes a node.
+_STEPS_PER_NODE = 4

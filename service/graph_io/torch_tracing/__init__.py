@@ -3,7 +3,11 @@
 steps.py         what was computed: one record a call, numbered
 recorder.py      the torch function mode that writes the records while the module runs
 handlers/        what each function of torch is, and its result's shape without computing it
-stand_ins.py     lends the module tensors without memory, and gives everything back as it was
+nested.py        tensors in nested arguments and results
+stand_ins.py     lends the module tensors without memory or copies, and gives everything back as it was
+zeros.py         for modules whose control flow looks at values: zeros will do
+values.py        for modules that need their numbers: computed, and written down from shadows without memory
+transforms.py    what vmap, gradients and flex_attention do unseen
 inputs.py        the input that a module wants
 attention.py     finds attention that a network spells out itself
 gates.py         finds squeeze and excite

@@ -11,9 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from service.graph_io.torch_tracing.nested import map_tensors
+
 # The batch that every network is tried with. Without memory its size costs nothing, and a prime that no
 # layer has for its own sizes shows which axis of a reshaped tensor the batch is.
 BATCH = 97
+# The batch of a run that computes.
+_FEW = 2
 _IMAGE_SIDES = (224, 32, 28, 64, 96, 128, 299, 256, 384, 512, 48, 84, 112, 16)
 _SERIES_LENGTHS = (1024, 128, 4096, 16000, 256, 512, 64, 100, 32, 16)
 _VOLUMES = (
@@ -38,6 +42,31 @@ class Example:
 
     def tensor(self, device: torch.device, dtype: torch.dtype) -> Tensor:
         return torch.zeros((BATCH, *self.shape), dtype=torch.int64 if self.integers else dtype, device=device)
+
+
+def with_values(example: Any, device: torch.device) -> Any:
+    """The example with numbers: its own, or, where it has none, random ones on the given device (indices: 1,
+    as 0 often stands for nothing). An example of our own loses its large batch, which takes time here.
+    """
+    generator = torch.Generator().manual_seed(0)
+
+    def filled(tensor: Tensor) -> Tensor:
+        if tensor.device.type != "meta":
+            return tensor.detach().clone().requires_grad_(tensor.requires_grad)
+        shape = tuple(tensor.shape)
+        if shape[:1] == (BATCH,):
+            shape = (_FEW, *shape[1:])
+        if tensor.is_floating_point() or tensor.is_complex():
+            numbers = torch.randn(shape, generator=generator, dtype=_drawable(tensor.dtype))
+        else:
+            numbers = torch.ones(shape)
+        return numbers.to(device, tensor.dtype)
+
+    return map_tensors(example, filled)
+
+
+def _drawable(dtype: torch.dtype) -> torch.dtype:
+    return torch.complex64 if dtype.is_complex else torch.float32
 
 
 def floating_dtype(model: nn.Module) -> torch.dtype:

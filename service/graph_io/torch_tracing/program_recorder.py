@@ -31,7 +31,8 @@ from service.graph_io.program import (
     references_in,
 )
 from service.graph_io.program_functions import MAX_CONSTANT_BYTES, runs
-from service.graph_io.torch_tracing.recorder import META, tensors_in
+from service.graph_io.torch_tracing.nested import tensors_in
+from service.graph_io.torch_tracing.recorder import META
 
 # Two sizes of a batch that no layer has for its own, and that no small number divides both of.
 BATCHES = (97, 102)
@@ -61,8 +62,6 @@ class ProgramRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     modules: paths of the modules that own running means, by the identity of the mean.
     """
 
-    device = META
-
     def __init__(self, values: Mapping[str, Tensor], modules: Mapping[int, str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[Recorded] = []
@@ -76,10 +75,8 @@ class ProgramRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     # What `borrowed` asks for
 
-    def empty(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        return torch.empty(shape, dtype=dtype, device=META)
-
-    def parameter(self, tensor: Tensor, name: str) -> None:
+    def stand_in(self, parameter: Tensor, name: str) -> Tensor:
+        tensor = torch.empty(parameter.shape, dtype=parameter.dtype, device=META)
         kept = self._values.get(name)
         if kept is None:
             tensor.requires_grad_(tensor.is_floating_point())
@@ -87,9 +84,10 @@ class ProgramRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         else:
             self._bind(tensor, self._constant(kept))
         self._fixed_memory.add(_memory(tensor))
+        return tensor
 
     def constant(self, tensor: Tensor) -> Tensor:
-        stand_in = self.empty(tensor.shape, tensor.dtype)
+        stand_in = torch.empty(tensor.shape, dtype=tensor.dtype, device=META)
         self._bind(stand_in, self._constant(tensor))
         self._fixed_memory.add(_memory(stand_in))
         return stand_in

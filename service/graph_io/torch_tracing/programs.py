@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from service.graph_io.program import Program
+from service.graph_io.torch_tracing.nested import tensors_in
 from service.graph_io.torch_tracing.program_recorder import BATCHES, NoProgram, ProgramRecorder, merged
-from service.graph_io.torch_tracing.recorder import META, tensors_in
+from service.graph_io.torch_tracing.recorder import META
 from service.graph_io.torch_tracing.stand_ins import borrowed
 
 
@@ -26,7 +27,8 @@ def record_program(
     Raises NoProgram if it takes several tensors, looks at the values of its features, draws random numbers,
     calls what is no function of torch, or computes something else for another batch.
     """
-    values = {names[id(p)]: p for m in modules for p in m.parameters(recurse=False) if not p.requires_grad}
+    own = (parameter for module in modules for parameter in module.parameters(recurse=False))
+    values = {names[id(p)]: p for p in own if id(p) in names and not p.requires_grad}
     paths = _norms_by_mean(modules[0])
     records, constants = [], []
     for batch in BATCHES:

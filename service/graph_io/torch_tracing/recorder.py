@@ -8,7 +8,7 @@ of these tensors".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.functions import ARITHMETIC, function_of
 from service.graph_io.torch_tracing.calls import approximate, bound
+from service.graph_io.torch_tracing.nested import map_tensors, tensors_in
 from service.graph_io.torch_tracing.steps import INPUT, PARAM, Step
 
 Handler = Callable[..., Any]
@@ -47,16 +48,16 @@ def handles(*names: str) -> Callable[[Handler], Handler]:
 
 
 class Recorder(TorchFunctionMode):
-    """Records the calls made inside its `with` block.
+    """Records the calls made inside its `with` block, on tensors without memory. Nothing is ever computed.
 
-    device: where results are made. On "meta" nothing is ever computed; on a real device (for networks
-        whose control flow looks at values) what the handlers know is replaced by zeros, and the rest is
-        computed.
+    batch: size of the batch that the network is traced with.
+    computes: whether tensors have values (a subclass's do), which what no handler knows is computed from.
     """
 
-    def __init__(self, device: torch.device = META, batch: int = 1) -> None:
+    computes = False
+
+    def __init__(self, batch: int = 1) -> None:
         super().__init__()
-        self.device = device
         self.batch = batch
         self.steps: list[Step] = []
         self._step_of: dict[int, int] = {}
@@ -83,11 +84,15 @@ class Recorder(TorchFunctionMode):
         self.steps.append(Step(PARAM, shape=tuple(tensor.shape), live=False, name=name))
         self.bind(tensor, len(self.steps) - 1)
 
+    def stand_in(self, parameter: Tensor, name: str) -> Tensor:
+        """A tensor without memory for a parameter."""
+        stand_in = self.empty(parameter.shape, parameter.dtype)
+        self.parameter(stand_in, name)
+        return stand_in
+
     def constant(self, tensor: Tensor) -> Tensor:
-        """A stand-in for a buffer: without values, or a copy where values are computed."""
-        if self.device is META or tensor.device == META:
-            return self.empty(tensor.shape, tensor.dtype)
-        return tensor.detach().to(self.device, copy=True)
+        """A tensor without memory for a buffer."""
+        return self.empty(tensor.shape, tensor.dtype)
 
     def step_of(self, value: Any) -> int | None:
         """The step that made a tensor; None for fixed numbers and for whatever is no tensor."""
@@ -153,17 +158,13 @@ class Recorder(TorchFunctionMode):
         )
 
     def empty(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        if self.device is META:
-            return torch.empty(shape, dtype=dtype, device=META)
-        return torch.zeros(shape, dtype=dtype, device=self.device)
+        return torch.empty(shape, dtype=dtype, device=META)
 
     def has_no_values(self, *values: Any) -> bool:
         """Whether all tensors among the values are without memory: fixed numbers of which only the shape is
         known need no computing.
         """
-        return self.device is META and all(
-            v.device is META or v.device == META for v in values if isinstance(v, Tensor)
-        )
+        return all(v.device is META or v.device == META for v in values if isinstance(v, Tensor))
 
     def result(
         self, op: str, sources: tuple[int, ...], out: Any, attrs: dict[str, AttrValue] | None = None
@@ -185,18 +186,9 @@ class Recorder(TorchFunctionMode):
         try:
             return func(*args, **kwargs)
         except (RuntimeError, NotImplementedError):
-            if self.device is not META or not any(t.device != META for t in tensors_in((args, kwargs))):
+            if self.computes or not any(t.device != META for t in tensors_in((args, kwargs))):
                 raise
-        return func(*self._to_meta(args), **self._to_meta(kwargs))
-
-    def _to_meta(self, value: Any) -> Any:
-        if isinstance(value, Tensor):
-            return value if value.device == META else torch.empty_like(value, device=META)
-        if isinstance(value, dict):
-            return {key: self._to_meta(item) for key, item in value.items()}
-        if type(value) in (list, tuple):
-            return type(value)(self._to_meta(item) for item in value)
-        return value
+        return func(*map_tensors(args, _to_meta), **map_tensors(kwargs, _to_meta))
 
     def other(self, func: Any, *args: Any, **kwargs: Any) -> Any:
         """A function that no handler knows: its tensors go in, its result comes out."""
@@ -245,19 +237,6 @@ class Recorder(TorchFunctionMode):
         return list(found)
 
 
-def tensors_in(values: Any) -> Iterator[Tensor]:
-    """All tensors in nested lists, tuples, dictionaries and dataclasses."""
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, (list, tuple, set)):
-        for item in values:
-            yield from tensors_in(item)
-    elif isinstance(values, dict):
-        yield from tensors_in(list(values.values()))
-    elif hasattr(values, "__dataclass_fields__"):
-        yield from tensors_in([getattr(values, name) for name in values.__dataclass_fields__])
-
-
 def function_name(func: Any) -> str:
     name = getattr(func, "__name__", "")
     if name in ("__get__", "__set__", "__delete__"):
@@ -265,6 +244,10 @@ def function_name(func: Any) -> str:
         owner = getattr(getattr(func, "__self__", None), "__name__", "")
         return str(owner) if name == "__get__" else f"{owner}.{name}"
     return str(name).rsplit("::", 1)[-1].split(".", 1)[0]
+
+
+def _to_meta(tensor: Tensor) -> Tensor:
+    return tensor if tensor.device == META else torch.empty_like(tensor, device=META)
 
 
 def _find_handler(func: Any) -> Handler:
@@ -275,6 +258,11 @@ def _find_handler(func: Any) -> Handler:
 
 def _unknown(recorder: Recorder, func: Any, *args: Any, **kwargs: Any) -> Any:
     return recorder.other(func, *args, **kwargs)
+
+
+def is_question(func: Any) -> bool:
+    """Whether a function asks about a tensor, or makes fresh numbers, which no step stands for."""
+    return _find_handler(func) is _plain
 
 
 def _plain(recorder: Recorder, func: Any, *args: Any, **kwargs: Any) -> Any:

@@ -1,16 +1,16 @@
-"""Lending a module tensors without memory, and giving everything back as it was.
+"""Lending a module stand-ins for its tensors, and giving everything back as it was.
 
-While a module is traced, every parameter and buffer is replaced by an empty tensor, and it runs in the
-mode that the trace wants. Afterwards its attributes, containers, buffers, hooks and mode are the objects
-they were before, also where the forward pass stored something (a cache of position tables, a counter).
-Random number generators are put back too. What a forward pass writes into objects that are no modules,
-lists, dictionaries or sets of a module stays written.
+While a module is traced, every parameter and buffer is replaced by a tensor without memory, or by a copy,
+and it runs in the mode that the trace wants. Afterwards its attributes, containers, buffers, hooks and mode
+are the objects they were before, also where the forward pass stored something (a cache of position tables, a
+counter). Random number generators are put back too. What a forward pass writes into objects that are no
+modules, lists, dictionaries or sets of a module stays written.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
@@ -20,15 +20,14 @@ from torch import Tensor, nn
 
 from service.graph_io.torch_tracing.saved_containers import CONTAINERS, saved_container
 
+_SEED = 0
 
-class Lends(Protocol):
+
+class Lender(Protocol):
     """What makes stand-ins, and knows them again while the modules run."""
 
-    def empty(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """A tensor without values."""
-
-    def parameter(self, tensor: Tensor, name: str) -> None:
-        """The tensor stands for this parameter."""
+    def stand_in(self, parameter: Tensor, name: str) -> Tensor:
+        """A stand-in for the parameter of this name."""
 
     def constant(self, tensor: Tensor) -> Tensor:
         """A stand-in for a buffer."""
@@ -36,11 +35,13 @@ class Lends(Protocol):
 
 @contextmanager
 def borrowed(
-    modules: list[nn.Module], names: dict[int, str], recorder: Lends, *, training: bool
+    modules: list[nn.Module], names: dict[int, str], lender: Lender, *, training: bool
 ) -> Iterator[None]:
-    """Inside the block the modules hold stand-ins of their parameters, known to the recorder, and buffers.
+    """Inside the block the modules hold stand-ins of their parameters and buffers, and random numbers are the
+    same each time.
 
-    names: name of each parameter by its identity. A parameter that two modules share gets one stand-in.
+    names: name of each parameter by its identity; one without a name is lent as a constant. A parameter that
+        two modules share gets one stand-in.
     """
     saved = [_SavedTensors(module) if _keeps_to_itself(module) else _Saved(module) for module in modules]
     stand_ins: dict[int, Tensor] = {}
@@ -50,11 +51,14 @@ def borrowed(
         # The fused transformer layers of torch hide their parts.
         torch.backends.mha.set_fastpath_enabled(False)
         for module in modules:
-            _lend(module, names, stand_ins, recorder)
+            _lend(module, names, stand_ins, lender)
         for module, state in zip(modules, saved, strict=True):
             if isinstance(state, _Saved):
-                _lend_attributes(module, recorder)
+                _lend_attributes(module, lender)
             module.__dict__["training"] = training
+        torch.default_generator.manual_seed(_SEED)
+        random.seed(_SEED)
+        np.random.seed(_SEED)
         yield
     finally:
         # Each step runs, whatever another one raises: nobody's weights may stay lent.
@@ -67,7 +71,7 @@ def borrowed(
                 steps.callback(state.restore)
 
 
-def _lend(module: nn.Module, names: dict[int, str], stand_ins: dict[int, Tensor], recorder: Lends) -> None:
+def _lend(module: nn.Module, names: dict[int, str], stand_ins: dict[int, Tensor], lender: Lender) -> None:
     attributes = module.__dict__
     parameters = attributes["_parameters"]
     for key, parameter in parameters.items():
@@ -75,21 +79,22 @@ def _lend(module: nn.Module, names: dict[int, str], stand_ins: dict[int, Tensor]
             continue
         stand_in = stand_ins.get(id(parameter))
         if stand_in is None:
-            stand_in = stand_ins[id(parameter)] = recorder.empty(parameter.shape, parameter.dtype)
-            recorder.parameter(stand_in, names[id(parameter)])
+            name = names.get(id(parameter))
+            stand_in = lender.constant(parameter) if name is None else lender.stand_in(parameter, name)
+            stand_ins[id(parameter)] = stand_in
         parameters[key] = stand_in
     buffers = attributes["_buffers"]
     for key, buffer in buffers.items():
         if buffer is not None:
-            buffers[key] = recorder.constant(buffer)
+            buffers[key] = lender.constant(buffer)
 
 
-def _lend_attributes(module: nn.Module, recorder: Lends) -> None:
+def _lend_attributes(module: nn.Module, lender: Lender) -> None:
     """Stand-ins for tensors that are attributes: no buffers, but they could be."""
     attributes = module.__dict__
     for key, value in attributes.items():
         if isinstance(value, Tensor):
-            attributes[key] = recorder.constant(value)
+            attributes[key] = lender.constant(value)
     if isinstance(module, nn.RNNBase):
         attributes["_flat_weights"] = [
             attributes["_parameters"].get(name) for name in module._flat_weights_names

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from service.graph_io.archgraph import AttrValue
@@ -49,6 +50,20 @@ def _scaled_dot_product(
     return recorder.make(
         "attention", tuple(sources), (*query.shape[:-1], value.shape[-1]), query.dtype, attrs=attrs
     )
+
+
+@handles("flex_attention")
+def _flex(recorder: Recorder, func: Any, query: Tensor, key: Tensor, value: Tensor, *args: Any) -> Any:
+    """The operator inside flex_attention: functions of the caller change and mask the scores."""
+    sources = tuple(recorder.sources([query, key, value, args]))
+    if not sources:
+        return recorder.other(func, query, key, value, *args)
+    shape = (*query.shape[:-1], value.shape[-1])
+    attrs: dict[str, AttrValue] = {"heads": int(query.shape[1]), "layout": "heads"}
+    attrs |= approximate("functions of the module change its scores")
+    out = recorder.make("attention", sources, shape, query.dtype, attrs=attrs)
+    # The logarithms of the sums and the largest scores, one a query.
+    return out, *(recorder.empty(query.shape[:-1], torch.float32) for _ in range(2))
 
 
 @handles("multi_head_attention_forward")

@@ -11,7 +11,14 @@ from torch import Tensor
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.functions import function_of
 from service.graph_io.torch_tracing.calls import approximate, bound
-from service.graph_io.torch_tracing.recorder import HANDLERS, Recorder, function_name, handles, register_plain
+from service.graph_io.torch_tracing.recorder import (
+    EXACT_HANDLERS,
+    HANDLERS,
+    Recorder,
+    function_name,
+    handles,
+    register_plain,
+)
 
 register_plain(
     "shape dtype device layout ndim is_leaf requires_grad grad is_sparse is_quantized is_cuda is_mps "
@@ -23,6 +30,9 @@ register_plain(
     "empty empty_like zeros zeros_like ones ones_like full full_like arange linspace rand randn randint "
     "randperm tensor eye new_empty new_zeros new_ones new_full new_tensor rand_like randn_like".split()
 )
+
+# Named as the property of a tensor is, but its result is computed.
+EXACT_HANDLERS[torch.autograd.grad] = Recorder.other
 
 # torch's name is the kind that operators.py calls it.
 _ACTIVATIONS = (
@@ -43,15 +53,25 @@ def _same_shape(op: str, kind: str) -> Callable[..., Any]:
             return recorder.other(func, input, *args, **kwargs)
         if step is None:
             if recorder.has_no_values(input):
-                return recorder.empty(input.shape, input.dtype)
+                return recorder.empty(input.shape, _dtype_of(func, input, args, kwargs))
             return func(input, *args, **kwargs)
         shape = tuple(input.shape)
         made = recorder.add(op, (step,), shape=shape, attrs=_arguments(recorder, op, kind, args, kwargs))
         if kwargs.get("inplace"):
             return recorder.overwrite(input, made)
-        return recorder.bind(recorder.empty(shape, input.dtype), made)
+        return recorder.bind(recorder.empty(shape, _dtype_of(func, input, args, kwargs)), made)
 
     return handler
+
+
+def _dtype_of(func: Any, input: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.dtype:
+    """The number format of the result. Only floating-point numbers always keep theirs: the size of a complex
+    number is real, the sine of an integer is no integer.
+    """
+    if input.is_floating_point() and "dtype" not in kwargs:
+        return input.dtype
+    dtype: torch.dtype = func(input.detach(), *args, **kwargs).dtype
+    return dtype
 
 
 def _same_shape_in_place(op: str, kind: str) -> Callable[..., Any]:
@@ -179,10 +199,9 @@ def _cast(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: An
         return recorder.result(
             "unary", (step,), out, {"kind": "cast", **approximate("it rounds to whole numbers")}
         )
-    if recorder.device.type == "meta":
+    if func is Tensor.to and not recorder.computes:
         # A tensor without values cannot leave the meta device; the number format is all that may change.
-        if func is Tensor.to:
-            return recorder.bind(input.detach() if dtype is None else input.detach().to(dtype), step)
+        return recorder.bind(input.detach() if dtype is None else input.detach().to(dtype), step)
     return recorder.bind(func(input.detach(), *args, **kwargs), step)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from service.graph_io.archgraph import AttrValue
-from service.graph_io.torch_tracing.recorder import META, Recorder, function_name, handles, tensors_in
+from service.graph_io.torch_tracing.nested import tensors_in
+from service.graph_io.torch_tracing.recorder import Recorder, function_name, handles
 
 _GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 
@@ -18,11 +19,13 @@ def _recurrent(recorder: Recorder, func: Any, *args: Any, **kwargs: Any) -> Any:
     weights, ...).
     """
     kind = function_name(func)
-    tensors = list(tensors_in((args, kwargs)))
+    packed = len(args) > 3 and isinstance(args[3], (list, tuple))
+    # The sizes of the batch over time, which say how a packed sequence is laid out, are no input.
+    tensors = list(tensors_in(((args[0], *args[2:]) if packed else args, kwargs)))
     known = list(dict.fromkeys(step for tensor in tensors if (step := recorder.step_of(tensor)) is not None))
     if not known:
         return func(*args, **kwargs)
-    out = _without_steps(recorder, kind, *args) if recorder.device is META and not kwargs else None
+    out = _without_steps(recorder, kind, packed, *args) if not recorder.computes and not kwargs else None
     if out is None:
         out = recorder.run(func, *args, **kwargs)
     weights = tuple(
@@ -42,14 +45,17 @@ def _recurrent(recorder: Recorder, func: Any, *args: Any, **kwargs: Any) -> Any:
     return out
 
 
-def _without_steps(recorder: Recorder, kind: str, *args: Any) -> tuple[Tensor, ...] | None:
+def _without_steps(recorder: Recorder, kind: str, packed: bool, *args: Any) -> tuple[Tensor, ...] | None:
     """Results of the right shapes. The meta device would unroll the layer, one time step after the other.
 
-    None for packed sequences and cells, which are cheap or rare.
+    None for cells, which are cheap.
     """
-    if kind not in _GATES or len(args) != 9 or not isinstance(args[2], (list, tuple)):
+    if kind not in _GATES or len(args) != 9 or not (packed or isinstance(args[2], (list, tuple))):
         return None
-    data, state, weights, _, layers, _, _, bidirectional, batch_first = args
+    if packed:
+        data, _, state, weights, _, layers, _, _, bidirectional = args
+    else:
+        data, state, weights, _, layers, _, _, bidirectional, _ = args
     states = list(state) if isinstance(state, (list, tuple)) else [state]
     directions = 2 if bidirectional else 1
     width = states[0].shape[-1]
@@ -57,7 +63,7 @@ def _without_steps(recorder: Recorder, kind: str, *args: Any) -> tuple[Tensor, .
         raise RuntimeError(
             f"a recurrent layer over {weights[0].shape[1]} features was given the shape {list(data.shape)}"
         )
-    batch = data.shape[0 if batch_first else 1] if data.dim() == 3 else 1
+    batch = states[0].shape[-2] if states[0].dim() == 3 else 1
     out = recorder.empty((*data.shape[:-1], directions * width), data.dtype)
     finals = [recorder.empty((layers * directions, batch, state.shape[-1]), data.dtype) for state in states]
     return (out, *finals)
