@@ -1,6 +1,7 @@
 """Which networks are answered: every classification model of torchvision, and timm models across families.
 
-    python -m benchmarks.coverage [NAME ...] [--torchvision] [--timm] [--forward] [--model NAME] [--json FILE]
+    python -m benchmarks.coverage [NAME ...] [--torchvision] [--timm] [--forward]
+        [--model NAME | --untrained ghn2|ghn3] [--json FILE]
 
 For each network: milliseconds to trace it, nodes, parameters, whether every parameter is answered, and which
 share of the numbers comes from the GHN. With --forward the predicted parameters are loaded and a batch of
@@ -25,7 +26,7 @@ from torch import nn
 
 from service.catalog import list_cards
 from service.errors import ServiceError
-from service.ghn.config import GHNConfig
+from service.ghn.config import GHN2_CIFAR10, GHN3_CIFAR10
 from service.ghn.model import GHN
 from service.ghn.predict import predict_blocks
 from service.ghn.registry import load_model
@@ -53,6 +54,8 @@ nest_tiny nextvit_small eva02_tiny_patch14_224 visformer_tiny convit_tiny pit_ti
 starnet_s1 swiftformer_xs tiny_vit_5m_224 tnt_s_patch16_224 vgg11_bn ese_vovnet19b_dw vitamin_small_224
 mambaout_femto cspresnet50 darknet53 samvit_base_patch16_224
 """.split()
+
+_UNTRAINED = {"ghn2": GHN2_CIFAR10, "ghn3": GHN3_CIFAR10}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +136,14 @@ def networks(arguments: argparse.Namespace) -> Iterator[str]:
         yield from (f"timm:{name}" for name in TIMM)
 
 
-def hypernetwork(name: str | None) -> GHN:
-    """The named GHN; without a name, one that is there, or else an untrained one."""
-    if name is None:
+def hypernetwork(name: str | None, untrained: str | None) -> GHN:
+    """The named GHN, or an untrained one; without either, one that is there, or else an untrained GHN-2."""
+    if name is None and untrained is None:
         name = next((card.name for card in list_cards() if card.kind == "ghn"), None)
     if name is not None:
         return load_model(name).ghn
     torch.manual_seed(0)
-    return GHN(GHNConfig())
+    return GHN(_UNTRAINED[untrained or "ghn2"]).eval()
 
 
 def line(row: Row) -> str:
@@ -158,10 +161,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--torchvision", action="store_true", help="only torchvision's models")
     parser.add_argument("--timm", action="store_true", help="only timm's models")
     parser.add_argument("--forward", action="store_true", help="also load the prediction and run it")
-    parser.add_argument("--model", help="name of the GHN")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--model", help="name of the GHN")
+    which.add_argument("--untrained", choices=_UNTRAINED, help="a GHN of this kind with random weights")
     parser.add_argument("--json", type=Path, help="write the rows to a file")
     arguments = parser.parse_args(argv)
-    ghn = hypernetwork(arguments.model)
+    ghn = hypernetwork(arguments.model, arguments.untrained)
     rows: list[Row] = []
     for name in networks(arguments):
         rows.append(measure(name, ghn, forward=arguments.forward))

@@ -12,7 +12,7 @@ pairs (a path of some length either way, or none)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -91,8 +91,11 @@ class TransformerLayer(nn.Module):
         self.second = nn.Linear(4 * width, width)
 
     def forward(self, x_NC: Tensor, bias_Hnn: Sequence[Tensor]) -> Tensor:
-        qkv = self.qkv(self.attention_norm(x_NC))
-        x_NC = x_NC + self.out(_Attention.apply(qkv, self.heads, *bias_Hnn))  # type: ignore[no-untyped-call]
+        # Nodes along the last axis: products of whole score matrices with the few columns of a head take four
+        # times as long as those of its few rows.
+        qkv_3CN = self.qkv.weight @ self.attention_norm(x_NC).t()
+        heard_CN = _Attention.apply(qkv_3CN, self.heads, *bias_Hnn)  # type: ignore[no-untyped-call]
+        x_NC = x_NC + self.out(heard_CN.t())
         return x_NC + self.second(nn.functional.gelu(self.first(self.mlp_norm(x_NC))))  # type: ignore[no-any-return]
 
 
@@ -116,52 +119,57 @@ class _Lookup(torch.autograd.Function):
 
 
 class _Attention(torch.autograd.Function):
-    """Attention inside every graph, from qkv_N3C and the graphs' bias_Hnn, which give their sizes.
+    """Attention inside every graph, from qkv_3CN and the graphs' bias_Hnn, which give their sizes. Returns
+    heard_CN.
 
     Its gradient is written out, in place: score matrices are the largest tensors of a step, and each one that
     torch would make anew is a walk through memory.
     """
 
     @staticmethod
-    def forward(ctx: Any, qkv_N3C: Tensor, heads: int, *bias_Hnn: Tensor) -> Tensor:  # type: ignore[override]
-        out_NC = qkv_N3C.new_empty(len(qkv_N3C), qkv_N3C.shape[1] // 3)
-        scale = (out_NC.shape[1] // heads) ** -0.5
-        qkv_3HND = _by_head(qkv_N3C, 3, heads)
-        out_HND = _by_head(out_NC, 1, heads)[0]
-        weights, start = [], 0
-        for bias in bias_Hnn:
-            rows = slice(start, start + bias.shape[-1])
-            start = rows.stop
-            q, k, v = qkv_3HND[:, :, rows]
-            weight_Hnn = torch.baddbmm(bias, q, k.transpose(1, 2), alpha=scale)
+    def forward(ctx: Any, qkv_3CN: Tensor, heads: int, *bias_Hnn: Tensor) -> Tensor:  # type: ignore[override]
+        heard_CN = qkv_3CN.new_empty(len(qkv_3CN) // 3, qkv_3CN.shape[1])
+        scale = (len(heard_CN) // heads) ** -0.5
+        weights = []
+        for rows, bias in zip(_rows(bias_Hnn), bias_Hnn, strict=True):
+            q, k, v = _by_head(qkv_3CN[:, rows], 3, heads)
+            weight_Hnn = torch.baddbmm(bias, q.transpose(1, 2), k, alpha=scale)
             torch.softmax(weight_Hnn, -1, out=weight_Hnn)
-            out_HND[:, rows] = weight_Hnn @ v
+            _by_head(heard_CN[:, rows], 1, heads)[0] = v @ weight_Hnn.transpose(1, 2)
             weights.append(weight_Hnn)
         ctx.heads, ctx.scale = heads, scale
-        ctx.save_for_backward(qkv_N3C, out_NC, *weights)
-        return out_NC
+        ctx.save_for_backward(qkv_3CN, heard_CN, *weights)
+        return heard_CN
 
     @staticmethod
-    def backward(ctx: Any, grad_NC: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        qkv_N3C, out_NC, *weights = ctx.saved_tensors
-        grad_N3C = torch.empty_like(qkv_N3C)
-        qkv_3HND, dqkv_3HND = _by_head(qkv_N3C, 3, ctx.heads), _by_head(grad_N3C, 3, ctx.heads)
-        do_HND = _by_head(grad_NC.contiguous(), 1, ctx.heads)[0]
-        mean_HN1 = (do_HND * _by_head(out_NC, 1, ctx.heads)[0]).sum(-1, keepdim=True)
-        biases, start = [], 0
-        for weight_Hnn in weights:
-            rows = slice(start, start + weight_Hnn.shape[-1])
-            start = rows.stop
-            q, k, v = qkv_3HND[:, :, rows]
-            do = do_HND[:, rows]
-            ds_Hnn = torch.baddbmm(-mean_HN1[:, rows], do, v.transpose(1, 2)).mul_(weight_Hnn)
-            dqkv_3HND[0, :, rows] = (ds_Hnn @ k).mul_(ctx.scale)
-            dqkv_3HND[1, :, rows] = (ds_Hnn.transpose(1, 2) @ q).mul_(ctx.scale)
-            dqkv_3HND[2, :, rows] = weight_Hnn.transpose(1, 2) @ do
+    def backward(ctx: Any, grad_CN: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        qkv_3CN, heard_CN, *weights = ctx.saved_tensors
+        heads, grad_CN = ctx.heads, grad_CN.contiguous()
+        grad_3CN = torch.empty_like(qkv_3CN)
+        # Of a softmax: weight * (gradient - mean). The mean is one more row of the product.
+        mean_H1N = (_by_head(grad_CN, 1, heads)[0] * _by_head(heard_CN, 1, heads)[0]).sum(1, keepdim=True)
+        biases = []
+        for rows, weight_Hnn in zip(_rows(weights), weights, strict=True):
+            q, k, v = _by_head(qkv_3CN[:, rows], 3, heads)
+            dq, dk, dv = _by_head(grad_3CN[:, rows], 3, heads)
+            heard = _by_head(grad_CN[:, rows], 1, heads)[0]
+            left = torch.cat([heard, mean_H1N[:, :, rows].neg()], dim=1)
+            right = torch.cat([v, torch.ones_like(v[:, :1])], dim=1)
+            ds_Hnn = (left.transpose(1, 2) @ right).mul_(weight_Hnn)
+            dq.copy_(k @ ds_Hnn.transpose(1, 2)).mul_(ctx.scale)
+            dk.copy_(q @ ds_Hnn).mul_(ctx.scale)
+            dv.copy_(heard @ weight_Hnn)
             biases.append(ds_Hnn)
-        return (grad_N3C, None, *biases)
+        return (grad_3CN, None, *biases)
+
+
+def _rows(square_Hnn: Sequence[Tensor]) -> Iterator[slice]:
+    """The rows of each graph."""
+    start = 0
+    for square in square_Hnn:
+        yield slice(start, start := start + square.shape[-1])
 
 
 def _by_head(x: Tensor, parts: int, heads: int) -> Tensor:
-    """A view (parts, heads, N, D) of columns that hold the parts, each its heads."""
-    return x.view(len(x), parts, heads, -1).permute(1, 2, 0, 3)
+    """A view (parts, heads, D, n) of rows that hold the parts, each its heads."""
+    return x.unflatten(0, (parts, heads, -1))
