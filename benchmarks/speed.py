@@ -1,5 +1,5 @@
 """How fast an answer is, next to the reference implementation: `python -m benchmarks.speed [--url URL]
-[--json FILE]`.
+[--json FILE]`; and how long each kind of GHN takes, `python -m benchmarks.speed --kinds`.
 
 In process: tracing a module, predicting blocks ("tiles"), and expanding them to a full state dict. With
 --url also through a running service, uncached and cached. Medians; the reference's figures were taken on two
@@ -9,6 +9,7 @@ cores, warm (graph from the module + prediction with the graph at hand).
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import statistics
 import time
@@ -20,9 +21,20 @@ import torch
 import torchvision
 
 from service.client import Client
+from service.ghn.config import GHN1_CIFAR10, GHN2_CIFAR10, GHN3_CIFAR10, MLP_CIFAR10, GHNConfig
+from service.ghn.model import GHN
+from service.ghn.predict import embed_graphs, predict_blocks
 from service.ghn.registry import load_model
+from service.graph_io.primitives import to_primitives
 from service.graph_io.torch_tracer import trace
 
+KINDS = {
+    "MLP": MLP_CIFAR10,
+    "GHN-1": GHN1_CIFAR10,
+    "GHN-2": GHN2_CIFAR10,
+    "GHN-2, width 64": GHNConfig(hidden=64),
+    "GHN-3, width 64, 3 layers": GHN3_CIFAR10,
+}
 # Seconds of the reference implementation: graph, prediction.
 REFERENCE = {"resnet50": (0.167, 0.135), "densenet121": (0.240, 0.346)}
 
@@ -75,6 +87,35 @@ def measure_service(name: str, model: str, url: str, repeats: int) -> dict[str, 
         }
 
 
+def measure_kinds(repeats: int) -> dict[str, dict[str, float]]:
+    """Seconds of node states, and of a prediction, for each network, by kind of GHN. Weights are random."""
+    results: dict[str, dict[str, float]] = {}
+    for kind, config in KINDS.items():
+        torch.manual_seed(0)
+        ghn = GHN(config).requires_grad_(False).eval()
+        results[kind] = {}
+        for name in REFERENCE:
+            graph = trace(torchvision.models.get_model(name))
+            primitives = to_primitives(graph)
+            results[kind] |= {
+                f"{name} states": median_seconds(functools.partial(embed_graphs, ghn, [primitives]), repeats),
+                f"{name} predict": median_seconds(functools.partial(predict_blocks, ghn, graph), repeats),
+            }
+    return results
+
+
+def kinds_table(results: dict[str, dict[str, float]]) -> str:
+    columns = list(next(iter(results.values())))
+    lines = [
+        "| kind | " + " | ".join(f"{column} ms" for column in columns) + " |",
+        "|" + " --- |" * (len(columns) + 1),
+    ]
+    for kind, seconds in results.items():
+        cells = [f"{1000 * seconds[column]:.1f}" for column in columns]
+        lines.append("| " + " | ".join([kind, *cells]) + " |")
+    return "\n".join(lines)
+
+
 def table(results: dict[str, dict[str, float]]) -> str:
     columns = list(next(iter(results.values())))
     lines = [
@@ -100,15 +141,16 @@ def main() -> None:
         "--device", default="cpu", help="where weights are decoded: cpu, cuda, cuda:N or auto"
     )
     parser.add_argument("--url", help="also measure a running service")
+    parser.add_argument("--kinds", action="store_true", help="each kind of GHN instead, on the CPU")
     parser.add_argument("--json", type=Path, help="write the results here")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    results: dict[str, dict[str, float]] = {}
-    for name in REFERENCE:
-        results[name] = measure_in_process(name, options.model, options.repeats, options.device)
-        if options.url:
-            results[name] |= measure_service(name, options.model, options.url, options.repeats)
-    print(table(results))
+    if options.kinds:
+        results = measure_kinds(options.repeats)
+        print(kinds_table(results))
+    else:
+        results = measure_answers(options)
+        print(table(results))
     if options.json:
         document: dict[str, Any] = {
             "threads": options.threads,
@@ -117,6 +159,15 @@ def main() -> None:
             "seconds": results,
         }
         options.json.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def measure_answers(options: argparse.Namespace) -> dict[str, dict[str, float]]:
+    results: dict[str, dict[str, float]] = {}
+    for name in REFERENCE:
+        results[name] = measure_in_process(name, options.model, options.repeats, options.device)
+        if options.url:
+            results[name] |= measure_service(name, options.model, options.url, options.repeats)
+    return results
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Seconds of a training step, and where they go, on fixed meta-batches of networks, beside the reference's.
 
-    python -m benchmarks.train_step [--batches FILE] [--dtype float32|bfloat16] [--threads N] [--steps N]
+    python -m benchmarks.train_step [--batches FILE] [--dtype float32|bfloat16] [--threads N]
+        [--ghn ghn2|ghn3] [--steps N]
 
 FILE: {"batches": [[{"net_args": {...}}, ...], ...]}, the reference's arguments of every network; default:
 `parity/train/batches.json` below WEIGHTCAST_SHARED_DIR; without that, random architectures of the train
@@ -31,7 +32,7 @@ from torch import Tensor  # noqa: E402
 
 from service.executor.cost import network_cost  # noqa: E402
 from service.ghn.batch import GraphBatch  # noqa: E402
-from service.ghn.config import GHN2_CIFAR10  # noqa: E402
+from service.ghn.config import GHN2_CIFAR10, GHN3_CIFAR10, GHNConfig  # noqa: E402
 from service.ghn.model import GHN  # noqa: E402
 from service.graph_io.archgraph import ArchGraph  # noqa: E402
 from service.graph_io.cells.darts import read_darts  # noqa: E402
@@ -43,6 +44,7 @@ from training.step import NetworkRunner, begin_thread, rare_collections  # noqa:
 _IMAGES, _META_BATCH, _WARM_UP = 64, 8, 1
 # The reference implementation, wall seconds on two threads, median of 15 steps.
 _REFERENCE = {"step": 8.6, "ghn": 1.9}
+_GHNS = {"ghn2": GHN2_CIFAR10, "ghn3": GHN3_CIFAR10}
 _GHN_PARTS = ("batch", "ghn forward", "ghn backward")
 
 Seconds = dict[str, tuple[float, float]]
@@ -58,12 +60,15 @@ def main() -> None:
     parser.add_argument(
         "--ghn-threads", type=int, default=1, help="of the GHN's own operators; training uses 1"
     )
+    parser.add_argument("--ghn", choices=_GHNS, default="ghn2", help="the reference's figures are of a GHN-2")
     parser.add_argument("--steps", type=int, default=7)
     parser.add_argument("--json", type=Path, help="write the results here")
     options = parser.parse_args()
     batches = load_batches(options.batches, options.steps + _WARM_UP)
     results = {
-        dtype: measure(batches, getattr(torch, dtype), options.threads, options.ghn_threads)
+        dtype: measure(
+            batches, getattr(torch, dtype), options.threads, options.ghn_threads, _GHNS[options.ghn]
+        )
         for dtype in options.dtype or ("float32", "bfloat16")
     }
     print(table(results))
@@ -72,10 +77,12 @@ def main() -> None:
         options.json.write_text(json.dumps(document, indent=2) + "\n")
 
 
-def measure(batches: list[list[ArchGraph]], dtype: torch.dtype, threads: int, ghn_threads: int) -> Seconds:
+def measure(
+    batches: list[list[ArchGraph]], dtype: torch.dtype, threads: int, ghn_threads: int, config: GHNConfig
+) -> Seconds:
     """Median (wall, processor) seconds of every part of a step. The first step is left out."""
     torch.manual_seed(0)
-    ghn = GHN(GHN2_CIFAR10)
+    ghn = GHN(config)
     optimizer = torch.optim.AdamW(ghn.parameters(), lr=1e-3, fused=True)
     runner = NetworkRunner(threads, dtype, clip=5.0)
     images, labels = torch.randn(_IMAGES, 3, 32, 32), torch.randint(10, (_IMAGES,))

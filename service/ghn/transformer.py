@@ -172,4 +172,4 @@ def _rows(square_Hnn: Sequence[Tensor]) -> Iterator[slice]:
 
 def _by_head(x: Tensor, parts: int, heads: int) -> Tensor:
     """A view (parts, heads, D, n) of rows that hold the parts, each its heads."""
-    return x.unflatten(0, (parts, heads, -1))
+    return x.view(parts, heads, -1, x.shape[1])
