@@ -103,7 +103,7 @@ def _one(name: str, folder: Path, options: argparse.Namespace) -> None:
             ghn, graphs, dataset, dataset.test, limit=options.limit_images, dtype=torch.bfloat16
         )
         accuracies[split] = scores.accuracies
-        sys.stderr.write(f"{name}: {split} {scores.mean:.1f} ± {scores.standard_error:.1f}\n")
+        sys.stderr.write(f"{name}: {split} {scores:.1f}\n")
     result = {
         "name": name,
         "data": options.data,
@@ -153,8 +153,8 @@ def table(results: dict[str, dict[str, Any]]) -> str:
             own, usual = _joined(result, group), _joined(base, group)
             scores = Scores(tuple(own))
             paired = Scores(tuple(mine - other for mine, other in zip(own, usual, strict=True)))
-            cells.append(f"{scores.mean:.1f} ± {scores.standard_error:.1f}")
-            cells.append("" if result is base else f"{paired.mean:+.1f} ± {paired.standard_error:.1f}")
+            cells.append(f"{scores:.1f}")
+            cells.append("" if result is base else f"{paired:+.1f}")
         cells.append(" / ".join("–" if value is None else f"{value:.1f}" for value in ablation.paper))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

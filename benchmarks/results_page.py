@@ -69,8 +69,7 @@ def _accuracies(results: Results, folder: Path) -> str:
             elif split == "predefined":
                 cells.append(" / ".join(f"{value:.1f}" for value in scores.accuracies))
             else:
-                error = f" ± {scores.standard_error:.1f}" if len(scores.accuracies) > 1 else ""
-                cells.append(f"{scores.mean:.1f}{error}")
+                cells.append(f"{scores:.1f}")
                 cells += [f"{scores.max:.1f}"] if split == "id-test" else []
         lines.append("| " + " | ".join([title, *cells]) + " |")
     lines += [f"| *paper:* {title} | " + " | ".join(cells) + " |" for title, cells in PAPER.items()]

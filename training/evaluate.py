@@ -41,16 +41,22 @@ class Scores:
         return sum(self.accuracies) / len(self.accuracies)
 
     @property
-    def standard_error(self) -> float:
+    def standard_error(self) -> float | None:
+        """Of the mean; None for a single network, which says nothing of others."""
         count = len(self.accuracies)
         if count < 2:
-            return 0.0
+            return None
         variance = sum((value - self.mean) ** 2 for value in self.accuracies) / (count - 1)
         return sqrt(variance / count)
 
     @property
     def max(self) -> float:
         return max(self.accuracies)
+
+    def __format__(self, spec: str) -> str:
+        """Mean and standard error, each in this format."""
+        error = self.standard_error
+        return f"{self.mean:{spec}}" + ("" if error is None else f" ± {error:{spec.lstrip('+')}}")
 
 
 def validation_networks(count: int, num_classes: int) -> list[ArchGraph]:

@@ -32,10 +32,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the data set lies, where decoded images and unfinished trainings are kept."""
+    """Where the data set lies, where decoded images and unfinished trainings are kept. skip_bad: as
+    `data.load_dataset` takes it.
+    """
 
     data_dir: Path
     cache_dir: Path
+    skip_bad: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,9 @@ def _parameters(
 
 @lru_cache(maxsize=2)
 def _dataset(name: str, sources: Sources, image_size: int) -> Dataset:
-    dataset = load_dataset(name, data_dir=sources.data_dir, cache_dir=sources.cache_dir)
+    dataset = load_dataset(
+        name, data_dir=sources.data_dir, cache_dir=sources.cache_dir, skip_bad=sources.skip_bad
+    )
     return dataset.resized(image_size)
 
 

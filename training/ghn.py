@@ -35,6 +35,7 @@ from training.launch import companions
 from training.learned import Learned
 from training.recipe import Stage, TrainConfig
 from training.run_folder import RunFolder
+from training.run_loop import LOG_SECONDS
 from training.start import start_of
 from training.step import NetworkRunner, accumulate, begin_thread, rare_collections
 from training.team import Team
@@ -178,16 +179,16 @@ class Trainer:
             len(self.dataset.classes),
             stride=self.team.size,
         )
-        last_save = last_check = self.seconds
+        last_save = last_check = last_log = self.seconds
         recent: list[dict[str, float]] = []
         self._clock = time.monotonic()
         try:
             with source:
                 while self.progress < 1 and not self._stop:
                     recent.append(self._train_step(source, runner))
-                    if self.step % config.log_steps == 0:
+                    if self.step % config.log_steps == 0 or self.seconds - last_log > LOG_SECONDS:
                         self._log(recent)
-                        recent = []
+                        recent, last_log = [], self.seconds
                     if self.seconds - last_check > 60 * config.validate_minutes:
                         last_check = self.seconds
                         self.validate()

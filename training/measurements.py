@@ -26,7 +26,7 @@ class Evaluation:
     method: name of the model that predicts the parameters, RANDOM, or how they are trained.
     digest: of the model. epochs: of SGD. images: test images, 0 for all. bn: "batch" or "recalibrate".
     calibration_batches: 0 where nothing is recalibrated. dtype: of the activations. version: of the
-    generator.
+    generator. data_digest: of a folder of images, which may change; "" for the others.
     """
 
     method: str
@@ -41,9 +41,11 @@ class Evaluation:
     dtype: str = "float32"
     seed: int = 0
     version: int = VERSION
+    data_digest: str = ""
 
     def file(self, folder: Path) -> Path:
-        key = sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:10]
+        values = {name: value for name, value in asdict(self).items() if name != "data_digest" or value}
+        key = sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:10]
         method = "".join(character if character.isalnum() else "-" for character in self.method)
         return folder / f"{method}-{self.split}-{self.bn}-{key}.jsonl"
 

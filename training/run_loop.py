@@ -15,6 +15,9 @@ from training.run_folder import RunFolder
 
 Progress = Callable[[dict[str, Any]], None]
 
+# Slow steps are told of more often than every so many of them.
+LOG_SECONDS = 10.0
+
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -48,13 +51,14 @@ def train_until_done(
     if found is not None:
         trainer.restore(*found)
     records.write_config(config)
-    last_save = trainer.seconds
+    last_save = last_log = trainer.seconds
     recent: list[dict[str, float]] = []
     interruption = Interruption()
     with interruption.by_signals():
         while trainer.progress < 1 and not interruption.requested:
             recent.append(trainer.train_step())
-            if trainer.step % log_steps == 0 or trainer.progress >= 1:
+            is_due = trainer.step % log_steps == 0 or trainer.seconds - last_log > LOG_SECONDS
+            if is_due or trainer.progress >= 1:
                 record = {
                     "kind": "train",
                     "step": trainer.step,
@@ -64,7 +68,7 @@ def train_until_done(
                 }
                 records.log(record)
                 on_progress(record)
-                recent = []
+                recent, last_log = [], trainer.seconds
             if trainer.seconds - last_save > 60 * checkpoint_minutes:
                 records.save(trainer.step, *trainer.state())
                 last_save = trainer.seconds

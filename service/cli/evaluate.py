@@ -11,10 +11,13 @@ import typer
 
 from service.cli import options
 from service.cli.console import emit_json, progress_bar, say
+from service.cli.inventory_lines import inventory_lines
 from service.cli.splits import SplitName
+from service.image_options import DATA
 
 if TYPE_CHECKING:
     from service.catalog import ModelCard
+    from training.data import Dataset
     from training.evaluation import Report
 
 # So few networks are measured sooner than a second process starts.
@@ -37,7 +40,7 @@ def evaluate(
     model: options.Model = None,
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many networks.")] = 50,
     data: Annotated[
-        str | None, typer.Option(help="Data set. [default: what the model was trained on]")
+        str | None, typer.Option(help=f"{DATA}. [default: what the model was trained on]")
     ] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where CIFAR-10 lies, or goes. [default: WEIGHTCAST_DATA_DIR]")
@@ -55,6 +58,7 @@ def evaluate(
     processes: Annotated[
         int | None, typer.Option(min=1, help="So many networks at a time. [default: one a core]")
     ] = None,
+    skip_bad: options.SkipBad = False,
     json: options.Json = False,
 ) -> None:
     """Measure a GHN: accuracy of unseen networks with predicted weights.
@@ -65,18 +69,26 @@ def evaluate(
     from service.ghn.registry import load_model
     from service.settings import get_settings
     from training.data import load_dataset
+    from training.data_digest import data_digest
     from training.deepnets import available
     from training.evaluate import CALIBRATION_BATCHES, native_dtype
     from training.evaluation import Job, Sources, measure
+    from training.image_folder.names import data_source
+    from training.inventory import inventory
     from training.measurements import RANDOM, Evaluation
 
     settings = get_settings()
     loaded = load_model(model or settings.default_model)
     card = loaded.card
-    chosen = data or _trained_on(card)
-    sources = Sources(data_dir or settings.data_dir, settings.home / "cache")
-    dataset = load_dataset(chosen, data_dir=sources.data_dir, cache_dir=sources.cache_dir)
-    _check_classes(card, loaded.ghn.config.num_classes, chosen, len(dataset.classes))
+    chosen = _trained_on(card) if data is None else data_source(data, Path())
+    sources = Sources(data_dir or settings.data_dir, settings.home / "cache", skip_bad)
+    dataset = load_dataset(
+        chosen, data_dir=sources.data_dir, cache_dir=sources.cache_dir, skip_bad=skip_bad
+    )
+    _check_classes(card, loaded.ghn.config.num_classes, dataset)
+    if dataset.report is not None and not json:
+        for line in inventory_lines(inventory(dataset)):
+            say(line)
     count = available(split, count)
     used = native_dtype() if dtype is Dtype.AUTO else dtype.value
     common: dict[str, Any] = {
@@ -86,6 +98,7 @@ def evaluate(
         "bn": bn.value,
         "calibration_batches": CALIBRATION_BATCHES if bn is BatchNorm.RECALIBRATE else 0,
         "dtype": str(used).removeprefix("torch."),
+        "data_digest": "" if dataset.report is None else data_digest(dataset),
     }
     predicted = Evaluation(method=card.name, digest=card.digest, **common)
     random = Evaluation(method=RANDOM, **common)
@@ -110,10 +123,10 @@ def evaluate(
         "split": split,
         "n": count,
         "mean": round(scores.mean, 3),
-        "stderr": round(scores.standard_error, 3),
+        "stderr": None if scores.standard_error is None else round(scores.standard_error, 3),
         "max": round(scores.max, 3),
         "random_init_mean": round(results.scores(random).mean, 3),
-        "data": chosen,
+        "data": dataset.name,
         "images": min(images, len(dataset.test)) or len(dataset.test),
         "bn": bn.value,
         "dtype": common["dtype"],
@@ -122,26 +135,44 @@ def evaluate(
         emit_json(report)
     else:
         say(
-            f"{report['model']} on {count} networks of {split}, {report['images']} images of {chosen}: "
-            f"{scores.mean:.2f} ± {scores.standard_error:.2f}% (best {scores.max:.2f}%), "
+            f"{report['model']} on {count} {'network' if count == 1 else 'networks'} of {split}, "
+            f"{report['images']} images of {dataset.name}: {scores:.2f}% (best {scores.max:.2f}%), "
             f"random initialisation {report['random_init_mean']:.2f}% ({report['dtype']})"
         )
 
 
 def _trained_on(card: ModelCard) -> str:
+    """What `load_dataset` reads: a data set that comes with Weightcast, or where the model's folder lies."""
+    from service.errors import InvalidRequest
+    from training.image_folder.names import BUILT_IN
+
+    if card.data_path is not None:
+        if Path(card.data_path).exists():
+            return card.data_path
+        where, what = f"{card.data_path}, which is not there", "where it lies now"
+    elif card.dataset in BUILT_IN:
+        return card.dataset
+    elif card.dataset is not None:
+        where, what = f"{card.dataset!r}, and does not know where that lies", "its folder"
+    else:
+        where, what = "data that it does not name", "them"
+    raise InvalidRequest(
+        f"The model {card.name!r} was trained on {where}.", field="data", hint=f"Give --data {what}."
+    )
+
+
+def _check_classes(card: ModelCard, known: int, dataset: Dataset) -> None:
+    """The same classes in the same order; by their number where the model does not name them."""
     from service.errors import InvalidRequest
 
-    if card.dataset is None:
+    if len(dataset.classes) != known:
         raise InvalidRequest(
-            f"The model {card.name!r} does not say what it was trained on.", field="data", hint="Give --data."
+            f"The model {card.name!r} knows {known} classes, {dataset.name} has {len(dataset.classes)}.",
+            field="data",
         )
-    return card.dataset
-
-
-def _check_classes(card: ModelCard, known: int, data: str, classes: int) -> None:
-    from service.errors import InvalidRequest
-
-    if classes != known:
+    if card.classes is not None and card.classes != dataset.classes:
         raise InvalidRequest(
-            f"The model {card.name!r} knows {known} classes, {data} has {classes}.", field="data"
+            f"The model {card.name!r} knows other classes than {dataset.name} has: "
+            f"{', '.join(card.classes[:10])} are not {', '.join(dataset.classes[:10])}.",
+            field="data",
         )

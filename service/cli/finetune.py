@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,9 @@ from service.cli.failures import INTERRUPTED
 from service.cli.inventory_lines import inventory_lines
 from service.fine_tuning_options import BATCH_SIZE, EPOCHS, IMAGE_SIZE, IMAGES, LEARNING_RATE, NOISE, SEED
 from service.image_options import DATA
+
+# A log without progress bar hears of a long epoch so often.
+_PULSE_SECONDS = 30.0
 
 
 class Start(StrEnum):
@@ -171,14 +175,18 @@ def _here(
     name = hashlib.sha256(f"{graph_digest(graph)} {chosen!r}".encode()).hexdigest()[:16]
     folder = settings.home / "runs" / f"finetune-{name}"
 
+    said = time.monotonic()
+
     def tell(record: dict[str, Any]) -> None:
         if record["kind"] == "data":
             for line in [] if quiet else inventory_lines(record):
                 say(line)
             return
         progress(record["progress"], 1.0, f"epoch {record['epoch']}")
-        if not quiet and record["kind"] != "pulse":
+        nonlocal said
+        if not quiet and (record["kind"] != "pulse" or time.monotonic() - said > _PULSE_SECONDS):
             say(_line(record))
+            said = time.monotonic()
 
     try:
         found = run(graph, chosen, folder, cache_dir=settings.home / "cache", on_progress=tell)
@@ -213,6 +221,8 @@ def _there(
 
 
 def _line(record: dict[str, Any]) -> str:
+    if record["kind"] == "pulse":
+        return f"epoch {record['epoch']} under way, {record['progress']:.0%} of the whole training done"
     which = "from random parameters, " if record["kind"] == "random" else ""
     return (
         f"{which}epoch {record['epoch']}: loss {record['loss']:.3f}, {record['training_accuracy']:.1f}% of "

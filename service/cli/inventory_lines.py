@@ -26,7 +26,7 @@ def inventory_lines(document: Mapping[str, Any]) -> list[str]:
         counts = [of["train"] for of in classes.values()]
         lines.append(f"{min(counts):,} to {max(counts):,} training images a class")
     parts = document.get("parts", {})
-    lines += [f"{part}: {parts[part]}" for part in _PARTS if part in parts and parts[part] != f"{part}/"]
+    lines += [f"{part}: {parts[part]}" for part in _PARTS[1:] if part in parts]
     for part, names in document.get("absent", {}).items():
         lines.append(f"no {part} image of {', '.join(names[:_MOST_CLASSES])}")
     for key, text in (

@@ -14,6 +14,7 @@ import typer
 from service.cli import options
 from service.cli.console import emit_json, progress_bar, say, table
 from service.cli.failures import FAILED
+from service.cli.inventory_lines import inventory_lines
 
 if TYPE_CHECKING:
     from service.client import Job, JobEvent
@@ -126,6 +127,8 @@ class Story:
         if event.event == "progress":
             share = f" {self.done:g}/{self.total:g}" if self.total else ""
             return f"progress:{share} {self.message}".rstrip() + left
+        if event.event == "metrics" and event.data.get("kind") == "data":
+            return "\n".join(inventory_lines(event.data))
         return f"{event.event}: {readable(event.data)}" + (left if event.event == "metrics" else "")
 
     def _estimate(self) -> float | None:
