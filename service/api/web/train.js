@@ -8,15 +8,22 @@ import { parsed } from "./source.js";
 const SHORT_MINUTES = 15;
 const SHORT_LOG_STEPS = 5;
 
+// What all trainings on images are told of them.
+function imageOptions(fields) {
+  const options = { skip_bad: fields.skip_bad.checked };
+  if (fields.mirror.value) options.mirror = fields.mirror.value === "yes";
+  return options;
+}
+
 function modelJob(fields) {
   const minutes = Number(fields.minutes.value);
-  const config = { data: fields.data.value, minutes };
+  const config = { data: fields.data.value, minutes, ...imageOptions(fields) };
   if (minutes < SHORT_MINUTES) config.log_steps = SHORT_LOG_STEPS;
   return { kind: fields.kind.value, name: fields.name.value, config };
 }
 
 function tuningJob(fields) {
-  const config = { architecture: parsed(fields.network.value.trim()), data: fields.tuning_data.value, epochs: Number(fields.epochs.value), compare: fields.compare.checked };
+  const config = { architecture: parsed(fields.network.value.trim()), data: fields.tuning_data.value, epochs: Number(fields.epochs.value), compare: fields.compare.checked, ...imageOptions(fields) };
   if (fields.images.value) config.images = Number(fields.images.value);
   return { kind: "finetune", config };
 }

@@ -2,6 +2,7 @@
 import { call, download, follow, getJson, Problem } from "./api.js";
 import { lineChart } from "./chart.js";
 import { duration, element, facts, size } from "./dom.js";
+import { inventoryParts } from "./inventory.js";
 import { isFinal, withResult } from "./jobs.js";
 import { problemCard } from "./problem.js";
 import { searchParts } from "./ranking.js";
@@ -26,6 +27,7 @@ class TrainingJob {
     this.name = element("strong", title(job.about));
     this.said = element("span", "", { class: "quiet" });
     this.result = element("div");
+    this.images = element("div");
     this.charts = element("div", "", { class: "charts" });
     this.bar = element("progress", "", { "aria-label": "Progress" });
     this.cancel = element("button", "Cancel", { type: "button", class: "plain" });
@@ -33,7 +35,7 @@ class TrainingJob {
     this.trouble = element("div");
     const when = new Date(job.created_at).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
     const summary = element("summary", "", {}, this.tag, " ", this.name, element("span", ` ${[job.about.name && job.about.task, when].filter(Boolean).join(" · ")} `), this.said);
-    this.root = element("details", "", { class: "job" }, summary, this.bar, this.result, this.charts, this.trouble, this.cancel,
+    this.root = element("details", "", { class: "job" }, summary, this.bar, this.images, this.result, this.charts, this.trouble, this.cancel,
       element("p", `Job ${job.id}`, { class: "quiet small" }));
     this.root.addEventListener("toggle", () => (this.root.open ? this.open() : this.close()));
     this.show(job.status, job.progress);
@@ -83,6 +85,7 @@ class TrainingJob {
     }
     const rows = Object.entries(result).filter(([name, value]) => !["model", "kind", "digest"].includes(name) && ["number", "string"].includes(typeof value));
     this.result.replaceChildren(facts(rows.map(([name, value]) => [name.replaceAll("_", " "), typeof value === "number" ? short(value) : value])));
+    if (result.inventory) this.images.replaceChildren(...inventoryParts(result.inventory));
     if (result.random) this.result.append(element("p", `The same training from random parameters: ${short(result.random.test_accuracy)} % of the test images.`));
     if (result.weights) this.result.append(this.weights(result.weights));
   }
@@ -103,6 +106,10 @@ class TrainingJob {
     if (event === "state") this.show(data.status);
     if (event === "progress") this.show("running", data);
     if (event !== "metrics") return;
+    if (data.kind === "data") {
+      this.images.replaceChildren(...inventoryParts(data));
+      return;
+    }
     const at = Number(data.step ?? data.epoch ?? data.minutes ?? data.seconds ?? this.series.size);
     const group = data.kind && data.kind !== "train" ? `${data.kind} ` : "";
     for (const [field, value] of Object.entries(data)) {
