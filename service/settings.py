@@ -97,8 +97,8 @@ class Settings(BaseSettings):
     )
     allow_anonymous: bool = Field(
         default=False,
-        description="Listen on other than loopback addresses without API keys. Only behind something that"
-        " asks for them.",
+        description="Listen on other than loopback addresses without API keys, and answer under every name"
+        " in the Host header. Only behind something that asks for them.",
     )
     max_body_bytes: PositiveInt = Field(
         default=256 * MiB,

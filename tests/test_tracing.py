@@ -45,7 +45,7 @@ def spans() -> Iterator[InMemorySpanExporter]:
 
 async def queue_a_job(settings: Settings) -> str:
     transport = httpx.ASGITransport(app=create_app(settings))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         answer = await client.post(
             "/predict-weights",
             json={"architecture": GRAPH_EXAMPLE},
@@ -100,7 +100,7 @@ async def test_spans_from_the_caller_through_the_queue_to_the_stages(
 
 async def test_health_checks_leave_no_spans(service_settings: Settings, spans: InMemorySpanExporter) -> None:
     transport = httpx.ASGITransport(app=create_app(service_settings))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         assert (await client.get("/livez")).status_code == 200
     assert not spans.get_finished_spans()
 

@@ -13,6 +13,7 @@ import hmac
 import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -21,6 +22,8 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from starlette.requests import Request
 
 from service.errors import Forbidden, Unauthorized
+from service.graph_io.fields import shown
+from service.settings import Settings
 
 Scope = Literal["predict", "train", "admin"]
 SCOPES: frozenset[str] = frozenset({"predict", "train", "admin"})
@@ -100,6 +103,7 @@ def identify(request: Request, bearer: str | None, header: str | None) -> Princi
     """Who is asking. Unauthorized where keys are set and none of them was sent."""
     ring: KeyRing = request.app.state.services.keys
     if ring.is_open:
+        _refuse_foreign_names(request)
         _refuse_foreign_pages(request)
         address = request.client.host if request.client else "local"
         return Principal(f"ip-{address}", SCOPES)
@@ -138,9 +142,44 @@ def _refuse_foreign_pages(request: Request) -> None:
     browser.
     """
     origin = request.headers.get("origin")
-    if request.method in _SAFE_METHODS or origin is None:
+    # Browsers say where a request comes from even where they leave out the origin.
+    foreign = request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+    if request.method in _SAFE_METHODS or (origin is None and not foreign):
         return
-    if urlsplit(origin).netloc != request.headers.get("host"):
+    if foreign or _authority(origin or "") != request.headers.get("host"):
         raise Forbidden(
-            f"Pages of {origin[:100]} may not use this service.", hint="Set API keys and send one."
+            f"Pages of {shown(origin or 'another site')} may not use this service.",
+            hint="Set API keys and send one.",
         )
+
+
+def _refuse_foreign_names(request: Request) -> None:
+    """A web page may point a name of its own at this machine (DNS rebinding); the browser then takes it for
+    the service's own page. The name is in the Host header.
+    """
+    settings: Settings = request.app.state.services.settings
+    if not settings.is_loopback or settings.allow_anonymous:
+        return
+    host = request.headers.get("host", "")
+    if not is_local_name(host):
+        raise Forbidden(
+            f"This service answers on this machine only, and not under the name {shown(host)}.",
+            hint="Use 127.0.0.1 or localhost. Behind a proxy: set API keys, or WEIGHTCAST_ALLOW_ANONYMOUS=1.",
+        )
+
+
+def is_local_name(host: str) -> bool:
+    """Whether a Host header names this machine: localhost or a loopback address, with or without a port."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or name.endswith(".localhost") or ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _authority(origin: str) -> str:
+    """Host and port of an origin; empty for what is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""

@@ -26,7 +26,9 @@ KEYS = f"plain, reader:predict, trainer:train, root:admin, sha256${HASHED}:predi
 @pytest.fixture
 def guarded(api_settings: Settings) -> httpx.AsyncClient:
     settings = api_settings.model_copy(update={"api_keys": SecretStr(KEYS)})
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app=create_app(settings)), base_url="http://test")
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=create_app(settings)), base_url="http://localhost"
+    )
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -96,8 +98,53 @@ async def test_an_open_server_is_not_driven_by_other_pages(
         "/predict-weights", json=body, headers={"Origin": "https://elsewhere.example"}
     )
     assert_problem(foreign, 403, "forbidden")
-    own = await client.post("/predict-weights", json=body, headers={"Origin": "http://test"})
+    own = await client.post("/predict-weights", json=body, headers={"Origin": "http://localhost"})
     assert own.status_code == 200
+
+
+@pytest.mark.parametrize("header", ["Origin", "Host"])
+@pytest.mark.parametrize("value", ["http://[", "[::1", "//[x]", "null", "a" * 5000, "\u00fc", "%", ""])
+async def test_strange_headers_are_refused_and_never_a_failure(
+    client: httpx.AsyncClient, header: str, value: str
+) -> None:
+    body = {"architecture": GRAPH_EXAMPLE}
+    response = await client.post("/predict-weights", json=body, headers={header: value.encode()})
+    assert_problem(response, 403, "forbidden")
+
+
+@pytest.mark.parametrize(
+    ("host", "is_local"),
+    [
+        ("127.0.0.1:8000", True),
+        ("localhost", True),
+        ("[::1]:8000", True),
+        ("rebound.example:8000", False),
+        ("127.0.0.1.rebound.example", False),
+        ("192.168.0.7", False),
+    ],
+)
+async def test_only_names_of_this_machine_reach_an_open_server(
+    client: httpx.AsyncClient, host: str, is_local: bool
+) -> None:
+    response = await client.get("/models", headers={"Host": host})
+    assert response.status_code == (200 if is_local else 403)
+
+
+async def test_other_names_are_for_servers_with_keys(
+    guarded: httpx.AsyncClient, api_settings: Settings
+) -> None:
+    foreign = {"Host": "weights.example"}
+    assert (await guarded.get("/models", headers={**foreign, **bearer("plain")})).status_code == 200
+    public = api_settings.model_copy(update={"allow_anonymous": True})
+    transport = httpx.ASGITransport(app=create_app(public))
+    async with httpx.AsyncClient(transport=transport, base_url="http://weights.example") as client:
+        assert (await client.get("/models")).status_code == 200
+
+
+async def test_browsers_that_leave_out_the_origin_say_the_site(client: httpx.AsyncClient) -> None:
+    body = {"architecture": GRAPH_EXAMPLE}
+    response = await client.post("/predict-weights", json=body, headers={"Sec-Fetch-Site": "cross-site"})
+    assert_problem(response, 403, "forbidden")
 
 
 def test_keys_that_cannot_be_read() -> None:

@@ -88,7 +88,7 @@ async def test_too_many_edges_are_refused(api_settings: Settings) -> None:
         nodes.append({"name": f"p{index}", "op": "max_pool", "inputs": [f"n{index - 1}"]})
         nodes.append({"name": f"n{index}", "op": "merge", "inputs": [f"n{index - 1}", f"p{index}"]})
     transport = httpx.ASGITransport(app=create_app(api_settings))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         answer = await client.post(
             "/describe-architecture",
             json={"architecture": {"format": "graph", "input_shape": [3], "nodes": nodes}},

@@ -20,7 +20,7 @@ from .fake_worker import FakeWorker
 
 def client_of(settings: Settings, address: str = "127.0.0.1") -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=create_app(settings), client=(address, 1))
-    return httpx.AsyncClient(transport=transport, base_url="http://test")
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 async def chunks(total: int) -> AsyncIterator[bytes]:

@@ -104,7 +104,7 @@ async def test_every_api_process_shows_the_same_jobs(
 ) -> None:
     await client.post("/predict-weights", json={"architecture": GRAPH_EXAMPLE})
     transport = httpx.ASGITransport(app=create_app(api_settings))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as another:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as another:
         here, there = samples(await scrape(client)), samples(await scrape(another))
     jobs = {name: value for name, value in here.items() if name.startswith("weightcast_job")}
     assert jobs and jobs.items() <= there.items()
@@ -129,6 +129,6 @@ async def test_buckets_are_cumulative_and_geometric(client: httpx.AsyncClient, w
 async def test_without_redis_the_rest_is_still_told(api_settings: Settings) -> None:
     away = api_settings.model_copy(update={"redis_url": "unix:///nowhere/redis.sock"})
     transport = httpx.ASGITransport(app=create_app(away))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         found = samples(await scrape(client))
     assert found["weightcast_redis_up"] == 0 and "weightcast_artifact_bytes" in found
