@@ -57,6 +57,9 @@ def problem_response(problem: Mapping[str, Any], headers: Mapping[str, str] | No
     extra = dict(headers or {})
     if status == 401:
         extra.setdefault("WWW-Authenticate", 'Bearer realm="weightcast"')
+    if status == 408:
+        # What is left of the request would be taken for the next one.
+        extra.setdefault("Connection", "close")
     if status in (429, 503):
         extra.setdefault("Retry-After", str(max(1, round(float(problem.get("retry_after", 5))))))
     return ProblemResponse(dict(problem), status_code=status, headers=extra)

@@ -6,6 +6,7 @@ import uvicorn
 
 from service import tracing
 from service.api.app import create_app
+from service.api.connection import Connection
 from service.exposure import refuse_open_door
 from service.logs import configure_logging
 from service.settings import Settings, get_settings
@@ -24,6 +25,7 @@ def server_config(settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,  # the middleware logs every request once, with its id
         server_header=False,
+        http=Connection,
         ws="none",
         timeout_keep_alive=30,
         timeout_graceful_shutdown=GRACE_SECONDS,
