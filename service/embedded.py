@@ -92,7 +92,7 @@ def check_port(host: str, port: int) -> int:
             probe.bind((host, port))
         except OSError as error:
             if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-                raise InvalidRequest(f"{host} is not an address of this machine", field="host") from None
+                raise InvalidRequest(f"{host} is not an address of this machine", field="/host") from None
             raise Conflict(
                 f"{host}:{port} cannot be listened on: {error.strerror}",
                 hint="stop what listens there, or choose another port with --port",

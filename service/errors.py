@@ -17,13 +17,16 @@ ServiceError                    500  something of ours broke
 |- Unavailable                  503  extra: retry_after
 
 Every error carries a sentence for a person (`detail`), what to do about it where we know (`hint`, part of
-the extras), and machine-readable extras. The API turns them into RFC 9457 problem documents; the command
-line prints the same documents.
+the extras), and machine-readable extras. Where a document or a request is at fault, `field` is the JSON
+Pointer of the part; a form's fields, a query's options and a function's arguments count as members of one
+object. The API turns errors into RFC 9457 problem documents; the command line prints the same documents.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+from service.json_pointer import pointer
 
 PROBLEM_TYPE_PREFIX = "https://weightcast.dev/problems/"
 
@@ -39,6 +42,12 @@ class ServiceError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.extra = {key: value for key, value in extra.items() if value is not None}
+
+    def place_in(self, *keys: object) -> None:
+        """Say where in a larger document the one with the fault stands, so that `field` points from its
+        root.
+        """
+        self.extra["field"] = pointer(*keys) + self.extra.get("field", "")
 
     def problem(self) -> dict[str, Any]:
         """The RFC 9457 problem document of this error."""

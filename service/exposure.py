@@ -16,7 +16,7 @@ def refuse_open_door(settings: Settings) -> None:
     if settings.api_keys is None or not settings.api_keys.get_secret_value().strip(" ,"):
         raise InvalidRequest(
             f"The address {settings.host} can be reached from other machines, and no API keys are set.",
-            field="WEIGHTCAST_API_KEYS",
+            setting="WEIGHTCAST_API_KEYS",
             hint="Set WEIGHTCAST_API_KEYS, listen on 127.0.0.1, or set WEIGHTCAST_ALLOW_ANONYMOUS=1 behind "
             "a proxy that asks for credentials.",
         )

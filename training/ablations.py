@@ -56,7 +56,7 @@ def ablation_config(
     ablation = ABLATIONS.get(name)
     if ablation is None:
         raise InvalidRequest(
-            f"Unknown ablation {name!r}.", field="name", hint=f"Ablations: {', '.join(ABLATIONS)}."
+            f"Unknown ablation {name!r}.", field="/name", hint=f"Ablations: {', '.join(ABLATIONS)}."
         )
     meta_batch = ablation.meta_batch or stage.meta_batch
     longer = stage.meta_batch // meta_batch if ablation.same_networks else 1

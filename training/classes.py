@@ -23,7 +23,7 @@ def check_classes(state: Mapping[str, Any], count: int, classes: Sequence[str], 
     raise InvalidRequest(
         f"The run {run!r} learns {learned}; the data have {_listed(classes)}"
         f"{_difference(known or (), classes)}.",
-        field="data",
+        field="/data",
         hint=f"Give the data of before, or start another run with its weights: --from {run} and another "
         "--name.",
     )

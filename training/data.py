@@ -162,7 +162,7 @@ def load_dataset(
     if tree is None:
         raise InvalidRequest(
             f"There is no data set {name!r}.",
-            field="data",
+            field="/data",
             hint='Use "digits", "cifar10", or the path of a folder or zip file with one folder a class.',
         )
     return _image_folder(tree, image_size or 32, channels, mirror, skip_bad)

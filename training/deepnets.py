@@ -127,7 +127,7 @@ def architecture_name(split: str, seed: int, index: int) -> str:
 def _predefined(index: int) -> str:
     if not 0 <= index < len(NAMES):
         raise InvalidRequest(
-            f"There is no predefined architecture {index}.", field="index", hint=f"There are {len(NAMES)}."
+            f"There is no predefined architecture {index}.", field="/index", hint=f"There are {len(NAMES)}."
         )
     return NAMES[index]
 
@@ -138,7 +138,7 @@ def _sample(
     rules = SPLITS.get(split)
     if rules is None:
         raise InvalidRequest(
-            f"Unknown split {split!r}.", field="split", hint=f"Splits: {', '.join(SPLIT_NAMES)}."
+            f"Unknown split {split!r}.", field="/split", hint=f"Splits: {', '.join(SPLIT_NAMES)}."
         )
     # Seeded by a string: the same numbers in every process, and no two splits share any.
     random = Random(f"weightcast/{split}/{seed}/{index}")

@@ -27,12 +27,12 @@ def diverged(what: str, *, step: int, steps: int, epoch: int, learning_rate: flo
         return TrainingDiverged(
             f"{what} before the first update: the network computes nothing useful with the weights that it "
             "starts from.",
-            field="start", step=step, steps=steps, epoch=epoch,
+            field="/start", step=step, steps=steps, epoch=epoch,
             hint="Choose another start, or give the network normalisation layers.",
         )  # fmt: skip
     return TrainingDiverged(
         f"{what} at step {step} of {steps} (epoch {epoch}): the training diverged.",
-        field="learning_rate", step=step, steps=steps, epoch=epoch,
+        field="/learning_rate", step=step, steps=steps, epoch=epoch,
         hint=f"Lower learning_rate, which was {learning_rate:g}, to {learning_rate / _LOWER:g} or less.",
     )  # fmt: skip
 

@@ -71,7 +71,7 @@ def run(
     if config.images_of(dataset) < config.batch_size:
         raise InvalidRequest(
             f"A batch of {config.batch_size} images is more than there are: {config.images_of(dataset)}.",
-            field="batch_size",
+            field="/batch_size",
         )
     network = Network(graph)
     start = _start(graph, config, dataset)

@@ -15,6 +15,7 @@ from service.fine_tuning_options import (
     NOISE,
     SEED,
 )
+from service.json_pointer import pointer
 from training.baselines import SgdRecipe
 from training.data import Dataset
 
@@ -62,20 +63,24 @@ class FineTuning:
 
     def __post_init__(self) -> None:
         if self.start not in START:
-            raise InvalidRequest(f"There is no start {self.start!r}.", field="start", hint=" or ".join(START))
+            raise InvalidRequest(
+                f"There is no start {self.start!r}.", field="/start", hint=" or ".join(START)
+            )
         for name, accepted in _RANGES.items():
             value = getattr(self, name)
             if value not in accepted and not (value is None and name in _MAY_BE_ABSENT):
-                raise InvalidRequest(f"{name} must be {accepted}, got {value!r}.", field=name)
+                raise InvalidRequest(f"{name} must be {accepted}, got {value!r}.", field=f"/{name}")
         if self.start == "random" and (self.compare or self.noise > 0):
             field = "compare" if self.compare else "noise"
-            raise InvalidRequest(f"A random start has no use for {field}.", field=field, hint="Leave it out.")
+            raise InvalidRequest(
+                f"A random start has no use for {field}.", field=f"/{field}", hint="Leave it out."
+            )
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         unknown = sorted(set(values) - {entry.name for entry in fields(cls)})
         if unknown:
-            raise InvalidRequest(f"There is no option {unknown[0]!r}.", field=unknown[0])
+            raise InvalidRequest(f"There is no option {unknown[0]!r}.", field=pointer(unknown[0]))
         return cls(**values)
 
     @property

@@ -81,7 +81,9 @@ def train(
     run = RunFolder(folder)
     if run.checkpoints() and not resume:
         raise InvalidRequest(
-            f"{folder} already holds a training run.", field="name", hint="Resume it, or choose another name."
+            f"{folder} already holds a training run.",
+            field="/name",
+            hint="Resume it, or choose another name.",
         )
     trainer = Trainer(
         config, run, cache_dir, on_progress, team=Team.of_torchrun() or Team(size=max(1, processes))

@@ -43,7 +43,7 @@ class HyperNASTrainer:
         self.config, self.observations = config, observations
         model = config.hypernas
         if model.tasks != "weights" and observations is None:
-            raise InvalidRequest("Predicting accuracy needs observations.", field="observations")
+            raise InvalidRequest("Predicting accuracy needs observations.", field="/observations")
         self.weight_task = WeightTask(config, cache_dir) if model.tasks != "accuracy" else None
         with torch.random.fork_rng():  # modules initialise themselves from the global generator
             torch.manual_seed(config.seed)

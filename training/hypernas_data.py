@@ -46,10 +46,10 @@ def observed(cells: CellBatch, value_N: Floats) -> Observed:
         raise InvalidRequest(
             f"{len(value_N)} observations; this predictor takes {FEWEST_OBSERVATIONS} to "
             f"{MOST_OBSERVATIONS:,}.",
-            field="observations",
+            field="/observations",
         )
     if not np.isfinite(value_N).all():
-        raise InvalidRequest("Observed values must be finite numbers.", field="observations")
+        raise InvalidRequest("Observed values must be finite numbers.", field="/observations")
     return Observed(cells, value_N, torch.from_numpy(normal_scores(value_N)).float())
 
 
@@ -66,6 +66,7 @@ def read_observations(items: Sequence[Any], config: HyperNASConfig) -> tuple[Cel
             cells.append(read_cell(fields["architecture"], config.space, prune=config.prune))
         except ServiceError as error:
             error.extra["observation"] = index
+            error.place_in("observations", index, "architecture")
             raise
         values.append(read_number(fields["value"], place / "value"))
     return make_batch(cells), np.array(values, dtype=np.float64)

@@ -70,7 +70,7 @@ def _observations(
     if model.tasks == "weights":
         if items:
             raise InvalidRequest(
-                "A model that generates weights alone learns from no observations.", field="observations"
+                "A model that generates weights alone learns from no observations.", field="/observations"
             )
         return None, None
     cells, value_N = read_observations(items, model)

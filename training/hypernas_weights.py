@@ -36,7 +36,7 @@ class WeightTask:
         if len(self.dataset.classes) != self._model.num_classes:
             raise InvalidRequest(
                 f"The images have {len(self.dataset.classes)} classes, the model {self._model.num_classes}.",
-                field="config.model.num_classes",
+                field="/model/num_classes",
             )
 
     def loss(self, hypernas: HyperNAS, step: int) -> tuple[Tensor, float]:

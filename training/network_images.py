@@ -25,7 +25,7 @@ def image_channels(graph: ArchGraph) -> Literal[1, 3]:
         return 1
     raise InvalidRequest(
         f"The network takes inputs of {_shown(graph)}; images have three channels, or one in grey.",
-        field="architecture",
+        field="/architecture",
         hint="Describe it for inputs of 3 x height x width, or 1 x height x width.",
     )
 
@@ -47,7 +47,7 @@ def check_fits(network: Network, params: Mapping[str, Tensor], dataset: Dataset)
         raise InvalidRequest(
             f"The network does not take images of {shape}; it was described for {_shown(network.graph)} "
             f"({str(error).splitlines()[0]}).",
-            field="image_size",
+            field="/image_size",
             hint="Leave image_size out, or choose the one that the network was made for.",
         ) from None
     if tuple(logits.shape) != (len(images), classes):
@@ -57,7 +57,7 @@ def check_fits(network: Network, params: Mapping[str, Tensor], dataset: Dataset)
             values, binary = "value", " One output with a threshold is not trained here; two learn the same."
         raise InvalidRequest(
             f"The network answers {answer} {values} an image, and {dataset.name} has {classes} classes.",
-            field="architecture",
+            field="/architecture",
             hint=f"Give it a last layer of {classes}, such as with num_classes where the format has it."
             + binary,
         )

@@ -93,7 +93,7 @@ def restore_trained(module: nn.Module, optimizer: torch.optim.Optimizer, tensors
     if own != {name: value.shape for name, value in tensors.items() if name.startswith("model.")}:
         raise InvalidRequest(
             "The run that there is trains another model.",
-            field="name",
+            field="/name",
             hint="Go on with it under the options with which it began, or choose another name.",
         )
     for name, parameter in module.named_parameters():

@@ -39,7 +39,7 @@ class SmashTrainer:
         self.config = config
         self.dataset: Dataset = configured_dataset(config, cache_dir, image_size=config.image_size)
         if len(self.dataset.classes) < 2:
-            raise InvalidRequest("The images are all of one class.", field="config.data")
+            raise InvalidRequest("The images are all of one class.", field="/data")
         with torch.random.fork_rng():  # modules initialise themselves from the global generator
             torch.manual_seed(config.seed)
             self.smash = Smash(config.smash(len(self.dataset.classes)))

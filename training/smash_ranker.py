@@ -34,14 +34,14 @@ class SmashRanker(ImageRanker):
         card = find_card(model)
         if card.kind != "smash":
             raise InvalidRequest(
-                f"The model {model!r} is a {card.kind}; it has no SMASH score.", field="predictor"
+                f"The model {model!r} is a {card.kind}; it has no SMASH score.", field="/predictor"
             )
         self._smash = load_checkpoint(card.path)
         classes = self._smash.config.num_classes
         if classes != len(dataset.classes):
             raise InvalidRequest(
                 f"{model!r} generates weights for {classes} classes, the images have {len(dataset.classes)}.",
-                field="data",
+                field="/data",
             )
         size = card.training.get("image_size")
         if isinstance(size, int):

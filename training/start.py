@@ -55,7 +55,7 @@ def start_of(source: str | None, wanted: dict[str, Any], num_classes: int) -> St
         if name != "num_classes" and getattr(start.config, name) != value:
             raise InvalidRequest(
                 f"{source} has {name} = {getattr(start.config, name)!r}, not {value!r}.",
-                field=f"ghn.{name}",
+                field=f"/ghn/{name}",
                 hint="A run that starts from a model keeps its configuration: leave `ghn` out.",
             )
     return start if start.config.num_classes == num_classes else _for_classes(start, num_classes)
@@ -88,7 +88,7 @@ def _of_run(folder: Path) -> Start:
     found = RunFolder(folder).load()
     config = json.loads((folder / "config.json").read_text())
     if found is None:
-        raise InvalidRequest(f"The run {folder.name} has no checkpoint yet.", field="from_model")
+        raise InvalidRequest(f"The run {folder.name} has no checkpoint yet.", field="/from_model")
     tensors, state = found
 
     origin = {

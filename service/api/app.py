@@ -20,7 +20,7 @@ from service.api.describing import endpoints as describing
 from service.api.jobs import endpoints as jobs
 from service.api.middleware import BodyLimit, RequestContext
 from service.api.predict import endpoints as predict
-from service.api.predict.schemas import PredictResult
+from service.api.predict.schemas import PredictRequest, PredictResult
 from service.api.predict.service import Predictions
 from service.api.rank import endpoints as rank
 from service.api.rank.schemas import CompareResult, EmbedRequest, EmbedResult, RankRequest, RankResult
@@ -36,6 +36,7 @@ VERSION = "0.1.0"
 # Bodies that routes read themselves, and results of jobs.
 FURTHER_MODELS = (
     TrainingRequest,
+    PredictRequest,
     PredictResult,
     RankRequest,
     RankResult,

@@ -1,18 +1,16 @@
-"""The tagged union of architectures, as OpenAPI shows it and as far as the API checks it.
+"""Architectures in the OpenAPI document: a union by `format`, made of the models that the readers read by.
 
-The readers in `graph_io` check every format themselves, and say more than a schema could. What the API checks
-itself is the `torchvision` form, which no reader can open here because it takes torch: the worker builds that
-one.
+Nothing is checked here; the readers in `graph_io` do, and say more than a schema could.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import json
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import WithJsonSchema
 
-from service.api.request_body import validated
-from service.graph_io.read import MAX_CLASSES, MAX_IMAGE_SIZE
+from service.graph_io.schemas import ARCHITECTURE, architecture_schemas
 
 NASBENCH201_EXAMPLE: dict[str, Any] = {
     "format": "nasbench201",
@@ -50,106 +48,19 @@ GRAPH_EXAMPLE: dict[str, Any] = {
 TORCHVISION_EXAMPLE: dict[str, Any] = {"format": "torchvision", "name": "resnet50"}
 
 
-class TorchvisionArchitecture(BaseModel):
-    """A network of torchvision by name, built on the worker."""
+# Where the schema is, for pydantic, which takes no reference that it does not know but URLs.
+ARCHITECTURE_URL = "https://weightcast.dev/schemas/architecture"
+COMPONENTS = "#/components/schemas/"
+_REFERENCE = WithJsonSchema({"$ref": ARCHITECTURE_URL})
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    format: Literal["torchvision"]
-    name: str = Field(pattern=r"^[a-z0-9_]{1,64}$")
-    num_classes: int | None = Field(default=None, ge=1, le=MAX_CLASSES)
-    image_size: int | None = Field(default=None, ge=1, le=MAX_IMAGE_SIZE, description="Pixels a side.")
-
-
-def torchvision_architecture(architecture: dict[str, Any]) -> TorchvisionArchitecture:
-    return validated(TorchvisionArchitecture, architecture)
+Document = Annotated[dict[str, Any], _REFERENCE]
+"""An architecture in a request; the readers check it."""
+AnyDocument = Annotated[Any, _REFERENCE]
+"""One of many: what is wrong with it is told beside the answer for the others."""
 
 
-def _variant(tag: str, title: str, required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "title": title,
-        "type": "object",
-        "required": ["format", *required],
-        "properties": {"format": {"const": tag, "type": "string"}, **properties},
-    }
-
-
-ARCHITECTURE_SCHEMA: dict[str, Any] = {
-    "title": "Architecture",
-    "description": "A network without weights, in one of these formats.",
-    "oneOf": [
-        _variant(
-            "onnx",
-            "An ONNX model",
-            ["data"],
-            {
-                "data": {
-                    "type": "string",
-                    "contentEncoding": "base64",
-                    "description": "The file, base64. Weights are not needed.",
-                }
-            },
-        ),
-        _variant(
-            "graph",
-            "The open JSON format (schema at /schemas/archgraph.json)",
-            ["nodes"],
-            {
-                "nodes": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "required": ["name", "op"],
-                        "properties": {
-                            "name": {"type": "string"},
-                            "op": {"type": "string", "description": "An operator of GET /operators."},
-                            "inputs": {"type": "array", "items": {"type": "string"}},
-                            "params": {"type": "object", "additionalProperties": {"type": "object"}},
-                            "attrs": {"type": "object"},
-                        },
-                    },
-                },
-                "input_shape": {"type": "array", "items": {"type": "integer"}},
-                "outputs": {"type": "array", "items": {"type": "string"}},
-            },
-        ),
-        _variant(
-            "nasbench201",
-            "A cell of NAS-Bench-201",
-            ["cell"],
-            {
-                "cell": {"type": "string"},
-                "channels": {"type": "integer"},
-                "cells_per_stage": {"type": "integer"},
-                "num_classes": {"type": "integer"},
-            },
-        ),
-        _variant(
-            "nasbench101",
-            "A cell of NAS-Bench-101",
-            ["matrix", "ops"],
-            {
-                "matrix": {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}},
-                "ops": {"type": "array", "items": {"type": "string"}},
-            },
-        ),
-        _variant(
-            "darts",
-            "A DARTS genotype",
-            ["genotype"],
-            {"genotype": {"type": "object"}, "channels": {"type": "integer"}, "cells": {"type": "integer"}},
-        ),
-        _variant("smash", "A network of the SMASH space", [], {}),
-        _variant(
-            "torchvision",
-            "A network of torchvision by name, built on the worker",
-            ["name"],
-            {
-                "name": {"type": "string", "pattern": "^[a-z0-9_]{1,64}$"},
-                "num_classes": {"type": "integer", "minimum": 1, "maximum": MAX_CLASSES},
-                "image_size": {"type": "integer", "minimum": 1, "maximum": MAX_IMAGE_SIZE},
-            },
-        ),
-    ],
-    "discriminator": {"propertyName": "format"},
-}
+def with_architectures(openapi: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document with the schemas of all formats, and with requests that refer to them."""
+    openapi["components"]["schemas"].update(architecture_schemas(COMPONENTS))
+    text = json.dumps(openapi).replace(json.dumps(ARCHITECTURE_URL), json.dumps(COMPONENTS + ARCHITECTURE))
+    return dict(json.loads(text))

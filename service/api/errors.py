@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from service import errors
+from service.json_pointer import pointer
 
 log = structlog.get_logger("weightcast.api")
 
@@ -95,16 +96,11 @@ def internal_problem(path: str, request_id: str | None, error: BaseException) ->
     return {**problem, "instance": path, **({"request_id": request_id} if request_id else {})}
 
 
-def pointer(location: Sequence[Any]) -> str:
-    """A JSON pointer (RFC 6901): ("architecture", "nodes", 3) -> "/architecture/nodes/3"."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
-
-
 def invalid_fields(found: Sequence[Mapping[str, Any]], *, where: str = "body") -> errors.InvalidRequest:
     """One error for all fields that pydantic refused. `where`: body, query, path or header."""
     listed = [
         {
-            "pointer": pointer(entry["loc"]),
+            "pointer": pointer(*entry["loc"]),
             "in": where,
             "detail": str(entry["msg"]),
             "code": str(entry["type"]),
@@ -114,7 +110,7 @@ def invalid_fields(found: Sequence[Mapping[str, Any]], *, where: str = "body") -
     first = listed[0]
     name = first["pointer"].lstrip("/") or where
     more = f" ({len(found) - 1} more fields are wrong.)" if len(found) > 1 else ""
-    return errors.InvalidRequest(f"{name}: {first['detail']}.{more}", field=name, errors=listed)
+    return errors.InvalidRequest(f"{name}: {first['detail']}.{more}", field=first["pointer"], errors=listed)
 
 
 def from_validation(error: ValidationError, *, where: str = "body") -> errors.InvalidRequest:

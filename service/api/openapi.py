@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
 from service import errors
+from service.api.architectures import COMPONENTS, with_architectures
 from service.api.errors import PROBLEM_JSON
 
 __all__ = ["BINARY", "Problem", "json_body", "problems"]
@@ -28,6 +29,11 @@ class Problem(BaseModel):
     instance: str | None = Field(default=None, description="Path of the request.")
     request_id: str | None = None
     hint: str | None = Field(default=None, description="How to mend it.")
+    field: str | None = Field(
+        default=None,
+        pattern=r"^(/([^~/]|~[01])*)*$",
+        description="JSON Pointer of what is wrong, in the body or, as members, the options and form fields.",
+    )
     errors: list[dict[str, Any]] | None = Field(
         default=None, description="JSON pointer and sentence of each wrong field."
     )
@@ -72,7 +78,7 @@ def json_body(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any
     """`openapi_extra` of a route that reads and validates its JSON body itself; pass the model to `finish`
     too.
     """
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    schema = {"$ref": COMPONENTS + model.__name__}
     named = {name: {"value": value} for name, value in examples.items()}
     return {
         "requestBody": {
@@ -98,9 +104,9 @@ def finish(document: dict[str, Any], further_models: Sequence[type[BaseModel]]) 
                     response["description"] = errors.InvalidRequest.title
     schemas = document["components"]["schemas"]
     _, definitions = models_json_schema(
-        [(model, "validation") for model in further_models], ref_template="#/components/schemas/{model}"
+        [(model, "validation") for model in further_models], ref_template=COMPONENTS + "{model}"
     )
     schemas.update(definitions["$defs"])
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    return document
+    return with_architectures(document)

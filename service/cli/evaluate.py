@@ -157,7 +157,7 @@ def _trained_on(card: ModelCard) -> str:
     else:
         where, what = "data that it does not name", "them"
     raise InvalidRequest(
-        f"The model {card.name!r} was trained on {where}.", field="data", hint=f"Give --data {what}."
+        f"The model {card.name!r} was trained on {where}.", field="/data", hint=f"Give --data {what}."
     )
 
 
@@ -168,11 +168,11 @@ def _check_classes(card: ModelCard, known: int, dataset: Dataset) -> None:
     if len(dataset.classes) != known:
         raise InvalidRequest(
             f"The model {card.name!r} knows {known} classes, {dataset.name} has {len(dataset.classes)}.",
-            field="data",
+            field="/data",
         )
     if card.classes is not None and card.classes != dataset.classes:
         raise InvalidRequest(
             f"The model {card.name!r} knows other classes than {dataset.name} has: "
             f"{', '.join(card.classes[:10])} are not {', '.join(dataset.classes[:10])}.",
-            field="data",
+            field="/data",
         )

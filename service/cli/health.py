@@ -31,7 +31,7 @@ def health(
 
     if queue not in QUEUES:
         raise InvalidRequest(
-            f"there is no queue {queue!r}", field="queue", hint=f"queues are {', '.join(QUEUES)}"
+            f"there is no queue {queue!r}", field="/queue", hint=f"queues are {', '.join(QUEUES)}"
         )
     present = WorkerRegistry(connect(get_settings())).present().get(queue, [])
     here = [worker.name for worker in present if worker.name.rpartition(":")[0] == socket.gethostname()]

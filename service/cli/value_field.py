@@ -41,7 +41,7 @@ def with_value(items: Sequence[Any], field: str | None, measured: str) -> list[A
     chosen = field or _chosen(objects, names, measured)
     if chosen not in names:
         raise InvalidRequest(
-            f"No result has the field {chosen!r}.", field="value", hint=f"There are: {', '.join(names)}."
+            f"No result has the field {chosen!r}.", field="/value", hint=f"There are: {', '.join(names)}."
         )
     if chosen == VALUE:
         return list(items)
@@ -66,7 +66,7 @@ def _chosen(objects: Sequence[Mapping[str, Any]], names: Mapping[str, None], mea
         "It is not clear which field is the value: "
         + (", ".join(likely or numbers) if numbers else "none holds numbers")
         + ".",
-        field="value",
+        field="/value",
         hint=f"Name it: --value {likely[0]}" if likely else 'Give every result a "value".',
     )
 

@@ -87,7 +87,7 @@ class FineTuned:
             if target.suffix not in (".safetensors", ".onnx"):
                 raise InvalidRequest(
                     f"The ending of {target.name!r} names no form that trained weights are saved in.",
-                    field="path",
+                    field="/path",
                     hint="Use .safetensors or .onnx.",
                 )
         except ServiceError as error:
@@ -98,7 +98,7 @@ class FineTuned:
         if self._source_onnx is None:
             raise InvalidRequest(
                 "There is no ONNX model to fill in: the architecture was given in another form.",
-                field="path",
+                field="/path",
                 hint="Save as .safetensors.",
             )
         from service.graph_io.onnx_writer import fill_trained_onnx

@@ -241,7 +241,7 @@ class PredictedWeights:
         if self._source_onnx is None:
             raise InvalidRequest(
                 "There is no ONNX model to fill in: the architecture was given in another form.",
-                field="output",
+                field="/output",
                 hint="Predict for an ONNX file, or save as .safetensors or .npz.",
             )
         from service.graph_io.onnx_writer import fill_onnx
@@ -263,7 +263,7 @@ def _form_of(path: Path) -> str:
         return path.suffix[1:]
     raise InvalidRequest(
         f"The ending of {path.name!r} names no form that weights are saved in.",
-        field="path",
+        field="/path",
         hint="Use .safetensors, .npz, .onnx or .tiles.safetensors.",
     )
 

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from service.errors import InvalidArchitecture, LimitExceeded
+from service.json_pointer import pointer
 
 SHOWN_CHARACTERS = 80
 # 64 bits: exporters write "to the end" as the largest of them.
@@ -33,9 +34,8 @@ class Place:
 
     @property
     def pointer(self) -> str:
-        """The JSON pointer (RFC 6901), cut where a hostile key would make it long."""
-        keys = (str(key)[:SHOWN_CHARACTERS].replace("~", "~0").replace("/", "~1") for key in self.path)
-        return "".join(f"/{key}" for key in keys)
+        """The JSON pointer, cut where a hostile key would make it long."""
+        return pointer(*(str(key)[:SHOWN_CHARACTERS] for key in self.path))
 
     def refuse(self, sentence: str, hint: str | None = None) -> InvalidArchitecture:
         return InvalidArchitecture(sentence, field=self.pointer, node=self.node, hint=hint)
@@ -125,6 +125,12 @@ def read_choice(value: Any, place: Place, choices: Collection[str], *, what: str
             f"{place.named}: there is no {what} {shown(text)}.", f"{suggestion}Known: {', '.join(choices)}."
         )
     return text
+
+
+def read_flag(value: Any, place: Place) -> bool:
+    if not isinstance(value, bool):
+        raise place.refuse(f"{place.named} must be true or false, not {kind_of(value)}.")
+    return value
 
 
 def _kind_or_value(value: Any) -> str:

@@ -11,21 +11,49 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import Field
 
 from service.errors import InvalidArchitecture, InvalidInput
 from service.graph_io.archgraph import ArchGraph
-from service.graph_io.fields import Place, closest, kind_of, read_integer, read_object, read_text, shown
+from service.graph_io.document_model import MAX_IMAGE_SIZE, Name, NumClasses, document_model, read_model
+from service.graph_io.fields import Place, closest, kind_of, shown
 from service.graph_io.json_text import parse_json
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 
 FORMATS = ("onnx", "graph", "nasbench201", "nasbench101", "darts", "smash", "torchvision")
-MAX_IMAGE_SIZE = 4096
-MAX_CLASSES = 100_000
 
 # A brace or a bracket behind byte order marks and blanks, nothing but blanks, or UTF-16: none of these bytes
 # opens an ONNX file, for as protobuf tags they stand for fields and types that ONNX does not have.
 _LOOKS_LIKE_TEXT = re.compile(rb"\xff\xfe|\xfe\xff|(?:\xef\xbb\xbf)?[ \t\r\n]*+(?:[{\[]|\Z)")
+
+
+@document_model
+class OnnxDocument:
+    """An ONNX model."""
+
+    format: Literal["onnx"] = "onnx"
+    data: Annotated[
+        str,
+        Field(
+            description="The file as base64 text. Weights are not needed.",
+            json_schema_extra={"contentEncoding": "base64"},
+        ),
+    ]
+    name: Name = ""
+
+
+@document_model
+class TorchvisionDocument:
+    """A network of torchvision by name, built on the worker."""
+
+    format: Literal["torchvision"] = "torchvision"
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")]
+    num_classes: NumClasses | None = None
+    image_size: Annotated[
+        Annotated[int, Field(ge=1, le=MAX_IMAGE_SIZE)] | None, Field(description="Pixels a side.")
+    ] = None
 
 
 def sniff(data: bytes) -> Literal["onnx", "json"]:
@@ -83,7 +111,7 @@ def read_document(
         case "onnx":
             return _read_onnx(onnx_data(document, limits=limits), limits, isolate)
         case "torchvision":
-            return _read_torchvision(document, limits, here=torchvision, runnable=runnable)
+            return _trace_torchvision(document, limits, here=torchvision, runnable=runnable)
         case name if name in FORMATS:
             return _reader(name)(document, limits=limits)
     raise _unknown_format(document)
@@ -91,9 +119,9 @@ def read_document(
 
 def onnx_data(document: Mapping[str, Any], *, limits: GraphLimits = DEFAULT_LIMITS) -> bytes:
     """The ONNX file in a document of that format, which holds it as base64 text."""
-    root = Place()
-    fields = read_object(document, root, required=("format", "data"), optional=("name",))
-    text = read_text(fields["data"], root / "data", max_length=limits.max_bytes * 4 // 3 + 4)
+    text, most = read_model(OnnxDocument, document).data, limits.max_bytes * 4 // 3 + 4
+    if len(text) > most:
+        raise Place(("data",)).too_long(len(text), "characters", most)
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -151,17 +179,15 @@ def _read_onnx(data: bytes, limits: GraphLimits, isolate: bool) -> ArchGraph:
     return read_onnx(data, limits=limits)
 
 
-def _read_torchvision(
+def read_torchvision(document: Mapping[str, Any]) -> TorchvisionDocument:
+    """What a document of that format says; nothing is built. Raises InvalidArchitecture, naming the field."""
+    return read_model(TorchvisionDocument, document)
+
+
+def _trace_torchvision(
     document: Mapping[str, Any], limits: GraphLimits, *, here: bool, runnable: bool
 ) -> ArchGraph:
-    root = Place()
-    fields = read_object(document, root, required=("format", "name"), optional=("num_classes", "image_size"))
-    name = read_text(fields["name"], root / "name", max_length=100)
-    num_classes, image_size = fields.get("num_classes"), fields.get("image_size")
-    if num_classes is not None:
-        num_classes = read_integer(num_classes, root / "num_classes", least=1, most=MAX_CLASSES)
-    if image_size is not None:
-        image_size = read_integer(image_size, root / "image_size", least=1, most=MAX_IMAGE_SIZE)
+    network = read_torchvision(document)
     if not here:
         raise InvalidArchitecture(
             "Networks of torchvision are built where torch is installed, which is not here.",
@@ -171,5 +197,9 @@ def _read_torchvision(
     from service.graph_io.torch_tracer import trace_torchvision
 
     return trace_torchvision(
-        name, num_classes=num_classes, image_size=image_size, limits=limits, program=runnable
+        network.name,
+        num_classes=network.num_classes,
+        image_size=network.image_size,
+        limits=limits,
+        program=runnable,
     )

@@ -85,7 +85,7 @@ def trace(
     if example is not None and input_shape is not None:
         raise InvalidRequest(
             "input_shape and example both say what the module is called with.",
-            field="example",
+            field="/example",
             hint="Pass one of them.",
         )
     if example is not None:

@@ -162,7 +162,7 @@ def observe(
         value = replacement if observation.value is None else observation.value
         if value is not None:
             try:
-                row, identity = _about(index, _seen, observation.document, view, embedder, read)
+                row, identity = _about(index, _placed, index, observation.document, view, embedder, read)
             except NotConnected as error:
                 aside.append(SetAside(index, error))
             else:
@@ -191,7 +191,7 @@ def wrong_number(what: str) -> InvalidRequest:
     """The refusal of too few or too many."""
     return InvalidRequest(
         f"{what}; a predictor takes {FEWEST_NETWORKS} to {MOST_OBSERVATIONS:,}, of as many networks.",
-        field="observations",
+        field="/observations",
     )
 
 
@@ -201,6 +201,17 @@ def _about(index: int, work: Callable[..., Result], *arguments: Any) -> Result:
         return work(*arguments)
     except ServiceError as error:
         error.extra["observation"] = index
+        raise
+
+
+def _placed(
+    index: int, document: Any, view: View, embedder: Embedder | None, read: Reader
+) -> tuple[list[float], str]:
+    """As `_seen`; errors point from the root of the request to the field."""
+    try:
+        return _seen(document, view, embedder, read)
+    except ServiceError as error:
+        error.place_in("observations", index, "architecture")
         raise
 
 

@@ -34,7 +34,7 @@ class PricesRegressor:
         """
         check_observations(feature_NF, value_N)
         if value_N.min() <= 0:
-            raise InvalidRequest("What adds up over operations must be positive.", field="observations")
+            raise InvalidRequest("What adds up over operations must be positive.", field="/observations")
         logarithm_N = np.log(value_N)
         self._center, self._unit = float(logarithm_N.mean()), float(logarithm_N.std()) or 1.0
         self._least = _FLOOR * float(value_N.min())

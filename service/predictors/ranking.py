@@ -139,7 +139,7 @@ def find_ranker(predictor: str | None, wanted: str | None, *, read: Reader = rea
     if wanted is not None and wanted != ranker.property:
         raise InvalidRequest(
             f"The predictor {ranker.name!r} predicts {ranker.property!r}, not {wanted[:80]!r}.",
-            field="property",
+            field="/property",
             hint=f"Name a predictor that was fitted on {wanted[:80]!r}, or rank by {ranker.property!r}.",
         )
     return ranker
@@ -156,7 +156,7 @@ def _trained(name: str, read: Reader) -> Ranker:
     if card.kind == "smash":
         raise InvalidRequest(
             f"{name!r} is a SMASH model: its scores need images.",
-            field="predictor",
+            field="/predictor",
             hint=f"Rank with `weightcast rank FILE --predictor smash:{name} --data DATA`.",
         )
     if is_pretrained(card):

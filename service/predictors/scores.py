@@ -71,10 +71,10 @@ def check_observations(feature_NF: Floats, value_N: Floats) -> None:
     if len(value_N) < FEWEST_OBSERVATIONS:
         raise InvalidRequest(
             f"{len(value_N)} observations are too few, {FEWEST_OBSERVATIONS} are needed.",
-            field="observations",
+            field="/observations",
         )
     if not (np.isfinite(value_N).all() and np.isfinite(feature_NF).all()):
-        raise InvalidRequest("Observed values must be finite numbers.", field="observations")
+        raise InvalidRequest("Observed values must be finite numbers.", field="/observations")
 
 
 class ScoreScale:

@@ -64,7 +64,7 @@ class Evaluator:
         if (self.limits.max_latency is None) != (self.latency is None):
             raise InvalidRequest(
                 "A limit of the latency needs a predictor of it, and the other way round.",
-                field="max_latency",
+                field="/max_latency",
                 hint="Give max_latency and latency_predictor.",
             )
 

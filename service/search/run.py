@@ -34,7 +34,7 @@ class Budget:
     def __post_init__(self) -> None:
         if self.evaluations is None and self.seconds is None:
             raise InvalidRequest(
-                "A search needs a budget.", field="evaluations", hint="Give evaluations or seconds."
+                "A search needs a budget.", field="/evaluations", hint="Give evaluations or seconds."
             )
 
     def share(self, evaluations: int, seconds: float) -> float:
@@ -187,7 +187,7 @@ class _Search:
         reason = None if self._reason is None else self._reason.detail
         return InvalidRequest(
             f"None of {self._found.refused:,} architectures that were drawn was acceptable.",
-            field="space" if reason else "limits",
+            field="/space" if reason else "",
             reason=reason,
             hint="Use a predictor that knows this space." if reason else "Raise the limits.",
         )

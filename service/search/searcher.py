@@ -71,7 +71,7 @@ class Searcher:
     ) -> None:
         if initial < FEWEST_OBSERVATIONS:
             raise InvalidRequest(
-                f"A regressor needs {FEWEST_OBSERVATIONS} observations to start.", field="initial"
+                f"A regressor needs {FEWEST_OBSERVATIONS} observations to start.", field="/initial"
             )
         self._space, self._read, self._seed = space, read, seed
         self._initial, self._refit_every, self._candidates = initial, refit_every, candidates
@@ -91,7 +91,7 @@ class Searcher:
     def best(self) -> tuple[Document, float]:
         """The best of what was told. Raises InvalidRequest where that is nothing."""
         if not self._told:
-            raise InvalidRequest("Nothing was told yet.", field="value")
+            raise InvalidRequest("Nothing was told yet.", field="/value")
         return max(self._told, key=lambda item: item[1])
 
     def ask(self) -> Document:
@@ -109,10 +109,10 @@ class Searcher:
         finite, and what its reader raises for what is no architecture.
         """
         if not isfinite(value):
-            raise InvalidRequest("A value must be a finite number.", field="value")
+            raise InvalidRequest("A value must be a finite number.", field="/value")
         key = self._space.key(document)
         if self._row(key, document) is None:
-            raise InvalidRequest("This is no network that a predictor can see.", field="architecture")
+            raise InvalidRequest("This is no network that a predictor can see.", field="/architecture")
         self._asked.add(key)
         self._told.append((document, float(value)))
         if len(self._told) >= self._initial and len(self._told) % self._refit_every == 0:
@@ -162,7 +162,7 @@ class Searcher:
             if key not in self._asked and self._row(key, document) is not None:
                 return document
         raise InvalidRequest(
-            f"{len(self._asked):,} architectures were asked for, and nothing new is found.", field="space"
+            f"{len(self._asked):,} architectures were asked for, and nothing new is found.", field="/space"
         )
 
     def _row(self, key: str, document: Document) -> list[float] | None:

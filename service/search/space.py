@@ -37,7 +37,7 @@ def find_space(name: str) -> Space:
     found = _spaces().get(name)
     if found is None:
         raise InvalidRequest(
-            f"There is no search space {name[:80]!r}.", field="space", hint=f"Spaces: {', '.join(SPACES)}."
+            f"There is no search space {name[:80]!r}.", field="/space", hint=f"Spaces: {', '.join(SPACES)}."
         )
     return found()
 

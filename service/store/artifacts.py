@@ -179,7 +179,7 @@ class ArtifactStore:
 
     def _place(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
-            raise InvalidRequest("not the name of a file of this service", field="name")
+            raise InvalidRequest("not the name of a file of this service", field="/name")
         # Two hex digits of folders keep directories short.
         return self.root / name[:2] / name
 

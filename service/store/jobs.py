@@ -89,7 +89,7 @@ class JobStore:
         Errors: InvalidRequest for a cursor that is not ours.
         """
         if cursor is not None and not _JOB_ID.fullmatch(cursor):
-            raise InvalidRequest("the cursor is not one that was handed out", field="cursor")
+            raise InvalidRequest("the cursor is not one that was handed out", field="/cursor")
         index = f"wc:jobs:{kind}" if kind else "wc:jobs"
         jobs: list[JobSummary] = []
         while True:
@@ -197,7 +197,7 @@ class JobStore:
         if digest != body_digest:
             raise InvalidRequest(
                 "this Idempotency-Key was used with another request body",
-                field="Idempotency-Key",
+                header="Idempotency-Key",
                 hint="use a new key for a new request",
             )
         if not job_id:

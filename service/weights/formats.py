@@ -46,16 +46,18 @@ def check_output(output: str, dtype: str) -> None:
     """
     if output not in (*OUTPUTS, "onnx"):
         raise InvalidRequest(
-            f"There is no output {output!r}.", field="output", hint=f"Use one of: {', '.join(OUTPUTS)}, onnx."
+            f"There is no output {output!r}.",
+            field="/output",
+            hint=f"Use one of: {', '.join(OUTPUTS)}, onnx.",
         )
     if dtype not in DTYPES:
         raise InvalidRequest(
-            f"There is no dtype {dtype!r}.", field="dtype", hint=f"Use one of: {', '.join(DTYPES)}."
+            f"There is no dtype {dtype!r}.", field="/dtype", hint=f"Use one of: {', '.join(DTYPES)}."
         )
     if output == "npz" and dtype == "bfloat16":
         raise InvalidRequest(
             "NumPy files have no bfloat16.",
-            field="dtype",
+            field="/dtype",
             hint="Ask for float32 or float16, or for the safetensors output.",
         )
 
@@ -76,7 +78,7 @@ def write_weights(
     """
     check_output(output, dtype)
     if output not in OUTPUTS:
-        raise InvalidRequest(f"The output {output!r} needs the user's model.", field="output")
+        raise InvalidRequest(f"The output {output!r} needs the user's model.", field="/output")
     with _opened(path_or_file) as file:
         if output == "safetensors":
             _write_safetensors(file, weights, dtype)

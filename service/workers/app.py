@@ -70,7 +70,7 @@ def served_queues(queues: list[str]) -> list[str]:
     for queue in queues:
         if queue not in SERVES:
             raise InvalidRequest(
-                f"there is no queue {queue!r}", field="queues", hint=f"queues are {', '.join(QUEUES)}"
+                f"there is no queue {queue!r}", field="/queues", hint=f"queues are {', '.join(QUEUES)}"
             )
     return list(dict.fromkeys(served for queue in queues for served in SERVES[queue]))
 

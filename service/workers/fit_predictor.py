@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from service.errors import ServiceError
 from service.predictors.fit_report import fit_report
 from service.predictors.fitted import FittedPredictor, observe, save_predictor
 from service.workers.documents import read_document
@@ -32,14 +33,19 @@ def run_fit(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dic
     check_free(name)
     items = read_observations(runtime.artifacts, payload)
     tell = paced(report)
-    seen = observe(
-        items,
-        read=lambda document: read_document(document, settings),
-        report=lambda done, total: tell(done / total, _STAGES, "reading the architectures"),
-        features=config.get("features", "structure"),
-        ghn=config.get("ghn", settings.default_model),
-        failed=config.get("failed", "leave-out"),
-    )
+    try:
+        seen = observe(
+            items,
+            read=lambda document: read_document(document, settings),
+            report=lambda done, total: tell(done / total, _STAGES, "reading the architectures"),
+            features=config.get("features", "structure"),
+            ghn=config.get("ghn", settings.default_model),
+            failed=config.get("failed", "leave-out"),
+        )
+    except ServiceError as error:
+        if "field" in error.extra:
+            error.place_in("config")
+        raise
     report(1, _STAGES, "fitting")
     predictor = FittedPredictor(name, config["property"], seen)
     report(2, _STAGES, "cross-validation")

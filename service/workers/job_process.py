@@ -38,6 +38,8 @@ def run_job(work: Work, arguments: list[str] | None = None) -> int:
     try:
         result = work(job.get("name"), job["config"], options.run_dir, get_settings())
     except ServiceError as error:
+        if "field" in error.extra:
+            error.place_in("config")
         write_json(options.run_dir / PROBLEM, error.problem())
         return REFUSED
     if result is not None:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from service.errors import InvalidRequest
+from service.errors import InvalidRequest, ServiceError
 from service.settings import Settings
 from service.store.object_store import open_artifacts
 from service.workers.documents import read_document
@@ -42,8 +42,12 @@ def train(name: str | None, options: dict[str, Any], folder: Path, settings: Set
 
     values = read_options(options, settings, kind="finetune", forbidden=_OURS)
     if "architecture" not in values:
-        raise InvalidRequest("a fine-tuning needs an architecture", field="config.architecture")
-    graph = read_document(values.pop("architecture"), settings, runnable=True)
+        raise InvalidRequest("a fine-tuning needs an architecture", field="/architecture")
+    try:
+        graph = read_document(values.pop("architecture"), settings, runnable=True)
+    except ServiceError as error:
+        error.place_in("architecture")
+        raise
     named = {"model": settings.default_model, **values, "data_dir": str(settings.data_dir)}
     config = configured(FineTuning.from_dict, named)
     torch.set_num_threads(settings.threads or usable_cores())

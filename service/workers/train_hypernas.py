@@ -36,9 +36,9 @@ def train(name: str | None, options: dict[str, Any], folder: Path, settings: Set
     values = {"held_out": _HELD_OUT, **read_options(options, settings, kind="hypernas", forbidden=_OURS)}
     observations, measured = values.pop("observations", []), values.pop("property", "accuracy")
     if not isinstance(observations, list):
-        raise InvalidRequest("observations must be a list", field="config.observations")
+        raise InvalidRequest("observations must be a list", field="/observations")
     if not isinstance(measured, str) or not 0 < len(measured) <= 80:
-        raise InvalidRequest("property must be a short text", field="config.property")
+        raise InvalidRequest("property must be a short text", field="/property")
     if values.get("minutes") is None:
         values.setdefault("steps", steps_for(len(observations)))
     config = configured(

@@ -82,7 +82,7 @@ def run_training(context: JobContext) -> dict[str, Any]:
     kind, name = payload.get("kind", "ghn"), payload["name"]
     if kind not in TRAINERS:
         raise InvalidRequest(
-            f"nothing trains the kind {kind!r}", field="kind", hint=f"kinds: {', '.join(TRAINERS)}"
+            f"nothing trains the kind {kind!r}", field="/kind", hint=f"kinds: {', '.join(TRAINERS)}"
         )
     folder = settings.home / "runs" / context.job.id
     if not (folder / RESULT).exists():

@@ -26,7 +26,7 @@ def read_options(
     """
     for field in forbidden:
         if field in options:
-            raise InvalidRequest(f"a training job may not set {field!r}", field=f"config.{field}")
+            raise InvalidRequest(f"a training job may not set {field!r}", field=f"/{field}")
     values = {**options, "data": data_set(str(options.get("data", "digits")), settings)}
     if values.get("from_model") is not None:
         _check_start(str(values["from_model"]), kind)
@@ -39,7 +39,7 @@ def check_budget(values: Mapping[str, Any]) -> None:
     """Errors: InvalidRequest without minutes and steps."""
     if values.get("minutes") is None and values.get("steps") is None:
         raise InvalidRequest(
-            "a training job needs a budget", field="config.minutes", hint="give minutes or steps"
+            "a training job needs a budget", field="/minutes", hint="give minutes or steps"
         )
 
 
@@ -48,7 +48,7 @@ def configured(make: Callable[[dict[str, Any]], Config], values: dict[str, Any])
     try:
         return make(values)
     except (ValueError, TypeError) as error:
-        raise InvalidRequest(f"the training options are not acceptable: {error}", field="config") from None
+        raise InvalidRequest(f"the training options are not acceptable: {error}", field="") from None
 
 
 def data_set(name: str, settings: Settings) -> str:
@@ -63,7 +63,7 @@ def data_set(name: str, settings: Settings) -> str:
         return str(place)
     raise InvalidRequest(
         f"there is no data set {name[:80]!r}",
-        field="config.data",
+        field="/data",
         hint="use digits, cifar10, or the name of a folder or zip file of images in WEIGHTCAST_DATA_DIR",
     )
 
@@ -74,11 +74,11 @@ def _check_start(name: str, kind: str) -> None:
         found = find_card(name).kind
     except UnknownModel as error:
         raise InvalidRequest(
-            f"there is no model {name[:80]!r} to start from", field="config.from_model", **error.extra
+            f"there is no model {name[:80]!r} to start from", field="/from_model", **error.extra
         ) from None
     if found != kind:
         raise InvalidRequest(
             f"the model {name[:80]!r} is a {found}",
-            field="config.from_model",
+            field="/from_model",
             hint=f"name a model of the kind {kind}",
         )

@@ -96,7 +96,7 @@ async def test_models(client: httpx.AsyncClient, api_settings: Settings) -> None
 async def test_a_predictor_predicts_no_weights(client: httpx.AsyncClient, api_settings: Settings) -> None:
     add_model(api_settings.home, "ranker", kind="predictor")
     response = await client.post("/predict-weights", json={"architecture": GRAPH_EXAMPLE, "model": "ranker"})
-    assert assert_problem(response, 422)["field"] == "model"
+    assert assert_problem(response, 422)["field"] == "/model"
 
 
 async def test_about_itself(client: httpx.AsyncClient) -> None:

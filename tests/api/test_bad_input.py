@@ -101,21 +101,21 @@ JSON_BODIES: dict[str, tuple[bytes | dict[str, Any], int, str | None]] = {
     "unknown operator": (edited(nodes=[X, node("a", "teleport", "x")]), 422, "unsupported-operator"),
     "twice the name": (edited(nodes=[X, node("x", "identity", "x")]), 422, "invalid-architecture"),
     "no nodes": (edited(nodes=[]), 422, "invalid-architecture"),
-    "torchvision without name": ({"architecture": {"format": "torchvision"}}, 422, "invalid-request"),
+    "torchvision without name": ({"architecture": {"format": "torchvision"}}, 422, "invalid-architecture"),
     "torchvision name is a path": (
         {"architecture": {"format": "torchvision", "name": "../resnet"}},
         422,
-        "invalid-request",
+        "invalid-architecture",
     ),
     "torchvision size as text": (
         {"architecture": {**TORCHVISION_EXAMPLE, "image_size": "224"}},
         422,
-        "invalid-request",
+        "invalid-architecture",
     ),
     "torchvision with no classes": (
         {"architecture": {**TORCHVISION_EXAMPLE, "num_classes": 0}},
         422,
-        "invalid-request",
+        "invalid-architecture",
     ),
     "base64 that is none": ({"architecture": {"format": "onnx", "data": "???"}}, 400, "invalid-input"),
     "base64 of nothing": ({"architecture": {"format": "onnx", "data": ""}}, 400, None),
@@ -151,6 +151,24 @@ async def test_problems_say_where(client: httpx.AsyncClient) -> None:
     assert "test-ghn" in unknown["available"] and "test-ghn" in unknown["hint"]
 
 
+async def test_fields_point_from_the_root_of_what_was_sent(client: httpx.AsyncClient) -> None:
+    cell = {"format": "nasbench201", "cell": "|x~0|"}
+    alone, whole = json.dumps(cell).encode(), json.dumps({"architecture": cell}).encode()
+    file = {"Content-Type": "application/octet-stream"}
+    for path in ("/predict-weights", "/describe-architecture"):
+        answers = {
+            "/architecture/cell": await client.post(path, json={"architecture": cell}),
+            "/cell": await client.post(path, content=alone, headers=file),
+            "/architecture/architecture/cell": await client.post(
+                path, files={"architecture": ("a.json", whole)}
+            ),
+        }
+        of_form = await client.post(path, files={"architecture": ("a.json", alone)})
+        assert assert_problem(of_form, 422)["field"] == "/architecture/cell"
+        for field, answer in answers.items():
+            assert assert_problem(answer, 422, "invalid-architecture")["field"] == field
+
+
 async def test_media_types(client: httpx.AsyncClient) -> None:
     for media_type in ("text/plain", "application/x-www-form-urlencoded", "image/png", "nonsense"):
         response = await client.post(
@@ -177,7 +195,7 @@ async def test_broken_forms(client: httpx.AsyncClient) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=abc"}
     assert_problem(await client.post("/predict-weights", content=b"--abc\r\nx", headers=headers), 422)
     no_file = await client.post("/predict-weights", files={"dtype": (None, "float32")})
-    assert assert_problem(no_file, 422)["field"] == "architecture"
+    assert assert_problem(no_file, 422)["field"] == "/architecture"
     wrong_field = await client.post("/predict-weights", files={"model": ("m.onnx", small_onnx())})
     assert_problem(wrong_field, 422)
     twice = await client.post(
@@ -188,6 +206,6 @@ async def test_broken_forms(client: httpx.AsyncClient) -> None:
 
 async def test_options_in_the_wrong_place(client: httpx.AsyncClient) -> None:
     wrong = await client.post("/predict-weights?dtype=float16", json={"architecture": GRAPH_EXAMPLE})
-    assert assert_problem(wrong, 422)["field"] == "dtype"
+    assert assert_problem(wrong, 422)["field"] == "/dtype"
     unknown = await client.post("/predict-weights?quality=high", content=small_onnx())
     assert assert_problem(unknown, 422)["errors"][0]["in"] == "query"

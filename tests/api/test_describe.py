@@ -11,11 +11,10 @@ from service.api.architectures import (
     GRAPH_EXAMPLE,
     NASBENCH201_EXAMPLE,
     TORCHVISION_EXAMPLE,
-    torchvision_architecture,
 )
 from service.api.predict.keys import reference_digest
 from service.graph_io.json_writer import graph_document
-from service.graph_io.read import read_document
+from service.graph_io.read import read_document, read_torchvision
 from service.settings import Settings
 from service.store.artifacts import ArtifactStore
 
@@ -66,7 +65,7 @@ async def test_a_torchvision_network_is_known_once_a_worker_has_built_it(
     body = {"architecture": TORCHVISION_EXAMPLE}
     problem = assert_problem(await client.post("/describe-architecture", json=body), 404, "not-found")
     assert "/predict-weights" in problem["hint"]
-    digest = reference_digest(torchvision_architecture(TORCHVISION_EXAMPLE))
+    digest = reference_digest(read_torchvision(TORCHVISION_EXAMPLE))
     document = json.dumps(graph_document(read_document(GRAPH_EXAMPLE))).encode()
     ArtifactStore(api_settings.artifact_dir).put_bytes(f"{digest}.graph.json", document)
     answer = await client.post("/describe-architecture", json=body)

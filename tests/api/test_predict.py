@@ -194,7 +194,7 @@ async def test_the_onnx_output_is_the_users_own_model(client: httpx.AsyncClient,
     file = await client.get(response.json()["result"]["weights"]["url"])
     assert file.headers["content-type"] == "application/onnx" and file.content == small_onnx()
     problem = assert_problem(await predict(client, GRAPH_EXAMPLE, output="onnx"), 422, "invalid-request")
-    assert problem["field"] == "output"
+    assert problem["field"] == "/output"
 
 
 async def test_bad_input_found_by_the_worker_is_the_callers_problem(

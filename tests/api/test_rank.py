@@ -110,7 +110,7 @@ async def test_a_fitted_predictor(
     assert sorted(row["index"] for row in result["ranking"]) == list(range(30))
     assert [row["index"] for row in result["skipped"]] == [30]
     refused = await client.post("/rank-architectures", json={**body, "property": "accuracy"})
-    assert (refused.status_code, refused.json()["field"]) == (422, "property")
+    assert (refused.status_code, refused.json()["field"]) == (422, "/property")
 
 
 async def test_a_predictor_from_own_results(app: FastAPI, ranker: list[str]) -> None:

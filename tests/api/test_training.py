@@ -185,7 +185,7 @@ async def test_a_smash_job_is_queued(client: httpx.AsyncClient, store: JobStore)
     config["skip_bad"] = True  # one damaged file must not end a job
     assert job.payload == {"kind": "smash", "name": "mine", "config": config}
     again = await client.post("/training-jobs", json=smash(steps=6))
-    assert again.status_code == 409 and again.json()["field"] == "name"
+    assert again.status_code == 409 and again.json()["field"] == "/name"
 
 
 def test_the_schema_offers_what_smash_takes() -> None:
@@ -199,42 +199,42 @@ def test_the_schema_offers_what_smash_takes() -> None:
 
 
 WRONG_BY_FIELD: dict[str, tuple[dict[str, Any], str]] = {
-    "no budget": (search(evaluations=None), "config"),
-    "unknown space": (search(space="nasbench301"), "config/space"),
-    "unknown predictor": (search(predictor="none-such"), "config/predictor"),
-    "a GHN as predictor": (search(predictor="test-ghn"), "config/predictor"),
-    "unknown trade-off": (search(trade_off="beauty"), "config/trade_off"),
-    "a latency without predictor": (search(max_latency=3), "config"),
-    "too long": (search(seconds=1e9), "config/seconds"),
-    "few observations": (predictor(observations=observed(3)), "config/observations"),
+    "no budget": (search(evaluations=None), "/config"),
+    "unknown space": (search(space="nasbench301"), "/config/space"),
+    "unknown predictor": (search(predictor="none-such"), "/config/predictor"),
+    "a GHN as predictor": (search(predictor="test-ghn"), "/config/predictor"),
+    "unknown trade-off": (search(trade_off="beauty"), "/config/trade_off"),
+    "a latency without predictor": (search(max_latency=3), "/config"),
+    "too long": (search(seconds=1e9), "/config/seconds"),
+    "few observations": (predictor(observations=observed(3)), "/config/observations"),
     "a value as text": (
         predictor(observations=[*observed(), {"architecture": {}, "value": "high"}]),
-        "config/observations/8/value",
+        "/config/observations/8/value",
     ),
-    "no network": ({"kind": "finetune", "config": {}}, "config/architecture"),
-    "a wrong network": (finetune(architecture={"format": "gif"}), "config/architecture/format"),
+    "no network": ({"kind": "finetune", "config": {}}, "/config/architecture"),
+    "a wrong network": (finetune(architecture={"format": "gif"}), "/config/architecture/format"),
     "a wrong cell": (
         finetune(architecture={"format": "nasbench201", "cell": "|x~0|"}),
-        "config/architecture/cell",
+        "/config/architecture/cell",
     ),
     "a wrong network of torchvision": (
         finetune(architecture={"format": "torchvision", "name": "Res Net"}),
-        "config/architecture/name",
+        "/config/architecture/name",
     ),
-    "no epochs": (finetune(epochs=0), "config/epochs"),
-    "an unknown GHN": (finetune(model="none-such"), "config/model"),
-    "data elsewhere": (finetune(data="../../etc"), "config/data"),
-    "smash without a budget": (smash(steps=None), "config"),
-    "smash for too long": (smash(steps=None, minutes=1e9), "config/minutes"),
-    "an even kernel": (smash(model={"kernels": [3, 4]}), "config/model/kernels"),
-    "groups without one": (smash(model={"groups": [2]}), "config/model/groups"),
-    "a dilation twice": (smash(model={"dilations": [1, 1]}), "config/model/dilations"),
-    "a network too wide": (smash(model={"unit": 9}), "config/model/unit"),
-    "one image": (smash(images=1), "config/images"),
-    "smash with classes": (smash(model={"num_classes": 3}), "config/model/num_classes"),
-    "smash without a name": ({"kind": "smash", "config": {"steps": 1}}, "name"),
-    "no config": ({"kind": "predictor", "name": "mine"}, "config"),
-    "a reserved name": ({**predictor(), "name": "structure"}, "name"),
+    "no epochs": (finetune(epochs=0), "/config/epochs"),
+    "an unknown GHN": (finetune(model="none-such"), "/config/model"),
+    "data elsewhere": (finetune(data="../../etc"), "/config/data"),
+    "smash without a budget": (smash(steps=None), "/config"),
+    "smash for too long": (smash(steps=None, minutes=1e9), "/config/minutes"),
+    "an even kernel": (smash(model={"kernels": [3, 4]}), "/config/model/kernels"),
+    "groups without one": (smash(model={"groups": [2]}), "/config/model/groups"),
+    "a dilation twice": (smash(model={"dilations": [1, 1]}), "/config/model/dilations"),
+    "a network too wide": (smash(model={"unit": 9}), "/config/model/unit"),
+    "one image": (smash(images=1), "/config/images"),
+    "smash with classes": (smash(model={"num_classes": 3}), "/config/model/num_classes"),
+    "smash without a name": ({"kind": "smash", "config": {"steps": 1}}, "/name"),
+    "no config": ({"kind": "predictor", "name": "mine"}, "/config"),
+    "a reserved name": ({**predictor(), "name": "structure"}, "/name"),
 }
 
 

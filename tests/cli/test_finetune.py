@@ -81,14 +81,14 @@ def test_what_is_refused(run: Run, net: Path) -> None:
     for rate in ("1e300", "11", "0", "-1", "nan"):
         assert run("finetune", net, "--data", "digits", "--learning-rate", rate).exit_code in (2, 3)
     few = run("finetune", net, "--data", "digits", "--images", "20")
-    assert few.exit_code == 3 and problems(few)[0]["field"] == "batch_size"
+    assert few.exit_code == 3 and problems(few)[0]["field"] == "/batch_size"
     unknown = run("finetune", net, "--data", "digits", "--model", "none-such")
     assert unknown.exit_code == 3 and "none-such" in problems(unknown)[0]["detail"]
     nodes = json.loads(net.read_text())["nodes"]
     nodes[-1]["params"] = {"weight": {"name": "fc.weight", "shape": [7, 8]}}
     write_json(net, {**SMALL_GRAPH, "nodes": nodes})
     other = run("finetune", net, "--data", "digits")
-    assert other.exit_code == 3 and problems(other)[0]["field"] == "architecture"
+    assert other.exit_code == 3 and problems(other)[0]["field"] == "/architecture"
     assert list(net.parent.glob("*.safetensors")) == []
 
 

@@ -103,7 +103,7 @@ def test_onnx_output_needs_an_onnx_source(run: Run, tmp_path: Path) -> None:
     write_json(tmp_path / "net.json", SMALL_GRAPH)
     result = run("predict", "net.json", "--output", "onnx")
     assert result.exit_code == 3
-    assert problems(result)[0]["field"] == "output"
+    assert problems(result)[0]["field"] == "/output"
     assert [path.name for path in tmp_path.iterdir()] == ["net.json"]
 
 
@@ -226,4 +226,4 @@ def test_no_bfloat16_in_npz(run: Run, tmp_path: Path) -> None:
     write_json(tmp_path / "net.json", SMALL_GRAPH)
     result = run("predict", "net.json", "--output", "npz", "--dtype", "bfloat16")
     assert result.exit_code == 3
-    assert problems(result)[0]["field"] == "dtype"
+    assert problems(result)[0]["field"] == "/dtype"

@@ -180,7 +180,7 @@ def test_a_name_that_is_taken(run: Run, trainer: list[Any], tmp_path: Path) -> N
 def test_a_data_set_that_is_not_there(run: Run) -> None:
     result = run("train", "--data", "no-such-folder", "--steps", "1", "--name", "never")
     assert result.exit_code == 3
-    assert problems(result)[0]["field"] == "data"
+    assert problems(result)[0]["field"] == "/data"
 
 
 def test_evaluate(run: Run) -> None:
@@ -220,7 +220,7 @@ def test_architectures(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "b.jsonl").read_text() == first.stdout
     unknown = run("architectures", "--split", "huge")
     assert unknown.exit_code == 3
-    assert problems(unknown)[0]["field"] == "split"
+    assert problems(unknown)[0]["field"] == "/split"
 
 
 def test_an_architecture_of_a_split_can_be_predicted(run: Run, tmp_path: Path) -> None:

@@ -99,21 +99,21 @@ def test_a_state_that_nothing_reaches_is_zeros_in_a_concatenation() -> None:
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"cells": 0}, "cells"),
-        ({"channels": "16"}, "channels"),
-        ({"norm": "layer"}, "norm"),
-        ({"stem_kernel": 4}, "stem_kernel"),
-        ({"colour": "red"}, "colour"),
-        ({"genotype": None}, "genotype"),
-        ({"genotype": cell("conv_9x9", "none")}, "genotype.normal"),
-        ({"genotype": cell("none", "none")}, "genotype"),
+        ({"cells": 0}, "/cells"),
+        ({"channels": "16"}, "/channels"),
+        ({"norm": "layer"}, "/norm"),
+        ({"stem_kernel": 4}, "/stem_kernel"),
+        ({"colour": "red"}, "/colour"),
+        ({"genotype": None}, "/genotype"),
+        ({"genotype": cell("conv_9x9", "none")}, "/genotype/normal/0/0"),
+        ({"genotype": cell("none", "none")}, "/genotype"),
         (
             {"genotype": {**cell("none", "conv_1x1"), "normal": [["conv_1x1", 0], ["conv_1x1", 2]]}},
-            "genotype.normal",
+            "/genotype/normal/1/1",
         ),
-        ({"genotype": {**cell("none", "conv_1x1"), "normal_concat": [7]}}, "genotype.normal_concat"),
-        ({"preprocess": False}, "preprocess"),
-        ({"genotype": VIT, "channels": 12}, "channels"),
+        ({"genotype": {**cell("none", "conv_1x1"), "normal_concat": [7]}}, "/genotype/normal_concat/0"),
+        ({"preprocess": False}, "/preprocess"),
+        ({"genotype": VIT, "channels": 12}, "/channels"),
     ],
 )
 def test_refusals_name_the_field(change: dict[str, Any], field: str) -> None:

@@ -94,5 +94,5 @@ def test_what_is_wrong_is_named(layer: dict[str, Any], field: str) -> None:
 def test_limits_hold() -> None:
     with pytest.raises(LimitExceeded):
         read_smash(network({"read": [0], "write": [0], "convs": [conv()] * 5}))
-    with pytest.raises(InvalidArchitecture, match="no blocks"):
+    with pytest.raises(InvalidArchitecture, match="/blocks has 0 items"):
         read_smash({"blocks": []})

@@ -62,4 +62,4 @@ def test_cells_of_nasbench101_are_known_by_what_matters() -> None:
 def test_unknown_space() -> None:
     with pytest.raises(InvalidRequest) as caught:
         find_space("nasbench301")
-    assert caught.value.extra["field"] == "space"
+    assert caught.value.extra["field"] == "/space"

@@ -142,4 +142,4 @@ def test_a_smash_hypernetwork_becomes_a_model(service: RunningService) -> None:
     cell = {"format": "smash", "blocks": [{"banks": 1, "bank_channels": 4, "layers": []}]}
     ranking = {"architectures": [cell], "predictor": "my-smash"}
     refused = service.post("/rank-architectures", ranking)
-    assert refused.status_code == 422 and refused.json()["field"] == "predictor"
+    assert refused.status_code == 422 and refused.json()["field"] == "/predictor"

@@ -124,4 +124,4 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
 def test_an_unknown_data_set_is_refused() -> None:
     with pytest.raises(InvalidRequest) as refused:
         load_dataset("no-such-data")
-    assert refused.value.extra["field"] == "data"
+    assert refused.value.extra["field"] == "/data"

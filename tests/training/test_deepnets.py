@@ -85,7 +85,7 @@ def test_every_primitive_occurs() -> None:
 def test_an_unknown_split_is_refused() -> None:
     with pytest.raises(InvalidRequest) as refused:
         architecture("test", 0, 0)
-    assert refused.value.extra["field"] == "split"
+    assert refused.value.extra["field"] == "/split"
 
 
 # Of the first five documents of every split, seed 0. When the generator changes: raise VERSION, and say that

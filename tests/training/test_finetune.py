@@ -173,16 +173,16 @@ def test_noise_tells_copies_of_a_channel_apart() -> None:
 @pytest.mark.parametrize(
     ("options", "field"),
     [
-        ({"epochs": 0}, "epochs"),
-        ({"images": 1}, "images"),
-        ({"batch_size": 1.5}, "batch_size"),
-        ({"learning_rate": 0}, "learning_rate"),
-        ({"learning_rate": 1e300}, "learning_rate"),
-        ({"learning_rate": float("nan")}, "learning_rate"),
-        ({"noise": -1}, "noise"),
-        ({"start": "warm"}, "start"),
-        ({"start": "random", "compare": True}, "compare"),
-        ({"epoch": 3}, "epoch"),
+        ({"epochs": 0}, "/epochs"),
+        ({"images": 1}, "/images"),
+        ({"batch_size": 1.5}, "/batch_size"),
+        ({"learning_rate": 0}, "/learning_rate"),
+        ({"learning_rate": 1e300}, "/learning_rate"),
+        ({"learning_rate": float("nan")}, "/learning_rate"),
+        ({"noise": -1}, "/noise"),
+        ({"start": "warm"}, "/start"),
+        ({"start": "random", "compare": True}, "/compare"),
+        ({"epoch": 3}, "/epoch"),
     ],
 )
 def test_a_wrong_option_is_named(options: dict[str, Any], field: str) -> None:
@@ -203,7 +203,7 @@ def test_a_loss_beyond_all_bounds_ends_it(tmp_path: Path) -> None:
     with pytest.raises(TrainingDiverged, match="The loss is") as ended:
         run(graph_of(plain_network()), FineTuning(**options), tmp_path / "run")
     problem = ended.value.problem()
-    assert problem["field"] == "learning_rate" and "to 1 or less" in problem["hint"]
+    assert problem["field"] == "/learning_rate" and "to 1 or less" in problem["hint"]
     assert 1 < problem["step"] < problem["steps"] == 160
     assert problem["epoch"] == (problem["step"] - 1) // 8 + 1
     assert f"step {problem['step']} of 160 (epoch {problem['epoch']})" in problem["detail"]
@@ -217,7 +217,7 @@ def test_a_start_that_is_not_finite_is_told_apart(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("training.finetune.random_weights", huge)
     with pytest.raises(TrainingDiverged, match="before the first update") as ended:
         run(graph_of(plain_network()), FineTuning(**SMALL, start="random"), tmp_path / "run")
-    assert ended.value.extra["field"] == "start"
+    assert ended.value.extra["field"] == "/start"
 
 
 def test_every_accuracy_says_of_how_many_images(tmp_path: Path) -> None:
@@ -236,12 +236,14 @@ def test_what_does_not_fit_is_refused_before_training(tmp_path: Path) -> None:
 
     found = refusal(small_network(classes=7))
     assert (
-        found.extra["field"] == "architecture" and "7 values" in found.detail and "10 classes" in found.detail
+        found.extra["field"] == "/architecture"
+        and "7 values" in found.detail
+        and "10 classes" in found.detail
     )
     flat = nn.Sequential(nn.Flatten(), nn.Linear(192, 10))
-    assert refusal(flat, image_size=16).extra["field"] == "image_size"
-    assert refusal(small_network(), images=16).extra["field"] == "batch_size"
-    assert refusal(small_network(), data="none-such").extra["field"] == "data"
+    assert refusal(flat, image_size=16).extra["field"] == "/image_size"
+    assert refusal(small_network(), images=16).extra["field"] == "/batch_size"
+    assert refusal(small_network(), data="none-such").extra["field"] == "/data"
     with pytest.raises(UnknownModel):
         run(graph_of(small_network()), FineTuning(model="none-such"), tmp_path / "run")
     recurrent = nn.Sequential(nn.Flatten(2), nn.LSTM(64, 8, batch_first=True))

@@ -200,7 +200,7 @@ def test_the_shipped_model_can_be_trained_further() -> None:
     )
     with pytest.raises(InvalidRequest) as refused:
         start_of("ghn2-cifar10", {"rounds": 3}, 10)
-    assert refused.value.extra["field"] == "ghn.rounds"
+    assert refused.value.extra["field"] == "/ghn/rounds"
     with pytest.raises(UnknownModel):
         start_of("no-such-model", {}, 10)
 

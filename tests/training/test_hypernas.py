@@ -228,15 +228,15 @@ def test_jobs_leave_a_model_that_the_next_one_starts_from(settings: Settings) ->
 @pytest.mark.parametrize(
     ("config", "field"),
     [
-        ({"data_dir": "/etc"}, "config.data_dir"),
-        ({"data": "../outside"}, "config.data"),
-        ({"observations": 3}, "config.observations"),
-        ({"property": ""}, "config.property"),
-        ({"from_model": "no-such-model"}, "config.from_model"),
-        ({"from_model": "ghn2-cifar10"}, "config.from_model"),
-        ({"no_such_option": 1}, "config"),
-        ({"model": {"hidden": "wide"}}, "config"),
-        ({"observations": [], "model": {"tasks": "accuracy"}}, "observations"),
+        ({"data_dir": "/etc"}, "/config/data_dir"),
+        ({"data": "../outside"}, "/config/data"),
+        ({"observations": 3}, "/config/observations"),
+        ({"property": ""}, "/config/property"),
+        ({"from_model": "no-such-model"}, "/config/from_model"),
+        ({"from_model": "ghn2-cifar10"}, "/config/from_model"),
+        ({"no_such_option": 1}, "/config"),
+        ({"model": {"hidden": "wide"}}, "/config"),
+        ({"observations": [], "model": {"tasks": "accuracy"}}, "/config/observations"),
     ],
 )
 def test_a_wrong_request_leaves_a_problem_document(

@@ -40,7 +40,7 @@ def left_out(dataset: Dataset) -> dict[str, list[str]]:
 def refusal(folder: Path, **options: Any) -> InvalidInput:
     with pytest.raises(InvalidInput) as refused:
         load(folder, **options)
-    assert refused.value.extra["field"] == "data"
+    assert refused.value.extra["field"] == "/data"
     return refused.value
 
 

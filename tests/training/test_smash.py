@@ -176,11 +176,11 @@ def test_a_job_leaves_a_model_that_ranks(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("config", "field"),
     [
-        ({"data_dir": "/etc", "steps": 1}, "config.data_dir"),
-        ({"data": "../outside", "steps": 1}, "config.data"),
-        ({}, "config.minutes"),
-        ({"steps": 1, "no_such_option": 1}, "config"),
-        ({"steps": 1, "model": {"kernels": [2]}}, "config"),
+        ({"data_dir": "/etc", "steps": 1}, "/config/data_dir"),
+        ({"data": "../outside", "steps": 1}, "/config/data"),
+        ({}, "/config/minutes"),
+        ({"steps": 1, "no_such_option": 1}, "/config"),
+        ({"steps": 1, "model": {"kernels": [2]}}, "/config"),
     ],
 )
 def test_a_wrong_request_leaves_a_problem_document(

@@ -105,10 +105,10 @@ def test_memory_stays_near_the_largest_tensor(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("output", "dtype", "field"),
     [
-        ("zip", "float32", "output"),
-        ("safetensors", "int8", "dtype"),
-        ("npz", "bfloat16", "dtype"),
-        ("onnx", "float32", "output"),
+        ("zip", "float32", "/output"),
+        ("safetensors", "int8", "/dtype"),
+        ("npz", "bfloat16", "/dtype"),
+        ("onnx", "float32", "/output"),
     ],
 )
 def test_what_cannot_be_written_names_the_field(

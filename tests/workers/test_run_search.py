@@ -76,7 +76,7 @@ def test_a_refusal_is_a_problem_document(folder: Path, monkeypatch: pytest.Monke
     (folder / "job.json").write_text(json.dumps({"config": {**CONFIG, "max_parameters": 1}}))
     status = run_search.main(["--config", str(folder / "job.json"), "--run-dir", str(folder)])
     assert status == 3
-    assert json.loads((folder / "problem.json").read_text())["field"] == "limits"
+    assert json.loads((folder / "problem.json").read_text())["field"] == "/config"
 
 
 def test_the_limits_of_the_settings_hold_in_a_search(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,12 +41,12 @@ def test_the_weights_become_an_artifact(tiny: Settings) -> None:
 @pytest.mark.parametrize(
     ("config", "field"),
     [
-        ({"architecture": None}, "config.architecture"),
-        ({"architecture": {"format": "gif"}}, "/format"),
-        ({"data_dir": "/etc"}, "config.data_dir"),
-        ({"data": "../outside"}, "config.data"),
-        ({"no_such_option": 1}, "no_such_option"),
-        ({"batch_size": 96}, "batch_size"),
+        ({"architecture": None}, "/config/architecture"),
+        ({"architecture": {"format": "gif"}}, "/config/architecture/format"),
+        ({"data_dir": "/etc"}, "/config/data_dir"),
+        ({"data": "../outside"}, "/config/data"),
+        ({"no_such_option": 1}, "/config/no_such_option"),
+        ({"batch_size": 96}, "/config/batch_size"),
         ({"model": "ranker"}, None),
     ],
 )
@@ -65,5 +65,5 @@ def test_a_training_that_diverges_leaves_a_problem_document(tiny: Settings) -> N
     graph = graph_document(trace(module, input_shape=(3, 8, 8)))
     assert run(tiny, {**SMALL, "architecture": graph, "epochs": 40, "learning_rate": 10}) == REFUSED
     problem = json.loads((tiny.home / "run" / PROBLEM).read_text())
-    assert problem["type"].endswith("/training-diverged") and problem["field"] == "learning_rate"
+    assert problem["type"].endswith("/training-diverged") and problem["field"] == "/config/learning_rate"
     assert not (tiny.home / "run" / RESULT).exists()

@@ -18,16 +18,16 @@ from service.workers.training_options import data_set
 @pytest.mark.parametrize(
     ("config", "field"),
     [
-        ({"steps": 1, "data_dir": "/etc"}, "config.data_dir"),
-        ({"steps": 1, "data": "../outside"}, "config.data"),
-        ({"steps": 1, "data": "/"}, "config.data"),
-        ({}, "config.minutes"),
-        ({"steps": 1, "minutes": 1}, "config"),
-        ({"steps": 1, "no_such_option": 1}, "config"),
-        ({"steps": 1, "from_model": "no-such-model"}, "config.from_model"),
-        ({"steps": 1, "from_model": "/etc"}, "config.from_model"),
-        ({"steps": 1, "from_model": "ranker"}, "config.from_model"),
-        ({"steps": 1, "from_model": "tiny", "ghn": {"hidden": 32}}, "ghn.hidden"),
+        ({"steps": 1, "data_dir": "/etc"}, "/config/data_dir"),
+        ({"steps": 1, "data": "../outside"}, "/config/data"),
+        ({"steps": 1, "data": "/"}, "/config/data"),
+        ({}, "/config/minutes"),
+        ({"steps": 1, "minutes": 1}, "/config"),
+        ({"steps": 1, "no_such_option": 1}, "/config"),
+        ({"steps": 1, "from_model": "no-such-model"}, "/config/from_model"),
+        ({"steps": 1, "from_model": "/etc"}, "/config/from_model"),
+        ({"steps": 1, "from_model": "ranker"}, "/config/from_model"),
+        ({"steps": 1, "from_model": "tiny", "ghn": {"hidden": 32}}, "/config/ghn/hidden"),
     ],
 )
 def test_a_wrong_request_leaves_a_problem_document(

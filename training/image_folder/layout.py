@@ -82,7 +82,7 @@ def layout_of(top: Folder, place: str) -> Layout:
         raise InvalidInput(
             f"{place} has {len(classes)} {'class' if len(classes) == 1 else 'classes'} with images"
             + (f" ({classes[0]})." if classes else "."),
-            field="data",
+            field="/data",
             hint="Put the images of each class into a sub-folder of its own.",
         )
     label_of = {name: label for label, name in enumerate(classes)}
@@ -124,7 +124,7 @@ def _part_folders(top: Folder, place: str) -> dict[Part, Folder]:
         if part in named:
             raise InvalidInput(
                 f"{place} has both {named[part].path.name}/ and {name}/.",
-                field="data",
+                field="/data",
                 hint=f"Keep one folder for the part {part!r}.",
             )
         named[part] = folder
@@ -136,7 +136,7 @@ def _part_folders(top: Folder, place: str) -> dict[Part, Folder]:
             f"{place}/{without[0]} has no folder for each class."
             if without
             else f"{place} has {' and '.join(f'{name}/' for name in top.folders)}, and no train/.",
-            field="data",
+            field="/data",
             hint="Below train/, put the images of each class into a sub-folder of its own.",
         )
     return {}

@@ -144,7 +144,7 @@ def _parts(
         if not len(images):
             raise InvalidInput(
                 f"{tree.place} has no image for the {part} part ({sources[part]}).",
-                field="data",
+                field="/data",
                 hint="Each class needs at least three images, of which one is held out for each part.",
             )
     return {"train": train, "validation": validation, "test": test}, sources
@@ -156,7 +156,7 @@ def _check_counts(train: LabelledImages, layout: Layout, tree: ImageTree, *, lea
     if few:
         raise InvalidInput(
             f"{tree.place} has too few images of {_listed(few)} to train on some and hold others out.",
-            field="data",
+            field="/data",
             hint=f"Each class needs {least} readable images for training at the least, better dozens.",
         )
 
@@ -171,7 +171,7 @@ def _check_readable(report: FolderReport, count: int, skip_bad: bool, tree: Imag
         f"{tree.place}: {files} of {count:,} cannot be read: "
         + _listed([f"{name} ({reason})" for name, reason in bad.items()])
         + ".",
-        field="data",
+        field="/data",
         files=[{"file": name, "reason": reason} for name, reason in list(bad.items())[:1000]],
         hint=f"Mend or remove them{'' if skip_bad else others}."
         + (" More than half are unreadable: are these images?" if skip_bad else ""),
@@ -182,7 +182,7 @@ def _without_images(layout: Layout, tree: ImageTree) -> InvalidInput:
     names = _listed([f"{name}/ (it holds {content})" for name, content in layout.empty.items()])
     return InvalidInput(
         f"{tree.place} has class folders without images: {names}.",
-        field="data",
+        field="/data",
         hint="Fill or remove them, or go on without them with --skip-bad (`skip_bad` in jobs).",
     )
 

@@ -64,7 +64,7 @@ def open_tree(place: Path) -> ImageTree | None:
     if place.is_file() and zipfile.is_zipfile(place):
         return ZipTree(place)
     if place.is_file() and place.suffix.lower() == ".zip":
-        raise InvalidInput(f"{place} is not a zip file, or it is damaged.", field="data")
+        raise InvalidInput(f"{place} is not a zip file, or it is damaged.", field="/data")
     return None
 
 
@@ -103,7 +103,7 @@ class ZipTree(ImageTree):
         try:
             self._zip = zipfile.ZipFile(self.place)
         except (zipfile.BadZipFile, OSError, ValueError) as error:
-            raise InvalidInput(f"{place} is not a readable zip file: {error}", field="data") from error
+            raise InvalidInput(f"{place} is not a readable zip file: {error}", field="/data") from error
         self._members: dict[PurePosixPath, zipfile.ZipInfo] = {}
 
     def top(self) -> Folder:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from service import errors
 from service.api.architectures import (
-    ARCHITECTURE_SCHEMA,
+    COMPONENTS,
     GRAPH_EXAMPLE,
     NASBENCH201_EXAMPLE,
     TORCHVISION_EXAMPLE,
@@ -24,7 +24,7 @@ from service.api.middleware import record_of
 from service.api.openapi import BINARY, problems
 from service.api.predict.accept import wants_file
 from service.api.predict.parsing import ONNX_MEDIA_TYPES, read_submission
-from service.api.predict.schemas import EXTENSIONS, PredictOptions
+from service.api.predict.schemas import EXTENSIONS, PredictOptions, PredictRequest
 from service.api.predict.service import Predictions, weights_name
 from service.api.prefer import parse_prefer
 from service.api.services import Injected, services_of
@@ -45,15 +45,6 @@ def _option_schemas() -> dict[str, Any]:
     return dict(PredictOptions.model_json_schema()["properties"])
 
 
-def _request_schema() -> dict[str, Any]:
-    return {
-        "type": "object",
-        "required": ["architecture"],
-        "additionalProperties": False,
-        "properties": {"architecture": ARCHITECTURE_SCHEMA, **_option_schemas()},
-    }
-
-
 def _form_schema() -> dict[str, Any]:
     file = {**BINARY, "description": "An .onnx or .json file."}
     return {
@@ -72,7 +63,10 @@ REQUEST: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": _request_schema(), "examples": _EXAMPLES},
+            "application/json": {
+                "schema": {"$ref": f"{COMPONENTS}{PredictRequest.__name__}"},
+                "examples": _EXAMPLES,
+            },
             "multipart/form-data": {"schema": _form_schema()},
             **{media: {"schema": BINARY} for media in ONNX_MEDIA_TYPES},
         },

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 
-from service.api.architectures import TorchvisionArchitecture
 from service.api.predict.schemas import PredictOptions
+from service.graph_io.read import TorchvisionDocument
 from service.weights.blocks import POSTPROCESS_VERSION
 
 
@@ -42,8 +43,8 @@ def prediction_digest(
     )
 
 
-def reference_digest(reference: TorchvisionArchitecture) -> str:
-    return _sha256("torchvision", reference.model_dump_json())
+def reference_digest(reference: TorchvisionDocument) -> str:
+    return _sha256("torchvision", json.dumps(asdict(reference), separators=(",", ":")))
 
 
 def _option_parts(options: PredictOptions) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from service.api.services import services_of
 from service.errors import InvalidInput, InvalidRequest, UnsupportedMediaType
 from service.graph_io.limits import GraphLimits
 from service.graph_io.read import sniff
+from service.json_pointer import pointer
 
 ONNX_MEDIA_TYPES = ("application/octet-stream", "application/onnx", "application/x-onnx")
 
@@ -35,7 +36,7 @@ class Submission:
     """What was asked for. Either `architecture` (a tagged object) or `onnx` (a file's bytes) is set.
 
     content: SHA-256 of the architecture as it was sent; equal bytes need not be read again. name: of the
-    file, where its sender gave it one.
+    file, where its sender gave it one. place: keys from the root of what was sent to the architecture.
     """
 
     options: PredictOptions
@@ -43,6 +44,7 @@ class Submission:
     architecture: dict[str, Any] | None = None
     onnx: bytes | None = None
     name: str | None = None
+    place: tuple[str, ...] = ()
 
     @property
     def called(self) -> str | None:
@@ -80,7 +82,7 @@ async def _from_json(body: bytes, query: Mapping[str, str], limits: GraphLimits)
     if query:
         raise InvalidRequest(
             f"The option {next(iter(query))!r} stands in the query of a JSON request.",
-            field=next(iter(query)),
+            field=pointer(next(iter(query))[:60]),
             hint="Put options beside `architecture` in the body.",
         )
     try:
@@ -88,7 +90,7 @@ async def _from_json(body: bytes, query: Mapping[str, str], limits: GraphLimits)
     except ValidationError as error:
         raise from_validation(error) from None
     options = PredictOptions(**asked.model_dump(exclude={"architecture"}))
-    return Submission(options, await _sha256(body), architecture=asked.architecture)
+    return Submission(options, await _sha256(body), architecture=asked.architecture, place=("architecture",))
 
 
 async def _from_file(
@@ -98,6 +100,7 @@ async def _from_file(
     *,
     where: str = "query",
     name: str | None = None,
+    place: tuple[str, ...] = (),
 ) -> Submission:
     """A file by its content, whatever its name or media type says."""
     options = _text_options(fields, where=where)
@@ -106,9 +109,10 @@ async def _from_file(
         document = await parse_json_object(data, limits)
         # A file may hold an architecture alone, or a whole request.
         inner = document.get("architecture")
-        architecture = inner if isinstance(inner, dict) else document
-        return Submission(options, content, architecture=architecture, name=name)
-    return Submission(options, content, onnx=data, name=name)
+        if isinstance(inner, dict):
+            return Submission(options, content, architecture=inner, name=name, place=(*place, "architecture"))
+        return Submission(options, content, architecture=document, name=name, place=place)
+    return Submission(options, content, onnx=data, name=name, place=place)
 
 
 async def _from_form(request: Request, limits: GraphLimits) -> Submission:
@@ -130,10 +134,12 @@ async def _from_form(request: Request, limits: GraphLimits) -> Submission:
                     data = value.encode()
             elif isinstance(value, UploadFile):
                 raise InvalidRequest(
-                    f"The form has a file {name[:60]!r}.", field=name[:60], hint="Name it `architecture`."
+                    f"The form has a file {name[:60]!r}.",
+                    field=pointer(name[:60]),
+                    hint="Name it `architecture`.",
                 )
             elif name in fields:
-                raise InvalidRequest(f"The field {name[:60]!r} is given twice.", field=name[:60])
+                raise InvalidRequest(f"The field {name[:60]!r} is given twice.", field=pointer(name[:60]))
             else:
                 fields[name] = value
     finally:
@@ -141,10 +147,11 @@ async def _from_form(request: Request, limits: GraphLimits) -> Submission:
     if data is None:
         raise InvalidRequest(
             "The form has no file `architecture`.",
-            field="architecture",
+            field="/architecture",
             hint="curl: -F architecture=@model.onnx",
         )
-    return await _from_file(data, {**request.query_params, **fields}, limits, where="form", name=file_name)
+    options = {**request.query_params, **fields}
+    return await _from_file(data, options, limits, where="form", name=file_name, place=("architecture",))
 
 
 def _text_options(fields: Mapping[str, str], *, where: str) -> PredictOptions:

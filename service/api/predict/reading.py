@@ -5,21 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 
-from service.api.architectures import torchvision_architecture
 from service.api.predict.keys import reference_digest
 from service.api.predict.parsing import Submission
+from service.errors import ServiceError
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.digest import graph_digest
 from service.graph_io.json_writer import graph_document
 from service.graph_io.limits import GraphLimits
-from service.graph_io.read import format_of, onnx_data, read_document
+from service.graph_io.read import format_of, onnx_data, read_document, read_torchvision
 from service.store.artifacts import ArtifactStore
 
 Result = TypeVar("Result")
@@ -80,16 +80,22 @@ class ArchitectureReader:
         self._slots: anyio.CapacityLimiter | None = None
 
     async def read(self, submission: Submission) -> ReadArchitecture:
-        """InvalidInput, InvalidArchitecture, LimitExceeded, InvalidRequest as the readers say."""
-        if submission.onnx is not None:
-            return await self._in_thread(partial(_read_file, submission.onnx, self._limits))
-        return await self.read_document(submission.architecture or {})
+        """Raises the readers' errors; their `field` points from the root of what was sent."""
+        try:
+            if submission.onnx is not None:
+                return await self._in_thread(partial(_read_file, submission.onnx, self._limits))
+            return await self.read_document(submission.architecture or {})
+        except ServiceError as error:
+            if submission.place:
+                error.place_in(*submission.place)
+            raise
 
     async def read_document(self, architecture: dict[str, Any]) -> ReadArchitecture:
         """An architecture object of any format. Errors as `read`."""
-        if architecture.get("format") == "torchvision":
-            reference = torchvision_architecture(architecture)
-            arguments = reference.model_dump(exclude={"format"}, exclude_none=True)
+        if format_of(architecture) == "torchvision":
+            reference = read_torchvision(architecture)
+            fields = asdict(reference).items()
+            arguments = {name: value for name, value in fields if name != "format" and value is not None}
             return ReadArchitecture(reference_digest(reference), reference.name, torchvision=arguments)
         return await self._in_thread(partial(_read_document, architecture, self._limits))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from service.api.architectures import Document
 
 Dtype = Literal["float32", "float16", "bfloat16"]
 Output = Literal["safetensors", "tiles", "onnx", "npz"]
@@ -43,7 +45,7 @@ class PredictOptions(BaseModel):
 
 
 class PredictRequest(PredictOptions):
-    architecture: dict[str, Any]
+    architecture: Document
 
 
 class WeightsFile(BaseModel):

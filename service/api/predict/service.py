@@ -66,7 +66,7 @@ class Predictions:
             raise InvalidRequest(
                 "The output 'onnx' is the uploaded ONNX model with its weights filled in, "
                 "and no ONNX model was sent.",
-                field="output",
+                field="/output",
                 hint="Send the network as ONNX, or ask for safetensors.",
             )
         # One thread for all of it: changing threads costs more than each of these questions.
@@ -95,7 +95,7 @@ class Predictions:
         card = find_model(services.settings, name)
         if card.kind != "ghn":
             raise InvalidRequest(
-                f"The model {name!r} is a {card.kind}; it predicts no weights.", field="model"
+                f"The model {name!r} is a {card.kind}; it predicts no weights.", field="/model"
             )
         submission = replace(submission, options=options.model_copy(update={"model": card.name}))
         kind = "onnx" if submission.onnx is not None else "json"

@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.api.architectures import AnyDocument
+
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Architectures = Annotated[
-    list[Any],
-    Field(min_length=1, description="Architectures, as `architecture` of POST /predict-weights takes one."),
+    list[AnyDocument], Field(min_length=1, description="One that is wrong is skipped with the reason.")
 ]
 
 

@@ -69,14 +69,14 @@ def ranking_payload(settings: Settings, options: RankOptions) -> dict[str, Any]:
         if card.kind not in RANKING_KINDS:
             raise errors.InvalidRequest(
                 f"The model {name!r} is a {card.kind}; it ranks nothing here.",
-                field="predictor",
+                field="/predictor",
                 hint="`weightcast rank` ranks by what networks do with a model's weights on images.",
             )
         digest, predicted = card.digest, str(card.training.get("property", predicted))
     if options.property not in (None, predicted):
         raise errors.InvalidRequest(
             f"The predictor {name!r} predicts {predicted!r}, not {options.property!r}.",
-            field="property",
+            field="/property",
             hint=f"Rank by {predicted!r}, or name a predictor that was fitted on the property.",
         )
     return {
@@ -94,7 +94,7 @@ def embedding_payload(settings: Settings, options: EmbedOptions) -> dict[str, An
     card = find_model(settings, options.model or settings.default_model)
     if card.kind != "ghn":
         raise errors.InvalidRequest(
-            f"The model {card.name!r} is a {card.kind}; it embeds nothing.", field="model"
+            f"The model {card.name!r} is a {card.kind}; it embeds nothing.", field="/model"
         )
     return {"model": card.name, "model_digest": card.digest}
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
-from service.api.architectures import ARCHITECTURE_SCHEMA
+from service.api.architectures import Document
 from service.api.training.options import DataName, Mirror, ModelName, Options, Seed, SkipBad
 from service.fine_tuning_options import BATCH_SIZE, EPOCHS, IMAGE_SIZE, IMAGES, LEARNING_RATE, NOISE
 
@@ -14,10 +14,8 @@ from service.fine_tuning_options import BATCH_SIZE, EPOCHS, IMAGE_SIZE, IMAGES, 
 class FineTuneOptions(Options):
     """`config` of kind `finetune`: train a network on your images from the weights that a GHN predicts."""
 
-    architecture: dict[str, Any] = Field(
-        description="The network, as `architecture` of POST /predict-weights takes one. Its last layer has "
-        "as many outputs as the data have classes.",
-        json_schema_extra={"oneOf": ARCHITECTURE_SCHEMA["oneOf"]},
+    architecture: Document = Field(
+        description="The network. Its last layer has as many outputs as the data have classes."
     )
     data: DataName = "digits"
     mirror: Mirror = None

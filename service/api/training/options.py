@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
+from service.api.architectures import Document
 from service.image_options import MIRROR, SKIP_BAD
 
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -60,7 +61,7 @@ class Observation(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    architecture: dict[str, Any] = Field(description="As `architecture` of POST /predict-weights takes one.")
+    architecture: Document
     value: FiniteFloat | None = Field(description="null: the training failed.")
     name: str | None = Field(default=None, max_length=256)
 

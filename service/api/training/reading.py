@@ -43,8 +43,7 @@ async def read_network(asked: AnyJob, reader: ArchitectureReader) -> ReadArchite
     try:
         return await reader.read_document(asked.config.architecture)
     except ServiceError as error:
-        within = str(error.extra.get("field", "")).strip("/")
-        error.extra["field"] = f"config/architecture/{within}".rstrip("/")
+        error.place_in("config", "architecture")
         raise
 
 

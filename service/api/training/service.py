@@ -15,6 +15,7 @@ from service.api.services import Services
 from service.api.training.options import Observation
 from service.api.training.schemas import AnyJob, FineTuneJob, HyperNASJob, PredictorJob, SearchJob
 from service.catalog import SHIPPED_MODELS, list_cards
+from service.json_pointer import pointer
 from service.settings import Settings
 from service.store.queue import enqueue
 from service.store.records import About, Job
@@ -64,7 +65,7 @@ def start(
     if not job.is_new:
         raise errors.Conflict(
             f"A job that trains {asked.name!r} is under way.",
-            field="name",
+            field="/name",
             job=job.links["self"],
             hint="Choose another name.",
         )
@@ -89,9 +90,9 @@ def _check_budget(settings: Settings, asked: AnyJob) -> None:
     if isinstance(asked, PredictorJob | FineTuneJob):
         return  # bounded by what they are given; the worker ends what takes longer all the same
     if isinstance(asked, SearchJob):
-        field, minutes = "config/seconds", (asked.config.seconds or 0) / 60
+        field, minutes = "/config/seconds", (asked.config.seconds or 0) / 60
     else:
-        field, minutes = "config/minutes", asked.config.minutes or 0
+        field, minutes = "/config/minutes", asked.config.minutes or 0
     if minutes > limit:
         raise errors.InvalidRequest(
             f"A training job may take {limit:g} minutes.", field=field, limit=limit, value=minutes
@@ -102,15 +103,15 @@ def _check_name(settings: Settings, name: str | None) -> None:
     cards = list_cards((SHIPPED_MODELS, settings.home / "models"))
     if name in RESERVED or any(card.name == name for card in cards):
         raise errors.Conflict(
-            f"There is a model {name!r} already.", field="name", hint="Choose another name."
+            f"There is a model {name!r} already.", field="/name", hint="Choose another name."
         )
 
 
 def _check_ghn(settings: Settings, asked: AnyJob) -> None:
     if isinstance(asked, PredictorJob) and asked.config.ghn is not None:
-        name, field, lacks = asked.config.ghn, "config/ghn", "it embeds nothing"
+        name, field, lacks = asked.config.ghn, "/config/ghn", "it embeds nothing"
     elif isinstance(asked, FineTuneJob) and asked.config.start == "predicted":
-        name, field = asked.config.model or settings.default_model, "config/model"
+        name, field = asked.config.model or settings.default_model, "/config/model"
         lacks = "it predicts no weights"
     else:
         return
@@ -128,11 +129,11 @@ def _check_predictors(settings: Settings, asked: SearchJob) -> None:
         try:
             card = find_model(settings, name)
         except errors.UnknownModel as error:
-            error.extra["field"] = f"config/{field}"
+            error.extra["field"] = pointer("config", field)
             raise
         if card.kind not in RANKING_KINDS:
             raise errors.InvalidRequest(
-                f"The model {name!r} is a {card.kind}; it scores nothing.", field=f"config/{field}"
+                f"The model {name!r} is a {card.kind}; it scores nothing.", field=pointer("config", field)
             )
 
 

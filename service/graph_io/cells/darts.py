@@ -7,16 +7,7 @@ normalisation, without preprocessing layers, without channel expansion, VGG-styl
 each image size. Parameter names are those of the usual implementation (`cells.3._ops.1.op.2.weight`), so
 that a state dict of one fits the other.
 
-Document, with defaults (`channels` and `cells` have none):
-    {"format": "darts",
-     "genotype": {"normal": [["sep_conv_3x3", 0], ...], "normal_concat": [2, ...],
-                  "reduce": [...], "reduce_concat": [...]},
-     "channels": 32, "cells": 8, "num_classes": 10,
-     "input": "cifar" | "imagenet",        32x32 or 224x224 images, and the strides that go with them
-     "stem": "plain" | "strided",          one convolution, or three of which the last halves the resolution
-     "stem_kernel": 3, "stem_pool": false,
-     "norm": "batch" | "none", "preprocess": true, "channel_multiplier": 2,
-     "global_pool": true, "fc_layers": 1, "fc_dim": 256}
+The fields of a document: `DartsDocument` in `darts_document.py`.
 
 A network whose cells use self-attention has a patch stem and a position table, and keeps its resolution
 throughout.
@@ -29,7 +20,7 @@ from typing import Any
 
 from service.errors import NotConnected
 from service.graph_io.archgraph import ArchGraph, AttrValue, Node, Parameter
-from service.graph_io.cells.darts_document import DartsNetwork, Genotype, parse_document
+from service.graph_io.cells.darts_document import DartsDocument, parse_document
 from service.graph_io.checks import build_graph
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 
@@ -53,7 +44,7 @@ def read_darts(document: Mapping[str, Any], *, limits: GraphLimits = DEFAULT_LIM
 class _Builder:
     """Adds nodes in execution order. Every method returns the name of the node that holds its result."""
 
-    def __init__(self, network: DartsNetwork, limits: GraphLimits) -> None:
+    def __init__(self, network: DartsDocument, limits: GraphLimits) -> None:
         self.net, self.limits = network, limits
         self.nodes: list[Node] = []
         self.cell: int | None = None
@@ -345,7 +336,7 @@ class _Builder:
         if logits == _NOTHING:
             raise NotConnected(
                 "The image never reaches the classifier: every path to it has a `none` operation.",
-                field="genotype",
+                field="/genotype",
                 hint="Replace `none` where a cell would be left without inputs.",
             )
         read = {logits}
@@ -357,7 +348,7 @@ class _Builder:
             [node for node in self.nodes if node.name in read],
             outputs=(logits,),
             input_shape=(3, self.net.image_size, self.net.image_size),
-            name="darts",
+            name=self.net.name or "darts",
             unattached=(*unread, *self.unread),
             limits=self.limits,
         )
@@ -365,6 +356,3 @@ class _Builder:
 
 def _norm_parameters(name: str, width: int) -> tuple[Parameter, Parameter]:
     return (Parameter(f"{name}.weight", (width,)), Parameter(f"{name}.bias", (width,), "bias"))
-
-
-__all__ = ["Genotype", "read_darts"]

@@ -22,12 +22,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from service.errors import NotConnected
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.cells.network import NetworkBuilder
-from service.graph_io.fields import Place, read_choice, read_integer, read_list, read_object, read_text, shown
+from service.graph_io.document_model import (
+    MAX_IMAGE_SIZE,
+    Name,
+    NumClasses,
+    document_model,
+    read_model,
+    reader_of,
+)
+from service.graph_io.fields import Place, read_choice, read_integer, shown
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 
 INPUT, OUTPUT = "input", "output"
@@ -36,6 +46,44 @@ OPERATIONS = (CONV3X3, CONV1X1, MAXPOOL3X3)
 LETTERS = {"I": INPUT, "3": CONV3X3, "1": CONV1X1, "M": MAXPOOL3X3, "O": OUTPUT}
 MAX_VERTICES = 7
 MAX_EDGES = 9
+
+Op = Annotated[
+    Literal["input", "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3", "output"],
+    Field(title="operation of NAS-Bench-101"),
+]
+_Bit = Annotated[int, Field(ge=0, le=1)]
+_Row = Annotated[tuple[_Bit, ...], Field(max_length=MAX_VERTICES)]
+Matrix = Annotated[
+    Annotated[str, Field(max_length=MAX_VERTICES * (MAX_VERTICES - 1) // 2)]
+    | Annotated[tuple[_Row, ...], Field(max_length=MAX_VERTICES)],
+    Field(description="1 for an edge: square, by rows, or what is above the diagonal as digits."),
+]
+Ops = Annotated[
+    Annotated[str, Field(max_length=MAX_VERTICES)]
+    | Annotated[tuple[Op, ...], Field(max_length=MAX_VERTICES)],
+    Field(description="One a vertex, or a letter each: I, 3, 1, M, O."),
+]
+_read_matrix, _read_ops = reader_of(Matrix), reader_of(Ops)
+
+
+@document_model
+class NASBench101Document:
+    """A cell of NAS-Bench-101, in the benchmark's full network."""
+
+    format: Literal["nasbench101"] = "nasbench101"
+    matrix: Matrix
+    ops: Ops
+    channels: Annotated[
+        int, Field(ge=MAX_VERTICES, le=4096, description="Of the stem and the first stack.")
+    ] = 128
+    stacks: Annotated[int, Field(ge=1, le=8)] = 3
+    modules: Annotated[int, Field(ge=1, le=100, description="Cells a stack.")] = 3
+    num_classes: NumClasses = 10
+    image_size: Annotated[
+        int,
+        Field(ge=1, le=MAX_IMAGE_SIZE, description="Pixels a side; every stack but the first halves them."),
+    ] = 32
+    name: Name = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +110,12 @@ def parse_cell(matrix: Any, ops: Any) -> Cell:
 
     Raises InvalidArchitecture or LimitExceeded, naming the field.
     """
-    parsed_ops = _parse_ops(ops, Place(("ops",)))
+    return _cell_of(_read_matrix(matrix, Place(("matrix",))), _read_ops(ops, Place(("ops",))))
+
+
+def _cell_of(matrix: Matrix, ops: Ops) -> Cell:
     place = Place(("matrix",))
+    parsed_ops = _parse_ops(ops, Place(("ops",)))
     rows = (
         _from_triangle(matrix, len(parsed_ops), place)
         if isinstance(matrix, str)
@@ -79,18 +131,10 @@ def parse_cell(matrix: Any, ops: Any) -> Cell:
     return Cell(rows, parsed_ops)
 
 
-def _parse_ops(value: Any, place: Place) -> tuple[str, ...]:
-    """Full names, or one letter each: I, 3, 1, M, O."""
-    if isinstance(value, str):
-        text = read_text(value, place, max_length=MAX_VERTICES)
-        ops = tuple(LETTERS[read_choice(letter, place, LETTERS, what="operation")] for letter in text)
-    else:
-        items = read_list(value, place, most=MAX_VERTICES)
-        choices = (INPUT, *OPERATIONS, OUTPUT)
-        ops = tuple(
-            read_choice(item, place / index, choices, what="operation of NAS-Bench-101")
-            for index, item in enumerate(items)
-        )
+def _parse_ops(ops: str | tuple[str, ...], place: Place) -> tuple[str, ...]:
+    """Full names of what may be one letter each."""
+    if isinstance(ops, str):
+        ops = tuple(LETTERS[read_choice(letter, place, LETTERS, what="operation")] for letter in ops)
     if len(ops) < 2 or ops[0] != INPUT or ops[-1] != OUTPUT:
         raise place.refuse("The first op must be 'input', the last 'output'.")
     for index, op in enumerate(ops[1:-1], start=1):
@@ -101,25 +145,19 @@ def _parse_ops(value: Any, place: Place) -> tuple[str, ...]:
     return ops
 
 
-def _from_rows(value: Any, place: Place) -> tuple[tuple[int, ...], ...]:
-    rows = read_list(value, place, most=MAX_VERTICES)
-    matrix = []
+def _from_rows(rows: tuple[tuple[int, ...], ...], place: Place) -> tuple[tuple[int, ...], ...]:
     for i, row in enumerate(rows):
-        entries = read_list(row, place / i, most=MAX_VERTICES)
-        if len(entries) != len(rows):
+        if len(row) != len(rows):
             raise (place / i).refuse(
-                f"Row {i} of the matrix has {len(entries)} entries, but there are {len(rows)} rows."
+                f"Row {i} of the matrix has {len(row)} entries, but there are {len(rows)} rows."
             )
-        matrix.append(
-            tuple(read_integer(entry, place / i / j, least=0, most=1) for j, entry in enumerate(entries))
-        )
         for j in range(i + 1):
-            if matrix[i][j]:
+            if row[j]:
                 raise (place / i / j).refuse(
                     f"The matrix has an edge from vertex {i} back to vertex {j}.",
                     "Only entries above the diagonal may be 1.",
                 )
-    return tuple(matrix)
+    return rows
 
 
 def _from_triangle(text: str, size: int, place: Place) -> tuple[tuple[int, ...], ...]:
@@ -173,30 +211,17 @@ def vertex_channels(cell: Cell, channels_in: int, channels_out: int) -> list[int
 
 def read_nasbench101(document: Mapping[str, Any], *, limits: GraphLimits = DEFAULT_LIMITS) -> ArchGraph:
     """The network of a document as above. Raises InvalidArchitecture or LimitExceeded, naming the field."""
-    root = Place()
-    fields = read_object(
-        document,
-        root,
-        required=("matrix", "ops"),
-        optional=("format", "channels", "stacks", "modules", "num_classes", "image_size", "name"),
-    )
-    cell = prune(parse_cell(fields["matrix"], fields["ops"]))
+    network = read_model(NASBench101Document, document)
+    cell = prune(_cell_of(network.matrix, network.ops))
     if cell is None:
         raise NotConnected(
             "No path leads from the cell's input to its output: this is no network.",
             field="/matrix",
             hint="Add the missing edges.",
         )
-    channels = read_integer(fields.get("channels", 128), root / "channels", least=MAX_VERTICES, most=4096)
-    stacks = read_integer(fields.get("stacks", 3), root / "stacks", least=1, most=8)
-    modules = read_integer(fields.get("modules", 3), root / "modules", least=1, most=100)
-    num_classes = read_integer(fields.get("num_classes", 10), root / "num_classes", least=1, most=100_000)
-    image_size = read_integer(
-        fields.get("image_size", 32), root / "image_size", least=2 ** (stacks - 1), most=4096
-    )
-    name = read_text(fields.get("name", ""), root / "name")
-
-    net = NetworkBuilder(image_size, limits)
+    channels, stacks, modules = network.channels, network.stacks, network.modules
+    read_integer(network.image_size, Place(("image_size",)), least=2 ** (stacks - 1), most=MAX_IMAGE_SIZE)
+    net = NetworkBuilder(network.image_size, limits)
     state = _conv_norm_relu(net, "layers.0", net.input(), (channels, 3, 3, 3))
     layer, before = 1, channels
     for stack in range(stacks):
@@ -208,7 +233,7 @@ def read_nasbench101(document: Mapping[str, Any], *, limits: GraphLimits = DEFAU
             state = _cell(net, f"layers.{layer}", state, cell, before, channels)
             layer, before = layer + 1, channels
         net.cell = None
-    return net.build(net.classifier("classifier", state, channels, num_classes), name)
+    return net.build(net.classifier("classifier", state, channels, network.num_classes), network.name)
 
 
 def _cell(

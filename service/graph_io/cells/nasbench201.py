@@ -23,20 +23,52 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from service.errors import NotConnected
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.cells.network import NetworkBuilder
-from service.graph_io.fields import Place, closest, read_integer, read_object, read_text, shown
+from service.graph_io.document_model import (
+    MAX_IMAGE_SIZE,
+    Name,
+    NumClasses,
+    document_model,
+    read_model,
+    reader_of,
+)
+from service.graph_io.fields import Place, closest, shown
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NUM_NODES = 4
 KERNELS = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
 EXAMPLE = "|nor_conv_3x3~0|+|nor_conv_3x3~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
-MAX_CELL_TEXT = 1024
 _EDGE = re.compile(r"([^|~+]*)~([0-9]{1,3})")
+
+CellText = Annotated[
+    str,
+    Field(
+        max_length=1024,
+        description="The benchmark's text: for each node the operations that it sums, and what they read.",
+        examples=[EXAMPLE],
+    ),
+]
+_read_text = reader_of(CellText)
+
+
+@document_model
+class NASBench201Document:
+    """A cell of NAS-Bench-201, in the benchmark's full network."""
+
+    format: Literal["nasbench201"] = "nasbench201"
+    cell: CellText
+    channels: Annotated[int, Field(ge=1, le=4096, description="Of the stem and the first stage.")] = 16
+    cells_per_stage: Annotated[int, Field(ge=1, le=200)] = 5
+    num_classes: NumClasses = 10
+    image_size: Annotated[int, Field(ge=4, le=MAX_IMAGE_SIZE, description="Pixels a side.")] = 32
+    name: Name = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +83,12 @@ class Edge:
 Cell = tuple[Edge, ...]
 
 
-def parse_cell(text: str, place: Place = Place(("cell",))) -> Cell:
+def parse_cell(text: Any, place: Place = Place(("cell",))) -> Cell:
     """The six edges of a cell string, by target and, within a target, as written.
 
-    Raises InvalidArchitecture saying what is wrong with the text.
+    Raises InvalidArchitecture saying what is wrong with the text, LimitExceeded for a long one.
     """
-    groups = text.strip().split("+")
+    groups = _read_text(text, place).strip().split("+")
     if len(groups) != NUM_NODES - 1:
         raise place.refuse(
             f"A cell has {NUM_NODES - 1} groups of operations joined by '+', this one {len(groups)}.",
@@ -121,35 +153,21 @@ def live_edges(cell: Cell) -> frozenset[Edge]:
 
 def read_nasbench201(document: Mapping[str, Any], *, limits: GraphLimits = DEFAULT_LIMITS) -> ArchGraph:
     """The network of a document as above. Raises InvalidArchitecture or LimitExceeded, naming the field."""
-    root = Place()
-    fields = read_object(
-        document,
-        root,
-        required=("cell",),
-        optional=("format", "channels", "cells_per_stage", "num_classes", "image_size", "name"),
-    )
-    cell_place = root / "cell"
-    cell = parse_cell(read_text(fields["cell"], cell_place, max_length=MAX_CELL_TEXT), cell_place)
+    network = read_model(NASBench201Document, document)
+    cell = parse_cell(network.cell)
     live = live_edges(cell)
     if not live:
         raise NotConnected(
             "No operation connects the cell's input to its output: this is no network.",
-            field=cell_place.pointer,
+            field="/cell",
             hint="Replace 'none' on a path from node 0 to node 3.",
         )
-    channels = read_integer(fields.get("channels", 16), root / "channels", least=1, most=4096)
-    cells_per_stage = read_integer(
-        fields.get("cells_per_stage", 5), root / "cells_per_stage", least=1, most=200
-    )
-    num_classes = read_integer(fields.get("num_classes", 10), root / "num_classes", least=1, most=100_000)
-    image_size = read_integer(fields.get("image_size", 32), root / "image_size", least=4, most=4096)
-    name = read_text(fields.get("name", ""), root / "name")
-
-    net = NetworkBuilder(image_size, limits)
+    channels = network.channels
+    net = NetworkBuilder(network.image_size, limits)
     state = net.batch_norm("stem.1", net.conv("stem.0", net.input(), (channels, 3, 3, 3)), channels)
-    widths = [channels] * cells_per_stage
+    widths = [channels] * network.cells_per_stage
     for factor in (2, 4):
-        widths += [factor * channels] * (cells_per_stage + 1)
+        widths += [factor * channels] * (network.cells_per_stage + 1)
     before = channels
     for index, width in enumerate(widths):
         net.cell = index
@@ -160,7 +178,7 @@ def read_nasbench201(document: Mapping[str, Any], *, limits: GraphLimits = DEFAU
         before = width
     net.cell = None
     state = net.relu("lastact.1", net.batch_norm("lastact.0", state, before))
-    return net.build(net.classifier("classifier", state, before, num_classes), name)
+    return net.build(net.classifier("classifier", state, before, network.num_classes), network.name)
 
 
 def _cell(

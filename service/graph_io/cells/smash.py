@@ -6,9 +6,7 @@
                  1}]}, ...]},
                 ...]}
 
-Optional: `stem_channels` (banks * bank_channels of the first block), `num_classes` (10), `image_size` (32),
-`name`; in a layer `channels` (bank_channels): the width inside; in a convolution `dilation` (1), `groups`
-(1), `branch` (0 or 1, default 0).
+All fields and their defaults: `SmashDocument`.
 
 A block has `banks` memory banks of `bank_channels` channels each. Its input is brought to their joint width
 by a 1x1 convolution and shared out among them. A layer joins the banks that it reads along the channels,
@@ -27,23 +25,69 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.cells.network import NetworkBuilder
-from service.graph_io.fields import Place, read_integer, read_integers, read_list, read_object, read_text
+from service.graph_io.document_model import MAX_IMAGE_SIZE, Name, NumClasses, document_model, read_model
+from service.graph_io.fields import Place, read_integer
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 
 MAX_BLOCKS, MAX_LAYERS, MAX_BANKS, MAX_CONVS = 16, 200, 64, 4
 MAX_CHANNELS = 4096
 
+_Channels = Annotated[int, Field(ge=1, le=MAX_CHANNELS)]
+_Banks = Annotated[
+    tuple[Annotated[int, Field(ge=0, le=MAX_BANKS - 1)], ...], Field(min_length=1, max_length=MAX_BANKS)
+]
 
-@dataclass(frozen=True, slots=True)
-class Convolution:
-    kernel: int
-    dilation: int
-    groups: int
-    branch: int
+
+@document_model
+class SmashConvolution:
+    """A convolution of a layer's width; ReLU stands before it."""
+
+    kernel: Annotated[int, Field(ge=1, le=15, description="Pixels a side, odd.")]
+    dilation: Annotated[int, Field(ge=1, le=16)] = 1
+    groups: Annotated[int, Field(ge=1, le=MAX_CHANNELS, description="They divide the layer's channels.")] = 1
+    branch: Annotated[int, Field(ge=0, le=1, description="The ends of both branches are added.")] = 0
+
+
+@document_model
+class SmashLayer:
+    """Reads banks, runs up to four convolutions, and adds the result to the banks that it writes."""
+
+    read: _Banks
+    write: _Banks
+    channels: Annotated[
+        _Channels | None, Field(description="Inside. Default: the block's bank_channels.")
+    ] = None
+    convs: Annotated[tuple[SmashConvolution, ...], Field(max_length=MAX_CONVS)] = ()
+
+
+@document_model
+class SmashBlock:
+    """Memory banks of equal width, and the layers that read and write them."""
+
+    banks: Annotated[int, Field(ge=1, le=MAX_BANKS)]
+    bank_channels: _Channels
+    layers: Annotated[tuple[SmashLayer, ...], Field(max_length=MAX_LAYERS)]
+
+
+@document_model
+class SmashDocument:
+    """A network of the SMASH space: blocks of memory banks, each at half the resolution of the one before."""
+
+    format: Literal["smash"] = "smash"
+    blocks: Annotated[tuple[SmashBlock, ...], Field(min_length=1, max_length=MAX_BLOCKS)]
+    stem_channels: Annotated[
+        Annotated[int, Field(ge=1, le=2**16)] | None,
+        Field(description="Default: the joint width of the first block's banks."),
+    ] = None
+    num_classes: NumClasses = 10
+    image_size: Annotated[int, Field(ge=1, le=MAX_IMAGE_SIZE, description="Pixels a side.")] = 32
+    name: Name = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +97,7 @@ class Layer:
     read: tuple[int, ...]
     write: tuple[int, ...]
     channels: int
-    convs: tuple[Convolution, ...]
+    convs: tuple[SmashConvolution, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,27 +125,12 @@ def read_smash(document: Mapping[str, Any], *, limits: GraphLimits = DEFAULT_LIM
 
 def parse_smash(document: Mapping[str, Any]) -> MemoryBankNetwork:
     """What a document says. Raises InvalidArchitecture or LimitExceeded, naming the field."""
+    read = read_model(SmashDocument, document)
     root = Place()
-    fields = read_object(
-        document,
-        root,
-        required=("blocks",),
-        optional=("format", "stem_channels", "num_classes", "image_size", "name"),
-    )
-    entries = read_list(fields["blocks"], root / "blocks", most=MAX_BLOCKS)
-    if not entries:
-        raise (root / "blocks").refuse("The network has no blocks.")
-    blocks = [_parse_block(entry, root / "blocks" / index) for index, entry in enumerate(entries)]
-    first_width = blocks[0].banks * blocks[0].bank_channels
-    channels = read_integer(
-        fields.get("stem_channels", first_width), root / "stem_channels", least=1, most=2**16
-    )
-    num_classes = read_integer(fields.get("num_classes", 10), root / "num_classes", least=1, most=100_000)
-    image_size = read_integer(
-        fields.get("image_size", 32), root / "image_size", least=2 ** (len(blocks) - 1), most=4096
-    )
-    name = read_text(fields.get("name", ""), root / "name")
-    return MemoryBankNetwork(tuple(blocks), channels, num_classes, image_size, name)
+    blocks = tuple(_parse_block(block, root / "blocks" / index) for index, block in enumerate(read.blocks))
+    read_integer(read.image_size, root / "image_size", least=2 ** (len(blocks) - 1), most=MAX_IMAGE_SIZE)
+    channels = read.stem_channels or blocks[0].banks * blocks[0].bank_channels
+    return MemoryBankNetwork(blocks, channels, read.num_classes, read.image_size, read.name)
 
 
 def build_smash(network: MemoryBankNetwork, *, limits: GraphLimits = DEFAULT_LIMITS) -> ArchGraph:
@@ -120,56 +149,38 @@ def build_smash(network: MemoryBankNetwork, *, limits: GraphLimits = DEFAULT_LIM
     return net.build(net.classifier("classifier", state, channels, network.num_classes), network.name)
 
 
-def _parse_block(value: Any, place: Place) -> Block:
-    fields = read_object(value, place, required=("banks", "bank_channels", "layers"))
-    banks = read_integer(fields["banks"], place / "banks", least=1, most=MAX_BANKS)
-    width = read_integer(fields["bank_channels"], place / "bank_channels", least=1, most=MAX_CHANNELS)
-    entries = read_list(fields["layers"], place / "layers", most=MAX_LAYERS)
+def _parse_block(block: SmashBlock, place: Place) -> Block:
     layers = tuple(
-        _parse_layer(entry, place / "layers" / index, banks, width) for index, entry in enumerate(entries)
+        _parse_layer(layer, place / "layers" / index, block) for index, layer in enumerate(block.layers)
     )
-    return Block(banks, width, layers)
+    return Block(block.banks, block.bank_channels, layers)
 
 
-def _parse_layer(value: Any, place: Place, banks: int, width: int) -> Layer:
-    fields = read_object(value, place, required=("read", "write"), optional=("channels", "convs"))
-    channels = read_integer(fields.get("channels", width), place / "channels", least=1, most=MAX_CHANNELS)
-    entries = read_list(fields.get("convs", ()), place / "convs", most=MAX_CONVS)
-    convs = tuple(
-        _parse_conv(entry, place / "convs" / index, channels) for index, entry in enumerate(entries)
-    )
-    return Layer(
-        _banks(fields["read"], place / "read", banks),
-        _banks(fields["write"], place / "write", banks),
-        channels,
-        convs,
-    )
+def _parse_layer(layer: SmashLayer, place: Place, block: SmashBlock) -> Layer:
+    channels = layer.channels or block.bank_channels
+    for index, conv in enumerate(layer.convs):
+        _check_conv(conv, place / "convs" / index, channels)
+    _check_banks(layer.read, place / "read", block.banks)
+    _check_banks(layer.write, place / "write", block.banks)
+    return Layer(layer.read, layer.write, channels, layer.convs)
 
 
-def _banks(value: Any, place: Place, banks: int) -> tuple[int, ...]:
-    """Indices of banks: one or more, each once."""
-    chosen = read_integers(value, place, most=banks, least_value=0)
-    if not chosen or len(set(chosen)) < len(chosen) or max(chosen) >= banks:
+def _check_banks(chosen: tuple[int, ...], place: Place, banks: int) -> None:
+    if len(set(chosen)) < len(chosen) or max(chosen) >= banks:
         raise place.refuse(
             f"{place.named}, {list(chosen)}, must name one or more of the banks 0 to {banks - 1}, each once."
         )
-    return chosen
 
 
-def _parse_conv(value: Any, place: Place, channels: int) -> Convolution:
-    fields = read_object(value, place, required=("kernel",), optional=("dilation", "groups", "branch"))
-    kernel = read_integer(fields["kernel"], place / "kernel", least=1, most=15)
-    if kernel % 2 == 0:
-        raise (place / "kernel").refuse(f"The kernel is {kernel}; an odd one keeps the size of its input.")
-    groups = read_integer(fields.get("groups", 1), place / "groups", least=1, most=channels)
-    if channels % groups:
-        raise (place / "groups").refuse(
-            f"{groups} groups do not divide the {channels} channels of the layer."
+def _check_conv(conv: SmashConvolution, place: Place, channels: int) -> None:
+    if conv.kernel % 2 == 0:
+        raise (place / "kernel").refuse(
+            f"The kernel is {conv.kernel}; an odd one keeps the size of its input."
         )
-    dilation = read_integer(fields.get("dilation", 1), place / "dilation", least=1, most=16)
-    return Convolution(
-        kernel, dilation, groups, read_integer(fields.get("branch", 0), place / "branch", least=0, most=1)
-    )
+    if channels % conv.groups:
+        raise (place / "groups").refuse(
+            f"{conv.groups} groups do not divide the {channels} channels of the layer."
+        )
 
 
 def _block(net: NetworkBuilder, prefix: str, source: str, channels: int, block: Block) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from service.graph_io.cells.smash import MAX_CONVS, Block, Convolution, Layer, MemoryBankNetwork
+from service.graph_io.cells.smash import MAX_CONVS, Block, Layer, MemoryBankNetwork, SmashConvolution
 from service.graph_io.fields import Place
 from service.predictors.smash.config import SmashConfig
 
@@ -102,7 +102,7 @@ def _operation(
     return tuple(value for part in parts for value in part)
 
 
-def _convolution(conv: Convolution | None, config: SmashConfig) -> list[float]:
+def _convolution(conv: SmashConvolution | None, config: SmashConfig) -> list[float]:
     """All zeros where there is none."""
     if conv is None:
         return [0.0] * (len(config.kernels) + len(config.dilations) + len(config.groups) + 1)
