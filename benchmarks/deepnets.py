@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from training.deepnets import PREDEFINED, SPLIT_NAMES, architecture, architecture_graph, available
+from training.deepnets import PREDEFINED, architecture, architecture_graph, available
 from training.statistics import Summary, graph_statistics, summarise
 
 # Table 1: ranges; percent without batch normalisation; mean ± deviation of degree and path.
@@ -58,7 +58,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("-n", "--count", type=int, default=500, help="architectures a split")
-    parser.add_argument("--splits", nargs="+", choices=SPLIT_NAMES, default=list(SPLIT_NAMES))
+    parser.add_argument("--splits", nargs="+", choices=PAPER, default=list(PAPER))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="also write the statistics here")
     options = parser.parse_args()

@@ -1,7 +1,8 @@
 """Table 3 of the GHN-2 paper for our models, and the page of results.
 
     python -m benchmarks.evaluation --model M [M ...] [--splits NAME ...] [-n N] [--limit-images K]
-        [--minutes T] [--sgd-epochs E ... --sgd-networks N --sgd-image-size S] [--write docs/results.md]
+        [--exact N] [--float32 N] [--minutes T]
+        [--sgd-epochs E ... --sgd-networks N --sgd-image-size S] [--write docs/results.md]
 
 Every model is measured with the statistics of test batches and with recalibrated ones, beside random
 initialisation. All splits advance at the same pace and stop together when --minutes are over; the next call
@@ -30,7 +31,7 @@ SPLITS = tuple(split for split in SPLIT_NAMES if split not in ("train", "id-val"
 # At chance there is little to see in more images.
 _RANDOM_IMAGES = 256
 # Share of -n: a network of `wide` takes as long as five of id-test.
-_SHARES = {"id-test": 1.0, "wide": 0.1, "predefined": 1.0}
+_SHARES = {"id-test": 1.0, "wide": 0.1, "id-test-wide": 0.1, "predefined": 1.0}
 _OTHER_SHARE = 0.3
 
 
@@ -42,9 +43,15 @@ def main() -> None:
     parser.add_argument("--splits", nargs="+", choices=SPLITS, default=list(SPLITS))
     parser.add_argument(
         "-n", "--count", type=int, default=100,
-        help="networks of id-test; a tenth of wide, three tenths of the other splits",
+        help="networks of id-test; a tenth of wide and id-test-wide, three tenths of the other splits",
     )  # fmt: skip
     parser.add_argument("--limit-images", type=int, default=512, help="test images a network; 0: all")
+    parser.add_argument(
+        "--exact", type=int, default=0, help="the first N networks of each split also on all test images"
+    )
+    parser.add_argument(
+        "--float32", type=int, default=0, help="the first N networks of each split also in float32"
+    )
     parser.add_argument("--calibration-batches", type=int, default=8, help="of 64 training images")
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16"), default="auto")
     parser.add_argument("--minutes", type=float, help="start no further network after so long")
@@ -97,6 +104,12 @@ def plan(options: argparse.Namespace, dtype: str) -> list[Job]:
             common |= {"images": options.limit_images, "dtype": dtype}
             count = _count(split, options.count)
             jobs.append(Job(Evaluation(**common), count, loaded.card.path))
+            if options.exact:
+                exact = Evaluation(**{**common, "images": 0})
+                jobs.append(Job(exact, min(options.exact, count), loaded.card.path))
+            if options.float32:
+                precise = Evaluation(**{**common, "dtype": "float32"})
+                jobs.append(Job(precise, min(options.float32, count), loaded.card.path))
             # Networks without batch normalisation have nothing to recalibrate.
             if split != "bn-free":
                 recalibrated = Evaluation(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import ablations, deepnets
+from benchmarks.paired_differences import paired_table, pairs
 from training.measurements import RANDOM, Evaluation, Results
 
 _COLUMNS = ("id-test", "wide", "deep", "dense", "bn-free", "predefined")
@@ -41,6 +42,10 @@ share an error of at most 50/√K points (2.2 with 512). ResNet-50 and the ViT a
 
 def page(results: Results, folder: Path, ablation_folder: Path) -> str:
     parts = [_INTRODUCTION, _accuracies(results, folder), _conditions(results, folder)]
+    current = {entry for row in _rows(results, folder).values() for entry in row.values()}
+    found = pairs(results, current)
+    if found:
+        parts += [_PAIRED, paired_table(found)]
     statistics = folder / "deepnets.json"
     if statistics.exists():
         parts += [_DEEPNETS, deepnets.tables(json.loads(statistics.read_text())) + "\n"]
@@ -143,6 +148,13 @@ def _provenance(evaluations: Sequence[Evaluation], folder: Path) -> str:
             days.add(entry.get("day", ""))
     return f"{' to '.join(sorted({min(days), max(days)}))}, commit {', '.join(sorted(commits))}"
 
+
+_PAIRED = """## Paired differences
+
+Two measurements of the same networks, subtracted network by network: mean ± standard error, in points. What
+is hard about a network or about the test images is on both sides and drops out, so small differences show. A
+row of `id-test-wide` compares each network of ID-TEST with itself at the width of WIDE.
+"""
 
 _DEEPNETS = """## The architectures
 

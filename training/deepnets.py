@@ -68,7 +68,9 @@ SPLITS: dict[str, Split] = {
     "bn-free": Split((4, 18), (32, 336), _FEW, 2.5e6, 7.7e6, 1.0),
 }
 PREDEFINED = "predefined"
-SPLIT_NAMES = (*SPLITS, PREDEFINED)
+# The networks of id-test, one for one, as wide as those of `wide`: what width alone does to a GHN.
+WIDENED = "id-test-wide"
+SPLIT_NAMES = (*SPLITS, WIDENED, PREDEFINED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ def architecture(
         return graph_document(resnet50_graph(num_classes))
     if split == PREDEFINED:
         return vit_document(num_classes)
+    if split == WIDENED:
+        return _widened(seed, index, num_classes)[0]
     return _sample(split, seed, index, num_classes, bounds)[0]
 
 
@@ -106,6 +110,8 @@ def architecture_graph(
         return resnet50_graph(num_classes)
     if split == PREDEFINED:
         return read_darts(vit_document(num_classes))
+    if split == WIDENED:
+        return _widened(seed, index, num_classes)[1]
     return _sample(split, seed, index, num_classes, bounds)[1]
 
 
@@ -147,6 +153,26 @@ def _sample(
         fitted = _fit_width(random, document, rules, bounds)
         if fitted is not None:
             return fitted
+
+
+def _widened(seed: int, index: int, num_classes: int) -> tuple[Document, ArchGraph]:
+    """A network of id-test at the least width that gives it the parameters of `wide`; at the greatest that is
+    not too large, if there is none.
+    """
+    rules = SPLITS["wide"]
+    document, graph = _sample("id-test", seed, index, num_classes, None)
+    for channels in range(document["channels"] + 16, rules.channels[1] + 1, 16):
+        wider = {**document, "channels": channels}
+        try:
+            candidate = read_darts(wider)
+        except LimitExceeded:
+            break
+        if candidate.num_parameters > rules.most_parameters:
+            break
+        document, graph = wider, candidate
+        if graph.num_parameters >= rules.least_parameters:
+            break
+    return document, graph
 
 
 def _draw(random: Random, rules: Split, num_classes: int) -> Document:

@@ -71,6 +71,14 @@ class Results:
         found = self.by_evaluation.get(evaluation, {})
         return Scores(tuple(found[index].accuracy for index in sorted(found)))
 
+    def differences(self, evaluation: Evaluation, base: Evaluation) -> Scores:
+        """Accuracy above that of `base`, over the numbers of networks that both have. What is hard about a
+        network, or about the test images, is the same on both sides and drops out.
+        """
+        ours, theirs = self.by_evaluation.get(evaluation, {}), self.by_evaluation.get(base, {})
+        both = sorted(ours.keys() & theirs.keys())
+        return Scores(tuple(ours[index].accuracy - theirs[index].accuracy for index in both))
+
 
 def append(
     evaluation: Evaluation, measurement: Measurement, folder: Path, provenance: Mapping[str, str]

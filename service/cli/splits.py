@@ -15,7 +15,7 @@ from service.cli import options
 from service.cli.console import emit_json
 
 SplitName = Annotated[
-    str, typer.Option(help="train, id-val, id-test, wide, deep, dense, bn-free or predefined.")
+    str, typer.Option(help="train, id-val, id-test, id-test-wide, wide, deep, dense, bn-free or predefined.")
 ]
 
 

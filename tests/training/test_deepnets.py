@@ -43,6 +43,18 @@ def test_a_split_is_reproducible_and_inside_its_bounds(split: str) -> None:
         assert rules.least_parameters <= graph.num_parameters <= rules.most_parameters
 
 
+def test_widened_networks_are_those_of_id_test() -> None:
+    rules = SPLITS["wide"]
+    inside = 0
+    for index in range(8):
+        narrow, wide = architecture("id-test", 3, index), architecture("id-test-wide", 3, index)
+        assert {**wide, "channels": 0} == {**narrow, "channels": 0} and wide["channels"] > narrow["channels"]
+        graph = architecture_graph("id-test-wide", 3, index)
+        assert graph.num_parameters == read_darts(wide).num_parameters <= rules.most_parameters
+        inside += graph.num_parameters >= rules.least_parameters
+    assert inside >= 6
+
+
 def test_documents_are_plain_json() -> None:
     document = architecture("train", 0, 0)
     assert json.loads(json.dumps(document)) == document

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,35 @@ def test_the_page_shows_the_model_as_it_is_now(tmp_path: Path) -> None:
     assert "| ours | 42.0 ± 2.0 | 44.0 |  |  |  |  | 30.0 / 20.0 |" in text
     assert "90.0" not in text and "bfloat16" not in text
     assert "2 of id-test, 2 of predefined; digits, 64 test images; images of 8 pixels a side" in text
+
+
+def test_the_same_networks_are_compared_one_by_one(tmp_path: Path) -> None:
+    def keep(asked: Evaluation, accuracies: dict[int, float]) -> None:
+        for index, accuracy in accuracies.items():
+            append(asked, Measurement(index, "x", accuracy, 1, 1.0), tmp_path, {"day": "2026-01-02"})
+
+    base = evaluation(method="ours", digest="d", split="id-test", dtype="bfloat16", images=512)
+    keep(base, {0: 20.0, 1: 60.0, 2: 40.0, 3: 10.0})
+    keep(replace(base, split="id-test-wide"), {0: 18.0, 1: 60.0})
+    keep(replace(base, dtype="float32"), {1: 61.0, 2: 41.0, 7: 99.0})
+    keep(replace(base, images=0), {0: 22.0, 1: 60.0, 2: 42.0})
+    keep(replace(base, bn="recalibrate", calibration_batches=8), {0: 25.0, 1: 65.0, 2: 45.0})
+    keep(replace(base, method="third", digest="e"), {0: 30.0, 1: 66.0})
+    # One network says nothing of others; two things that differ are no comparison.
+    keep(replace(base, method="fourth", digest="f"), {0: 90.0})
+    keep(replace(base, dtype="float32", images=64), {0: 90.0, 1: 90.0})
+    results = read_all(tmp_path)
+    assert results.differences(replace(base, dtype="float32"), base).accuracies == (1.0, 1.0)
+    text = page(results, tmp_path, tmp_path)
+    for line in (
+        "| id-test-wide | ours: the same networks wider, above ID-TEST | 2 | -1.00 ± 1.00 |",
+        "| id-test | ours: float32, above bfloat16 | 2 | +1.00 ± 0.00 |",
+        "| id-test | ours: all test images, above 512 of them | 3 | +1.33 ± 0.67 |",
+        "| id-test | ours: recalibrated, above batch statistics | 3 | +5.00 ± 0.00 |",
+        "| id-test | third, above ours | 2 | +8.00 ± 2.00 |",
+    ):
+        assert line in text, text
+    assert "fourth, above" not in text and text.count("float32, above") == 1
 
 
 def test_ablations_are_compared_network_by_network() -> None:
