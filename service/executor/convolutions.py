@@ -39,7 +39,7 @@ def conv(node: Node) -> Step:
 
     def run(inputs: Inputs, params: Params) -> Tensor:
         x = inputs[0] if uneven is None else F.pad(inputs[0], uneven)
-        b = None if bias is None else params[bias].to(x.dtype)
+        b = None if bias is None else params[bias].to(x.dtype).flatten()
         return function(x, weight(params).to(x.dtype), b, stride, padding, dilation, groups)  # type: ignore[no-any-return]
 
     return run
@@ -67,7 +67,7 @@ def conv_transpose(node: Node) -> Step:
 
     def run(inputs: Inputs, params: Params) -> Tensor:
         (x,) = inputs
-        b = None if bias is None else params[bias].to(x.dtype)
+        b = None if bias is None else params[bias].to(x.dtype).flatten()
         return function(  # type: ignore[no-any-return]
             x, params[name].to(x.dtype), b, stride, padding, output_padding, groups, dilation
         )
@@ -81,7 +81,8 @@ def linear(node: Node) -> Step:
 
     def run(inputs: Inputs, params: Params) -> Tensor:
         (x,) = inputs
-        return F.linear(x, weight(params).to(x.dtype), None if bias is None else params[bias].to(x.dtype))
+        b = None if bias is None else params[bias].to(x.dtype).flatten()
+        return F.linear(x, weight(params).to(x.dtype), b)
 
     return run
 

@@ -16,6 +16,14 @@ def _affine(names: dict[str, str], params: Params, like: Tensor) -> tuple[Tensor
     return weight, bias
 
 
+def _per_channel(
+    names: dict[str, str], params: Params, like: Tensor
+) -> tuple[Tensor | None, Tensor | None]:
+    """One number a channel, also where files store them with axes of positions."""
+    weight, bias = (None if part is None else part.flatten() for part in _affine(names, params, like))
+    return weight, bias
+
+
 def layer_norm(node: Node) -> Step:
     values, names = values_of(node), parameter_names(node)
     eps, per_channel, last = float(values["eps"]), values["axis"] == 1, int(values["axes"])
@@ -48,7 +56,8 @@ def group_norm(node: Node) -> Step:
 
     def run(inputs: Inputs, params: Params) -> Tensor:
         (x,) = inputs
-        return F.group_norm(x, groups, *_affine(names, params, x), eps)
+        weight, bias = _per_channel(names, params, x)
+        return F.group_norm(x, groups, weight, bias, eps)
 
     return run
 
@@ -59,7 +68,7 @@ def instance_norm(node: Node) -> Step:
 
     def run(inputs: Inputs, params: Params) -> Tensor:
         (x,) = inputs
-        weight, bias = _affine(names, params, x)
+        weight, bias = _per_channel(names, params, x)
         return F.instance_norm(x, weight=weight, bias=bias, eps=eps)
 
     return run

@@ -6,6 +6,7 @@ from onnx import ModelProto
 
 from service.errors import InvalidArchitecture
 from service.graph_io.archgraph import ArchGraph, Node, Parameter
+from service.graph_io.attributes import APPROXIMATE
 from service.graph_io.checks import build_graph
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.onnx.draft import Draft, pruned
@@ -82,12 +83,15 @@ def _outputs(translator: Translator, names: list[str]) -> list[Draft]:
 
 
 def _node(draft: Draft) -> Node:
+    attrs = dict(draft.attrs)
+    if not draft.exact:
+        attrs[APPROXIMATE] = f"what the ONNX operator {draft.kind or draft.op} computes is not in the graph"
     return Node(
         draft.name,
         draft.op,
         tuple(source.name for source in draft.inputs),
         tuple(Parameter(owned.leaf.name, owned.leaf.shape, owned.role, owned.axes) for owned in draft.owned),
-        draft.attrs,
+        attrs,
     )
 
 

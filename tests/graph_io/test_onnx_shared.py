@@ -95,4 +95,5 @@ def test_vision_transformer(exporter: str) -> None:
     assert ops["attention"] == 12 and ops["layer_norm"] == 25 and ops["activation"] == 12
     assert ops["position"] == 1 and ops["class_token"] == 1
     assert len(list(graph.parameters())) == 152 and graph.num_parameters == 86_567_656
-    assert len(graph.nodes) == len(export("vit_b_16", "ts_eval").nodes)
+    # Attention that can be run keeps its reshapes; what a GHN sees is the same.
+    assert len(to_primitives(graph)) == len(to_primitives(export("vit_b_16", "ts_eval")))

@@ -17,7 +17,8 @@ Shape = tuple[int | None, ...] | None
 class Owned:
     """A tensor in its role. doubtful: it is a parameter only if `trainable.py` finds so.
 
-    shape: of the tensor where it is used, with the axes added or moved since it was stored.
+    shape: of the tensor where it is used, with the axes added or moved since it was stored. neutral: whether
+    the node computes the same without it (a norm's weight of ones).
     """
 
     leaf: Leaf
@@ -25,6 +26,7 @@ class Owned:
     axes: tuple[int, ...] | None = None
     doubtful: bool = False
     shape: Shape = None
+    neutral: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -33,7 +35,8 @@ class Draft:
 
     op: operator of our table; kind: ONNX operator it came from, which the fusions look at.
     scalar: the constant operand of an element-wise operation, nan for one that is not known.
-    shape: of its (first) output.
+    shape: of its (first) output. exact: whether operator, attributes and parameters say everything that the
+        ONNX operation computes. Who does not know leaves it False; such a node cannot be run.
     """
 
     name: str
@@ -44,19 +47,21 @@ class Draft:
     attrs: dict[str, AttrValue] = field(default_factory=dict)
     scalar: float | None = None
     shape: Shape = None
+    exact: bool = False
 
     def become(
-        self, op: str, kind: str, inputs: list[Draft], owned: list[Owned], attrs: dict[str, AttrValue]
+        self,
+        op: str,
+        kind: str,
+        inputs: list[Draft],
+        owned: list[Owned],
+        attrs: dict[str, AttrValue],
+        *,
+        exact: bool = False,
     ) -> None:
         """Turn into another operation with the same readers, as the last node of a fused group does."""
-        self.op, self.kind, self.inputs, self.owned, self.attrs, self.scalar = (
-            op,
-            kind,
-            inputs,
-            owned,
-            attrs,
-            None,
-        )
+        self.op, self.kind, self.inputs, self.owned, self.attrs = op, kind, inputs, owned, attrs
+        self.scalar, self.exact = None, exact
 
     @property
     def weightless(self) -> bool:

@@ -12,11 +12,15 @@ from service.graph_io.onnx.folding import fold
 from service.graph_io.onnx.naming import is_made_up
 from service.graph_io.onnx.operators import FIRST_ONLY
 from service.graph_io.onnx.shapes import infer, squeeze_axes
-from service.graph_io.onnx.tensors import Leaf
+from service.graph_io.onnx.tensors import REAL_TYPES, Leaf
 from service.graph_io.onnx.values import Value, merged_leaves
 
 _SAME_VIEW = frozenset(
     {"Identity", "Cast", "CastLike", "QuantizeLinear", "DequantizeLinear", "Slice", "Split", "Dropout"}
+)
+# They change no number, and leave none out.
+_SAME_NUMBERS = frozenset(
+    {"Identity", "Cast", "CastLike", "Dropout", "Transpose", "Unsqueeze", "Squeeze", "Reshape", "Flatten"}
 )
 # Results that depend on the shape of their input and on nothing else of it.
 _ONLY_SHAPE = frozenset(
@@ -37,7 +41,29 @@ def evaluate(op: Op, inputs: list[Value]) -> Value:
     shape = const.shape if const is not None else infer(op, inputs)
     if not inputs:
         return Value(shape=shape, const=const)
-    return Value(shape=shape, const=const, leaves=leaves, view=_view(op, inputs, shape, leaves))
+    view = _view(op, inputs, shape, leaves)
+    exact = not leaves or (op.type in _SAME_NUMBERS and _is_real(op) and inputs[0].exact)
+    if op.type == "Expand" and view is None and _repeats_batch(inputs[0], shape):
+        # Whatever reads it repeats it as well.
+        return replace(inputs[0], const=None)
+    return Value(shape=shape, const=const, leaves=leaves, view=view, exact=exact)
+
+
+def _is_real(op: Op) -> bool:
+    """Whether a cast leaves real numbers real."""
+    return op.type != "Cast" or op.attrs.get("to") in REAL_TYPES
+
+
+def _repeats_batch(value: Value, shape: Shape) -> bool:
+    before = value.shape
+    return (
+        value.leaf is not None
+        and before is not None
+        and shape is not None
+        and len(shape) == len(before) > 1
+        and before[0] == 1
+        and shape[1:] == before[1:]
+    )
 
 
 def _view(op: Op, inputs: list[Value], shape: Shape, leaves: tuple[Leaf, ...]) -> tuple[int, ...] | None:
@@ -83,4 +109,4 @@ def renamed(value: Value, name: str) -> Value:
     ):
         return value
     own = replace(leaf, name=name, named=not is_made_up(name))
-    return Value(shape=value.shape, const=value.const, leaves=(own,), view=value.view)
+    return replace(value, leaves=(own,))

@@ -146,15 +146,23 @@ def _reshape(op: Op, known: list[Array]) -> Array:
     return known[0].reshape(tuple(int(dim) for dim in known[1]))
 
 
-def _slice(op: Op, known: list[Array]) -> Array | None:
-    if known[0].ndim != 1:
-        return None
+def _slice(op: Op, known: list[Array]) -> Array:
     if "starts" in op.attrs:
-        (start,), (end,), step = op.attrs["starts"], op.attrs["ends"], 1
+        starts, ends, axes, steps = op.attrs["starts"], op.attrs["ends"], op.attrs.get("axes"), None
     else:
-        start, end = int(known[1].reshape(())), int(known[2].reshape(()))
-        step = int(known[4].reshape(())) if len(known) > 4 else 1
-    return known[0][slice(start, end, step)]
+        starts, ends, axes, steps = (
+            None if place >= len(known) else [int(number) for number in known[place].reshape(-1)]
+            for place in (1, 2, 3, 4)
+        )
+    index = [slice(None)] * known[0].ndim
+    places = range(len(starts)) if axes is None else axes
+    for axis, *part in zip(places, starts, ends, steps or (1,) * len(starts), strict=True):
+        index[axis] = slice(*part)
+    return known[0][tuple(index)]
+
+
+def _transpose(op: Op, known: list[Array]) -> Array:
+    return np.transpose(known[0], op.attrs.get("perm"))
 
 
 def _where(op: Op, known: list[Array]) -> Array | None:
@@ -199,6 +207,7 @@ _RULES: dict[str, Callable[[Op, list[Array]], Array | None]] = {
     "Concat": _concat,
     "Reshape": _reshape,
     "Slice": _slice,
+    "Transpose": _transpose,
     "Where": _where,
     "ConstantOfShape": _filled,
     "Range": _range,

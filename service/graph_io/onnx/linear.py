@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from math import prod
 
+from service.graph_io.archgraph import AttrValue
 from service.graph_io.onnx.draft import Draft, Shape
 from service.graph_io.onnx.flatten import Op
 from service.graph_io.onnx.loose import add_parameters
 from service.graph_io.onnx.values import ABSENT, Value
-from service.graph_io.onnx.weighted import Builder, generic, layer, own_bias, own_weight, weight_leaves
+from service.graph_io.onnx.weighted import (
+    Builder,
+    are_stored,
+    generic,
+    layer,
+    own_bias,
+    own_weight,
+    weight_leaves,
+)
 
 
 def gemm(build: Builder, op: Op, values: list[Value]) -> Draft:
@@ -27,13 +36,18 @@ def gemm(build: Builder, op: Op, values: list[Value]) -> Draft:
     if offset.draft is not None:
         draft = layer(build, op, "linear", build.source(data, op), owned, [])
         return build.add(op, "add", [draft, offset.draft], part="add")
-    return layer(build, op, "linear", build.source(data, op), owned, own_bias(offset))
+    plain = data is left and not op.attrs.get("transA", 0)
+    plain = plain and op.attrs.get("alpha", 1.0) == 1 and op.attrs.get("beta", 1.0) == 1
+    # One number an output, and not one a row.
+    along = offset is ABSENT or (offset.shape or (1,))[-1] == (right.shape or (0, 0))[order[0]]
+    exact = plain and along and are_stored(weight, offset)
+    return layer(build, op, "linear", build.source(data, op), owned, own_bias(offset), exact=exact)
 
 
 def matmul(build: Builder, op: Op, values: list[Value], *, left: int = 0, right: int = 1) -> Draft:
     a, b = values[left], values[right]
     if a.draft is not None and b.draft is not None:
-        return build.add(op, "matmul", [a.draft, b.draft])
+        return build.add(op, "matmul", [a.draft, b.draft], exact=op.type == "MatMul")
     # Two fixed operands: the right one is the layer's weight.
     data, weight = (a, b) if b.fixed else (b, a)
     source = build.source(data, op)
@@ -47,7 +61,8 @@ def matmul(build: Builder, op: Op, values: list[Value], *, left: int = 0, right:
     leaf = owned[0].leaf
     if weight.leaf is None and len(weight.leaves) == 1:
         owned[0].axes = _flattened_axes(leaf.shape, weight.shape, weight_right=b.fixed)
-    return layer(build, op, "linear", source, owned, [])
+    exact = op.type == "MatMul" and b.fixed and rank == 2 and are_stored(weight, ABSENT)
+    return layer(build, op, "linear", source, owned, [], exact=exact)
 
 
 def _linear_order(rank: int, *, weight_right: bool) -> tuple[int, ...]:
@@ -72,7 +87,8 @@ def einsum(build: Builder, op: Op, values: list[Value]) -> Draft:
     drafts = [value.draft for value in values if value.draft is not None]
     fixed = [value for value in values if value.fixed and weight_leaves(value)]
     if len(values) == 2 and len(drafts) == 2:
-        return build.add(op, "matmul", drafts)
+        attrs: dict[str, AttrValue] = {"equation": str(op.attrs.get("equation", ""))}
+        return build.add(op, "matmul", drafts, attrs=attrs, exact=True)
     if len(values) == 2 and len(fixed) == 1 and len(drafts) == 1:
         terms, _, result = str(op.attrs.get("equation", "")).replace(" ", "").partition("->")
         letters = terms.split(",")
@@ -81,6 +97,9 @@ def einsum(build: Builder, op: Op, values: list[Value]) -> Draft:
         ins = [place for place, letter in enumerate(weight) if letter not in result]
         if len(weight) == 2 and len(outs) == 1 and len(ins) == 1:
             owned = own_weight(fixed[0], (outs[0], ins[0]))
-            return layer(build, op, "linear", drafts[0], owned, [])
+            data = letters[1 - values.index(fixed[0])]
+            along = data[-1] == weight[ins[0]] and result == data[:-1] + weight[outs[0]]
+            exact = along and are_stored(fixed[0], ABSENT)
+            return layer(build, op, "linear", drafts[0], owned, [], exact=exact)
     owned = [own for value in fixed for own in own_weight(value, ())]
     return generic(build, op, drafts, owned)

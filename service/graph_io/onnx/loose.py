@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from service.graph_io.archgraph import AttrValue
 from service.graph_io.onnx.draft import Draft, Owned, Shape, output_channels
 from service.graph_io.onnx.flatten import Op
 from service.graph_io.onnx.slots import may_be_learned, takes_weight
 from service.graph_io.onnx.tensors import Leaf, Origin
 from service.graph_io.onnx.trainable import is_buffer, is_plain_number, is_vector
 from service.graph_io.onnx.values import ABSENT, Value
-from service.graph_io.onnx.weighted import Builder, generic, weight_leaves
+from service.graph_io.onnx.weighted import Builder, generic, placement, weight_leaves
 
 
 def elementwise_leaves(value: Value, op: Op, sources: Sequence[Draft]) -> list[Leaf]:
@@ -71,8 +70,11 @@ def _elementwise_parameter(
     else:
         name, role = "parameter", "gain" if kind == "Mul" else "weight"
     owned = Owned(leaf, role, doubtful=True, shape=shape)
-    attrs: dict[str, AttrValue] = {"kind": kind.lower()} if name == "parameter" else {}
-    return build.add(op, name, [draft], [owned], part=part, attrs=attrs)
+    attrs, exact = placement(value)
+    exact = exact and kind in ("Add", "Sum", "Mul")
+    if name == "parameter" and not exact:
+        attrs = {"kind": kind.lower()}
+    return build.add(op, name, [draft], [owned], part=part, attrs=attrs, exact=exact)
 
 
 def gather(build: Builder, op: Op, values: list[Value]) -> Draft:
@@ -89,24 +91,32 @@ def gather(build: Builder, op: Op, values: list[Value]) -> Draft:
     if len(leaves) == 1 and len(leaves[0].shape) >= 2:
         # Tables of positions that were computed beforehand are looked up, too; they have no name.
         own = Owned(leaves[0], "weight", doubtful=not leaves[0].named)
-        return build.add(op, "embedding", [source], [own])
+        rows = op.attrs.get("axis", 0) == 0 and len(leaves[0].shape) == 2
+        exact = rows and table.as_stored is not None and table.in_order
+        return build.add(op, "embedding", [source], [own], exact=exact)
     return generic(build, op, [source], [Owned(leaf, "weight", doubtful=True) for leaf in leaves])
 
 
 def concat(build: Builder, op: Op, values: list[Value]) -> Draft:
     sources: list[Draft] = []
+    exact = True
     for place, value in enumerate(values):
         if value.draft is not None:
             sources.append(value.draft)
             continue
-        for number, leaf in enumerate(weight_leaves(value)):
+        leaves = weight_leaves(value)
+        attrs, stored = placement(value) if len(leaves) == 1 else ({}, False)
+        exact = exact and stored
+        for number, leaf in enumerate(leaves):
             owned = Owned(leaf, "weight", doubtful=True, shape=value.shape)
-            sources.append(build.add(op, "class_token", [], [owned], part=f"token_{place}_{number}"))
+            part = f"token_{place}_{number}"
+            sources.append(build.add(op, "class_token", [], [owned], part=part, attrs=attrs, exact=stored))
     axis = int(op.attrs.get("axis", 1))
     if all(draft.kind == "Unsqueeze" and draft.attrs.get("axes") == (axis,) for draft in sources):
         # A new axis for the branches: nothing is joined along channels.
-        return build.add(op, "merge", sources, attrs={"kind": "stack", "axis": axis})
-    return build.add(op, "concat", sources, attrs={"axis": axis})
+        before = [draft.inputs[0] for draft in sources]
+        return build.add(op, "merge", before, attrs={"kind": "stack", "axis": axis}, exact=axis >= 0)
+    return build.add(op, "concat", sources, attrs={"axis": axis}, exact=exact)
 
 
 def learned(op: Op, values: list[Value]) -> list[Owned]:

@@ -13,8 +13,10 @@ import onnx
 
 from service.errors import InvalidArchitecture, UnsupportedOperator
 from service.graph_io.archgraph import AttrValue
+from service.graph_io.onnx.draft import Draft
 from service.graph_io.onnx.flatten import Op
 from service.graph_io.onnx.shapes import per_axis, spatial_pads, squeeze_axes
+from service.graph_io.onnx.tensors import REAL_TYPES
 from service.graph_io.onnx.values import Value
 
 Attributes = dict[str, AttrValue]
@@ -40,12 +42,30 @@ ACTIVATIONS = {
     "ParametricSoftplus": "softplus",
 }
 
+# Their results are whole numbers, or true and false; "Integers" is an input of such.
+_WHOLE = frozenset(
+    "Integers ArgMax ArgMin IsNaN Not Equal Less Greater LessOrEqual GreaterOrEqual And Or Xor".split()
+)
 _CLIPS = {(0.0, 6.0): "relu6", (0.0, 1.0): "clip01", (-1.0, 1.0): "hardtanh"}
+
+# Of one tensor they are that tensor.
+JOINING = frozenset({"Concat", "Sum", "Mean", "Max", "Min"})
 
 # The result is the input, as far as a network's architecture goes.
 PASSED_ON = frozenset(
     {"Identity", "Cast", "CastLike", "Dropout", "QuantizeLinear", "DequantizeLinear", "BitCast"}
 )
+
+
+
+def changes_nothing(op: Op, draft: Draft) -> bool:
+    """Whether an operation that is passed over leaves the numbers as they are: casts to whole numbers cut,
+    quantisation rounds.
+    """
+    if op.type == "Cast":
+        return op.attrs.get("to") in REAL_TYPES or draft.kind in _WHOLE
+    return op.type in ("Identity", "Dropout", *JOINING)
+
 
 # Their result does not depend on the values of their inputs, or does not carry the network's signal.
 ALWAYS_FIXED = frozenset(

@@ -48,6 +48,9 @@ _FLOATS = frozenset(
         TensorProto.FLOAT8E5M2FNUZ,
     }
 )
+REAL_TYPES = frozenset(
+    {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16}
+)
 _INTEGER_WEIGHTS = frozenset(
     {TensorProto.INT8, TensorProto.UINT8, TensorProto.INT4, TensorProto.UINT4, TensorProto.INT16}
 )

@@ -90,18 +90,22 @@ def settle(drafts: list[Draft]) -> None:
     for draft in drafts:
         if not any(owned.doubtful for owned in draft.owned):
             continue
-        draft.owned = [
+        kept = [
             owned
             for owned in draft.owned
             if not owned.doubtful
             or _is_parameter(owned, draft, file, draft in before_layers, draft in behind_layers)
         ]
+        if any(owned not in kept and not owned.neutral for owned in draft.owned):
+            draft.exact = False
+        draft.owned = kept
         if not draft.owned and draft.op not in NORMS:
-            draft.op = _without_parameters(draft)
+            _lose_parameters(draft)
     for draft in drafts:
         if draft.op == "layer_scale" and not _ends_a_branch(draft.inputs[0]):
-            draft.op, draft.attrs = "parameter", {"kind": "mul"}
-            draft.owned[0].role = "gain"
+            draft.op, draft.owned[0].role = "parameter", "gain"
+            if not draft.exact:
+                draft.attrs = {"kind": "mul"}
     _prefer_known_roles(drafts)
 
 
@@ -130,7 +134,7 @@ def _fix_filter(draft: Draft) -> None:
     if draft.op not in _FILTERS or weight is None or weight.leaf.origin is not Origin.CONSTANT:
         return
     draft.owned = [owned for owned in draft.owned if owned.leaf.origin is not Origin.CONSTANT][:1]
-    draft.attrs = {}
+    draft.attrs, draft.exact = {}, False
     draft.op = "bias" if draft.owned and draft.owned[0].role == "bias" else "unary"
     draft.owned = draft.owned if draft.op == "bias" else []
 
@@ -174,10 +178,9 @@ def _in_a_weight_s_place(owned: Owned, draft: Draft) -> bool:
     return draft.op == "class_token" and draft.kind == "Concat" and len(owned.shape or ()) == 3
 
 
-def _without_parameters(draft: Draft) -> str:
-    if not draft.inputs:
-        return "constant"
-    return "unary" if len(draft.inputs) == 1 else "merge"
+def _lose_parameters(draft: Draft) -> None:
+    draft.op = ("constant", "unary")[len(draft.inputs)] if len(draft.inputs) < 2 else "merge"
+    draft.attrs = {name: value for name, value in draft.attrs.items() if name == "kind"}
 
 
 def _before_layers(drafts: list[Draft]) -> set[Draft]:
@@ -211,6 +214,6 @@ def _prefer_known_roles(drafts: Iterable[Draft]) -> None:
         if draft.op in ("parameter", "class_token") and len(draft.owned) > 0:
             rest = [owned for owned in draft.owned if owned.leaf.name not in known]
             if len(rest) < len(draft.owned):
-                draft.owned = rest
+                draft.owned, draft.exact = rest, False
                 if not rest:
-                    draft.op = _without_parameters(draft)
+                    _lose_parameters(draft)

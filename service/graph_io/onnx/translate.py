@@ -12,6 +12,9 @@ from service.graph_io.archgraph import AttrValue
 from service.graph_io.limits import GraphLimits
 from service.graph_io.onnx import linear, loose, weighted
 from service.graph_io.onnx.draft import Draft, Owned, Shape
+from service.graph_io.onnx.exact import translation
+from service.graph_io.onnx.exact.arithmetic import order, scalar_operand
+from service.graph_io.onnx.exact.rules import Site
 from service.graph_io.onnx.fixed import evaluate, renamed
 from service.graph_io.onnx.flatten import Op
 from service.graph_io.onnx.inputs import declared_shape, network_inputs
@@ -22,9 +25,11 @@ from service.graph_io.onnx.operators import (
     ALWAYS_FIXED,
     ELEMENTWISE,
     FIRST_ONLY,
+    JOINING,
     PASSED_ON,
     SIMPLE,
     adaptive,
+    changes_nothing,
     check_operator,
     clip_kind,
     covers_all,
@@ -34,6 +39,7 @@ from service.graph_io.onnx.operators import (
 from service.graph_io.onnx.shapes import infer, reduced_axes
 from service.graph_io.onnx.slots import WEIGHT_SLOTS, computed_values, quantised_biases, weight_making
 from service.graph_io.onnx.tensors import (
+    REAL_TYPES,
     WIDE_INTEGER,
     Leaf,
     Origin,
@@ -42,7 +48,7 @@ from service.graph_io.onnx.tensors import (
     small_values,
 )
 from service.graph_io.onnx.values import ABSENT, Value
-from service.graph_io.onnx.weighted import weight_leaves
+from service.graph_io.onnx.weighted import placement, weight_leaves
 
 _NORMS = {
     "BatchNormalization": "batch_norm",
@@ -55,8 +61,6 @@ _NORMS = {
 _LONGEST_NODE_NAME = 200
 # Fusions make fewer nodes of the drafts, but not a third.
 DRAFTS_PER_NODE = 3
-# Of one tensor they are that tensor.
-_JOINING = frozenset({"Concat", "Sum", "Mean", "Max", "Min"})
 
 
 class Translator:
@@ -77,6 +81,9 @@ class Translator:
         self.names: set[str] = set()
         self._sources: dict[Value, Draft] = {}
         self._quantised_biases = quantised_biases(ops)
+        self._read = {name for op in ops for name in op.inputs} | {v.name for v in self.graph.output}
+        versions = (each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
+        self.opset = max(versions, default=1)
 
     def run(self) -> None:
         for tensor in self.graph.initializer:
@@ -123,7 +130,8 @@ class Translator:
         for value in pending:
             dims = declared_shape(value)
             if value.name in chosen:
-                draft = Draft(self._unique(value.name, "input"), "input", "", shape=dims)
+                kind = "" if value.type.tensor_type.elem_type in REAL_TYPES else "Integers"
+                draft = Draft(self._unique(value.name, "input"), "input", kind, shape=dims, exact=True)
                 self.drafts.append(draft)
                 self.inputs.append(draft)
                 self.values[value.name] = Value(draft=draft, shape=dims)
@@ -145,10 +153,19 @@ class Translator:
         part: str = "",
         scalar: float | None = None,
         shape: Shape = None,
+        exact: bool = False,
     ) -> Draft:
         name = f"{op.name or op.where}/{part}" if part else op.name
         draft = Draft(
-            self._unique(name, op.type), kind, op.type, list(inputs), list(owned), attrs or {}, scalar, shape
+            name=self._unique(name, op.type),
+            op=kind,
+            kind=op.type,
+            inputs=list(inputs),
+            owned=list(owned),
+            attrs=attrs or {},
+            scalar=scalar,
+            shape=shape,
+            exact=exact,
         )
         self.drafts.append(draft)
         return draft
@@ -169,7 +186,10 @@ class Translator:
                 for place, leaf in enumerate(leaves)
             ]
             kind = "constant" if not owned else "class_token" if len(owned) == 1 else "parameter"
-            self._sources[value] = self.add(op, kind, [], owned, part="source", shape=value.shape)
+            attrs, exact = placement(value) if len(owned) == 1 else ({}, False)
+            self._sources[value] = self.add(
+                op, kind, [], owned, part="source", shape=value.shape, attrs=attrs, exact=exact
+            )
         return self._sources[value]
 
     def _unique(self, name: str, kind: str) -> str:
@@ -202,30 +222,55 @@ class Translator:
             self._fixed(op, values)
             return
         shape = infer(op, values)
-        if op.type in PASSED_ON or (op.type in _JOINING and len(op.inputs) == 1):
-            value = Value(draft=values[0].draft, shape=shape)
-            self._assign(op, value, [shape])
+        if op.type in PASSED_ON or (op.type in JOINING and len(op.inputs) == 1):
+            draft = values[0].draft
+            if draft is not None and not changes_nothing(op, draft):
+                draft = self.add(op, "unary", [draft], attrs={"kind": op.type.lower()}, shape=shape)
+            self._assign(op, Value(draft=draft, shape=shape))
+            return
+        if op.type == "Split" and self._split(op, values):
             return
         draft = self._draft(op, values)
         draft.shape = shape if draft.shape is None else draft.shape
-        self._assign(op, Value(draft=draft, shape=shape), self._output_shapes(op, values, shape))
+        self._assign(op, Value(draft=draft, shape=shape))
 
-    def _assign(self, op: Op, value: Value, shapes: Sequence[Shape]) -> None:
+    def _assign(self, op: Op, value: Value) -> None:
         for place, name in enumerate(op.outputs):
             if name:
-                shape = shapes[place] if place < len(shapes) else None
-                self.values[name] = value if place == 0 else Value(draft=value.draft, shape=shape)
+                self.values[name] = value if place == 0 else Value(draft=value.draft)
+                if place > 0 and value.draft is not None and name in self._read:
+                    # A node has one result: the others are not what its readers would get.
+                    value.draft.exact = False
 
-    def _output_shapes(self, op: Op, values: list[Value], first: Shape) -> list[Shape]:
-        sizes = op.attrs.get("split") or (
-            values[1].ints() if op.type == "Split" and len(values) > 1 else None
-        )
-        if op.type != "Split" or first is None:
-            return [first]
-        axis = op.attrs.get("axis", 0) % len(first)
-        if not sizes:
-            return [first] * len(op.outputs)
-        return [(*first[:axis], size, *first[axis + 1 :]) for size in sizes]
+    def _split(self, op: Op, values: list[Value]) -> bool:
+        """Every part of a split as a slice of its own; False where the parts are not known."""
+        draft, shape = values[0].draft, values[0].shape
+        if draft is None or shape is None:
+            return False
+        axis = op.attrs.get("axis", 0) % len(shape)
+        sizes = op.attrs.get("split") or (values[1].ints() if len(values) > 1 and op.input(1) else None)
+        whole, count = shape[axis], len(op.outputs)
+        if not sizes and whole is not None and count:
+            size = -(-whole // count)
+            sizes = (*(size,) * (count - 1), whole - size * (count - 1))
+        if not sizes or len(sizes) < count or min(sizes) < 0:
+            return False
+        start = 0
+        for place, (name, size) in enumerate(zip(op.outputs, sizes, strict=False)):
+            if name:
+                attrs: dict[str, AttrValue] = {"axes": (axis,), "starts": (start,), "ends": (start + size,)}
+                part = self.add(
+                    op,
+                    "slice",
+                    [draft],
+                    attrs=attrs,
+                    part=f"part_{place}" if place else "",
+                    shape=(*shape[:axis], size, *shape[axis + 1 :]),
+                    exact=True,
+                )
+                self.values[name] = Value(draft=part, shape=part.shape)
+            start += size
+        return True
 
     def _constant(self, op: Op) -> None:
         name = op.outputs[0] if op.outputs else ""
@@ -264,7 +309,7 @@ class Translator:
             result = Value(shape=filled.shape, const=result.const, leaves=filled.leaves, view=filled.view)
         if op.type == "Identity" and op.outputs:
             result = renamed(result, op.outputs[0])
-        self._assign(op, result, [])
+        self._assign(op, result)
         for name in op.outputs[1:]:
             if name:
                 shape = (
@@ -272,7 +317,9 @@ class Translator:
                     if op.type == "Split" and "split" not in op.attrs and len(values) < 2
                     else None
                 )
-                self.values[name] = Value(shape=shape, leaves=result.leaves, view=result.view)
+                self.values[name] = Value(
+                    shape=shape, leaves=result.leaves, view=result.view, exact=not result.leaves
+                )
 
     def _is_layer(self, op: Op, values: list[Value]) -> bool:
         """Whether an operation on fixed inputs is a layer of its own (learned queries through a linear
@@ -321,20 +368,24 @@ class Translator:
 
     def _gather(self, op: Op, values: list[Value]) -> Draft:
         if values[0].draft is not None and values[1].fixed:
-            attrs = SIMPLE["Slice"][1](op, values)
-            return self.add(op, "slice", [values[0].draft], attrs=attrs)
+            return self._exact(op, values) or self.add(
+                op, "slice", [values[0].draft], attrs=SIMPLE["Slice"][1](op, values)
+            )
         return loose.gather(self, op, values)
 
     def _elementwise(self, op: Op, values: list[Value]) -> Draft:
         drafts = [value.draft for value in values if value.draft is not None]
         fixed = [value for value in values if value.fixed]
         trained = [value for value in fixed if loose.elementwise_leaves(value, op, drafts)]
+        if not trained and (draft := self._exact(op, values)) is not None:
+            draft.scalar = scalar_operand(values) if fixed else None
+            return draft
         if len(drafts) > 1 or (not trained and not fixed):
             kind = "add" if op.type in ("Add", "Sum") else "mul" if op.type == "Mul" else "merge"
-            draft = self.add(op, kind, drafts)
+            together = kind != "merge" and len(drafts) + len(trained) == len(values)
+            draft = self.add(op, kind, drafts, exact=together)
         elif not trained:
-            scalars = [scalar for value in fixed if (scalar := value.scalar()) is not None]
-            return self.add(op, "unary", drafts, scalar=scalars[0] if scalars else float("nan"))
+            return self.add(op, "unary", drafts, scalar=scalar_operand(values))
         else:
             draft = drafts[0]
         for value in trained:
@@ -347,6 +398,11 @@ class Translator:
             for value in (values[:1] if op.type in FIRST_ONLY else values)
             if value.draft is not None
         ]
+        if op.type in ("ReduceMean", "ReduceSum"):
+            return self._reduction(op, values, drafts)
+        exact = self._exact(op, values)
+        if exact is not None:
+            return exact
         if op.type in ACTIVATIONS:
             return self.add(op, "activation", drafts[:1], attrs={"kind": ACTIVATIONS[op.type]})
         if op.type == "Clip":
@@ -354,14 +410,22 @@ class Translator:
         if op.type == "Attention":
             learned = [self.source(value, op) for value in values[:3] if value.fixed and value.leaves]
             return self.add(op, "attention", [*drafts, *learned], attrs=heads(op, values))
-        if op.type in ("ReduceMean", "ReduceSum"):
-            return self._reduction(op, values, drafts)
         if op.type == "AveragePool" and covers_all(op, values):
             return self.add(op, "global_avg_pool", drafts[:1], attrs=adaptive(op, values))
         if op.type in SIMPLE:
             name, attributes = SIMPLE[op.type]
             return self.add(op, name, drafts[:1], attrs=attributes(op, values))
         return weighted.generic(self, op, drafts, loose.learned(op, values))
+
+    def _exact(self, op: Op, values: list[Value]) -> Draft | None:
+        """The operation as a node that can be run, None where not all of it is known."""
+        site = Site(op, values, infer(op, values), self.opset)
+        found = translation(site)
+        if found is None:
+            return None
+        carriers = values[:1] if op.type in FIRST_ONLY else order(site)
+        drafts = [value.draft for value in carriers if value.draft is not None]
+        return self.add(op, found[0], drafts, attrs=found[1], exact=True)
 
     def _reduction(self, op: Op, values: list[Value], drafts: list[Draft]) -> Draft:
         """A mean over all positions that keeps their axes is global pooling; one that drops them is not (a
@@ -371,7 +435,11 @@ class Translator:
         keepdims = bool(op.attrs.get("keepdims", 1))
         rank = None if shape is None else len(shape)
         if op.type == "ReduceMean" and axes and keepdims and spatial(axes, rank):
-            return self.add(op, "global_avg_pool", drafts[:1])
+            channels_first = rank is not None and axes == tuple(range(2, rank))
+            return self.add(op, "global_avg_pool", drafts[:1], exact=channels_first)
+        exact = self._exact(op, values)
+        if exact is not None:
+            return exact
         attrs: dict[str, AttrValue] = {"kind": op.type.lower(), "keepdims": keepdims}
         if axes:
             attrs["axes"] = axes

@@ -28,6 +28,7 @@ class Value:
     leaves: the file's tensors that a fixed value is computed from.
     view: for a fixed value that shows exactly one leaf with its axes moved: for each axis of the value the
         leaf's axis, -1 for an axis of size 1 that was added. None where it is more than a view.
+    exact: whether the view shows all of the leaf's numbers, and as they are.
     """
 
     draft: Draft | None = None
@@ -35,6 +36,7 @@ class Value:
     const: NDArray[Any] | None = None
     leaves: tuple[Leaf, ...] = ()
     view: tuple[int, ...] | None = None
+    exact: bool = True
 
     @property
     def fixed(self) -> bool:
@@ -44,6 +46,17 @@ class Value:
     def leaf(self) -> Leaf | None:
         """The leaf that the value shows, with moved axes at most."""
         return self.leaves[0] if self.view is not None and len(self.leaves) == 1 else None
+
+    @property
+    def as_stored(self) -> Leaf | None:
+        """The leaf, if the value is nothing but its numbers as they are."""
+        return self.leaf if self.exact and self.leaf is not None and self.leaf.is_float else None
+
+    @property
+    def in_order(self) -> bool:
+        """Whether axes were added or dropped since the leaf was stored, but none moved."""
+        kept = [axis for axis in self.view or () if axis >= 0]
+        return kept == sorted(kept)
 
     def ints(self) -> tuple[int, ...] | None:
         """As a list of known integers, of one axis at most."""

@@ -34,6 +34,7 @@ class Builder(Protocol):
         part: str = "",
         scalar: float | None = None,
         shape: Shape = None,
+        exact: bool = False,
     ) -> Draft: ...
 
     def source(self, value: Value, op: Op) -> Draft: ...
@@ -60,6 +61,14 @@ def stored_axes(value: Value, leaf: Leaf, order: Sequence[int]) -> tuple[int, ..
     if sorted(axes) != list(range(len(leaf.shape))) or axes == list(range(len(leaf.shape))):
         return None
     return tuple(axes)
+
+
+def placement(value: Value) -> tuple[dict[str, AttrValue], bool]:
+    """The attributes of a parameter that meets the features as it is, and whether that is all there is to
+    it.
+    """
+    exact = value.as_stored is not None and value.in_order and value.shape is not None
+    return ({"shape": tuple(int(dim or 0) for dim in value.shape or ())} if exact else {}), exact
 
 
 def own_weight(value: Value, order: Sequence[int]) -> list[Owned]:
@@ -98,11 +107,16 @@ def convolution(
         return build.add(op, kind, [source, *extra], rest if kind != "bias" else rest[:1])
     leaf = owned[0].leaf
     rank = len(kernel.shape) - 2 if kernel.shape is not None else len(leaf.shape) - 2
-    attrs, pads = _convolution_attributes(op, values[data].shape, kernel.shape, rank, transposed)
-    if pads is not None:
-        source = build.add(op, "pad", [source], part="pad", attrs={"mode": "constant", "pads": pads})
-    return layer(
-        build, op, "conv_transpose" if transposed else "conv", source, owned, own_bias(offset), attrs
+    attrs, certain = _convolution_attributes(op, values[data].shape, kernel.shape, rank, transposed)
+    exact = certain and op.type in ("Conv", "ConvTranspose") and are_stored(kernel, offset)
+    name = "conv_transpose" if transposed else "conv"
+    return layer(build, op, name, source, owned, own_bias(offset), attrs, exact=exact)
+
+
+def are_stored(weight: Value, bias: Value) -> bool:
+    """Whether both are parameters as they are; the bias may be absent."""
+    return weight.as_stored is not None and (
+        bias is ABSENT or (bias.as_stored is not None and is_vector(bias.shape))
     )
 
 
@@ -114,12 +128,17 @@ def layer(
     weights: list[Owned],
     biases: list[Owned],
     attrs: dict[str, AttrValue] | None = None,
+    *,
+    exact: bool = False,
 ) -> Draft:
     """A convolution or linear layer, whichever the stored weight's rank allows, and nodes for what does not
     fit it.
+
+    exact: whether the attributes are all there is to say, and weight and bias are as they are stored.
     """
     main = weights[0]
     rank = len(main.leaf.shape)
+    exact = exact and len(weights) == 1 and len(biases) <= 1 and (rank == 2) == (name == "linear")
     if rank == 2:
         name, attrs = "linear", None
     elif name == "linear":
@@ -133,7 +152,8 @@ def layer(
         and (biases[0].leaf.numel == outputs or name == "conv_transpose")
         and name != "parameter"
     )
-    draft = build.add(op, name, [source], [main, *(biases if fits else [])], attrs=attrs)
+    exact = exact and (fits or not biases) and name != "parameter"
+    draft = build.add(op, name, [source], [main, *(biases if fits else [])], attrs=attrs, exact=exact)
     for place, owned in enumerate(weights[1:]):
         if is_vector(owned.leaf.shape):
             owned.role = "gain"
@@ -152,15 +172,16 @@ def _convolution_order(kernel: Value, transposed: bool) -> tuple[int, ...]:
 
 def _convolution_attributes(
     op: Op, data: Shape, kernel: Shape, rank: int, transposed: bool
-) -> tuple[dict[str, AttrValue], tuple[int, ...] | None]:
-    """The attributes, and ONNX pads where they differ at both ends of an axis."""
+) -> tuple[dict[str, AttrValue], bool]:
+    """The attributes, and whether they are all that the operation says."""
     if rank < 1:
-        return {}, None
+        return {}, False
     sizes = tuple(dim or 1 for dim in (kernel or ())[2:])
     if len(sizes) != rank:
-        return {}, None
+        return {}, False
     size = data[2:] if data is not None and len(data) == rank + 2 else None
     begin, end = spatial_pads(op, rank, sizes, size)
+    auto = str(op.attrs.get("auto_pad", "NOTSET"))
     attrs: dict[str, AttrValue] = {
         "stride": per_axis(op, "strides", rank, 1),
         "padding": begin,
@@ -169,10 +190,9 @@ def _convolution_attributes(
     }
     if transposed:
         attrs["output_padding"] = per_axis(op, "output_padding", rank, 0)
-        return attrs, None
-    if begin == end:
-        return attrs, None
-    return {**attrs, "padding": (0,) * rank}, (0, 0, *begin, 0, 0, *end)
+        return attrs, begin == end and auto == "NOTSET" and "output_shape" not in op.attrs
+    known = not auto.startswith("SAME") or (size is not None and None not in size)
+    return attrs | ({} if begin == end else {"padding_end": end}), known
 
 
 def generic(build: Builder, op: Op, drafts: Sequence[Draft], owned: Sequence[Owned]) -> Draft:
@@ -208,13 +228,20 @@ def norm(build: Builder, op: Op, values: list[Value], name: str) -> Draft:
         attrs["groups"] = int(op.attrs.get("num_groups", 1))
     owned: list[Owned] = []
     rest: list[Owned] = []
-    for index, role in ((1, "weight"), (2, "bias")):
-        if index >= len(values):
+    exact = not op.attrs.get("axes") and op.attrs.get("spatial", 1) == 1
+    for index, role, plain in ((1, "weight", 1), (2, "bias", 0)):
+        if index >= len(values) or values[index] is ABSENT:
             continue
-        leaves = weight_leaves(values[index])
-        owned += [Owned(leaf, role, doubtful=_may_be_made_up(leaf)) for leaf in leaves[:1]]
+        value = values[index]
+        neutral = value.const is not None and bool((value.const == plain).all())
+        leaves = weight_leaves(value)
+        owned += [
+            Owned(leaf, role, doubtful=_may_be_made_up(leaf), neutral=neutral) for leaf in leaves[:1]
+        ]
         rest += [Owned(leaf, role) for leaf in leaves[1:]]
-    draft = build.add(op, name, [build.source(values[0], op)], owned, attrs=attrs)
+        exact = exact and _norm_fits(name, value, values[0].shape, attrs) if leaves else exact and neutral
+    exact = exact and not (name == "batch_norm" and len(owned) == 1)
+    draft = build.add(op, name, [build.source(values[0], op)], owned, attrs=attrs, exact=exact)
     for place, own in enumerate(rest):
         draft = build.add(op, "parameter", [draft], [own], part=f"extra_{place}")
     # A scale or shift that the network computes, or is given (styles).
@@ -222,6 +249,17 @@ def norm(build: Builder, op: Op, values: list[Value], name: str) -> Draft:
         if value.draft is not None:
             draft = build.add(op, kind, [draft, value.draft], part=kind)
     return draft
+
+
+def _norm_fits(name: str, value: Value, data: Shape, attrs: dict[str, AttrValue]) -> bool:
+    """Whether a scale or shift has the shape that torch's norm takes."""
+    leaf = value.as_stored
+    if leaf is None or data is None or leaf.shape != value.shape:
+        return False
+    if name in ("layer_norm", "rms_norm"):
+        axes = attrs.get("axes", 1)
+        return isinstance(axes, int) and leaf.shape == data[-axes:]
+    return len(data) > 1 and leaf.shape == (data[1],)
 
 
 def _may_be_made_up(leaf: Leaf) -> bool:

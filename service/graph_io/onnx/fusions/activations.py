@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
-from service.graph_io.onnx.draft import Draft, readers_of
-from service.graph_io.onnx.fusions.regions import is_scaling, only_reader, region
+import math
+from collections.abc import Callable
 
+import numpy as np
+
+from service.graph_io.archgraph import AttrValue
+from service.graph_io.onnx.draft import Draft, readers_of
+from service.graph_io.onnx.fusions.numbers import Array, computed, equal
+from service.graph_io.onnx.fusions.regions import activation_name, is_scaling, only_reader, region
+
+Attributes = dict[str, AttrValue]
+
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+# By kind: attributes, and what the activation is with them.
+_FUNCTIONS: dict[str, tuple[tuple[Attributes, Callable[[Array], Array]], ...]] = {
+    "gelu": (
+        ({}, lambda x: x * (1 + _erf(x / math.sqrt(2))) / 2),
+        ({"tanh": True}, lambda x: x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2),
+    ),
+    "silu": (({}, lambda x: x / (1 + np.exp(-x))),),
+    "mish": (({}, lambda x: x * np.tanh(np.log1p(np.exp(x)))),),
+    "hardswish": (({}, lambda x: x * np.clip(x / 6 + 0.5, 0, 1)),),
+}
 _ALLOWED = frozenset({"unary", "activation", "add", "mul", "merge"})
 # Constants that follow the product: 0.5 of GELU, 1/6 of the hard swish.
 _TAIL_FACTORS = {"gelu": (0.5,), "hardswish": (1 / 6, 6.0)}
@@ -22,9 +42,22 @@ def fuse_activations(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
                 continue
             entry, kind = found
             tail = _with_tail_factor(draft, kind, readers)
-            tail.become("activation", "Activation", [entry], [], {"kind": kind})
+            attrs = _exactly(tail, entry, kind)
+            tail.become(
+                "activation", "Activation", [entry], [], attrs or {"kind": kind}, exact=attrs is not None
+            )
             break
     return drafts
+
+
+def _exactly(tail: Draft, entry: Draft, kind: str) -> Attributes | None:
+    """The attributes with which the activation is what the group computes, None if it is not."""
+    x = np.linspace(-8, 8, 101)
+    found = computed(tail, entry, x)
+    for attrs, function in _FUNCTIONS.get(kind, ()):
+        if equal(found, function(x)):
+            return {"kind": kind, **attrs}
+    return None
 
 
 def _self_gated(factor: Draft, gate: Draft) -> tuple[Draft, str] | None:
@@ -41,7 +74,7 @@ def _self_gated(factor: Draft, gate: Draft) -> tuple[Draft, str] | None:
 
 
 def _kind(inside: list[Draft]) -> str:
-    kinds = {str(draft.attrs.get("kind", "")) if draft.op == "activation" else draft.kind for draft in inside}
+    kinds = {activation_name(draft) if draft.op == "activation" else draft.kind for draft in inside}
     if "Erf" in kinds:
         return "gelu"
     if "tanh" in kinds:

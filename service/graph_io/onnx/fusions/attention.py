@@ -25,6 +25,12 @@ def fuse_attention(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
             if found is None:
                 continue
             softmax, direct = found
+            exact = _exact_inputs(draft, softmax, weights, values)
+            if exact is not None:
+                inputs, sources, attrs = exact
+                before[draft] = sources
+                draft.become("attention", "Attention", inputs, [], attrs, exact=True)
+                break
             tail = _merged_heads(draft, readers)
             before[tail] = _become_attention(draft, tail, softmax if direct else None, weights, values)
             break
@@ -71,6 +77,68 @@ def _become_attention(
     return sources
 
 
+def _exact_inputs(
+    product: Draft, softmax: Draft, weights: Draft, values: Draft
+) -> tuple[list[Draft], list[Draft], dict[str, AttrValue]] | None:
+    """What softmax(factor * q k^T + tables) v reads, the sources of learned tables, and the attributes.
+
+    None if it is anything else. Queries, keys and values are read as they enter the products.
+    """
+    if not (product.exact and softmax.exact) or weights is not softmax or product.inputs != [weights, values]:
+        return None
+    rank = len(product.shape or ())
+    if rank not in (3, 4) or softmax.attrs.get("axis") not in (-1, rank - 1) or softmax.attrs.get("log"):
+        return None
+    factor, tables, sources, released = 1.0, list[Draft](), list[Draft](), list[Draft]()
+    step = softmax.inputs[0]
+    while step.op != "matmul":
+        value = step.attrs.get("value")
+        if not step.exact:
+            return None
+        if step.op == "unary" and step.attrs.get("kind") in ("mul", "div") and isinstance(value, int | float):
+            if not value or step.attrs.get("reversed"):
+                return None
+            factor *= value if step.attrs["kind"] == "mul" else 1 / value
+        elif factor != 1.0:
+            return None
+        elif step.op == "add" and len(step.inputs) == 2:
+            scores = [source for source in step.inputs if _leads_to_scores(source)]
+            if len(scores) != 1:
+                return None
+            tables.append(step.inputs[1 - step.inputs.index(scores[0])])
+            step = scores[0]
+            continue
+        elif step.op in ("bias", "position"):
+            table = Draft(
+                f"{step.name}/bias", "relative_position", step.kind, owned=step.owned, attrs=step.attrs
+            )
+            table.owned = [Owned(own.leaf, "weight", None, own.doubtful, own.shape) for own in step.owned]
+            table.exact = True
+            sources.append(table)
+            released.append(step)
+        else:
+            return None
+        step = step.inputs[0]
+    if not step.exact or step.attrs or len(step.inputs) != 2 or len(step.shape or ()) != rank:
+        return None
+    attrs: dict[str, AttrValue] = {"layout": "heads", "keys_transposed": True, "scale": factor}
+    heads = _heads(step)
+    for part in released:
+        part.owned, part.op, part.exact = [], "unary", False
+    return [*step.inputs, values, *tables, *sources], sources, attrs | ({"heads": heads} if heads else {})
+
+
+def _leads_to_scores(draft: Draft, most: int = 12) -> bool:
+    """Whether a product of two tensors is all that a draft places and scales."""
+    for _ in range(most):
+        if draft.op == "matmul":
+            return True
+        if draft.op not in ("unary", "add", "bias", "position") or not draft.inputs:
+            return False
+        draft = next((source for source in draft.inputs if source.op == "matmul"), draft.inputs[0])
+    return False
+
+
 def _path_to_scores(start: Draft, most: int = 24) -> tuple[Draft, list[Draft], list[Draft]] | None:
     """(the product of q and k, drafts on the way with parameters, drafts that are added to the scores)."""
     # Depth first along one input after the other; `trail` is the way back from the product.
@@ -113,7 +181,7 @@ def _released(part: Draft) -> list[Draft]:
         sources.append(
             Draft(f"{name}_{place}" if place else name, op, part.kind, [], [own], {}, None, owned.shape)
         )
-    part.owned, part.op = [], "unary"
+    part.owned, part.op, part.exact = [], "unary", False
     return sources
 
 

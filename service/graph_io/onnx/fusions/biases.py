@@ -22,7 +22,10 @@ def fuse_biases(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
             continue
         name, shape = draft.name, draft.shape
         draft.name, draft.owned = reader.name, []
-        reader.become(draft.op, draft.kind, draft.inputs, [weight, Owned(bias.leaf, "bias")], draft.attrs)
+        exact = draft.exact and reader.exact
+        reader.become(
+            draft.op, draft.kind, draft.inputs, [weight, Owned(bias.leaf, "bias")], draft.attrs, exact=exact
+        )
         reader.name, reader.shape = name, shape
     return drafts
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.graph_io.onnx.draft import Draft
-from service.graph_io.onnx.fusions.regions import is_scaling
+from service.graph_io.onnx.fusions.regions import activation_name, is_scaling
 
 _SQUASHING = frozenset({"sigmoid", "hardsigmoid", "relu6", "clip01"})
 _PLACING = frozenset({"reshape", "permute", "flatten"})
@@ -22,6 +22,8 @@ def fuse_gates(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
         for features, gate in (draft.inputs, draft.inputs[::-1]):
             if _is_gate(gate) and not _is_gate(features):
                 draft.op, draft.inputs = "channel_gate", [features, gate]
+                # A gate of two axes is meant for every position of an image.
+                draft.exact = draft.exact and len(gate.shape or ()) > 2
                 break
     return drafts
 
@@ -35,7 +37,7 @@ def _squashed(draft: Draft) -> Draft | None:
     """Back over reshapes and scalings to the function that keeps the gate between 0 and 1."""
     for _ in range(8):
         if draft.op == "activation":
-            return draft if draft.attrs.get("kind") in _SQUASHING else None
+            return draft if activation_name(draft) in _SQUASHING else None
         if draft.op == "softmax":
             # Between several branches, as selective kernels and split attention do.
             return draft

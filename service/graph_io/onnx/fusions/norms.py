@@ -4,8 +4,11 @@ an instance norm.
 
 from __future__ import annotations
 
+import numpy as np
+
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.onnx.draft import Draft, Owned, readers_of
+from service.graph_io.onnx.fusions.numbers import computed, equal, sample
 from service.graph_io.onnx.fusions.regions import only_reader, region
 from service.graph_io.onnx.tensors import Origin
 
@@ -39,8 +42,9 @@ def _fuse_outside(draft: Draft, readers: dict[Draft, list[Draft]]) -> None:
             name, attrs = _norm(inside)
             if not name:
                 continue
-            tail, owned = _affine(draft, readers)
-            tail.become(name, "Norm", [entry], owned, attrs)
+            exact = _computes(draft, entry, name, attrs)
+            tail, owned, placed = _affine(draft, readers, first=name == "instance_norm" or attrs["axis"] == 1)
+            tail.become(name, "Norm", [entry], owned, attrs, exact=exact and placed)
             return
         if draft.kind == "Div":
             return
@@ -68,6 +72,21 @@ def _fuse_inside(draft: Draft) -> None:
             return
 
 
+def _computes(draft: Draft, entry: Draft, name: str, attrs: dict[str, AttrValue]) -> bool:
+    """Whether the group is the norm that it looks like, with its epsilon."""
+    x = sample(entry.shape)
+    if x is None or "eps" not in attrs:
+        return False
+    if name == "instance_norm":
+        axes = tuple(range(2, x.ndim))
+    else:
+        count = attrs.get("axes", 1)
+        axes = (1,) if attrs["axis"] == 1 else tuple(range(-count, 0)) if isinstance(count, int) else ()
+    centred = x if name == "rms_norm" else x - x.mean(axes, keepdims=True)
+    scale = np.sqrt((centred**2).mean(axes, keepdims=True) + float(str(attrs["eps"])))
+    return equal(computed(draft, entry, x), centred / scale)
+
+
 def _has_root(inside: list[Draft]) -> bool:
     """A mean and a square root."""
     means = any(part.kind == "ReduceMean" for part in inside)
@@ -92,28 +111,40 @@ def _norm(inside: list[Draft]) -> tuple[str, dict[str, AttrValue]]:
     attrs: dict[str, AttrValue] = (
         {"eps": round(float(offsets[0]), 12)} if offsets and 0 < offsets[0] < 0.1 else {}
     )
+    rank = next((len(part.shape) for part in inside if part.shape is not None), None)
+    count = len(reduced) if isinstance(reduced, tuple) else 1
+    several: dict[str, AttrValue] = {"axes": count} if count > 1 else {}
     if not _centres(inside):
-        return "rms_norm", {**attrs, "axis": -1}
+        return "rms_norm", {**attrs, "axis": -1, **several}
     if pooled:
         return "instance_norm", attrs
-    rank = next((len(part.shape) for part in inside if part.shape is not None), None)
     axis = 1 if reduced == (1,) and rank == 4 else -1
-    return "layer_norm", {**attrs, "axis": axis}
+    return "layer_norm", {**attrs, "axis": axis, **several}
 
 
-def _affine(draft: Draft, readers: dict[Draft, list[Draft]]) -> tuple[Draft, list[Owned]]:
-    """The learned scale and shift behind a norm, and the last draft of the group."""
+def _affine(
+    draft: Draft, readers: dict[Draft, list[Draft]], *, first: bool
+) -> tuple[Draft, list[Owned], bool]:
+    """The last draft of a norm's group, the learned scale and shift in it, and whether they lie as torch's
+    norm has them: along the channels, or along the last axis.
+
+    first: whether the channels are axis 1.
+    """
     owned: list[Owned] = []
-    tail = draft
+    placed, tail = True, draft
     for op, role in (("layer_scale", "weight"), ("bias", "bias")):
         reader = only_reader(readers, tail)
         if reader is None or reader.op != op or len(reader.owned) != 1 or reader.owned[0].leaf.numel < 2:
             continue
         own = reader.owned[0]
         owned.append(Owned(own.leaf, role, doubtful=own.leaf.origin is Origin.CONSTANT, shape=own.shape))
+        behind = len(reader.shape) - 2 if first and reader.shape is not None else 0
+        shape = own.shape or ()
+        along = shape[len(shape) - 1 - behind :] == (own.leaf.numel, *(1,) * behind)
+        placed = placed and reader.exact and along and (first or len(own.leaf.shape) == 1)
         tail.owned = []
         tail = reader
-    return tail, owned
+    return tail, owned, placed
 
 
 def fuse_group_norms(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
@@ -133,9 +164,13 @@ def fuse_group_norms(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
             "eps": draft.attrs.get("eps", 1e-5),
             **({} if groups is None else {"groups": groups}),
         }
-        tail, owned = _affine(back, readers)
+        parts, source = draft.inputs[0], draft.inputs[0].inputs[0]
+        exact = all(part.exact for part in (draft, parts, back)) and all(own.neutral for own in draft.owned)
+        exact = exact and None not in (shape, source.shape) and source.shape == back.shape
+        exact = exact and source.shape is not None and shape is not None and source.shape[0] == shape[0]
+        tail, owned, placed = _affine(back, readers, first=True)
         draft.owned = []
-        tail.become("group_norm", "Norm", [draft.inputs[0].inputs[0]], owned, attrs)
+        tail.become("group_norm", "Norm", [source], owned, attrs, exact=exact and placed)
     return drafts
 
 

@@ -40,6 +40,13 @@ def is_scaling(draft: Draft) -> bool:
     )
 
 
+def activation_name(draft: Draft) -> str:
+    """The function of an activation; "clip01" for one that keeps its input between 0 and 1."""
+    kind = str(draft.attrs.get("kind", "relu"))
+    limits = (draft.attrs.get("min_val", -1.0), draft.attrs.get("max_val", 1.0))
+    return "clip01" if kind == "hardtanh" and limits == (0.0, 1.0) else kind
+
+
 def unplaced(draft: Draft, most: int = 12) -> Draft:
     """Back over reshapes, permutations and scalings to where the numbers were made."""
     for _ in range(most):
