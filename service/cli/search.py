@@ -16,6 +16,8 @@ from service.cli.rank import Order
 class Space(StrEnum):
     NASBENCH201 = "nasbench201"
     NASBENCH101 = "nasbench101"
+    NATS_SIZE = "nats_size"
+    NASBENCH_MACRO = "nasbench_macro"
     DARTS = "darts"
 
 

@@ -289,9 +289,9 @@ class Client:
     ) -> SearchResult:
         """Search a space for architectures that a predictor scores high, and wait for what it finds.
 
-        space: nasbench201, nasbench101, darts. predictor: as for `rank_architectures`. evaluations, seconds:
-        the budget, one or both. trade_off: a second objective, less is better: parameters, multiply_adds, or
-        the name of a predictor. max_*: what is allowed.
+        space: nasbench201, nasbench101, nats_size, nasbench_macro, darts. predictor: as for
+        `rank_architectures`. evaluations, seconds: the budget, one or both. trade_off: a second objective,
+        less is better: parameters, multiply_adds, or the name of a predictor. max_*: what is allowed.
         """
         options = {
             "space": space,

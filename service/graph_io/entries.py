@@ -12,32 +12,42 @@ Fields that say nothing about the architecture are metadata: kept, and read by n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from service.errors import InvalidArchitecture, ServiceError
 from service.graph_io.fields import Place, closest, kind_of, shown
+from service.graph_io.printed import OTHER_NAMES, plain_document
 from service.graph_io.read import FORMATS, format_of
+from service.graph_io.schemas import MODELS
 from service.graph_io.short_texts import parse_short_text
 
 # By which names tables call the column of architectures, the first one that there is.
-ARCHITECTURE_FIELDS = ("architecture", "arch", "arch_str", "genotype", "source", "network", "model", "cell")
+ARCHITECTURE_FIELDS = (
+    "architecture",
+    "arch",
+    "arch_str",
+    "genotype",
+    "source",
+    "network",
+    "model",
+    "cell",
+    "sizes",
+    "code",
+)
 # What people write beside an architecture; a field of a flat entry that is unlike these and like one of the
 # architecture's own is a slip of the pen.
+_GENOTYPE = ("normal", "normal_concat", "reduce", "reduce_concat")
 _COMMON_METADATA = ("value", "epochs", "seed", "id", "note", "dataset", "metadata")
-# A graph's own fields are read strictly by its reader: what is none of them is metadata here.
+# The fields of each format; a graph's are read by its own schema.
 FIELDS: Mapping[str, tuple[str, ...]] = {
-    "onnx": ("data",),
     "graph": ("nodes", "outputs", "input_shape", "unattached"),
-    "nasbench201": ("cell", "channels", "cells_per_stage", "num_classes", "image_size"),
-    "nasbench101": ("matrix", "ops", "channels", "stacks", "modules", "num_classes", "image_size"),
-    "darts": (
-        "genotype", "channels", "cells", "num_classes", "input", "stem", "stem_kernel", "stem_pool", "norm",
-        "preprocess", "channel_multiplier", "global_pool", "fc_layers", "fc_dim",
-    ),
-    "smash": ("blocks", "stem_channels", "num_classes", "image_size"),
-    "torchvision": ("num_classes", "image_size"),
-}  # fmt: skip
+    **{
+        form: tuple(field.name for field in fields(model) if field.name not in ("format", "name"))
+        for form, model in MODELS.items()
+        if model is not None
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,11 @@ def read_entry(value: Any, place: Place = Place()) -> Entry:
     """
     if isinstance(value, ServiceError):
         raise value
+    entry = _entry(value, place)
+    return Entry(plain_document(entry.document), entry.others)
+
+
+def _entry(value: Any, place: Place) -> Entry:
     if isinstance(value, str):
         return Entry(parse_short_text(value))
     if not isinstance(value, Mapping):
@@ -83,7 +98,7 @@ def _flat(value: Mapping[str, Any], place: Place) -> Entry:
     form = format_of(value)
     if form not in FORMATS:
         return Entry(value)
-    known = ("format", "name", *FIELDS[form])
+    known = ("format", "name", *FIELDS[form], *OTHER_NAMES.get(form, ()))
     others = {key: other for key, other in value.items() if key not in known}
     for key in others:
         like = closest(str(key), (*known, *_COMMON_METADATA))
@@ -96,9 +111,19 @@ def _flat(value: Mapping[str, Any], place: Place) -> Entry:
 
 def _bare(value: Mapping[str, Any], place: Place) -> Entry:
     """Fields that only one format has say the format."""
-    for form, needed in (("nasbench101", ("matrix", "ops")), ("smash", ("blocks",))):
+    for form, needed in (
+        ("nasbench101", ("matrix", "ops")),
+        ("smash", ("blocks",)),
+        ("darts", ("normal", "reduce")),
+    ):
         if all(key in value for key in needed):
-            return _flat({"format": form, **value}, place)
+            whole = (
+                {"genotype": {key: value[key] for key in value if key in _GENOTYPE}}
+                if form == "darts"
+                else {}
+            )
+            rest = {key: other for key, other in value.items() if not (whole and key in _GENOTYPE)}
+            return _flat({"format": form, **whole, **rest}, place)
     like = next((found for key in value if (found := closest(str(key), ("architecture", "format")))), None)
     raise InvalidArchitecture(
         f"{place.named} lacks the key 'architecture'."

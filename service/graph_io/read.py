@@ -1,8 +1,8 @@
 """The one door for architectures: bytes or a document of any format, to an ArchGraph.
 
-A document is an object whose `format` says which: onnx, graph, nasbench201, nasbench101, darts, smash,
-torchvision. The API, the workers, the command line and the client all tell formats apart here. Readers are
-imported when they are needed: whoever sends graphs needs no ONNX library in memory.
+A document is an object whose `format` says which: one of FORMATS. The API, the workers, the command line
+and the client all tell formats apart here, and what other code prints (`printed.py`) is understood here.
+Readers are imported when they are needed: whoever sends graphs needs no ONNX library in memory.
 """
 
 from __future__ import annotations
@@ -21,8 +21,19 @@ from service.graph_io.document_model import MAX_IMAGE_SIZE, Name, NumClasses, do
 from service.graph_io.fields import Place, closest, kind_of, shown
 from service.graph_io.json_text import parse_json
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
+from service.graph_io.printed import plain_document
 
-FORMATS = ("onnx", "graph", "nasbench201", "nasbench101", "darts", "smash", "torchvision")
+FORMATS = (
+    "onnx",
+    "graph",
+    "nasbench201",
+    "nasbench101",
+    "nats_size",
+    "nasbench_macro",
+    "darts",
+    "smash",
+    "torchvision",
+)
 
 # A brace or a bracket behind byte order marks and blanks, nothing but blanks, or UTF-16: none of these bytes
 # opens an ONNX file, for as protobuf tags they stand for fields and types that ONNX does not have.
@@ -107,14 +118,15 @@ def read_document(
         document = parse_document(document, limits=limits)
     if not isinstance(document, Mapping):
         raise InvalidArchitecture(f"An architecture must be an object, not {kind_of(document)}.", field="")
-    match format_of(document):
+    plain: Mapping[str, Any] = plain_document(document)
+    match format_of(plain):
         case "onnx":
-            return _read_onnx(onnx_data(document, limits=limits), limits, isolate)
+            return _read_onnx(onnx_data(plain, limits=limits), limits, isolate)
         case "torchvision":
-            return _trace_torchvision(document, limits, here=torchvision, runnable=runnable)
+            return _trace_torchvision(plain, limits, here=torchvision, runnable=runnable)
         case name if name in FORMATS:
-            return _reader(name)(document, limits=limits)
-    raise _unknown_format(document)
+            return _reader(name)(plain, limits=limits)
+    raise _unknown_format(plain)
 
 
 def onnx_data(document: Mapping[str, Any], *, limits: GraphLimits = DEFAULT_LIMITS) -> bytes:
@@ -158,6 +170,14 @@ def _reader(name: str) -> _Reader:
             from service.graph_io.cells.nasbench101 import read_nasbench101
 
             return read_nasbench101
+        case "nats_size":
+            from service.graph_io.cells.nats_size import read_nats_size
+
+            return read_nats_size
+        case "nasbench_macro":
+            from service.graph_io.cells.nasbench_macro import read_nasbench_macro
+
+            return read_nasbench_macro
         case "darts":
             from service.graph_io.cells.darts import read_darts
 

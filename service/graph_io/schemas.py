@@ -10,6 +10,8 @@ from pydantic import TypeAdapter
 from service.graph_io.cells.darts_document import DartsDocument
 from service.graph_io.cells.nasbench101 import NASBench101Document
 from service.graph_io.cells.nasbench201 import NASBench201Document
+from service.graph_io.cells.nasbench_macro import NASBenchMacroDocument
+from service.graph_io.cells.nats_size import NatsSizeDocument
 from service.graph_io.cells.smash import SmashDocument
 from service.graph_io.json_reader import graph_schema
 from service.graph_io.read import OnnxDocument, TorchvisionDocument
@@ -21,6 +23,8 @@ MODELS: dict[str, type[Any] | None] = {
     "graph": None,
     "nasbench201": NASBench201Document,
     "nasbench101": NASBench101Document,
+    "nats_size": NatsSizeDocument,
+    "nasbench_macro": NASBenchMacroDocument,
     "darts": DartsDocument,
     "smash": SmashDocument,
     "torchvision": TorchvisionDocument,

@@ -14,9 +14,21 @@ from service.graph_io.fields import shown
 from service.graph_io.json_text import parse_json
 
 # By the word before the colon, the field of the document that the rest of the text fills.
-SCHEMES = {"torchvision": "name", "nasbench201": "cell"}
+SCHEMES = {
+    "torchvision": "name",
+    "nasbench201": "cell",
+    "nats_size": "sizes",
+    "nasbench_macro": "code",
+    "darts": "genotype",
+}
 # Texts that can only be one format's.
-_SELF_EXPLAINING = ((re.compile(r"\|[^|]*~\d+\|\+\|.*\|"), "nasbench201"),)
+_SELF_EXPLAINING = (
+    (re.compile(r"\|[^|]*~\d+\|\+\|.*\|"), "nasbench201"),
+    (re.compile(r"Structure\(.*\|\)", re.DOTALL), "nasbench201"),
+    (re.compile(r"\d{1,4}(:\d{1,4}){4}"), "nats_size"),
+    (re.compile(r"[012]{8}"), "nasbench_macro"),
+    (re.compile(r"([^\n]*= *)?Genotype\(.*\)", re.DOTALL), "darts"),
+)
 MAX_SHORT_TEXT = 2**16
 EXAMPLES = ", ".join(f"{scheme}:{field.upper()}" for scheme, field in SCHEMES.items())
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from service.errors import InvalidArchitecture
 from service.graph_io.archgraph import ArchGraph
+from service.graph_io.printed import plain_document
 from service.graph_io.read import format_of, read_document
 from service.predictors.cell_features import FEATURES, cell_features
 from service.predictors.network_features import NETWORK_FEATURES, network_features
@@ -55,6 +56,7 @@ def is_benchmark_cell(document: Any) -> bool:
 
 def view_of(documents: Sequence[Any]) -> View:
     """How to see these: as cells if all are cells of one benchmark, else as networks."""
+    documents = [plain_document(document) for document in documents]
     formats = {format_of(document) for document in documents}
     return "cell" if len(formats) == 1 and all(map(is_benchmark_cell, documents)) else "network"
 
@@ -79,6 +81,7 @@ def features_of(
     A cell that connects nothing has features as a cell (the benchmark reports chance for it), none as a
     network.
     """
+    document = plain_document(document)
     if view == "cell":
         if not is_benchmark_cell(document):
             raise InvalidArchitecture(

@@ -10,14 +10,17 @@ from service.errors import InvalidRequest
 
 Document = dict[str, Any]
 
-SPACES = ("nasbench201", "nasbench101", "darts")
+SPACES = ("nasbench201", "nasbench101", "nats_size", "nasbench_macro", "darts")
 
 
 class Space(Protocol):
     """name: the format of its documents. size: how many architectures it has, None where nobody counts."""
 
-    name: str
-    size: int | None
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def size(self) -> int | None: ...
 
     def sample(self, random: Random) -> Document:
         """An architecture document, at random."""
@@ -43,7 +46,14 @@ def find_space(name: str) -> Space:
 
 
 def _spaces() -> dict[str, Callable[[], Space]]:
+    from service.search.choices import nasbench_macro_space, nats_size_space
     from service.search.darts import DartsSpace
     from service.search.nasbench import NASBench101Space, NASBench201Space
 
-    return {"nasbench201": NASBench201Space, "nasbench101": NASBench101Space, "darts": DartsSpace}
+    return {
+        "nasbench201": NASBench201Space,
+        "nasbench101": NASBench101Space,
+        "nats_size": nats_size_space,
+        "nasbench_macro": nasbench_macro_space,
+        "darts": DartsSpace,
+    }

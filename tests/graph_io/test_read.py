@@ -47,6 +47,8 @@ DOCUMENTS: list[dict[str, Any]] = [
     graph_document(tiny()),
     {"format": "nasbench201", "cell": CELL, "channels": 4, "cells_per_stage": 1},
     {"format": "nasbench101", "matrix": "101", "ops": "I3O", "channels": 8, "modules": 1},
+    {"format": "nats_size", "sizes": [2, 3, 3, 4, 5]},
+    {"format": "nasbench_macro", "code": "01200012"},
     {
         "format": "smash",
         "blocks": [{"banks": 1, "bank_channels": 4, "layers": [{"read": [0], "write": [0]}]}],

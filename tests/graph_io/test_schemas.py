@@ -43,6 +43,7 @@ EVERY_FIELD: list[dict[str, Any]] = [
         **BY_FORMAT["darts"](),
         "num_classes": 3,
         "input": "imagenet",
+        "image_size": 64,
         "stem": "strided",
         "stem_kernel": 5,
         "stem_pool": True,
@@ -75,6 +76,8 @@ EVERY_FIELD: list[dict[str, Any]] = [
             }
         ],
     },
+    {**BY_FORMAT["nats_size"](), "num_classes": 3, "image_size": 8, "name": "n"},
+    {**BY_FORMAT["nasbench_macro"](), "num_classes": 3, "image_size": 8, "name": "n"},
     {"format": "torchvision", "name": "squeezenet1_1", "num_classes": 3, "image_size": 64},
     {**BY_FORMAT["onnx"](), "name": "n"},
 ]
@@ -87,16 +90,9 @@ REQUIRED = {
     "graph": ["nodes", "input_shape", "name", "op", "shape"],
     "nasbench201": ["format", "cell"],
     "nasbench101": ["format", "matrix", "ops"],
-    "darts": [
-        "format",
-        "genotype",
-        "channels",
-        "cells",
-        "normal",
-        "normal_concat",
-        "reduce",
-        "reduce_concat",
-    ],
+    "nats_size": ["format", "sizes"],
+    "nasbench_macro": ["format", "code"],
+    "darts": ["format", "genotype", "normal", "reduce"],
     "smash": ["format", "blocks", "banks", "bank_channels", "layers", "read", "write", "kernel"],
     "torchvision": ["format", "name"],
 }

@@ -63,3 +63,16 @@ def test_unknown_space() -> None:
     with pytest.raises(InvalidRequest) as caught:
         find_space("nasbench301")
     assert caught.value.extra["field"] == "/space"
+
+
+@pytest.mark.parametrize(("name", "size"), [("nats_size", 8**5), ("nasbench_macro", 3**8)])
+def test_spaces_of_choices(name: str, size: int) -> None:
+    space, random = find_space(name), Random(0)
+    assert (space.name, space.size) == (name, size)
+    drawn = [space.sample(random) for _ in range(30)]
+    assert len({space.key(document) for document in drawn}) > 25
+    for document in drawn[:5]:
+        assert read_document(document).num_parameters > 0
+        changed = space.mutate(document, random)
+        pairs = zip(space.key(document).split(":"), space.key(changed).split(":"), strict=True)
+        assert sum(one != other for one, other in pairs) == 1

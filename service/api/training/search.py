@@ -12,7 +12,9 @@ from service.api.training.options import ModelName, Options, Seed
 class SearchOptions(Options):
     """`config` of kind `search`. Give `evaluations`, `seconds`, or both: whichever ends first."""
 
-    space: Literal["nasbench201", "nasbench101", "darts"] = Field(description="Where to search.")
+    space: Literal["nasbench201", "nasbench101", "nats_size", "nasbench_macro", "darts"] = Field(
+        description="Where to search."
+    )
     algorithm: Literal["evolution", "random"] = Field(
         default="evolution", description="Regularised evolution (Real et al. 2019), or random draws."
     )

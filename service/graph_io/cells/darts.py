@@ -347,7 +347,7 @@ class _Builder:
         return build_graph(
             [node for node in self.nodes if node.name in read],
             outputs=(logits,),
-            input_shape=(3, self.net.image_size, self.net.image_size),
+            input_shape=(3, self.net.side, self.net.side),
             name=self.net.name or "darts",
             unattached=(*unread, *self.unread),
             limits=self.limits,

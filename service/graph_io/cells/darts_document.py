@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
-from service.graph_io.document_model import Name, document_model, read_model
+from service.graph_io.document_model import MAX_IMAGE_SIZE, Name, document_model, read_model
 from service.graph_io.fields import Place, read_integer
 
 _Word = Literal[
@@ -43,7 +44,11 @@ _Operations = Annotated[
 ]
 _Concat = Annotated[
     tuple[_State, ...],
-    Field(min_length=1, max_length=MAX_STEPS + 2, description="States whose channels are the cell's output."),
+    Field(
+        min_length=1,
+        max_length=MAX_STEPS + 2,
+        description="States whose channels are the cell's output; all new ones where nothing is said.",
+    ),
 ]
 
 
@@ -54,9 +59,9 @@ class Genotype:
     """
 
     normal: _Operations
-    normal_concat: _Concat
+    normal_concat: _Concat = ()
     reduce: _Operations
-    reduce_concat: _Concat
+    reduce_concat: _Concat = ()
 
 
 @document_model
@@ -65,13 +70,17 @@ class DartsDocument:
 
     format: Literal["darts"] = "darts"
     genotype: Genotype
-    channels: Annotated[int, Field(ge=2, le=MAX_CHANNELS, description="Of the first cell's operations.")]
-    cells: Annotated[int, Field(ge=1, le=MAX_CELLS)]
+    channels: Annotated[int, Field(ge=2, le=MAX_CHANNELS, description="Of the first cell's operations.")] = 36
+    cells: Annotated[int, Field(ge=1, le=MAX_CELLS)] = 20
     num_classes: Annotated[int, Field(ge=1, le=1_000_000, description="Outputs of the last layer.")] = 10
     input: Annotated[
         Literal["cifar", "imagenet"],
         Field(description="Images of 32x32 or 224x224 pixels, and the strides that go with them."),
     ] = "cifar"
+    image_size: Annotated[
+        Annotated[int, Field(ge=8, le=MAX_IMAGE_SIZE)] | None,
+        Field(description="Pixels a side, where they are others than `input` says."),
+    ] = None
     stem: Annotated[
         Literal["plain", "strided"],
         Field(description="One convolution, or three of which the last halves the resolution."),
@@ -93,8 +102,9 @@ class DartsDocument:
         return any(operation == "msa" for operation, _ in (*self.genotype.normal, *self.genotype.reduce))
 
     @property
-    def image_size(self) -> int:
-        return 224 if self.input == "imagenet" else 32
+    def side(self) -> int:
+        """Pixels a side of the images."""
+        return self.image_size or (224 if self.input == "imagenet" else 32)
 
     @property
     def final_side(self) -> int:
@@ -106,17 +116,32 @@ class DartsDocument:
             shrinks += 2
         # A network of one or two cells has fewer places where it shrinks.
         places = {self.cells // 3, 2 * self.cells // 3}
-        return -(-self.image_size // (1 << (shrinks + len(places))))
+        return -(-self.side // (1 << (shrinks + len(places))))
 
 
 def parse_document(document: Mapping[str, Any]) -> DartsDocument:
     """Raises InvalidArchitecture or LimitExceeded, naming the first field that is wrong."""
-    network = read_model(DartsDocument, document)
+    network = _with_concat(read_model(DartsDocument, document))
     genotype, place = network.genotype, Place(("genotype",))
     _check_cell(genotype.normal, genotype.normal_concat, place / "normal", place / "normal_concat")
     _check_cell(genotype.reduce, genotype.reduce_concat, place / "reduce", place / "reduce_concat")
     _check_combination(network)
     return network
+
+
+def _with_concat(network: DartsDocument) -> DartsDocument:
+    """A cell that does not say what its output is joins all the states that it makes."""
+    genotype = network.genotype
+    complete = replace(
+        genotype,
+        normal_concat=genotype.normal_concat or _new_states(genotype.normal),
+        reduce_concat=genotype.reduce_concat or _new_states(genotype.reduce),
+    )
+    return replace(network, genotype=complete)
+
+
+def _new_states(operations: _Operations) -> _Concat:
+    return tuple(range(2, 2 + len(operations) // 2))
 
 
 def _check_cell(operations: _Operations, concat: _Concat, place: Place, concat_place: Place) -> None:
@@ -147,6 +172,11 @@ def _check_combination(network: DartsDocument) -> None:
                 'Set "preprocess": true, or use one state in each concat list, "channel_multiplier": 1 '
                 "and a stem of the same width.",
             )
+    if network.has_attention and network.image_size not in (None, 224 if network.input == "imagenet" else 32):
+        raise (root / "image_size").refuse(
+            "The position table of a network with self-attention is made for the images of its `input`.",
+            "Leave image_size out.",
+        )
     if network.has_attention and network.channels % 8:
         raise (root / "channels").refuse(
             f"Self-attention has 8 heads; {network.channels} channels cannot be divided among them.",

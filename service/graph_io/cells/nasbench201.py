@@ -155,8 +155,7 @@ def read_nasbench201(document: Mapping[str, Any], *, limits: GraphLimits = DEFAU
     """The network of a document as above. Raises InvalidArchitecture or LimitExceeded, naming the field."""
     network = read_model(NASBench201Document, document)
     cell = parse_cell(network.cell)
-    live = live_edges(cell)
-    if not live:
+    if not live_edges(cell):
         raise NotConnected(
             "No operation connects the cell's input to its output: this is no network.",
             field="/cell",
@@ -172,40 +171,45 @@ def read_nasbench201(document: Mapping[str, Any], *, limits: GraphLimits = DEFAU
     for index, width in enumerate(widths):
         net.cell = index
         if width != before:
-            state = _reduction(net, f"cells.{index}", state, before, width)
+            state = reduction(net, f"cells.{index}", state, before, width)
         else:
-            state = _cell(net, f"cells.{index}", state, cell, live, width)
+            state = add_cell(net, f"cells.{index}", state, cell, width, width)
         before = width
     net.cell = None
     state = net.relu("lastact.1", net.batch_norm("lastact.0", state, before))
     return net.build(net.classifier("classifier", state, before, network.num_classes), network.name)
 
 
-def _cell(
-    net: NetworkBuilder, prefix: str, source: str, cell: Cell, live: frozenset[Edge], channels: int
-) -> str:
-    states = {0: source}
+def add_cell(net: NetworkBuilder, prefix: str, source: str, cell: Cell, before: int, channels: int) -> str:
+    """A connected cell, reading `before` channels: what reads its input brings them to its own width."""
+    live, states = live_edges(cell), {0: source}
     for target in range(1, NUM_NODES):
         terms: list[str] = []
         for index, edge in enumerate(cell):
             layer = f"{prefix}.layers.{index}"
+            width = before if edge.source == 0 else channels
             if edge.target == target and edge in live:
-                terms.append(_operation(net, layer, states[edge.source], edge.operation, channels))
+                terms.append(_operation(net, layer, states[edge.source], edge.operation, width, channels))
             elif edge.target == target and edge.operation in KERNELS:
                 kernel = KERNELS[edge.operation]
-                net.unread_conv_norm(f"{layer}.op.1", (channels, channels, kernel, kernel), f"{layer}.op.2")
+                net.unread_conv_norm(f"{layer}.op.1", (channels, width, kernel, kernel), f"{layer}.op.2")
         if terms:
             states[target] = net.add(f"{prefix}.node.{target}", terms)
     return states[NUM_NODES - 1]
 
 
-def _operation(net: NetworkBuilder, name: str, source: str, operation: str, channels: int) -> str:
+def _operation(
+    net: NetworkBuilder, name: str, source: str, operation: str, before: int, channels: int
+) -> str:
+    if operation in KERNELS:
+        kernel = KERNELS[operation]
+        return _relu_conv_norm(net, name, source, (channels, before, kernel, kernel))
+    if before != channels:
+        source = net.conv(f"{name}.conv", source, (channels, before, 1, 1))
+        source = net.batch_norm(f"{name}.bn", source, channels)
     if operation == "skip_connect":
         return source
-    if operation == "avg_pool_3x3":
-        return net.avg_pool(f"{name}.op", source, 3, stride=1, padding=1, count_include_pad=False)
-    kernel = KERNELS[operation]
-    return _relu_conv_norm(net, name, source, (channels, channels, kernel, kernel))
+    return net.avg_pool(f"{name}.op", source, 3, stride=1, padding=1, count_include_pad=False)
 
 
 def _relu_conv_norm(
@@ -215,7 +219,7 @@ def _relu_conv_norm(
     return net.batch_norm(f"{name}.op.2", net.conv(f"{name}.op.1", active, shape, stride=stride), shape[0])
 
 
-def _reduction(net: NetworkBuilder, prefix: str, source: str, before: int, after: int) -> str:
+def reduction(net: NetworkBuilder, prefix: str, source: str, before: int, after: int) -> str:
     """The residual block between stages: half the resolution, more channels."""
     inner = _relu_conv_norm(net, f"{prefix}.conv_a", source, (after, before, 3, 3), stride=2)
     inner = _relu_conv_norm(net, f"{prefix}.conv_b", inner, (after, after, 3, 3))

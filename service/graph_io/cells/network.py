@@ -60,6 +60,9 @@ class NetworkBuilder:
     def relu(self, name: str, source: str) -> str:
         return self._add(name, "activation", (source,), kind="relu")
 
+    def relu6(self, name: str, source: str) -> str:
+        return self._add(name, "activation", (source,), kind="relu6")
+
     def max_pool(self, name: str, source: str, kernel_size: int, *, stride: int, padding: int = 0) -> str:
         return self._add(name, "max_pool", (source,), kernel_size=kernel_size, stride=stride, padding=padding)
 
