@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, Literal, get_args
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,12 @@ def _words(least: float, most: float | None) -> str:
     return f"of {least:g} or more" if most is None else f"from {least:g} to {most:.10g}"
 
 
-EPOCHS = Range(1, 1000)
+Start = Literal["auto", "predicted", "random"]
+STARTS: tuple[Start, ...] = get_args(Start)
+Head = Literal["solve", "keep"]
+HEADS: tuple[Head, ...] = get_args(Head)
+
+EPOCHS = Range(0, 1000)
 IMAGES = Range(2)
 IMAGE_SIZE = Range(1, 512)
 BATCH_SIZE = Range(2, 4096)

@@ -29,10 +29,12 @@ from training.data import Dataset, sample_batch
 from training.interruption import Interrupted, Interruption
 
 
-def random_parameters(graph: ArchGraph) -> dict[str, Tensor]:
+def random_parameters(graph: ArchGraph, seed: int = 0) -> dict[str, Tensor]:
     """The field's standard initialisation of every parameter (`service.ghn.defaults`), by name."""
     targets = to_primitives(graph).targets
-    return {target.parameter.name: torch.from_numpy(default_block(target).expand()) for target in targets}
+    return {
+        target.parameter.name: torch.from_numpy(default_block(target, seed).expand()) for target in targets
+    }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,12 +86,13 @@ def train_network(
     dtype: torch.dtype = torch.float32, state_file: Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     on_batch: Callable[[int, float, float], None] | None = None,
-    interruption: Interruption | None = None,
+    until: int | None = None, interruption: Interruption | None = None,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Train one network. Returns its parameters by name, on the device of those it started from.
 
     start: every parameter by name; random initialisation without it.
     dtype: of the activations; parameters and updates are float32.
+    until: epochs after which it pauses; with a state file, another call goes on from there.
     state_file: written after every epoch and when interrupted, and where an interrupted training goes on;
         removed at the end. An epoch is told before it is kept: after a crash in between it is told again.
     on_batch: called for every batch with its number, from 1 and through all epochs, its loss, and its
@@ -106,7 +109,8 @@ def train_network(
     device = next((value.device for value in params.values()), torch.device("cpu"))
     count = len(dataset.train) if recipe.images is None else min(recipe.images, len(dataset.train))
     batches = count // recipe.batch_size
-    while place.epochs < recipe.epochs:
+    last = recipe.epochs if until is None else min(until, recipe.epochs)
+    while place.epochs < last:
         random = np.random.default_rng([recipe.seed, place.epochs])
         order = random.permutation(count)
         if place.random is not None:
@@ -136,7 +140,7 @@ def train_network(
         if state_file is not None and done.epochs < recipe.epochs:
             _save(state_file, recipe, params, momenta, done)
         place = done
-    if state_file is not None:
+    if state_file is not None and place.epochs == recipe.epochs:
         state_file.unlink(missing_ok=True)
     return {name: value.detach() for name, value in params.items()}
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from service.errors import InvalidRequest
 from service.fine_tuning_options import (
     BATCH_SIZE,
     EPOCHS,
+    HEADS,
     IMAGE_SIZE,
     IMAGES,
     LEARNING_RATE,
     NOISE,
     SEED,
+    STARTS,
+    Head,
+    Start,
 )
 from service.json_pointer import pointer
 from training.baselines import SgdRecipe
 from training.data import Dataset
 
-START = ("predicted", "random")
 _RANGES = {
     "epochs": EPOCHS,
     "images": IMAGES,
@@ -29,21 +32,27 @@ _RANGES = {
     "noise": NOISE,
     "seed": SEED,
 }
-_MAY_BE_ABSENT = ("images", "image_size")
+_MAY_BE_ABSENT = ("images", "image_size", "learning_rate")
+# GHN-2 paper, section 5: SGD with momentum. A layer that is solved already is left by steps as large.
+_LEARNING_RATE, _RATE_OF_SOLVED = 0.025, 0.0025
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FineTuning:
     """A run of `training.finetune`. Raises InvalidRequest naming the field.
 
-    start: "predicted", by the GHN `model`, or "random". noise: on predicted weights, see
+    start: "predicted", by the GHN `model`; "random"; or "auto": both for a tenth of the epochs, then the one
+        that does better on validation images. noise: on predicted weights, see
         `starting_weights.with_noise`.
-    compare: train from random parameters as well, in the same way.
+    head: "solve": the last layer starts as the one that suits the training images best (`solved_head`);
+        "keep": predicted where the GHN knows the classes, random elsewhere.
+    compare: train from both starts to the end, and keep the better.
+    epochs: 0 for the start itself, with statistics of batch norms.
     data, data_dir, mirror, skip_bad: as `data.load_dataset` takes them. images: train on the
         first so many, without it on all.
     image_size: pixels a side; without it what the network was described for.
-    learning_rate: of SGD with momentum; falls to zero along a cosine over the epochs.
-    seed: of the order and mirroring of the images, and of the noise.
+    learning_rate: of SGD with momentum; falls to zero along a cosine over the epochs. Without it, `rate`.
+    seed: of the order and mirroring of the images, of random weights and of the noise.
     """
 
     data: str = "digits"
@@ -51,21 +60,24 @@ class FineTuning:
     mirror: bool | None = None
     skip_bad: bool = False
     model: str = "ghn2-cifar10"
-    start: Literal["predicted", "random"] = "predicted"
+    start: Start = "auto"
+    head: Head = "solve"
     noise: float = 0.0
     compare: bool = False
     epochs: int = 5
     images: int | None = None
     image_size: int | None = None
-    learning_rate: float = 0.025
+    learning_rate: float | None = None
     batch_size: int = 64
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.start not in START:
-            raise InvalidRequest(
-                f"There is no start {self.start!r}.", field="/start", hint=" or ".join(START)
-            )
+        for name, choices in {"start": STARTS, "head": HEADS}.items():
+            if getattr(self, name) not in choices:
+                raise InvalidRequest(
+                    f"There is no {name} {getattr(self, name)!r}.", field=f"/{name}",
+                    hint=" or ".join(choices),
+                )  # fmt: skip
         for name, accepted in _RANGES.items():
             value = getattr(self, name)
             if value not in accepted and not (value is None and name in _MAY_BE_ABSENT):
@@ -83,13 +95,19 @@ class FineTuning:
             raise InvalidRequest(f"There is no option {unknown[0]!r}.", field=pointer(unknown[0]))
         return cls(**values)
 
+    def rate(self, head_is_solved: bool) -> float:
+        """The learning rate, by the last layer that training starts from where none was chosen."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return _RATE_OF_SOLVED if head_is_solved else _LEARNING_RATE
+
     @property
     def recipe(self) -> SgdRecipe:
+        """All but the learning rate, which is `rate`."""
         return SgdRecipe(
             epochs=self.epochs,
             images=self.images,
             batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
             seed=self.seed,
         )
 

@@ -1,8 +1,13 @@
-"""Parameters that the training of one network starts from: those that a GHN predicts, or random ones."""
+"""Parameters that the training of one network starts from: those that a GHN predicts, or random ones.
+
+Both are brought to the scale at which they learn (`scale_before_norms`), which changes nothing that the
+network computes.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
 import torch
@@ -14,6 +19,7 @@ from service.graph_io.archgraph import ArchGraph
 from service.weights.blocks import Provenance
 from training.baselines import random_parameters
 from training.data import Dataset
+from training.scale_before_norms import scaled_before_norms
 
 
 @dataclass(frozen=True)
@@ -23,27 +29,37 @@ class StartingWeights:
     params: dict[str, Tensor]
     origin: dict[str, Any]
 
+    @property
+    def head_is_solved(self) -> bool:
+        return bool(self.origin["classifier"] == "solved")
 
-def random_weights(graph: ArchGraph) -> StartingWeights:
-    """The field's standard initialisation, the same values for the same network."""
-    return StartingWeights(random_parameters(graph), {"start": "random"})
+
+def random_weights(graph: ArchGraph, *, seed: int = 0) -> StartingWeights:
+    """The field's standard initialisation; same seed and network: same values."""
+    params = scaled_before_norms(graph, random_parameters(graph, seed))
+    return StartingWeights(params, {"start": "random", "classifier": "random"})
 
 
 def predicted_weights(
     model: LoadedModel, graph: ArchGraph, dataset: Dataset, *, noise: float = 0.0, seed: int = 0
 ) -> StartingWeights:
     """What a GHN predicts. The last layer comes from it only where it was trained on the classes of these
-    data; elsewhere that layer is initialised at random, as its classes mean nothing here.
+    data; elsewhere that layer is initialised at random, as its classes mean nothing here, and so is what the
+    GHN has no decoder for.
 
-    noise: see `with_noise`.
+    noise: see `with_noise`. seed: of the noise and of what is random.
     """
     knows_classes = trained_on(model.card, dataset)
     weights = model.predict(graph, include_classifier=knows_classes)
-    params = {name: torch.from_numpy(values) for name, values in weights.expand().items()}
+    drawn = random_parameters(graph, seed)
+    predicted = {
+        name for name, block in weights.blocks.items() if block.provenance is not Provenance.DEFAULTED
+    }
+    params = {
+        name: torch.from_numpy(values) if name in predicted else drawn[name]
+        for name, values in weights.expand().items()
+    }
     if noise > 0:
-        predicted = {
-            name for name, block in weights.blocks.items() if block.provenance is not Provenance.DEFAULTED
-        }
         params = with_noise(params, predicted, noise, seed)
     origin = {
         "start": "predicted",
@@ -53,7 +69,7 @@ def predicted_weights(
         "classifier": "predicted" if knows_classes else "random",
         "noise": noise,
     }
-    return StartingWeights(params, origin)
+    return StartingWeights(scaled_before_norms(graph, params), origin)
 
 
 def trained_on(card: ModelCard, dataset: Dataset) -> bool:
@@ -68,7 +84,7 @@ def trained_on(card: ModelCard, dataset: Dataset) -> bool:
 
 def with_noise(params: dict[str, Tensor], names: set[str], noise: float, seed: int) -> dict[str, Tensor]:
     """The parameters, with Gaussian noise of so many standard deviations of its own values on each weight of
-    two or more axes in `names`.
+    two or more axes in `names`, and the deviation that they had before.
 
     A GHN repeats a small block along the channels: copies get equal gradients and stay equal. Noise tells
     them apart.
@@ -79,5 +95,5 @@ def with_noise(params: dict[str, Tensor], names: set[str], noise: float, seed: i
         noisy[name] = value
         if name in names and value.ndim > 1:
             drawn = torch.randn(value.shape, generator=random)
-            noisy[name] = value + noise * value.std(correction=0) * drawn
+            noisy[name] = (value + noise * value.std(correction=0) * drawn) / sqrt(1 + noise**2)
     return noisy

@@ -24,8 +24,14 @@ _PULSE_SECONDS = 30.0
 
 
 class Start(StrEnum):
+    AUTO = "auto"
     PREDICTED = "predicted"
     RANDOM = "random"
+
+
+class Head(StrEnum):
+    SOLVE = "solve"
+    KEEP = "keep"
 
 
 def finetune(
@@ -55,7 +61,10 @@ def finetune(
         ),
     ] = None,
     epochs: Annotated[
-        int, typer.Option(min=EPOCHS.least, max=EPOCHS.most, help="Passes over the images.")
+        int,
+        typer.Option(
+            min=EPOCHS.least, max=EPOCHS.most, help="Passes over the images; 0 for the start itself."
+        ),
     ] = 5,
     images: Annotated[
         int | None, typer.Option(min=IMAGES.least, help="Train on the first so many images.")
@@ -68,7 +77,20 @@ def finetune(
         ),
     ] = None,
     model: options.Model = None,
-    start: Annotated[Start, typer.Option(help="What training starts from.")] = Start.PREDICTED,
+    start: Annotated[
+        Start,
+        typer.Option(
+            help="What training starts from; auto: both for a tenth of the epochs, then the one that does "
+            "better on validation images."
+        ),
+    ] = Start.AUTO,
+    head: Annotated[
+        Head,
+        typer.Option(
+            help="The last layer at the start; solve: the one that suits the images best, in closed form; "
+            "keep: predicted where the GHN knows the classes, random elsewhere."
+        ),
+    ] = Head.SOLVE,
     noise: Annotated[
         float,
         typer.Option(
@@ -78,13 +100,14 @@ def finetune(
     ] = 0.0,
     compare: Annotated[
         bool,
-        typer.Option("--compare", help="Train from random parameters too: what was the start worth?"),
+        typer.Option("--compare", help="Train from both starts to the end, and keep the better."),
     ] = False,
     learning_rate: Annotated[
         float | None,
         typer.Option(
             min=LEARNING_RATE.least, max=LEARNING_RATE.most,
-            help="Of SGD with momentum; falls to zero along a cosine. [default: 0.025]",
+            help="Of SGD with momentum; falls to zero along a cosine. [default: 0.0025 after a solved last "
+            "layer, else 0.025]",
         ),
     ] = None,
     batch_size: Annotated[
@@ -99,8 +122,9 @@ def finetune(
 ) -> None:  # fmt: skip
     """Predict a network's weights, train it on images, and write the weights that come out.
 
-    In this process, or by a service. Shows the accuracy on images that were held out, before training and
-    after every epoch. Ctrl-C keeps what was done: the same command goes on there.
+    In this process, or by a service. Shows the accuracy on validation images, before training and after every
+    epoch; the weights of the best epoch are written. Ctrl-C keeps what was done: the same command goes on
+    there.
     """
     target = out or Path(f"{sources.stem(architecture)}.safetensors")
     if target.suffix not in (".safetensors", ".onnx"):
@@ -116,6 +140,7 @@ def finetune(
         "image_size": image_size,
         "model": model,
         "start": start.value,
+        "head": head.value,
         "noise": noise,
         "compare": compare,
         "learning_rate": learning_rate,
@@ -131,19 +156,18 @@ def finetune(
             result = _there(architecture, config, target, progress, url, api_key)
             for line in [] if json or not result["inventory"] else inventory_lines(result["inventory"]):
                 say(line)
-            records = [] if json else [result["history"], (result.get("random") or {}).get("history", [])]
-            for kind, history in zip(("train", "random"), records, strict=False):
-                for record in history:
-                    say(_line({"kind": kind, **record}))
+            for line in [] if json else _history_lines(result):
+                say(line)
         else:
             result = _here(architecture, config, target, progress, data_dir, quiet=json)
     if json:
         emit_json({"source": architecture, "file": str(target), **result})
         return
-    beside = f" (from random parameters {result['random']['test_accuracy']:.1f}%)" if compare else ""
+    if result.get("verdict"):
+        say(result["verdict"]["sentence"])
     say(
         f"{architecture}: {result['parameters']:,} parameters, {result['test_accuracy']:.1f}% of "
-        f"{_counted(result.get('test_images'), 'test')}{beside} -> {target}"
+        f"{_counted(result.get('test_images'), 'test')}{_kept(result)} -> {target}"
     )
 
 
@@ -223,12 +247,34 @@ def _there(
 def _line(record: dict[str, Any]) -> str:
     if record["kind"] == "pulse":
         return f"epoch {record['epoch']} under way, {record['progress']:.0%} of the whole training done"
-    which = "from random parameters, " if record["kind"] == "random" else ""
     return (
-        f"{which}epoch {record['epoch']}: loss {record['loss']:.3f}, {record['training_accuracy']:.1f}% of "
-        f"{_counted(record.get('training_images'), 'training')}, {record['validation_accuracy']:.1f}% of "
+        f"{record['kind']} start, epoch {record['epoch']}: loss {record['loss']:.3f}, "
+        f"{record['training_accuracy']:.1f}% of {_counted(record.get('training_images'), 'training')}, "
+        f"{record['validation_accuracy']:.1f}% of "
         f"{_counted(record.get('validation_images'), 'validation')}"
     )
+
+
+def _history_lines(result: dict[str, Any]) -> list[str]:
+    """Of every start that was trained to the end."""
+    kept = result["start"].get("start", "predicted")
+    histories = {
+        kind: result[kind]["history"] for kind in ("predicted", "random") if result.get(kind)
+    } or {kept: result["history"]}
+    return [_line({"kind": kind, **record}) for kind, history in histories.items() for record in history]
+
+
+def _kept(result: dict[str, Any]) -> str:
+    """Which weights they are, where that is not the last epoch's of the only start."""
+    parts = []
+    last, epoch = result["history"][-1]["epoch"], result.get("kept_epoch")
+    if epoch is not None and epoch != last:
+        parts.append(f"epoch {epoch} of {last} did best")
+    kept = result["start"].get("start")
+    other = {"predicted": "random", "random": "predicted"}.get(kept, "")
+    if result.get(other):
+        parts.append(f"from the {other} start {result[other]['test_accuracy']:.1f}%")
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _counted(images: int | None, part: str) -> str:

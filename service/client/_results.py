@@ -176,19 +176,31 @@ class Epoch(_Answer):
 
 
 class Compared(_Answer):
-    """The same training from random parameters."""
+    """The same training from one of two starts."""
 
     history: list[Epoch]
     test_accuracy: float
 
 
+class Verdict(_Answer):
+    """Which of two starts was better, by so many percent of validation images (none where the other
+    diverged), after so many epochs; and the same in a sentence.
+    """
+
+    better: str
+    points: float | None = None
+    images: int
+    after_epochs: int
+    sentence: str
+
+
 class FineTuningResult(_Answer):
     """What the service says about a fine-tuned network. parameters: how many; images: that it was trained on,
-    test_images: that its accuracy is of.
-    start: where its parameters came from. classes: in the order of its outputs. random: where a comparison
-    was asked for. image_size: pixels a side, or height and width. inventory: classes and images of the data,
-    and what was left out of them and why. unnamed_statistics: batch norms whose running statistics are not in
-    the file.
+    test_images: that its accuracy is of. history, kept_epoch: of the start that was kept, and its best epoch,
+    whose weights these are. start: where its parameters came from. verdict: where there were two starts;
+    predicted, random: where both were trained to the end. classes: in the order of its outputs. image_size:
+    pixels a side, or height and width. inventory: classes and images of the data, and what was left out of
+    them and why. unnamed_statistics: batch norms whose running statistics are not in the file.
     """
 
     digest: str
@@ -203,6 +215,10 @@ class FineTuningResult(_Answer):
     images: int | None = None
     image_size: int | tuple[int, int] | None = None
     inventory: dict[str, Any] = Field(default_factory=dict)
+    kept_epoch: int | None = None
+    learning_rate: float | None = None
+    verdict: Verdict | None = None
+    predicted: Compared | None = None
     random: Compared | None = None
     unnamed_statistics: list[str] = Field(default_factory=list)
     seconds: float | None = None

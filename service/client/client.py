@@ -222,7 +222,8 @@ class Client:
         images: int | None = None,
         image_size: int | None = None,
         model: str | None = None,
-        start: Literal["predicted", "random"] = "predicted",
+        start: Literal["auto", "predicted", "random"] | None = None,
+        head: Literal["solve", "keep"] | None = None,
         noise: float | None = None,
         compare: bool = False,
         learning_rate: float | None = None,
@@ -242,8 +243,10 @@ class Client:
         or zip file of images in the service's data folder; the network has as many outputs as they have
         classes. mirror: half of the training images; where nothing is said, unless classes are single
         characters. skip_bad: False ends the job where files cannot be read. model:
-        the GHN that predicts the start. noise: on predicted weights, in their standard deviations. compare:
-        train from random parameters as well, which says what the start was worth. timeout: seconds in all;
+        the GHN that predicts the start. start: where nothing is said, the better of both after a tenth of the
+        epochs. head: "solve" (the last layer in closed form) where nothing is said. epochs: 0 for the start
+        itself. noise: on predicted weights, in their standard deviations. compare: train from both starts to
+        the end, and keep the better. timeout: seconds in all;
         a training that takes longer goes on, and `wait_for_job` finds it.
 
         Raises ApiError, JobFailed, JobTimeout, ConnectionFailed.
@@ -258,6 +261,7 @@ class Client:
             "image_size": image_size,
             "model": model,
             "start": start,
+            "head": head,
             "noise": noise,
             "compare": compare,
             "learning_rate": learning_rate,

@@ -10,7 +10,8 @@
 | slopes of parametric ReLUs | 0.25 | He et al. 2015 |
 | everything else | 0 | |
 
-Random values come from a generator seeded by the parameter's name: the same network gets the same bytes.
+Random values come from a generator seeded by the parameter's name: the same network gets the same bytes. A
+seed other than 0 gives others.
 """
 
 from __future__ import annotations
@@ -31,29 +32,31 @@ LAYER_SCALE = 1e-6
 PRELU_SLOPE = 0.25
 
 
-def default_block(target: Target) -> Block:
+def default_block(target: Target, seed: int = 0) -> Block:
     """The whole tensor, or one number to repeat where the rule is a constant."""
     parameter = target.parameter
     shape = parameter.canonical_shape
-    values = _values(parameter, target.op, shape)
+    values = _values(parameter, target.op, shape, _generator(parameter.name, seed))
     return Block(values, shape, 1.0, parameter.axes, Provenance.DEFAULTED)
 
 
-def _values(parameter: Parameter, op: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _values(
+    parameter: Parameter, op: str, shape: tuple[int, ...], random: np.random.Generator
+) -> NDArray[np.float32]:
     name, role = parameter.name.lower(), parameter.role.lower()
     if op in ("embedding", "class_token", "relative_position", "position"):
-        return _normal(parameter.name, shape, TABLE_STD)
+        return _normal(random, shape, TABLE_STD)
     if op == "layer_scale":
         return _constant(LAYER_SCALE, shape)
     if op == "recurrent" and len(shape) >= 2:
         bound = 1 / sqrt(shape[-1])
-        return _generator(parameter.name).uniform(-bound, bound, shape).astype(np.float32)
+        return random.uniform(-bound, bound, shape).astype(np.float32)
     if op in NORMS or any(word in role or name.endswith(word) for word in ("gain", "scale", "gamma")):
         return _constant(0.0 if role == "bias" else 1.0, shape)
     if "slope" in role:
         return _constant(PRELU_SLOPE, shape)
     if sum(size > 1 for size in shape) >= 2 and role != "bias":
-        return _normal(parameter.name, shape, sqrt(2 / prod(shape[1:])))
+        return _normal(random, shape, sqrt(2 / prod(shape[1:])))
     # A vector that no operator explains: a "weight" most likely multiplies.
     return _constant(1.0 if name.endswith("weight") else 0.0, shape)
 
@@ -62,11 +65,12 @@ def _constant(value: float, shape: tuple[int, ...]) -> NDArray[np.float32]:
     return np.full((1,) * len(shape), value, dtype=np.float32)
 
 
-def _normal(name: str, shape: tuple[int, ...], std: float) -> NDArray[np.float32]:
-    values = _generator(name).standard_normal(shape, dtype=np.float32)
+def _normal(random: np.random.Generator, shape: tuple[int, ...], std: float) -> NDArray[np.float32]:
+    values = random.standard_normal(shape, dtype=np.float32)
     values *= np.float32(std)
     return values
 
 
-def _generator(name: str) -> np.random.Generator:
-    return np.random.Generator(np.random.PCG64(int.from_bytes(sha256(name.encode()).digest()[:16], "little")))
+def _generator(name: str, seed: int) -> np.random.Generator:
+    text = name if seed == 0 else f"{seed} {name}"
+    return np.random.Generator(np.random.PCG64(int.from_bytes(sha256(text.encode()).digest()[:16], "little")))

@@ -18,7 +18,7 @@ from service.graph_io.torch_tracer import trace
 from service.settings import get_settings
 from tests.cli.conftest import SMALL_GRAPH, Run, problems, write_json
 
-QUICK = "--data digits --images 128 --batch-size 32 --epochs 2 --learning-rate 0.1".split()
+QUICK = "--data digits --images 128 --batch-size 32 --head keep --epochs 2 --learning-rate 0.1".split()
 
 
 @pytest.fixture
@@ -33,17 +33,26 @@ def test_the_weights_are_written(run: Run, net: Path) -> None:
     assert lines[0].startswith("digits: 10 classes, 1,797 images (")
     assert lines[0].endswith("not mirrored in training")
     lines = lines[12:]  # the classes and their images come first
-    assert [line.partition(":")[0] for line in lines[:3]] == ["epoch 0", "epoch 1", "epoch 2"]
-    assert lines[3].startswith("from random parameters, epoch 0:") and len(lines) == 7
-    assert lines[6].startswith(f"{net}: 306 parameters") and "from random parameters" in lines[6]
-    assert "of 360 test images" in lines[6]
+    for number, line in enumerate(lines[:6]):
+        assert line.startswith(f"{('predicted', 'random')[number // 3]} start, epoch {number % 3}:")
+    assert lines[6].startswith("After 2 epochs, the ") and "of 200 validation images" in lines[6]
+    assert lines[7].startswith(f"{net}: 306 parameters") and len(lines) == 8
+    assert "of 360 test images" in lines[7] and " start " in lines[7].partition("360 test images")[2]
     assert "of 128 training images" in lines[2] and "of 200 validation images" in lines[2]
     assert set(load_file("deep/tuned.safetensors")) == {"conv.weight", "fc.weight", "fc.bias"}
     assert not list((get_settings().home / "runs").glob("finetune-*"))
 
 
+def test_the_start_itself_with_its_last_layer_solved(run: Run, net: Path) -> None:
+    result = run("finetune", net, "--data", "digits", "--epochs", "0", "--json")
+    document = json.loads(result.stdout)
+    assert document["start"]["classifier"] == "solved" and document["kept_epoch"] == 0
+    assert document["verdict"]["after_epochs"] == 0 and document["test_images"] == 360
+    assert set(load_file("net.safetensors")) == {"conv.weight", "fc.weight", "fc.bias"}
+
+
 def test_json(run: Run, net: Path) -> None:
-    result = run("finetune", net, *QUICK, "--json")
+    result = run("finetune", net, *QUICK, "--start", "predicted", "--json")
     document = json.loads(result.stdout)
     assert document["file"] == "net.safetensors" and Path("net.safetensors").is_file()
     assert [entry["epoch"] for entry in document["history"]] == [0, 1, 2]
@@ -53,22 +62,23 @@ def test_json(run: Run, net: Path) -> None:
 
 
 def test_an_interrupted_command_goes_on(run: Run, net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = run("finetune", net, *QUICK, "--out", "whole.safetensors")
-    from training import finetune
+    quick = (*QUICK, "--start", "predicted")
+    whole = run("finetune", net, *quick, "--out", "whole.safetensors")
+    from training import fine_tuning_work
 
-    go_on = finetune._Work._measured
+    go_on = fine_tuning_work.Work._measured
 
-    def stop(self: Any, kind: str, epoch: Any, training_images: int) -> None:
-        go_on(self, kind, epoch, training_images)
+    def stop(self: Any, kind: str, epoch: Any, training_images: int, rate: float) -> None:
+        go_on(self, kind, epoch, training_images, rate)
         self.interruption.requested = True
 
     with monkeypatch.context() as patch:
-        patch.setattr(finetune._Work, "_measured", stop)
-        assert run("finetune", net, *QUICK, "--out", "parts.safetensors").exit_code == 130
+        patch.setattr(fine_tuning_work.Work, "_measured", stop)
+        assert run("finetune", net, *quick, "--out", "parts.safetensors").exit_code == 130
         assert not Path("parts.safetensors").exists()
-    rest = run("finetune", net, *QUICK, "--out", "parts.safetensors")
+    rest = run("finetune", net, *quick, "--out", "parts.safetensors")
     epochs, before = (
-        [line for line in result.stdout.splitlines() if line.startswith("epoch")] for result in (rest, whole)
+        [line for line in result.stdout.splitlines() if " epoch " in line] for result in (rest, whole)
     )
     assert epochs == before[1:]
     assert Path("parts.safetensors").read_bytes() == Path("whole.safetensors").read_bytes()
@@ -76,7 +86,7 @@ def test_an_interrupted_command_goes_on(run: Run, net: Path, monkeypatch: pytest
 
 def test_what_is_refused(run: Run, net: Path) -> None:
     assert run("finetune", net, "--data", "digits", "--out", "tuned.pt").exit_code == 2
-    assert run("finetune", net, "--data", "digits", "--epochs", "0").exit_code == 2
+    assert run("finetune", net, "--data", "digits", "--epochs", "-1").exit_code == 2
     assert run("finetune", net).exit_code == 2
     for rate in ("1e300", "11", "0", "-1", "nan"):
         assert run("finetune", net, "--data", "digits", "--learning-rate", rate).exit_code in (2, 3)

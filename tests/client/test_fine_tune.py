@@ -40,7 +40,6 @@ def test_the_weights_come_back(either: Make, fake_time: FakeTime, tmp_path: Path
             "architecture": CELL,
             "data": "photos",
             "epochs": 1,
-            "start": "predicted",
             "compare": True,
             "seed": 0,
         },

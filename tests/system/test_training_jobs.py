@@ -92,12 +92,15 @@ def small_network() -> nn.Module:
 
 def test_a_network_is_fine_tuned_through_the_death_of_its_worker(service: RunningService) -> None:
     graph = graph_document(trace(small_network(), input_shape=(3, 8, 8)))
-    config = {"architecture": graph, "data": "digits", "epochs": 60, "learning_rate": 0.1}
+    config = {
+        "architecture": graph, "data": "digits", "start": "predicted", "head": "keep", "epochs": 60,
+        "learning_rate": 0.1,
+    }  # fmt: skip
     answer = service.post("/training-jobs", {"kind": "finetune", "name": "mine", "config": config})
     assert answer.status_code == 202, answer.text
     job = answer.json()
     history = service.home / "runs" / job["id"] / "history.json"
-    soon(lambda: history.exists() and len(json.loads(history.read_text())["records"]["train"]) > 3, 120)
+    soon(lambda: history.exists() and len(json.loads(history.read_text())["records"]["predicted"]) > 3, 120)
     service.workers("training")[0].kill()
     done = service.final(job["id"], 180)
     assert done["status"] == "succeeded" and done["about"]["task"] == "finetune", done
@@ -115,7 +118,7 @@ def test_a_network_is_fine_tuned_by_the_client(service: RunningService) -> None:
     network = small_network()
     with Client(service.url) as client:
         tuned = client.fine_tune(
-            network, data="digits", epochs=2, images=256, learning_rate=0.1, input_shape=(3, 8, 8)
+            network, data="digits", start="predicted", epochs=2, images=256, input_shape=(3, 8, 8)
         )
     assert [entry.epoch for entry in tuned.history] == [0, 1, 2] and tuned.start["model"] == "tiny"
     network.load_state_dict(tuned.state_dict())

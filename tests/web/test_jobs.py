@@ -82,13 +82,14 @@ def test_a_network_is_fine_tuned_and_its_weights_are_saved(page: Any, web_servic
     network.fill(json.dumps({**json.loads(asked), "channels": 4, "cells_per_stage": 1, "image_size": 16}))
     page.get_by_label("Epochs").fill("2")
     page.get_by_label("Images at most").fill("128")
-    page.get_by_label("Compare with random parameters").check()
+    page.get_by_label("Train from both starts to the end").check()
     page.get_by_role("button", name="Start").click()
     job = page.locator(".job").first
     button = job.get_by_role("button", name="Download the weights")
     button.wait_for(timeout=PATIENCE_MS)
     assert job.get_by_role("img", name="validation accuracy: from").count() == 2  # and one from random
-    job.get_by_text("The same training from random parameters:").wait_for()
+    job.get_by_text("start was better by").wait_for()
+    job.get_by_text("From the random start:").wait_for()
     with page.expect_download() as download:
         button.click()
     assert download.value.suggested_filename.endswith(".safetensors")

@@ -17,7 +17,9 @@ from service.workers.job_process import PROBLEM, REFUSED, RESULT
 from service.workers.train_finetune import main
 from tests.cli.conftest import SMALL_GRAPH
 
-SMALL: dict[str, Any] = {"architecture": SMALL_GRAPH, "epochs": 1, "images": 64, "batch_size": 32}
+SMALL: dict[str, Any] = {
+    "architecture": SMALL_GRAPH, "start": "predicted", "epochs": 1, "images": 64, "batch_size": 32
+}  # fmt: skip
 
 
 def run(settings: Settings, config: dict[str, Any]) -> int:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, FiniteFloat, model_validator
 
 from service.api.architectures import Document
 from service.api.training.options import DataName, Mirror, ModelName, Options, Seed, SkipBad
-from service.fine_tuning_options import BATCH_SIZE, EPOCHS, IMAGE_SIZE, IMAGES, LEARNING_RATE, NOISE
+from service.fine_tuning_options import (
+    BATCH_SIZE,
+    EPOCHS,
+    IMAGE_SIZE,
+    IMAGES,
+    LEARNING_RATE,
+    NOISE,
+    Head,
+    Start,
+)
 
 
 class FineTuneOptions(Options):
@@ -23,10 +32,15 @@ class FineTuneOptions(Options):
     model: ModelName | None = Field(
         default=None, description="The GHN that predicts the start. Default: the server's."
     )
-    start: Literal["predicted", "random"] = Field(
-        default="predicted",
-        description="What training starts from. The last layer is predicted only by a GHN that was trained "
-        "on these data, and random otherwise.",
+    start: Start = Field(
+        default="auto",
+        description="What training starts from; `auto`: both starts for a tenth of the epochs, then the one "
+        "that does better on validation images.",
+    )
+    head: Head = Field(
+        default="solve",
+        description="The last layer at the start. `solve`: the one that suits the training images best, in "
+        "closed form. `keep`: predicted by a GHN that was trained on these data, random otherwise.",
     )
     noise: FiniteFloat | None = Field(
         default=None,
@@ -36,9 +50,11 @@ class FineTuneOptions(Options):
         "channel apart.",
     )
     compare: bool = Field(
-        default=False, description="Train from random parameters as well, to tell what the start was worth."
+        default=False, description="Train from both starts to the end, and keep the better."
     )
-    epochs: int | None = Field(default=None, ge=EPOCHS.least, le=EPOCHS.most)
+    epochs: int | None = Field(
+        default=None, ge=EPOCHS.least, le=EPOCHS.most, description="0: the start itself, ready to run."
+    )
     images: int | None = Field(
         default=None, ge=IMAGES.least, description="Train on the first so many images."
     )
@@ -52,7 +68,8 @@ class FineTuneOptions(Options):
         default=None,
         ge=LEARNING_RATE.least,
         le=LEARNING_RATE.most,
-        description="Of SGD with momentum; falls to zero along a cosine.",
+        description="Of SGD with momentum; falls to zero along a cosine. Default: 0.0025 after a solved last "
+        "layer, 0.025 otherwise.",
     )
     batch_size: int | None = Field(default=None, ge=BATCH_SIZE.least, le=BATCH_SIZE.most)
     seed: Seed = 0

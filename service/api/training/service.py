@@ -110,7 +110,7 @@ def _check_name(settings: Settings, name: str | None) -> None:
 def _check_ghn(settings: Settings, asked: AnyJob) -> None:
     if isinstance(asked, PredictorJob) and asked.config.ghn is not None:
         name, field, lacks = asked.config.ghn, "/config/ghn", "it embeds nothing"
-    elif isinstance(asked, FineTuneJob) and asked.config.start == "predicted":
+    elif isinstance(asked, FineTuneJob) and asked.config.start != "random":
         name, field = asked.config.model or settings.default_model, "/config/model"
         lacks = "it predicts no weights"
     else:

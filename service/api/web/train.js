@@ -23,7 +23,7 @@ function modelJob(fields) {
 }
 
 function tuningJob(fields) {
-  const config = { architecture: parsed(fields.network.value.trim()), data: fields.tuning_data.value, epochs: Number(fields.epochs.value), compare: fields.compare.checked, ...imageOptions(fields) };
+  const config = { architecture: parsed(fields.network.value.trim()), data: fields.tuning_data.value, epochs: Number(fields.epochs.value), start: fields.start.value, head: fields.head.value, compare: fields.compare.checked, ...imageOptions(fields) };
   if (fields.images.value) config.images = Number(fields.images.value);
   return { kind: "finetune", config };
 }

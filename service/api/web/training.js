@@ -86,7 +86,8 @@ class TrainingJob {
     const rows = Object.entries(result).filter(([name, value]) => !["model", "kind", "digest"].includes(name) && ["number", "string"].includes(typeof value));
     this.result.replaceChildren(facts(rows.map(([name, value]) => [name.replaceAll("_", " "), typeof value === "number" ? short(value) : value])));
     if (result.inventory) this.images.replaceChildren(...inventoryParts(result.inventory));
-    if (result.random) this.result.append(element("p", `The same training from random parameters: ${short(result.random.test_accuracy)} % of the test images.`));
+    if (result.verdict) this.result.append(element("p", result.verdict.sentence));
+    for (const start of ["predicted", "random"]) if (result[start]) this.result.append(element("p", `From the ${start} start: ${short(result[start].test_accuracy)} % of the test images.`));
     if (result.weights) this.result.append(this.weights(result.weights));
   }
 
