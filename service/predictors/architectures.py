@@ -19,8 +19,10 @@ from service.graph_io.archgraph import ArchGraph
 from service.graph_io.printed import plain_document
 from service.graph_io.read import format_of, read_document
 from service.predictors.cell_features import FEATURES, cell_features
+from service.predictors.network_cost import operations
 from service.predictors.network_features import NETWORK_FEATURES, network_features
 from service.predictors.network_work import WORK, network_work
+from service.predictors.stage_features import STAGE_FEATURES, stage_features
 from service.predictors.structure import KINDS, NONE, CellStructure, cell_structure
 from service.predictors.walk_features import WALK_FEATURES, walk_features
 
@@ -34,7 +36,7 @@ WRITTEN_COUNTS: tuple[str, ...] = tuple(f"written_{kind}" for kind in _WRITTEN)
 CELL_STRUCTURE: tuple[str, ...] = (*FEATURES, *WALK_FEATURES)
 _STRUCTURE: dict[View, tuple[str, ...]] = {
     "cell": CELL_STRUCTURE,
-    "network": (*NETWORK_FEATURES, *CELL_STRUCTURE),
+    "network": (*NETWORK_FEATURES, *STAGE_FEATURES, *CELL_STRUCTURE),
 }
 _COUNTS: dict[View, tuple[str, ...]] = {
     "cell": WRITTEN_COUNTS,
@@ -70,6 +72,17 @@ def structure_size(view: View) -> int:
     return len(_STRUCTURE[view])
 
 
+def columns_of(view: View, names: Sequence[str]) -> tuple[list[int], int]:
+    """Where features of these names stand in a row, and how many of them, the first ones, are structure: for
+    predictors that were fitted when there were fewer features.
+
+    Raises KeyError for a name that there is not.
+    """
+    place = {name: index for index, name in enumerate(feature_names(view))}
+    found = [place[name] for name in names]
+    return found, sum(index < structure_size(view) for index in found)
+
+
 def features_of(
     document: Any, view: View, *, read: Reader = read_document, structure: bool = True
 ) -> list[float]:
@@ -96,8 +109,11 @@ def features_of(
     if format_of(document) in _CELL_FIELDS:
         cell = cell_structure(document)
         cell_part, written = cell_row(cell) if structure else cell_part, _written(cell)
-    network_part = network_features(graph) if structure else _zeros(NETWORK_FEATURES)
-    return [*network_part, *cell_part, *network_work(graph), *written]
+    worked = tuple(operations(graph))
+    network_part = _zeros((*NETWORK_FEATURES, *STAGE_FEATURES))
+    if structure:
+        network_part = [*network_features(graph, worked), *stage_features(worked, graph.input_shape)]
+    return [*network_part, *cell_part, *network_work(graph, worked), *written]
 
 
 def cell_row(cell: CellStructure) -> list[float]:

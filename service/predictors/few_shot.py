@@ -38,6 +38,7 @@ __all__ = [
     "FewShotRegressor",
     "Floats",
     "Prediction",
+    "SmoothRegressor",
     "cross_validate",
     "normal_scores",
     "rank_correlation",
@@ -78,6 +79,52 @@ class FewShotRegressor:
             max_features=0.3,
             random_state=self._seed,
         ).fit(feature_NF, score_N)
+        self._processes = _Processes(self._seed).fit(feature_NF, score_N)
+        return self
+
+    def predict(self, feature_MF: Floats) -> Prediction:
+        # Many cells are the same network written differently; each is worked out once.
+        feature_UF, inverse_M = np.unique(feature_MF, axis=0, return_inverse=True)
+        by_value_U = self._scale.scores(self._trees_of_values.predict(feature_UF))
+        smooth_U, spread_U = self._processes.predict(feature_UF)
+        score_U = (by_value_U + self._boosted.predict(feature_UF) + 2 * smooth_U) / 4
+        inverse_M = inverse_M.reshape(-1)
+        return self._scale.prediction(score_U[inverse_M], spread_U[inverse_M], self._margin)
+
+    def scores(self, value_M: Floats) -> Floats:
+        return self._scale.scores(value_M)
+
+
+class SmoothRegressor:
+    """The two Gaussian processes of the mixture alone: ahead of it where values bend nowhere sharply, as
+    where networks differ in their widths.
+    """
+
+    def __init__(self, *, seed: int = 0, margin: float = NORMAL_MARGIN) -> None:
+        self._seed, self._margin = seed, margin
+
+    def fit(self, feature_NF: Floats, value_N: Floats) -> SmoothRegressor:
+        """Learn from observations. Raises InvalidRequest as the other regressors do."""
+        check_observations(feature_NF, value_N)
+        self._scale = ScoreScale(value_N)
+        self._processes = _Processes(self._seed).fit(feature_NF, normal_scores(value_N))
+        return self
+
+    def predict(self, feature_MF: Floats) -> Prediction:
+        score_M, spread_M = self._processes.predict(feature_MF)
+        return self._scale.prediction(score_M, spread_M, self._margin)
+
+    def scores(self, value_M: Floats) -> Floats:
+        return self._scale.scores(value_M)
+
+
+class _Processes:
+    """Two Gaussian processes: over the features as they are, and over their logarithms."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def fit(self, feature_NF: Floats, score_N: Floats) -> _Processes:
         chosen = np.arange(len(score_N))
         if len(score_N) > MOST_FOR_GAUSSIAN_PROCESS:
             chosen = np.random.default_rng(self._seed).permutation(chosen)[:MOST_FOR_GAUSSIAN_PROCESS]
@@ -85,20 +132,11 @@ class FewShotRegressor:
         self._logarithmic = _Smooth(self._seed).fit(_logarithms(feature_NF[chosen]), score_N[chosen])
         return self
 
-    def predict(self, feature_MF: Floats) -> Prediction:
-        # Many cells are the same network written differently; each is worked out once.
-        feature_UF, inverse_M = np.unique(feature_MF, axis=0, return_inverse=True)
-        by_value_U = self._scale.scores(self._trees_of_values.predict(feature_UF))
-        plain_U, spread_U = self._plain.predict(feature_UF)
-        logarithmic_U, other_spread_U = self._logarithmic.predict(_logarithms(feature_UF))
-        score_U = (by_value_U + self._boosted.predict(feature_UF) + plain_U + logarithmic_U) / 4
-        inverse_M = inverse_M.reshape(-1)
-        return self._scale.prediction(
-            score_U[inverse_M], ((spread_U + other_spread_U) / 2)[inverse_M], self._margin
-        )
-
-    def scores(self, value_M: Floats) -> Floats:
-        return self._scale.scores(value_M)
+    def predict(self, feature_MF: Floats) -> tuple[Floats, Floats]:
+        """Means of their scores and of their spreads."""
+        plain_M, spread_M = self._plain.predict(feature_MF)
+        logarithmic_M, other_spread_M = self._logarithmic.predict(_logarithms(feature_MF))
+        return (plain_M + logarithmic_M) / 2, (spread_M + other_spread_M) / 2
 
 
 class _Smooth:

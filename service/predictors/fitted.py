@@ -34,7 +34,7 @@ from service.predictors.methods import (
     choose_method,
     make_regressor,
 )
-from service.predictors.observed import FEWEST_NETWORKS, Embedder, Observations, observe, row_of, wrong_number
+from service.predictors.observed import FEWEST_NETWORKS, Embedder, Observations, observe, wrong_number
 from service.predictors.scores import NORMAL_MARGIN, CrossValidation, Regressor
 
 __all__ = [
@@ -76,7 +76,7 @@ class FittedPredictor:
                 field="/format",
                 hint="Fit one on architectures of all the formats that you want to rank together.",
             )
-        return row_of(document, seen.view, seen.embedder, read, structure=self.method not in COUNTING)
+        return seen.row(document, read, structure=self.method not in COUNTING)
 
     def cross_validate(self) -> CrossValidation:
         """Compare the methods for these features by how well they rank held-out observations, keep the best,
@@ -123,7 +123,7 @@ def save_predictor(
         "property": predictor.property,
         "view": seen.view,
         "formats": list(seen.formats),
-        "features": list(feature_names(seen.view)),
+        "features": list(seen.feature_names),
         "uses": seen.features,
         "embedder": None if seen.embedder is None else asdict(seen.embedder),
         "method": predictor.method,
@@ -177,14 +177,17 @@ def _observations(name: str, config: Mapping[str, Any], tensors: Mapping[str, An
         and config["uses"] in CANDIDATES
         and config["method"] in METHODS
     )
-    if not known or tuple(config["features"]) != feature_names(view):
+    # Fitted when there were fewer features, it sees those.
+    names = tuple(config["features"]) if known else ()
+    if not known or not set(names) <= set(feature_names(view)):
         raise InvalidInput(
             f"The predictor {name!r} was fitted by another version.", model=name, hint="Fit it again."
         )
     feature_NF, value_N = tensors["feature_NF"], tensors["value_N"]
     embedder = None if config["embedder"] is None else Embedder(**config["embedder"])
-    names = len(feature_names(view))
-    fits = feature_NF.shape[1] > names if embedder else feature_NF.shape[1] == names
+    fits = feature_NF.shape[1] > len(names) if embedder else feature_NF.shape[1] == len(names)
     if len(feature_NF) != len(value_N) or not fits:
         raise InvalidInput(f"The observations of the predictor {name!r} do not fit together.", model=name)
-    return Observations(view, tuple(config["formats"]), feature_NF, value_N, embedder, config["uses"])
+    return Observations(
+        view, tuple(config["formats"]), feature_NF, value_N, embedder, config["uses"], names=names
+    )

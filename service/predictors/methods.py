@@ -3,6 +3,7 @@
 | method      | looks at            | good for                                        |
 | ---         | ---                 | ---                                             |
 | mixture     | structure           | what depends on how a network is built: accuracy |
+| smooth      | structure           | what bends nowhere sharply: widths               |
 | additive    | counts              | what adds up over operations, in one space       |
 | prices      | counts              | the same for networks of very different sizes    |
 | embedding   | embedding of a GHN  | any property, without features made by hand      |
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from service.predictors.additive import AdditiveRegressor
 from service.predictors.embedding_regressor import EmbeddingRegressor
-from service.predictors.few_shot import FewShotRegressor
+from service.predictors.few_shot import FewShotRegressor, SmoothRegressor
 from service.predictors.prices import PricesRegressor
 from service.predictors.scores import (
     NORMAL_MARGIN,
@@ -37,15 +38,15 @@ from service.predictors.scores import (
     judge,
 )
 
-Method = Literal["mixture", "additive", "prices", "embedding", "both"]
+Method = Literal["mixture", "smooth", "additive", "prices", "embedding", "both"]
 Features = Literal["structure", "embedding", "both"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 # What is tried for each choice of features; the first one is what a predictor starts with.
 CANDIDATES: dict[Features, tuple[Method, ...]] = {
-    "structure": ("mixture", "additive", "prices"),
+    "structure": ("mixture", "smooth", "additive", "prices"),
     "embedding": ("embedding",),
-    "both": ("both", "mixture", "additive", "prices", "embedding"),
+    "both": ("both", "mixture", "smooth", "additive", "prices", "embedding"),
 }
 # These look at the counts alone.
 COUNTING: tuple[Method, ...] = ("additive", "prices")
@@ -79,6 +80,8 @@ def _regressor(method: Method, columns: Columns, margin: float) -> Regressor:
     embedding = slice(columns.counts, None)
     if method == "mixture":
         return _Part(FewShotRegressor(margin=margin), structure)
+    if method == "smooth":
+        return _Part(SmoothRegressor(margin=margin), structure)
     if method == "additive":
         return _Part(AdditiveRegressor(margin=margin), counts)
     if method == "prices":

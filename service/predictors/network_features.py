@@ -5,6 +5,7 @@ For architectures without a cell that `cell_features.py` knows, and for ranking 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import log1p, log10, prod
 
 import numpy as np
@@ -12,10 +13,11 @@ import numpy as np
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.operators import Primitive
 from service.graph_io.primitives import PrimitiveGraph, to_primitives
-from service.predictors.network_cost import multiply_adds
+from service.predictors.network_cost import Operation, operations
 from service.predictors.network_walks import network_operations
 from service.predictors.walk_features import WALKS, walks
 
+_CONVOLUTIONS = frozenset(map(int, (Primitive.CONV, Primitive.SEP_CONV, Primitive.DIL_CONV)))
 _KERNELS = ("1", "3", "5", "larger")
 
 NETWORK_FEATURES: tuple[str, ...] = (
@@ -37,11 +39,14 @@ NETWORK_FEATURES: tuple[str, ...] = (
 )
 
 
-def network_features(graph: ArchGraph) -> list[float]:
-    """The numbers of one network, in the order of NETWORK_FEATURES. Raises InvalidArchitecture for a network
-    without any layer.
+def network_features(graph: ArchGraph, worked: Iterable[Operation] | None = None) -> list[float]:
+    """The numbers of one network, in the order of NETWORK_FEATURES. worked: its `operations`, for who has
+    them.
+
+    Raises InvalidArchitecture for a network without any layer.
     """
     primitives = to_primitives(graph)
+    worked = operations(graph) if worked is None else worked
     size = len(primitives)
     counts = np.bincount(primitives.primitive_N, minlength=len(Primitive))[: len(Primitive)]
     parameters = sum(parameter.numel for parameter in graph.all_parameters())
@@ -51,7 +56,7 @@ def network_features(graph: ArchGraph) -> list[float]:
     widths = [shape[0] for shape in primitives.shapes if shape is not None and shape[0] > 1] or [1]
     kernels, weights = _by_kernel(primitives)
     return [
-        log10(1 + multiply_adds(graph)),
+        log10(1 + sum(operation.multiply_adds for operation in worked)),
         log10(1 + parameters),
         log1p(sum(node.op == "activation" for node in graph.nodes)),
         log1p(_depth(primitives)),
@@ -80,8 +85,8 @@ def _depth(graph: PrimitiveGraph) -> int:
 def _by_kernel(graph: PrimitiveGraph) -> tuple[dict[str, int], dict[str, int]]:
     """How many weights with kernels of each size, and how many numbers they hold."""
     count, numbers = dict.fromkeys(_KERNELS, 0), dict.fromkeys(_KERNELS, 0)
-    for primitive, shape in zip(graph.primitive_N, graph.shapes, strict=True):
-        if primitive in (Primitive.CONV, Primitive.SEP_CONV, Primitive.DIL_CONV) and shape is not None:
+    for primitive, shape in zip(graph.primitive_N.tolist(), graph.shapes, strict=True):
+        if primitive in _CONVOLUTIONS and shape is not None:
             largest = max(shape[2:], default=1)
             name = "1" if largest == 1 else "3" if largest <= 3 else "5" if largest <= 5 else "larger"
             count[name] += 1

@@ -8,6 +8,7 @@ The regressors that add up prices (`additive.py`, `prices.py`) learn what each c
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from math import prod
 
 from service.graph_io.archgraph import ArchGraph
@@ -40,10 +41,10 @@ WORK: tuple[str, ...] = (
 )
 
 
-def network_work(graph: ArchGraph) -> list[float]:
-    """The numbers of one network, in the order of WORK."""
+def network_work(graph: ArchGraph, worked: Iterable[Operation] | None = None) -> list[float]:
+    """The numbers of one network, in the order of WORK. worked: its `operations`, for who has them."""
     found: Counter[str] = Counter()
-    for operation in operations(graph):
+    for operation in operations(graph) if worked is None else worked:
         if operation.node.op in _FREE:
             continue
         kind = _kind(operation)

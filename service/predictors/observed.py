@@ -20,9 +20,9 @@ from service.graph_io.read import format_of, read_document
 from service.predictors.architectures import (
     Reader,
     View,
+    columns_of,
     feature_names,
     features_of,
-    structure_size,
     view_of,
 )
 from service.predictors.identity import cell_identity, graph_identity
@@ -101,7 +101,8 @@ class Tally:
 class Observations:
     """What a predictor learns from. formats: of the architectures, sorted. embedder: where the last features
     come from, if a GHN gave some. group_N: the number of the network behind each row, from 0; None where each
-    row is one of its own. tally: where these come from, where that is known.
+    row is one of its own. tally: where these come from, where that is known. names: of the features before an
+    embedding; all that there are where nothing is said.
     """
 
     view: View
@@ -112,10 +113,24 @@ class Observations:
     features: Features = "structure"
     group_N: NDArray[np.int64] | None = None
     tally: Tally | None = None
+    names: tuple[str, ...] = ()
 
     @property
     def columns(self) -> Columns:
-        return Columns(structure_size(self.view), len(feature_names(self.view)))
+        found, structure = columns_of(self.view, self.feature_names)
+        return Columns(structure, len(found))
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return self.names or feature_names(self.view)
+
+    def row(self, document: Any, read: Reader, *, structure: bool = True) -> list[float]:
+        """The features of an architecture. Raises what `features_of` raises."""
+        whole = row_of(document, self.view, self.embedder, read, structure=structure)
+        if not self.names:
+            return whole
+        found, _ = columns_of(self.view, self.names)
+        return [*(whole[index] for index in found), *whole[len(feature_names(self.view)) :]]
 
     def averaged(self) -> Observations:
         """With one row for each set of equal ones, and the mean of their values: a regressor learns no more
