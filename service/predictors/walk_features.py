@@ -89,7 +89,11 @@ def _accumulate(weight: Sequence[float], before: Sequence[Sequence[int]], join: 
     """At every place its weight and what `join` makes of those before it."""
     total: list[float] = []
     for own, sources in zip(weight, before, strict=True):
-        total.append(own + (join([total[source] for source in sources]) if sources else 0.0))
+        # Most nodes read one: what is joined is that one.
+        if len(sources) == 1:
+            total.append(own + total[sources[0]])
+        else:
+            total.append(own + (join([total[source] for source in sources]) if sources else 0.0))
     return total
 
 
