@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.errors import InvalidArchitecture, ServiceError
-from service.graph_io.entries import read_entry
 
 
 class Refusal(Exception):
@@ -21,6 +20,9 @@ def unreadable(entries: Sequence[Any]) -> tuple[list[int], list[Any], list[dict[
     """Places of the entries whose architecture can be sent, that itself, and the others as a ranking skips
     them.
     """
+    # Imported late, for it loads pydantic, which help has no use for.
+    from service.graph_io.entries import read_entry
+
     places, readable, skipped = [], [], []
     for index, entry in enumerate(entries):
         try:

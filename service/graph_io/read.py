@@ -2,7 +2,8 @@
 
 A document is an object whose `format` says which: one of FORMATS. The API, the workers, the command line
 and the client all tell formats apart here, and what other code prints (`printed.py`) is understood here.
-Readers are imported when they are needed: whoever sends graphs needs no ONNX library in memory.
+Readers and their models are imported when they are needed: whoever sends graphs needs no ONNX library in
+memory, and the help of the command line not even pydantic.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Protocol
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from service.errors import InvalidArchitecture, InvalidInput
 from service.graph_io.archgraph import ArchGraph
-from service.graph_io.document_model import MAX_IMAGE_SIZE, Name, NumClasses, document_model, read_model
 from service.graph_io.fields import Place, closest, kind_of, shown
 from service.graph_io.json_text import parse_json
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.printed import plain_document
+
+if TYPE_CHECKING:
+    from service.graph_io.references import TorchvisionDocument
 
 FORMATS = (
     "onnx",
@@ -38,33 +39,6 @@ FORMATS = (
 # A brace or a bracket behind byte order marks and blanks, nothing but blanks, or UTF-16: none of these bytes
 # opens an ONNX file, for as protobuf tags they stand for fields and types that ONNX does not have.
 _LOOKS_LIKE_TEXT = re.compile(rb"\xff\xfe|\xfe\xff|(?:\xef\xbb\xbf)?[ \t\r\n]*+(?:[{\[]|\Z)")
-
-
-@document_model
-class OnnxDocument:
-    """An ONNX model."""
-
-    format: Literal["onnx"] = "onnx"
-    data: Annotated[
-        str,
-        Field(
-            description="The file as base64 text. Weights are not needed.",
-            json_schema_extra={"contentEncoding": "base64"},
-        ),
-    ]
-    name: Name = ""
-
-
-@document_model
-class TorchvisionDocument:
-    """A network of torchvision by name, built on the worker."""
-
-    format: Literal["torchvision"] = "torchvision"
-    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")]
-    num_classes: NumClasses | None = None
-    image_size: Annotated[
-        Annotated[int, Field(ge=1, le=MAX_IMAGE_SIZE)] | None, Field(description="Pixels a side.")
-    ] = None
 
 
 def sniff(data: bytes) -> Literal["onnx", "json"]:
@@ -131,6 +105,9 @@ def read_document(
 
 def onnx_data(document: Mapping[str, Any], *, limits: GraphLimits = DEFAULT_LIMITS) -> bytes:
     """The ONNX file in a document of that format, which holds it as base64 text."""
+    from service.graph_io.document_model import read_model
+    from service.graph_io.references import OnnxDocument
+
     text, most = read_model(OnnxDocument, document).data, limits.max_bytes * 4 // 3 + 4
     if len(text) > most:
         raise Place(("data",)).too_long(len(text), "characters", most)
@@ -201,6 +178,9 @@ def _read_onnx(data: bytes, limits: GraphLimits, isolate: bool) -> ArchGraph:
 
 def read_torchvision(document: Mapping[str, Any]) -> TorchvisionDocument:
     """What a document of that format says; nothing is built. Raises InvalidArchitecture, naming the field."""
+    from service.graph_io.document_model import read_model
+    from service.graph_io.references import TorchvisionDocument
+
     return read_model(TorchvisionDocument, document)
 
 

@@ -14,7 +14,7 @@ from service.graph_io.cells.nasbench_macro import NASBenchMacroDocument
 from service.graph_io.cells.nats_size import NatsSizeDocument
 from service.graph_io.cells.smash import SmashDocument
 from service.graph_io.json_reader import graph_schema
-from service.graph_io.read import OnnxDocument, TorchvisionDocument
+from service.graph_io.references import OnnxDocument, TorchvisionDocument
 
 ARCHITECTURE, _GRAPH = "Architecture", "GraphDocument"
 # The reader of graphs reads by a schema of its own, which is published by itself too.

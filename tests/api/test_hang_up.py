@@ -36,7 +36,11 @@ async def call_and_hang_up(
         "path": path,
         "raw_path": path.encode(),
         "query_string": query,
-        "headers": [(b"content-type", b"application/json"), (b"prefer", b"wait=30")],
+        "headers": [
+            (b"host", b"localhost"),
+            (b"content-type", b"application/json"),
+            (b"prefer", b"wait=30"),
+        ],
         "client": ("127.0.0.1", 1),
         "scheme": "http",
         "server": ("test", 80),

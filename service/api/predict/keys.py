@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 
 from service.api.predict.schemas import PredictOptions
-from service.graph_io.read import TorchvisionDocument
+from service.graph_io.references import TorchvisionDocument
 from service.weights.blocks import POSTPROCESS_VERSION
 
 
