@@ -3,9 +3,9 @@
     python -m benchmarks.execution [NAME ...] [--torchvision] [--timm] [--images N] [--json FILE]
 
 For each network, with random weights: it is traced, its graph is run on random images with the module's own
-parameters, and the largest difference to the module's output is divided by the largest output. Batch norms
-use the statistics of the batch on both sides. A network is equal (within 1e-4), refused (with the reason), or
-different. Exits with status 1 if any is different.
+parameters in float64, and the largest difference to the module's output is divided by the largest output.
+Batch norms use the statistics of the batch on both sides. A network is equal (within 1e-4), refused (with
+the reason), or different. Exits with status 1 if any is different.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class Row:
 
 def measure(name: str, images: int) -> Row:
     """name: "torchvision:NAME" or "timm:NAME"."""
-    model = in_batch_statistics(build(name))
-    graph = trace(model, program=True)
+    model = in_batch_statistics(build(name)).double()
+    graph = trace(model, runnable=True)
     try:
         network = Network(graph)
     except ServiceError as refusal:
         return Row(name, "refused", reason=refusal.detail)
     generator = torch.Generator().manual_seed(0)
-    pictures = torch.randn(images, *graph.input_shape, generator=generator)
+    pictures = torch.randn(images, *graph.input_shape, generator=generator, dtype=torch.float64)
     with torch.no_grad():
         result = network(pictures, dict(model.named_parameters()))
         expected = _logits(model(pictures))

@@ -78,7 +78,7 @@ def _encode(
     if _is_torch_module(architecture):
         from service.graph_io.torch_tracer import trace
 
-        graph = trace(architecture, input_shape=input_shape, example=example, program=runnable)
+        graph = trace(architecture, input_shape=input_shape, example=example, runnable=runnable)
         return Encoded(_graph_document(graph))
     if isinstance(architecture, ArchGraph):
         return Encoded(_graph_document(architecture))

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from service.errors import InvalidArchitecture, UnsupportedOperator
+from service.executor.checked import TOLERANCE, difference, differs
 from service.executor.node_network import NodeNetwork
 from service.executor.programs import ProgramNetwork
 from service.executor.statistics import BatchStatistics
@@ -32,8 +33,11 @@ class Network:
     (empty
         if nobody names it).
 
+    If the graph has a sample, the network answers it as its owner's does.
+
     Raises UnsupportedOperator for an operator that cannot be run (naming the node): every operator of the
-    cell spaces can, and those of common convolutional networks and transformers. Raises InvalidArchitecture
+    cell spaces can, and those of common convolutional networks and transformers; and for a network that
+    answers its sample otherwise. Raises InvalidArchitecture
     for a network with parameters that its owner keeps, if no program has their values.
     """
 
@@ -52,21 +56,41 @@ class Network:
 
 
 def _runner(graph: ArchGraph) -> NodeNetwork | ProgramNetwork:
-    program = graph.program
     kept = next((parameter for parameter in graph.all_parameters() if not parameter.trainable), None)
-    if program is None:
-        if kept is not None:
-            raise InvalidArchitecture(
-                f"The parameter {kept.name!r} is not trainable, and a graph does not have its values: the "
-                "network cannot be run here.",
-                node=kept.name,
-                hint="Run or train it where its values are, with the predicted weights of the others.",
-            )
-        return NodeNetwork(graph)
     if kept is None:
         try:
-            return NodeNetwork(graph)
+            nodes = NodeNetwork(graph)
         except UnsupportedOperator:
-            pass
+            if graph.program is None:
+                raise
+        else:
+            refusal = _refusal(nodes, graph)
+            if refusal is None:
+                return nodes
+            if graph.program is None:
+                raise refusal
+    elif graph.program is None:
+        raise InvalidArchitecture(
+            f"The parameter {kept.name!r} is not trainable, and a graph does not have its values: the "
+            "network cannot be run here.",
+            node=kept.name,
+            hint="Run or train it where its values are, with the predicted weights of the others.",
+        )
+    assert graph.program is not None
     shapes = {parameter.name: parameter.shape for parameter in graph.all_parameters()}
-    return ProgramNetwork(program, graph.input_shape, shapes)
+    program = ProgramNetwork(graph.program, graph.input_shape, shapes)
+    refusal = _refusal(program, graph)
+    if refusal is not None:
+        raise refusal
+    return program
+
+
+def _refusal(runner: NodeNetwork | ProgramNetwork, graph: ArchGraph) -> UnsupportedOperator | None:
+    """Why a network that runs is not the one that was sent; None if it is, or if nobody can tell."""
+    if graph.sample is None:
+        return None
+    relative = difference(runner, graph, graph.sample)
+    if relative <= TOLERANCE:
+        return None
+    seen = runner.sizes(graph) if isinstance(runner, NodeNetwork) else {}
+    return differs(graph.sample, seen, relative)

@@ -11,9 +11,12 @@ import torch
 from torch import Tensor
 
 from service.errors import UnsupportedOperator
+from service.executor.checked import sample_parameters
 from service.executor.operators import NORMALISED_BY_BATCH, compile_node
 from service.executor.statistics import BatchStatistics, normalised_by_batch
 from service.graph_io.archgraph import ArchGraph, Node
+from service.graph_io.sample import sample_input
+from service.graph_io.torch_tracing.samples import root_mean_square
 
 Params = Mapping[str, Tensor]
 Step = Callable[[Sequence[Tensor], Params], Tensor]
@@ -49,8 +52,31 @@ class NodeNetwork:
             (step.name, _module_of(step.node)) for step in self._steps if step.run is None
         )
 
-    def __call__(self, images: Tensor, params: Params, statistics: BatchStatistics | None = None) -> Tensor:
-        """What the last node computes, in the number format of the images."""
+    @torch.no_grad()
+    def sizes(self, graph: ArchGraph) -> dict[str, tuple[Node, float]]:
+        """For each module that owns parameters, by its path: its last node, and the root mean square of
+        what that gives for the sample.
+        """
+        sizes: dict[str, tuple[Node, float]] = {}
+
+        def observe(node: Node, result: Tensor) -> None:
+            for parameter in node.params:
+                sizes.setdefault(parameter.name.rpartition(".")[0], (node, root_mean_square(result)))
+
+        self(torch.from_numpy(sample_input(graph.input_shape)), sample_parameters(graph), observe=observe)
+        return sizes
+
+    def __call__(
+        self,
+        images: Tensor,
+        params: Params,
+        statistics: BatchStatistics | None = None,
+        observe: Callable[[Node, Tensor], None] | None = None,
+    ) -> Tensor:
+        """What the last node computes, in the number format of the images.
+
+        observe: called with every node that is run, and with what it gives.
+        """
         values: list[Tensor | None] = [None] * self._slots
         values[0] = images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
         result = values[0]
@@ -60,6 +86,8 @@ class NodeNetwork:
                 result = _batch_norm(step.node, inputs[0], params, statistics)
             else:
                 result = step.run(inputs, params)
+            if observe is not None:
+                observe(step.node, result)
             values[step.output] = result
             for slot in step.finished:
                 values[slot] = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 from service.graph_io.program import Program
+from service.graph_io.sample import Sample
 
 AttrValue = int | float | str | bool | tuple[int, ...] | tuple[float, ...] | tuple[str, ...] | None
 
@@ -72,6 +73,7 @@ class ArchGraph:
     answered too.
     program: exactly what the network computes, where that was recorded. Running a network needs it if a node
         stands for more than its attributes say; predicting weights never does.
+    sample: what the owner's network answers, to check against before a network is trained or scored.
 
     Build one through `checks.build_graph`, which sorts and validates; the constructor itself trusts its
     caller.
@@ -83,6 +85,7 @@ class ArchGraph:
     name: str = ""
     unattached: tuple[Parameter, ...] = ()
     program: Program | None = None
+    sample: Sample | None = None
 
     def parameters(self) -> Iterator[Parameter]:
         """Every trainable parameter once, in execution order (a tied parameter counts where it is first

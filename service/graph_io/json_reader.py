@@ -7,8 +7,8 @@
                 "params": {"weight": {"name": "conv.weight", "shape": [64, 3, 3, 3]}}}, ...]}
 
 Optional: `inputs`, `params`, `attrs`, `cell` of a node, `axes` and `trainable` of a parameter, and `outputs`,
-`name`, `unattached`, `program` (`program_json.py`) of the graph. Operators, their parameter roles and
-attributes are those of `operators.py`.
+`name`, `unattached`, `program` (`program_json.py`) and `sample` (`sample.py`) of the graph. Operators,
+their parameter roles and attributes are those of `operators.py`.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from service.graph_io.fields import (
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.operators import OPERATORS
 from service.graph_io.program_json import read_program
+from service.graph_io.sample import MOST_NUMBERS, Sample
 
 MAX_ATTRIBUTES = 64
 MAX_ATTRIBUTE_ITEMS = 4096
@@ -84,7 +85,7 @@ def read_json_graph(document: Mapping[str, Any], *, limits: GraphLimits = DEFAUL
         document,
         root,
         required=("nodes", "input_shape"),
-        optional=("format", "outputs", "name", "unattached", "program", "$schema"),
+        optional=("format", "outputs", "name", "unattached", "program", "sample", "$schema"),
     )
     if graph.get("format", "graph") != "graph":
         raise (root / "format").refuse(f"The format is {shown(graph['format'])}, expected 'graph'.")
@@ -100,17 +101,32 @@ def read_json_graph(document: Mapping[str, Any], *, limits: GraphLimits = DEFAUL
     name = read_text(graph.get("name", ""), root / "name", max_length=limits.max_name_length)
     program = graph.get("program")
     exact = None if program is None else read_program(program, root / "program", limits)
+    sample = _sample(graph["sample"], root / "sample", limits) if "sample" in graph else None
     try:
         built = build_graph(
             nodes, outputs=outputs, input_shape=shape, name=name, unattached=unattached, limits=limits
         )
-        return built if exact is None else dataclasses.replace(built, program=exact)
+        return dataclasses.replace(built, program=exact, sample=sample)
     except ServiceError as error:
         # The checks know nodes; the document has positions.
         positions = {node.name: index for index, node in enumerate(nodes)}
         position = positions.get(error.extra.get("node", ""))
         error.extra.setdefault("field", "/nodes" if position is None else f"/nodes/{position}")
         raise
+
+
+def _sample(value: Any, place: Place, limits: GraphLimits) -> Sample:
+    sample = read_object(value, place, required=("output",), optional=("layers",))
+    output = read_list(sample["output"], place / "output", most=MOST_NUMBERS)
+    layers = sample.get("layers", {})
+    if not isinstance(layers, Mapping):
+        inside = place / "layers"
+        raise inside.refuse(f"{inside.named} must be an object, not {kind_of(layers)}.")
+    read_list([*layers], place / "layers", most=limits.max_nodes)
+    return Sample(
+        tuple(read_number(item, place / "output" / index) for index, item in enumerate(output)),
+        tuple((path, read_number(size, place / "layers" / path)) for path, size in layers.items()),
+    )
 
 
 def _node(entry: Any, place: Place, limits: GraphLimits) -> Node:

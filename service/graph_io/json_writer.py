@@ -23,6 +23,8 @@ def graph_document(graph: ArchGraph) -> dict[str, Any]:
         document["unattached"] = [{**_parameter(spare), "role": spare.role} for spare in graph.unattached]
     if graph.program is not None:
         document["program"] = program_document(graph.program)
+    if graph.sample is not None:
+        document["sample"] = {"output": list(graph.sample.output), "layers": dict(graph.sample.layers)}
     return document
 
 

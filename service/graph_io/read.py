@@ -201,5 +201,5 @@ def _trace_torchvision(
         num_classes=network.num_classes,
         image_size=network.image_size,
         limits=limits,
-        program=runnable,
+        runnable=runnable,
     )

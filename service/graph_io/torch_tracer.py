@@ -31,12 +31,14 @@ from service.graph_io.archgraph import ArchGraph, Node, Parameter
 from service.graph_io.checks import build_graph
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.program import Program
+from service.graph_io.sample import Sample
 from service.graph_io.torch_tracing import handlers  # noqa: F401  registers the handlers
 from service.graph_io.torch_tracing.inputs import candidates, floating_dtype, of_shape, with_values
 from service.graph_io.torch_tracing.lowering import lower
 from service.graph_io.torch_tracing.nested import map_tensors, tensors_in
 from service.graph_io.torch_tracing.programs import record_program
 from service.graph_io.torch_tracing.recorder import META, Recorder
+from service.graph_io.torch_tracing.samples import sample_of
 from service.graph_io.torch_tracing.stand_ins import borrowed
 from service.graph_io.torch_tracing.steps import Record, Step
 from service.graph_io.torch_tracing.torchvision_models import build
@@ -60,7 +62,7 @@ LIMITS = dataclasses.replace(
 
 def trace(
     model: nn.Module, *, input_shape: Sequence[int] | None = None, example: Any = None, name: str = "",
-    program: bool = False,
+    runnable: bool = False,
 ) -> ArchGraph:  # fmt: skip
     """The graph of a module.
 
@@ -71,9 +73,8 @@ def trace(
         a tuple of positional arguments or a dictionary of keyword arguments. Only shapes and number formats
         are read, unless the module itself looks at the numbers.
     name: of the graph; the class of the module if empty.
-    program: record exactly what the module computes too, if that can be done: for running the network.
-    Buffers,
-        and parameters that are kept as they are, go into it with their values.
+    runnable: for whoever runs the network: record exactly what the module computes, if that can be done, and
+        what it answers for a sample. Buffers, and parameters that are kept as they are, travel with their values.
 
     Raises InvalidArchitecture if the module cannot be run on such an input, saying why, and InvalidRequest if
     both input_shape and example are given.
@@ -81,7 +82,7 @@ def trace(
     >>> trace(torchvision.models.resnet18()).num_parameters
     11689512
     """
-    tracer = _Tracer(model, program=program)
+    tracer = _Tracer(model, runnable=runnable)
     if example is not None and input_shape is not None:
         raise InvalidRequest(
             "input_shape and example both say what the module is called with.",
@@ -106,28 +107,28 @@ def trace(
 
 def trace_torchvision(
     name: str, *, num_classes: int | None = None, image_size: int | None = None, limits: GraphLimits = LIMITS,
-    program: bool = False,
+    runnable: bool = False,
 ) -> ArchGraph:  # fmt: skip
     """The graph of a torchvision model, which is built without memory for its parameters.
 
-    num_classes, image_size: the model's own where None. program: see `trace`.
+    num_classes, image_size: the model's own where None. runnable: see `trace`.
 
     Raises InvalidArchitecture for a name that torchvision does not have, naming those that look like it, and
     LimitExceeded.
     """
     model, example = build(name, num_classes=num_classes, image_size=image_size)
-    return _Tracer(model, limits, program=program).graph(example, name, guess=True)
+    return _Tracer(model, limits, runnable=runnable).graph(example, name, guess=True)
 
 
 class _Tracer:
     """One module, and what is known about its parameters."""
 
-    def __init__(self, model: nn.Module, limits: GraphLimits | None = None, *, program: bool = False) -> None:
+    def __init__(self, model: nn.Module, limits: GraphLimits | None = None, *, runnable: bool = False) -> None:
         if not isinstance(model, nn.Module):
             raise InvalidArchitecture(
                 f"{type(model).__name__} is no torch.nn.Module.", hint="Pass the module itself."
             )
-        self.model, self.limits, self.with_program = model, limits or LIMITS, program
+        self.model, self.limits, self.to_be_run = model, limits or LIMITS, runnable
         self.runnable = _unwrapped(model)
         self.modules = list(model.modules())
         devices = [p.device for p in model.parameters()]
@@ -163,7 +164,11 @@ class _Tracer:
         """guess: the example may well be wrong. What its shape does not fit is not tried with values."""
         with _without_collections():
             graph = self._graph(example, name, guess)
-            return dataclasses.replace(graph, program=self._program(example)) if self.with_program else graph
+            if not self.to_be_run:
+                return graph
+            return dataclasses.replace(
+                graph, program=self._program(example), sample=self._sample(graph, example)
+            )
 
     def _program(self, example: Any) -> Program | None:
         try:
@@ -172,6 +177,15 @@ class _Tracer:
             )
         except Exception as failure:  # the user's forward may raise anything
             logger.info("no program of %s: %s", type(self.runnable).__name__, failure)
+            return None
+
+    def _sample(self, graph: ArchGraph, example: Any) -> Sample | None:
+        if not isinstance(example, Tensor) or not example.is_floating_point():
+            return None
+        try:
+            return sample_of(self.runnable, graph.input_shape)
+        except Exception as failure:  # the user's forward may raise anything
+            logger.info("no sample of %s: %s", type(self.runnable).__name__, failure)
             return None
 
     def _graph(self, example: Any, name: str, guess: bool) -> ArchGraph:

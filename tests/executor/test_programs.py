@@ -44,7 +44,7 @@ def travelled(graph: ArchGraph) -> ArchGraph:
 @pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.name)
 def test_a_program_computes_what_the_layer_computes(case: Case) -> None:
     module, images = in_batch_statistics(case.module()), case.images(3)
-    graph = trace(module, input_shape=case.shape, program=True)
+    graph = trace(module, input_shape=case.shape, runnable=True)
     assert (graph.program is None) == (case.name in WITHOUT_PROGRAM)
     if graph.program is None:
         return
@@ -62,7 +62,7 @@ def test_a_network_that_its_nodes_do_not_describe_runs_by_its_program(case: Case
     module, images = case.module().eval(), case.images(2)
     with torch.no_grad():
         expected = module(images)
-        result = Network(trace(module, input_shape=case.shape, program=True))(
+        result = Network(trace(module, input_shape=case.shape, runnable=True))(
             images, dict(module.named_parameters())
         )
     torch.testing.assert_close(result, expected.float(), rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
@@ -102,7 +102,7 @@ class Overwriting(nn.Module):
 )
 def test_a_network_that_is_another_one_for_other_batches_has_no_program(module: nn.Module) -> None:
     network = nn.Sequential(module, nn.Linear(4, 4))
-    assert trace(network, input_shape=(4,), program=True).program is None
+    assert trace(network, input_shape=(4,), runnable=True).program is None
 
 
 class Table(nn.Module):
@@ -123,7 +123,7 @@ class Table(nn.Module):
 
 def test_buffers_and_kept_parameters_travel_with_their_values() -> None:
     module = Table()
-    graph = travelled(trace(module, input_shape=(3,), program=True))
+    graph = travelled(trace(module, input_shape=(3,), runnable=True))
     x = torch.randn(7, 3)
     result = Network(graph)(x, {"table": module.table})
     torch.testing.assert_close(result, module(x))
@@ -142,7 +142,7 @@ def test_batch_norms_of_a_program_gather_statistics_by_the_names_of_their_module
             return self.norm(F.conv2d(x, self.weight - self.weight.mean())).mean((2, 3))
 
     module = Standardised()
-    network = Network(trace(module, input_shape=(3, 8, 8), program=True))
+    network = Network(trace(module, input_shape=(3, 8, 8), runnable=True))
     ((name, path),) = network.batch_norms
     assert path == "norm"
     x, params, statistics = torch.randn(16, 3, 8, 8), dict(module.named_parameters()), BatchStatistics()
@@ -210,7 +210,7 @@ def test_memory_that_nobody_filled_is_zero() -> None:
     ],
 )  # fmt: skip
 def test_a_broken_program_is_refused_by_the_field(change: Any, field: str) -> None:
-    document = graph_document(trace(Table(), input_shape=(3,), program=True))
+    document = graph_document(trace(Table(), input_shape=(3,), runnable=True))
     change(document["program"])
     with pytest.raises((InvalidArchitecture, LimitExceeded)) as caught:
         read_json_graph(document)

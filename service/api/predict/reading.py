@@ -34,8 +34,8 @@ class ReadArchitecture:
 
     digest: of the graph, or of the reference. name: what the document calls it. document: the graph as JSON
     bytes; None for a torchvision reference, which the worker builds (`torchvision` holds its arguments).
-    onnx, onnx_sha256: the user's file, where there is one. runnable: the document with the program of the
-    network, where it came with one.
+    onnx, onnx_sha256: the user's file, where there is one. runnable: the document with the program and the
+    sample of the network, where it came with them.
     """
 
     digest: str
@@ -119,10 +119,10 @@ def _understood(graph: ArchGraph, onnx: bytes | None = None) -> ReadArchitecture
     return ReadArchitecture(
         graph_digest(graph),
         graph.name,
-        document=_text(replace(graph, program=None)),
+        document=_text(replace(graph, program=None, sample=None)),
         onnx=onnx,
         onnx_sha256=hashlib.sha256(onnx).hexdigest() if onnx is not None else None,
-        runnable=None if graph.program is None else _text(graph),
+        runnable=None if graph.program is None and graph.sample is None else _text(graph),
     )
 
 

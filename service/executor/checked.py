@@ -1,0 +1,64 @@
+"""A network is the owner's network: before it is trained or scored, its answer is compared with the
+owner's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from service.errors import UnsupportedOperator
+from service.graph_io.archgraph import ArchGraph, Node
+from service.graph_io.sample import Sample, sample_input, sample_parameter
+
+# Between one processor and another, batch norms of a few inputs make much of the last bits.
+TOLERANCE = 0.01
+
+Run = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
+
+
+def sample_parameters(graph: ArchGraph) -> dict[str, Tensor]:
+    """The parameters that both sides draw."""
+    return {
+        parameter.name: torch.from_numpy(sample_parameter(parameter.name, parameter.shape))
+        for parameter in graph.parameters()
+    }
+
+
+@torch.no_grad()
+def difference(run: Run, graph: ArchGraph, sample: Sample) -> float:
+    """The largest difference between two answers, relative to the largest number of the owner's. Infinite if
+    ours is shorter or not finite.
+    """
+    output = run(torch.from_numpy(sample_input(graph.input_shape)), sample_parameters(graph))
+    expected = torch.tensor(sample.output)
+    result = output.float().reshape(-1)
+    if result.numel() < expected.numel():
+        return float("inf")
+    result = result[: expected.numel()]
+    if not result.isfinite().all():
+        return float("inf")
+    return float((result - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
+
+
+def differs(sample: Sample, seen: Mapping[str, tuple[Node, float]], relative: float) -> UnsupportedOperator:
+    """The refusal of a network that answers something else, naming the first layer that does.
+
+    seen: by the path of a module, its node and the root mean square of what it gave.
+    """
+    for path, expected in sample.layers:
+        node, size = seen.get(path, (None, expected))
+        if node is not None and not abs(size - expected) <= TOLERANCE * abs(expected):
+            return UnsupportedOperator(
+                f"Node {node.name!r} ({node.op}), or what it reads, computes something else than the network "
+                f"that was sent: its values have the size {size:.4g}, not {expected:.4g}.",
+                node=node.name,
+                operator=node.op,
+            )
+    return UnsupportedOperator(
+        "The graph computes something else than the network that was sent: its answers differ by "
+        f"{relative:.1%}.",
+        operator="output",
+    )
