@@ -28,10 +28,9 @@ class Network:
     """A runnable network.
 
     graph: what it computes; parameters that it never reads are ignored. It is run from its nodes if their
-        attributes say all, else by its program.
+        attributes say all, else by its program; by its program too if it has no sample to prove its nodes by.
     batch_norms: the name of each batch normalisation among `BatchStatistics`, and the path of its module
-    (empty
-        if nobody names it).
+        (empty if nobody names it).
 
     If the graph has a sample, the network answers it as its owner's does.
 
@@ -57,7 +56,8 @@ class Network:
 
 def _runner(graph: ArchGraph) -> NodeNetwork | ProgramNetwork:
     kept = next((parameter for parameter in graph.all_parameters() if not parameter.trainable), None)
-    if kept is None:
+    if kept is None and (graph.program is None or graph.sample is not None):
+        # From its nodes a network runs faster, but nothing proves that they say all.
         try:
             nodes = NodeNetwork(graph)
         except UnsupportedOperator:
@@ -70,6 +70,7 @@ def _runner(graph: ArchGraph) -> NodeNetwork | ProgramNetwork:
             if graph.program is None:
                 raise refusal
     elif graph.program is None:
+        assert kept is not None
         raise InvalidArchitecture(
             f"The parameter {kept.name!r} is not trainable, and a graph does not have its values: the "
             "network cannot be run here.",

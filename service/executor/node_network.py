@@ -36,8 +36,7 @@ class NodeNetwork:
     """A network that is run from its nodes.
 
     batch_norms: the name of each batch normalisation among `BatchStatistics`, and the path of its module
-    (empty
-        if nobody names it).
+        (empty if nobody names it).
 
     Raises UnsupportedOperator, naming the node, for one that its attributes do not say exactly.
     """

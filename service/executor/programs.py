@@ -46,8 +46,7 @@ class ProgramNetwork:
     """A program that can be run.
 
     batch_norms: the name of each batch normalisation among `BatchStatistics`, and the path of its module
-    (empty
-        if nobody names it).
+        (empty if nobody names it).
 
     Raises UnsupportedOperator, naming the function, if it cannot be run here.
     """

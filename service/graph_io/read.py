@@ -81,21 +81,21 @@ def read_document(
     """Read an architecture: a document, or the bytes of a file that holds one or is an ONNX model.
 
     isolate: read ONNX files of strangers apart from this process where they could harm it. torchvision: build
-    networks of torchvision here, which takes torch; without it that format is refused. runnable: record their
-    programs too, for whoever runs them.
+    networks of torchvision here, which takes torch; without it that format is refused. runnable: record the
+    programs of networks of torchvision and of ONNX files, for whoever runs them; that takes torch, too.
 
     Raises InvalidInput, InvalidArchitecture, UnsupportedOperator or LimitExceeded, naming the field.
     """
     if isinstance(document, bytes):
         if sniff(document) == "onnx":
-            return _read_onnx(document, limits, isolate)
+            return _read_onnx(document, limits, isolate, runnable)
         document = parse_document(document, limits=limits)
     if not isinstance(document, Mapping):
         raise InvalidArchitecture(f"An architecture must be an object, not {kind_of(document)}.", field="")
     plain: Mapping[str, Any] = plain_document(document)
     match format_of(plain):
         case "onnx":
-            return _read_onnx(onnx_data(plain, limits=limits), limits, isolate)
+            return _read_onnx(onnx_data(plain, limits=limits), limits, isolate, runnable)
         case "torchvision":
             return _trace_torchvision(plain, limits, here=torchvision, runnable=runnable)
         case name if name in FORMATS:
@@ -166,14 +166,20 @@ def _reader(name: str) -> _Reader:
     raise KeyError(name)
 
 
-def _read_onnx(data: bytes, limits: GraphLimits, isolate: bool) -> ArchGraph:
+def _read_onnx(data: bytes, limits: GraphLimits, isolate: bool, runnable: bool) -> ArchGraph:
     if isolate:
         from service.graph_io.sandbox import read_onnx_isolated
 
-        return read_onnx_isolated(data, limits)
-    from service.graph_io.onnx_reader import read_onnx
+        graph = read_onnx_isolated(data, limits)
+    else:
+        from service.graph_io.onnx_reader import read_onnx
 
-    return read_onnx(data, limits=limits)
+        graph = read_onnx(data, limits=limits)
+    if runnable:
+        from service.graph_io.torch_tracing.onnx_programs import with_program
+
+        return with_program(graph, data, limits)
+    return graph
 
 
 def read_torchvision(document: Mapping[str, Any]) -> TorchvisionDocument:

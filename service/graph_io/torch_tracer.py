@@ -74,7 +74,8 @@ def trace(
         are read, unless the module itself looks at the numbers.
     name: of the graph; the class of the module if empty.
     runnable: for whoever runs the network: record exactly what the module computes, if that can be done, and
-        what it answers for a sample. Buffers, and parameters that are kept as they are, travel with their values.
+        what it answers for a sample. Buffers, and parameters that are kept as they are, travel with their
+        values.
 
     Raises InvalidArchitecture if the module cannot be run on such an input, saying why, and InvalidRequest if
     both input_shape and example are given.
@@ -123,7 +124,9 @@ def trace_torchvision(
 class _Tracer:
     """One module, and what is known about its parameters."""
 
-    def __init__(self, model: nn.Module, limits: GraphLimits | None = None, *, runnable: bool = False) -> None:
+    def __init__(
+        self, model: nn.Module, limits: GraphLimits | None = None, *, runnable: bool = False
+    ) -> None:
         if not isinstance(model, nn.Module):
             raise InvalidArchitecture(
                 f"{type(model).__name__} is no torch.nn.Module.", hint="Pass the module itself."

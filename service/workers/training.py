@@ -10,6 +10,7 @@ whoever starts a long training soon sees whether it works.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -123,7 +124,11 @@ def _config(payload: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     config = dict(payload.get("config") or {})
     if payload.get("observations") is not None:
         config["observations"] = read_observations(open_artifacts(settings), payload)
-    if payload.get("graph") is not None:
+    if payload.get("source") is not None:
+        # The file says exactly what it computes; its graph does not always.
+        data = open_artifacts(settings).read_bytes(payload["source"])
+        config["architecture"] = {"format": "onnx", "data": base64.b64encode(data).decode()}
+    elif payload.get("graph") is not None:
         config["architecture"] = json.loads(open_artifacts(settings).read_bytes(payload["graph"]))
     elif payload.get("torchvision") is not None:
         config["architecture"] = {"format": "torchvision", **payload["torchvision"]}

@@ -59,6 +59,7 @@ def start(
         payload["observations"] = _keep(services, asked.config.observations)
     if architecture is not None:
         payload["graph"] = architecture.store_runnable(services.artifacts)
+        payload["source"] = architecture.store_source(services.artifacts)
         payload["torchvision"] = architecture.torchvision
     about = _about(asked, architecture)
     job = services.jobs.create(KIND, key=key, payload=payload, owner=caller.id, queue=queue, about=about)

@@ -43,7 +43,14 @@ _BATCH_NORMS = frozenset({"native_batch_norm.default", "_native_batch_norm_legit
 
 
 class NoProgram(Exception):
-    """Why a network has no program, in words that follow "it"."""
+    """Why a network has no program, in words that follow "it".
+
+    node: of a file, if it is one node's fault.
+    """
+
+    def __init__(self, reason: str, node: str | None = None) -> None:
+        super().__init__(reason)
+        self.node = node
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +67,16 @@ class ProgramRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     values: of the parameters that are kept as they are, by name: they become constants.
     modules: paths of the modules that own running means, by the identity of the mean.
+    fold: what is computed from fixed numbers alone is a constant, not a call.
     """
 
-    def __init__(self, values: Mapping[str, Tensor], modules: Mapping[int, str]) -> None:
+    def __init__(
+        self, values: Mapping[str, Tensor], modules: Mapping[int, str], *, fold: bool = False
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[Recorded] = []
         self.constants: list[Tensor] = []
-        self._values, self._modules = values, modules
+        self._values, self._modules, self._fold = values, modules, fold
         self._reference: dict[int, Reference] = {}
         self._constant_of: dict[int, int] = {}
         # Tensors stay alive: the identity of a freed one could come back as another's.
@@ -102,6 +112,8 @@ class ProgramRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if self._fold and not any(tensor.device == META for tensor in tensors_in((args, kwargs))):
+            return func(*args, **kwargs)
         # Numbers may change with what is computed: they are written down first.
         arguments = tuple(self._argument(value) for value in args)
         keywords = tuple(
@@ -169,7 +181,8 @@ class ProgramRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if reference is None:
                 if value.device == META:
                     raise NoProgram("reads a tensor that came from nowhere")
-                reference = self._constant(value.detach().clone())
+                # What a file computes from numbers is never written into; what a module does may be.
+                reference = self._constant(value if self._fold else value.detach().clone())
                 self._bind(value, reference)
                 self._fixed_memory.add(_memory(value))
             return reference
