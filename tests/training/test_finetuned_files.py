@@ -75,7 +75,11 @@ class UNet(nn.Module):
 
 
 def resnext() -> nn.Module:
-    return ResNet(Bottleneck, [1, 1, 1, 1], num_classes=10, groups=8, width_per_group=4)
+    """With the stem that small images take."""
+    network = ResNet(Bottleneck, [1, 1, 1, 1], num_classes=10, groups=8, width_per_group=4)
+    network.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    network.maxpool = nn.Identity()
+    return network
 
 
 def mobilenet_v3() -> nn.Module:
