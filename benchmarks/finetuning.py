@@ -248,7 +248,7 @@ def starting_parameters(
         params = predicted_weights(load_model(model), graph, dataset, seed=seed).params
     else:
         params = {name: value.detach() for name, value in module.named_parameters()}
-    layer = last_layer(graph)
+    layer = last_layer(Network(graph))
     if not start.endswith("+solved") or layer is None:
         return params
     statistics = training_statistics(Network(graph), params, dataset, _CALIBRATION_IMAGES)

@@ -63,7 +63,7 @@ class Work:
         """The start with its last layer solved for the training images; as it is where the network has no
         such layer, or no finite features.
         """
-        layer = last_layer(self.network.graph)
+        layer = last_layer(self.network)
         if layer is None:
             return start
         params = self._on_device(start.params)

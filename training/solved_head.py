@@ -20,6 +20,7 @@ from service.errors import InvalidArchitecture, UnsupportedOperator
 from service.executor.networks import Network
 from service.executor.statistics import BatchStatistics
 from service.graph_io.archgraph import ArchGraph, Node
+from service.graph_io.program import before_last_layer
 from training.data import Dataset, ImageSet, batches
 
 _BATCH = 64
@@ -52,10 +53,11 @@ class SolvedHead:
     loss: float
 
 
-def last_layer(graph: ArchGraph) -> LastLayer | None:
+def last_layer(network: Network) -> LastLayer | None:
     """None for a network that does not end in a linear layer of its own, such as one that pools after its
     last convolution.
     """
+    graph = network.graph
     nodes = {node.name: node for node in graph.nodes}
     node = nodes[graph.outputs[0]]
     while node.op in _PASSED_THROUGH:
@@ -66,13 +68,23 @@ def last_layer(graph: ArchGraph) -> LastLayer | None:
         return None
     if len(weight.shape) != 2 or any(_shares(other, node) for other in graph.nodes):
         return None
-    # A program computes the whole network; what is before its last layer only the nodes can say.
-    before = replace(graph, outputs=(node.inputs[0],), program=None)
+    before = _before(network, node, weight.name, bias.name if bias else None)
+    if before is None:
+        return None
     try:
         features = Network(before)
     except (UnsupportedOperator, InvalidArchitecture):
         return None
     return LastLayer(weight.name, bias.name if bias else None, features, transposed=weight.axes == (1, 0))
+
+
+def _before(network: Network, node: Node, weight: str, bias: str | None) -> ArchGraph | None:
+    """The network before its last layer. It is run as the whole is: its batch norms have the same names."""
+    graph = replace(network.graph, sample=None)
+    if not network.by_program or graph.program is None:
+        return replace(graph, outputs=(node.inputs[0],), program=None)
+    program = before_last_layer(graph.program, weight, bias)
+    return None if program is None else replace(graph, program=program)
 
 
 def _shares(other: Node, node: Node) -> bool:

@@ -45,6 +45,11 @@ class Network:
         self._runner = _runner(graph)
         self.batch_norms = self._runner.batch_norms
 
+    @property
+    def by_program(self) -> bool:
+        """Whether it is run by its program, not from its nodes."""
+        return isinstance(self._runner, ProgramNetwork)
+
     def __call__(
         self, images_NCHW: Tensor, params: Params, statistics: BatchStatistics | None = None
     ) -> Tensor:

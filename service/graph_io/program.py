@@ -109,6 +109,43 @@ class Program:
     constants: tuple[Constant, ...] = ()
 
 
+def before_last_layer(program: Program, weight: str, bias: str | None) -> Program | None:
+    """The program of the features that the last layer reads. Calls keep their places.
+
+    None if that is no linear layer with these parameters, or if anything follows it.
+    """
+    operand: Reference = ParameterValue(weight)
+    read = [index for index, call in enumerate(program.calls) if operand in call.references]
+    if len(read) != 1:
+        return None
+    product = read[0]
+    if program.calls[product].function in _TURNS:
+        operand = Result(product)
+        readers = [index for index, call in enumerate(program.calls) if operand in call.references]
+        if len(readers) != 1:
+            return None
+        product = readers[0]
+    call, end = program.calls[product], product
+    match call.function, call.arguments:
+        case "addmm.default", (ParameterValue(name), Result() as features, factor):
+            fits = name == bias and factor == operand and not call.keywords
+        case "mm.default", (Result() as features, factor):
+            fits = factor == operand
+            if bias is not None:
+                end = product + 1
+                biased = Call("add.Tensor", (Result(product), ParameterValue(bias)))
+                fits = fits and program.calls[end : end + 1] == (biased,)
+        case _:
+            return None
+    if not fits or program.output != Result(end):
+        return None
+    return Program(program.calls[:product], features, program.constants)
+
+
+# How the weight of a linear layer, stored (out, in), becomes a factor.
+_TURNS = frozenset({"t.default", "transpose.int", "permute.default"})
+
+
 def references_in(value: Argument) -> Iterator[Reference]:
     """References of an argument, also those in its lists."""
     if isinstance(value, tuple):

@@ -21,7 +21,7 @@ from service.executor.statistics import BatchStatistics
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.json_reader import read_json_graph
 from service.graph_io.json_writer import graph_document
-from service.graph_io.program import BatchCount, Call, Input, Program, Result
+from service.graph_io.program import BatchCount, Call, Input, Program, Result, before_last_layer
 from service.graph_io.torch_tracer import trace
 from tests.executor.test_torch_sweep import REFUSED
 from tests.executor.torch_layers import LAYERS, Case
@@ -216,3 +216,23 @@ def test_a_broken_program_is_refused_by_the_field(change: Any, field: str) -> No
         read_json_graph(document)
     assert caught.value.extra["field"] == field
     assert isinstance(caught.value, ServiceError)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_features_are_the_program_before_the_last_layer(bias: bool) -> None:
+    module = nn.Sequential(Table(), nn.Linear(3, 5, bias=bias))
+    graph = trace(module, input_shape=(3,), runnable=True)
+    assert graph.program is not None
+    before = before_last_layer(graph.program, "1.weight", "1.bias" if bias else None)
+    assert before is not None
+    x = torch.randn(7, 3)
+    params = dict(module.named_parameters())
+    features = Network(dataclasses.replace(graph, program=before, sample=None))(x, params)
+    torch.testing.assert_close(features, module[0](x))
+
+
+def test_a_network_that_goes_on_behind_its_linear_layer_has_no_last_layer() -> None:
+    module = nn.Sequential(Table(), nn.Linear(3, 5), nn.ReLU())
+    program = trace(module, input_shape=(3,), runnable=True).program
+    assert program is not None and before_last_layer(program, "1.weight", "1.bias") is None
+    assert before_last_layer(program, "0.table", None) is None

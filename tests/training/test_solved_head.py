@@ -31,7 +31,7 @@ def network(bias: bool) -> nn.Module:
 def test_it_is_ridge_regression(bias: bool) -> None:
     data = load_dataset("digits", image_size=8)
     graph = trace(network(bias), input_shape=(3, 8, 8))
-    layer, params = last_layer(graph), random_parameters(graph)
+    layer, params = last_layer(Network(graph)), random_parameters(graph)
     assert layer is not None and layer.weight == "4.weight" and (layer.bias is not None) == bias
     solved = solve_head(layer, params, data, BatchStatistics(), images=IMAGES, validation_images=100)
     assert solved is not None and set(solved.params) == ({"4.weight", "4.bias"} if bias else {"4.weight"})
@@ -68,7 +68,7 @@ def test_a_weight_that_is_stored_the_other_way_round() -> None:
     params = random_parameters(graph)
     weights = []
     for each in (graph, other):
-        layer = last_layer(each)
+        layer = last_layer(Network(each))
         assert layer is not None
         solved = solve_head(layer, params, data, BatchStatistics(), images=100, validation_images=100)
         assert solved is not None
@@ -84,13 +84,13 @@ def test_a_weight_that_is_stored_the_other_way_round() -> None:
     ],
 )
 def test_a_network_that_ends_otherwise_has_none(module: nn.Module) -> None:
-    assert last_layer(trace(module, input_shape=(3, 8, 8))) is None
+    assert last_layer(Network(trace(module, input_shape=(3, 8, 8)))) is None
 
 
 def test_features_that_are_not_finite_have_no_solution() -> None:
     data = load_dataset("digits", image_size=8)
     graph = trace(network(bias=True), input_shape=(3, 8, 8))
-    layer = last_layer(graph)
+    layer = last_layer(Network(graph))
     assert layer is not None
     params = {name: value * torch.inf for name, value in random_parameters(graph).items()}
     assert solve_head(layer, params, data, BatchStatistics(), images=64, validation_images=64) is None
