@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 import structlog
 from opentelemetry.sdk.trace import ReadableSpan
@@ -13,7 +12,6 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from service import tracing
-from service.api.app import create_app
 from service.api.architectures import GRAPH_EXAMPLE
 from service.settings import Settings
 from service.stages import Stopwatch, stage
@@ -21,6 +19,7 @@ from service.store.connection import connect
 from service.store.jobs import JobStore
 from service.store.workers import WorkerInfo, WorkerRegistry
 from service.workers.run_once import JobContext, run_once
+from tests.api.asgi import client_of
 from tests.api.conftest import MODEL, add_model
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -44,8 +43,7 @@ def spans() -> Iterator[InMemorySpanExporter]:
 
 
 async def queue_a_job(settings: Settings) -> str:
-    transport = httpx.ASGITransport(app=create_app(settings))
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+    async with client_of(settings) as client:
         answer = await client.post(
             "/predict-weights",
             json={"architecture": GRAPH_EXAMPLE},
@@ -99,8 +97,7 @@ async def test_spans_from_the_caller_through_the_queue_to_the_stages(
 
 
 async def test_health_checks_leave_no_spans(service_settings: Settings, spans: InMemorySpanExporter) -> None:
-    transport = httpx.ASGITransport(app=create_app(service_settings))
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+    async with client_of(service_settings) as client:
         assert (await client.get("/livez")).status_code == 200
     assert not spans.get_finished_spans()
 

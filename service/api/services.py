@@ -69,8 +69,9 @@ class Services:
 
     async def close(self) -> None:
         await self.events.close()
-        self.jobs.redis.close()
-        self.cache.redis.close()
+        # One of the workers is the one of the rate limits too.
+        for store in (self.jobs, self.cache, self.workers):
+            store.redis.close()
 
 
 def services_of(request: Request) -> Services:

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from service.api.app import create_app
 from service.settings import Settings
 
+from .asgi import client_of
 from .fake_worker import FakeWorker
 
 MODEL = "test-ghn"
@@ -40,8 +41,7 @@ def app(api_settings: Settings) -> FastAPI:
 
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30) as client:
+    async with client_of(app) as client:
         yield client
 
 

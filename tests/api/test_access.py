@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
-from service.api.app import create_app
 from service.api.architectures import GRAPH_EXAMPLE
 from service.api.auth import KeyRing
 from service.errors import InvalidRequest
@@ -16,6 +16,7 @@ from service.exposure import refuse_open_door
 from service.settings import Settings
 from service.store.jobs import JobStore
 
+from .asgi import client_of
 from .checks import assert_problem
 from .fake_worker import FakeWorker
 
@@ -24,11 +25,9 @@ KEYS = f"plain, reader:predict, trainer:train, root:admin, sha256${HASHED}:predi
 
 
 @pytest.fixture
-def guarded(api_settings: Settings) -> httpx.AsyncClient:
-    settings = api_settings.model_copy(update={"api_keys": SecretStr(KEYS)})
-    return httpx.AsyncClient(
-        transport=httpx.ASGITransport(app=create_app(settings)), base_url="http://localhost"
-    )
+async def guarded(api_settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(api_settings.model_copy(update={"api_keys": SecretStr(KEYS)})) as client:
+        yield client
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -136,9 +135,8 @@ async def test_other_names_are_for_servers_with_keys(
     foreign = {"Host": "weights.example"}
     assert (await guarded.get("/models", headers={**foreign, **bearer("plain")})).status_code == 200
     public = api_settings.model_copy(update={"allow_anonymous": True})
-    transport = httpx.ASGITransport(app=create_app(public))
-    async with httpx.AsyncClient(transport=transport, base_url="http://weights.example") as client:
-        assert (await client.get("/models")).status_code == 200
+    async with client_of(public) as client:
+        assert (await client.get("/models", headers=foreign)).status_code == 200
 
 
 async def test_browsers_that_leave_out_the_origin_say_the_site(client: httpx.AsyncClient) -> None:

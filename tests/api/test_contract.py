@@ -24,6 +24,7 @@ from service.api.describe import openapi_text
 from service.settings import Settings
 from service.store.workers import WorkerInfo
 
+from .asgi import LoopPerCall
 from .fake_worker import FakeWorker
 
 # What a schema cannot say: that a graph has a cycle, or that a name is not taken. So accepted and refused
@@ -61,7 +62,7 @@ def workers(worker: FakeWorker) -> None:
 
 
 def run_cases(app: FastAPI, operation_id: str, phases: dict[str, Any]) -> None:
-    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+    schema = schemathesis.openapi.from_asgi("/openapi.json", LoopPerCall(app))
     modes = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
     strategies = [
         schema.find_operation_by_id(operation_id).as_strategy(generation_mode=mode) for mode in modes

@@ -6,7 +6,6 @@ import json
 
 import httpx
 
-from service.api.app import create_app
 from service.api.architectures import (
     GRAPH_EXAMPLE,
     NASBENCH201_EXAMPLE,
@@ -18,6 +17,7 @@ from service.graph_io.read import read_document, read_torchvision
 from service.settings import Settings
 from service.store.artifacts import ArtifactStore
 
+from .asgi import client_of
 from .checks import assert_problem
 from .onnx_files import small_onnx
 
@@ -86,8 +86,7 @@ async def test_too_many_edges_are_refused(api_settings: Settings) -> None:
     for index in range(1, 480):
         nodes.append({"name": f"p{index}", "op": "max_pool", "inputs": [f"n{index - 1}"]})
         nodes.append({"name": f"n{index}", "op": "merge", "inputs": [f"n{index - 1}", f"p{index}"]})
-    transport = httpx.ASGITransport(app=create_app(api_settings))
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+    async with client_of(api_settings) as client:
         answer = await client.post(
             "/describe-architecture",
             json={"architecture": {"format": "graph", "input_shape": [3], "nodes": nodes}},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -25,6 +26,13 @@ from .fake_worker import FakeWorker
 @pytest.fixture
 def store(api_settings: Settings) -> JobStore:
     return JobStore.from_settings(api_settings)
+
+
+@pytest.fixture
+async def events(api_settings: Settings) -> AsyncIterator[EventStream]:
+    events = EventStream(str(api_settings.redis_url))
+    yield events
+    await events.close()
 
 
 def make(store: JobStore, owner: str = "ip-127.0.0.1", queue: str = "predict") -> Job:
@@ -123,10 +131,10 @@ async def test_events_go_on_where_they_stopped(client: httpx.AsyncClient, store:
     assert len(parse_events(nonsense.text)) == 4
 
 
-async def test_events_arrive_as_they_happen(store: JobStore, api_settings: Settings) -> None:
+async def test_events_arrive_as_they_happen(store: JobStore, events: EventStream) -> None:
     job = make(store)
     store.begin(job.id, "t")
-    stream = job_events(store, EventStream(str(api_settings.redis_url)), job.id, "0-0")
+    stream = job_events(store, events, job.id, "0-0")
     with anyio.fail_after(5):
         assert (await anext(stream)).startswith(b"retry:")
         assert b'"queued"' in await anext(stream)
@@ -141,22 +149,19 @@ async def test_events_arrive_as_they_happen(store: JobStore, api_settings: Setti
 
 
 async def test_a_quiet_job_is_pinged(
-    store: JobStore, api_settings: Settings, monkeypatch: pytest.MonkeyPatch
+    store: JobStore, events: EventStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.api.jobs.events.PING_SECONDS", 0.05)
     monkeypatch.setattr("service.api.jobs.events.LONGEST_BLOCK_SECONDS", 0.1)
     monkeypatch.setattr("service.api.jobs.events.STREAM_SECONDS", 0.5)
     job = make(store)
-    parts = [
-        part async for part in job_events(store, EventStream(str(api_settings.redis_url)), job.id, "0-0")
-    ]
+    parts = [part async for part in job_events(store, events, job.id, "0-0")]
     assert b": ping\n\n" in parts and not parts[-1].startswith(b"event: end")
 
 
-async def test_streams_are_bounded(store: JobStore, api_settings: Settings) -> None:
+async def test_streams_are_bounded(store: JobStore, events: EventStream) -> None:
     slots = StreamSlots(most=1)
     job = make(store)
-    events = EventStream(str(api_settings.redis_url))
     stream = slots.hold(job_events(store, events, job.id, "0-0"))
     await anext(stream)
     with pytest.raises(Unavailable):

@@ -6,21 +6,15 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
 
-from service.api.app import create_app
 from service.api.architectures import GRAPH_EXAMPLE
 from service.settings import Settings
 from service.store.jobs import JobStore
 
+from .asgi import client_of
 from .checks import assert_problem
 from .fake_worker import FakeWorker
-
-
-def client_of(settings: Settings, address: str = "127.0.0.1") -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app=create_app(settings), client=(address, 1))
-    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 async def chunks(total: int) -> AsyncIterator[bytes]:

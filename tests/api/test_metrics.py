@@ -10,11 +10,11 @@ import httpx
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.api.app import create_app
 from service.api.architectures import GRAPH_EXAMPLE, TORCHVISION_EXAMPLE
 from service.settings import Settings
 from service.store.measurements import BOUNDS_SECONDS
 
+from .asgi import client_of
 from .fake_worker import FakeWorker
 
 Samples = dict[str, float]
@@ -103,8 +103,7 @@ async def test_every_api_process_shows_the_same_jobs(
     app: FastAPI, client: httpx.AsyncClient, worker: FakeWorker, api_settings: Settings
 ) -> None:
     await client.post("/predict-weights", json={"architecture": GRAPH_EXAMPLE})
-    transport = httpx.ASGITransport(app=create_app(api_settings))
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as another:
+    async with client_of(api_settings) as another:
         here, there = samples(await scrape(client)), samples(await scrape(another))
     jobs = {name: value for name, value in here.items() if name.startswith("weightcast_job")}
     assert jobs and jobs.items() <= there.items()
@@ -128,7 +127,6 @@ async def test_buckets_are_cumulative_and_geometric(client: httpx.AsyncClient, w
 
 async def test_without_redis_the_rest_is_still_told(api_settings: Settings) -> None:
     away = api_settings.model_copy(update={"redis_url": "unix:///nowhere/redis.sock"})
-    transport = httpx.ASGITransport(app=create_app(away))
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+    async with client_of(away) as client:
         found = samples(await scrape(client))
     assert found["weightcast_redis_up"] == 0 and "weightcast_artifact_bytes" in found

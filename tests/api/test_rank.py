@@ -26,6 +26,8 @@ from service.workers.work import work_of
 from tests.predictors.test_ranking import GRAPH, NASBENCH101, cell, observations, some_cells
 from tests.workers.conftest import make_tiny_model
 
+from .asgi import transport_to
+
 BROKEN = {"format": "nasbench201", "cell": "|nor_conv_9x9~0|"}
 NETWORKS: list[Any] = [cell(*["nor_conv_1x1"] * 6), cell(*["nor_conv_3x3"] * 6), BROKEN, {**GRAPH}]
 
@@ -116,8 +118,7 @@ async def test_a_fitted_predictor(
 async def test_a_predictor_from_own_results(app: FastAPI, ranker: list[str]) -> None:
     """Fitted through the API, listed, and used at once by name."""
     seen = [(item["architecture"], item["value"]) for item in observations(some_cells(30))]
-    transport = httpx.ASGITransport(app=app)
-    async with AsyncClient("http://localhost", transport=transport) as client:
+    async with transport_to(app) as transport, AsyncClient("http://localhost", transport=transport) as client:
         fitted = await client.fit_predictor(seen, name="own", property="latency")
         assert (fitted.model, fitted.property, fitted.n) == ("own", "latency", 30)
         assert fitted.interval[0] <= fitted.kendall_tau_cv <= fitted.interval[1]
@@ -172,8 +173,7 @@ async def test_no_worker_is_told_at_once(client: httpx.AsyncClient) -> None:
 
 
 async def test_the_client_ranks_embeds_and_compares(app: FastAPI, ranker: list[str]) -> None:
-    transport = httpx.ASGITransport(app=app)
-    async with AsyncClient("http://localhost", transport=transport) as client:
+    async with transport_to(app) as transport, AsyncClient("http://localhost", transport=transport) as client:
         ranking = await client.rank_architectures(NETWORKS, top_k=1)
         assert ranking.ranking[0].index == 1
         assert ranking.skipped[0].index == 2

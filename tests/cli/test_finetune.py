@@ -16,6 +16,7 @@ from torch import nn
 from service.graph_io.json_writer import graph_document
 from service.graph_io.torch_tracer import trace
 from service.settings import get_settings
+from tests import torchscript_exporter
 from tests.cli.conftest import SMALL_GRAPH, Run, problems, write_json
 
 QUICK = "--data digits --images 128 --batch-size 32 --head keep --epochs 2 --learning-rate 0.1".split()
@@ -119,7 +120,8 @@ def test_an_onnx_model_is_filled_in(run: Run, tmp_path: Path) -> None:
         nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10)
     )
     options: dict[str, Any] = {"training": torch.onnx.TrainingMode.TRAINING, "do_constant_folding": False}
-    torch.onnx.export(net, (torch.zeros(1, 3, 8, 8),), "net.onnx", dynamo=False, **options)
+    data = torchscript_exporter.export(net, (torch.zeros(1, 3, 8, 8),), **options)
+    Path("net.onnx").write_bytes(data)
     assert run("finetune", "net.onnx", *QUICK, "--out", "net.onnx").exit_code == 2
     assert run("finetune", "net.onnx", *QUICK, "--out", "tuned.onnx").exit_code == 0
     assert run("finetune", "net.onnx", *QUICK, "--out", "tuned.safetensors").exit_code == 0

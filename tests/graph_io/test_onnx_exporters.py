@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -17,8 +17,7 @@ from service.graph_io.onnx_strip import strip_onnx
 from service.graph_io.onnx_writer import fill_onnx
 from service.graph_io.operators import Primitive
 from service.graph_io.primitives import to_primitives
-
-pytestmark = pytest.mark.slow
+from tests import torchscript_exporter
 
 
 class Recurrent(nn.Module):
@@ -88,6 +87,13 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], torch.Tensor]] = {
     "recurrent": (Recurrent, TOKENS),
     "norms": (Norms, IMAGE),
 }
+# Exported by both exporters in every run of the tests; the others take long.
+QUICK = {"norms", "recurrent", "vit"}
+
+
+def quick_first(*names: str) -> list[Any]:
+    """The names as parameters of a test, those that take long marked as slow."""
+    return [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in names]
 
 
 def trained(make: Callable[[], nn.Module]) -> nn.Module:
@@ -101,18 +107,10 @@ def trained(make: Callable[[], nn.Module]) -> nn.Module:
 
 
 def by_torchscript(network: nn.Module, example: torch.Tensor, *, folded: bool, opset: int = 17) -> bytes:
-    file = io.BytesIO()
     mode = torch.onnx.TrainingMode.EVAL if folded else torch.onnx.TrainingMode.PRESERVE
-    torch.onnx.export(
-        network,
-        (example,),
-        file,
-        dynamo=False,
-        training=mode,
-        do_constant_folding=folded,
-        opset_version=opset,
+    return torchscript_exporter.export(
+        network, (example,), training=mode, do_constant_folding=folded, opset_version=opset
     )
-    return file.getvalue()
 
 
 def by_dynamo(network: nn.Module, example: torch.Tensor, *, folded: bool) -> bytes:
@@ -140,22 +138,22 @@ def check_names_and_results(network: nn.Module, example: torch.Tensor, data: byt
         np.testing.assert_allclose(result_of(filled, example), network(example).numpy(), rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", quick_first(*NETWORKS))
 def test_torchscript_exporter(name: str) -> None:
     make, example = NETWORKS[name]
     network = trained(make)
     check_names_and_results(network, example, by_torchscript(network, example, folded=False))
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v3", "vit", "norms", "recurrent"])
+@pytest.mark.parametrize("name", quick_first("mobilenet_v3", "vit", "norms", "recurrent"))
 def test_dynamo_exporter(name: str) -> None:
     make, example = NETWORKS[name]
     network = trained(make)
     check_names_and_results(network, example, by_dynamo(network, example, folded=False))
 
 
-@pytest.mark.parametrize("exporter", [by_torchscript, by_dynamo])
-@pytest.mark.parametrize("name", ["resnet18", "vit", "mobilenet_v3"])
+@pytest.mark.parametrize("exporter", [by_torchscript, pytest.param(by_dynamo, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", quick_first("resnet18", "vit", "mobilenet_v3"))
 def test_folded_and_unfolded_files_are_the_same_network(name: str, exporter: Callable[..., bytes]) -> None:
     """Folding turns a norm into a bias and gives transposed weights new names; nothing else changes."""
     make, example = NETWORKS[name]

@@ -158,7 +158,8 @@ def test_other_tasks_of_torchvision(name: str) -> None:
     ],
 )
 def test_timm_models_are_complete(name: str) -> None:
-    timm = pytest.importorskip("timm")
+    import timm
+
     model = timm.create_model(name, pretrained=False)
     graph = trace(model)
     assert_complete(model, graph)
@@ -167,7 +168,8 @@ def test_timm_models_are_complete(name: str) -> None:
 
 @pytest.mark.slow
 def test_one_timm_model_a_family() -> None:
-    timm = pytest.importorskip("timm")
+    import timm
+
     from benchmarks.coverage import TIMM
 
     failed = []

@@ -53,14 +53,13 @@ def test_a_bound_process_dies_with_its_parent() -> None:
         "import subprocess, sys, time; from service.parent_death import wrapped;"
         "p = subprocess.Popen(wrapped(['sleep', '60'])); print(p.pid, flush=True); time.sleep(60)"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    child = int(parent.stdout.readline())
     deadline = time.monotonic() + 5
-    while b"sleep" not in _command_line(child) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    parent.kill()
-    parent.wait()
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        while b"sleep" not in _command_line(child) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        parent.kill()
     while _command_line(child) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert _command_line(child) == b""
