@@ -132,6 +132,7 @@ def test_ranking(either: Make, fake_time: FakeTime, as_job: bool) -> None:
     assert script.sent_json() == {
         "architectures": cells,
         "order": "descending",
+        "unconnected": "skip",
         "top_k": 1,
     }
     assert ranking.ranking[0].score == 93.5
