@@ -26,7 +26,7 @@ from training.interruption import Interrupted
 from training.inventory import inventory
 from training.network_images import check_fits, image_channels, image_sides
 from training.run_folder import RunFolder
-from training.running_statistics import running_statistics
+from service.executor.running_statistics import running_statistics
 from training.start_choice import PREDICTED, RANDOM, better_start, diverged_start, verdict
 from training.starting_weights import StartingWeights, predicted_weights, random_weights
 

@@ -180,6 +180,8 @@ def _here(
     from service.cli.reading import read_network
     from service.client._architectures import onnx_file
     from service.client._whole_file import write_whole
+    from service.executor.networks import Network
+    from service.executor.onnx_check import check_onnx
     from service.graph_io.digest import graph_digest
     from service.graph_io.onnx_writer import fill_trained_onnx
     from service.settings import get_settings
@@ -190,6 +192,8 @@ def _here(
 
     settings = get_settings()
     network = read_network(source, runnable=True)
+    if network.source_onnx is not None:
+        check_onnx(Network(network.graph), network.source_onnx)
     graph = network.graph
     chosen = FineTuning.from_dict(
         {"model": settings.default_model, **config, "data": data_source(config["data"], Path()),

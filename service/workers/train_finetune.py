@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from service.errors import InvalidRequest, ServiceError
+from service.graph_io.read import format_of, onnx_data
+from service.graph_limits import limits_of
 from service.settings import Settings
 from service.store.object_store import open_artifacts
 from service.workers.documents import read_document
@@ -36,6 +38,8 @@ def train(name: str | None, options: dict[str, Any], folder: Path, settings: Set
     """
     import torch
 
+    from service.executor.networks import Network
+    from service.executor.onnx_check import check_onnx
     from training.cores import usable_cores
     from training.finetune import WEIGHTS, run
     from training.finetune_config import FineTuning
@@ -44,13 +48,16 @@ def train(name: str | None, options: dict[str, Any], folder: Path, settings: Set
     if "architecture" not in values:
         raise InvalidRequest("a fine-tuning needs an architecture", field="/architecture")
     try:
-        graph = read_document(values.pop("architecture"), settings, runnable=True)
+        document = values.pop("architecture")
+        graph = read_document(document, settings, runnable=True)
     except ServiceError as error:
         error.place_in("architecture")
         raise
     named = {"model": settings.default_model, **values, "data_dir": str(settings.data_dir)}
     config = configured(FineTuning.from_dict, named)
     torch.set_num_threads(settings.threads or usable_cores())
+    if format_of(document) == "onnx":
+        check_onnx(Network(graph), onnx_data(document, limits=limits_of(settings)))
     found = run(graph, config, folder, cache_dir=settings.home / "cache")
     return None if found is None else {**_published(folder / WEIGHTS, settings), **found}
 

@@ -14,6 +14,7 @@ from torch import nn
 
 from service.errors import UnsupportedOperator
 from service.executor.networks import Network
+from service.executor.onnx_check import check_onnx
 from service.executor.programs import ProgramNetwork
 from service.graph_io.onnx_strip import strip_onnx
 from service.graph_io.read import read_document
@@ -113,3 +114,16 @@ def test_a_file_that_asks_for_a_huge_tensor_has_no_program() -> None:
     file = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString()
     with pytest.raises(UnsupportedOperator, match="makes a tensor of 1,099,511,627,776 numbers"):
         read_document(file, runnable=True)
+
+
+def test_a_file_is_checked_with_onnxruntime() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ELU(0.5), nn.Flatten(), nn.Linear(144, 5))
+    file = exported(module, torch.zeros(1, 3, 8, 8))
+    assert check_onnx(Network(read_document(file, runnable=True)), file)
+    other = onnx.load_model_from_string(file)
+    next(node for node in other.graph.node if node.op_type == "Elu").attribute[0].f = 3.0
+    with pytest.raises(UnsupportedOperator, match="something else than onnxruntime does with its file"):
+        check_onnx(Network(read_document(other.SerializeToString(), runnable=True)), file)
+    other.graph.node[0].op_type = "Nothing"
+    with pytest.raises(UnsupportedOperator, match="onnxruntime does not run the file"):
+        check_onnx(Network(read_document(file, runnable=True)), other.SerializeToString())
