@@ -14,6 +14,7 @@ from typing import Any
 
 from service.errors import InvalidRequest
 from service.executor.networks import Network
+from service.executor.running_statistics import running_statistics
 from service.ghn.registry import load_model
 from service.graph_io.archgraph import ArchGraph
 from training.data import Dataset, configured_dataset
@@ -26,7 +27,6 @@ from training.interruption import Interrupted
 from training.inventory import inventory
 from training.network_images import check_fits, image_channels, image_sides
 from training.run_folder import RunFolder
-from service.executor.running_statistics import running_statistics
 from training.start_choice import PREDICTED, RANDOM, better_start, diverged_start, verdict
 from training.starting_weights import StartingWeights, predicted_weights, random_weights
 

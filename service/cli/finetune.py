@@ -193,7 +193,7 @@ def _here(
     settings = get_settings()
     network = read_network(source, runnable=True)
     if network.source_onnx is not None:
-        check_onnx(Network(network.graph), network.source_onnx)
+        check_onnx(Network(network.graph), *onnx_file(network.source_onnx))
     graph = network.graph
     chosen = FineTuning.from_dict(
         {"model": settings.default_model, **config, "data": data_source(config["data"], Path()),

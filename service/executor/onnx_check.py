@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,12 @@ from service.graph_io.sample import sample_input
 
 
 @torch.no_grad()
-def check_onnx(network: Network, file: bytes) -> bool:
+def check_onnx(network: Network, file: bytes, folder: Path | None = None) -> bool:
     """Fill the file with parameters that are drawn, and with the statistics that our network gathers with
     them, and compare the two answers for one input.
 
-    file: the ONNX file, with or without its weights. Returns whether they were compared: not where onnxruntime
-        is not installed, nor for a file whose batch norms have no names.
+    file: the ONNX file, with or without its weights. folder: where its external data lie. Returns whether
+        they were compared: not where onnxruntime is not installed, nor if its batch norms have no names.
 
     Raises UnsupportedOperator if the answers differ, or if onnxruntime refuses the file.
     """
@@ -42,7 +43,7 @@ def check_onnx(network: Network, file: bytes) -> bool:
     tensors = {name: value.numpy() for name, value in {**params, **buffers.buffers}.items()}
     ours = network(images, params, statistics)
     try:
-        filled = fill_trained_onnx(file, tensors)
+        filled = fill_trained_onnx(file, tensors, folder)
         session = onnxruntime.InferenceSession(filled, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
         answers = _answers(session, name, images)
@@ -52,7 +53,7 @@ def check_onnx(network: Network, file: bytes) -> bool:
     theirs = torch.cat([torch.from_numpy(answer).float() for answer in answers])
     if theirs.shape != ours.shape:
         raise UnsupportedOperator(
-            f"onnxruntime answers with the shape {tuple(theirs.shape)}, our network with {tuple(ours.shape)}.",
+            f"onnxruntime's answer has the shape {tuple(theirs.shape)}, ours {tuple(ours.shape)}.",
             operator="graph",
         )
     relative = float((ours - theirs).abs().max() / theirs.abs().max().clamp_min(1e-12))
@@ -66,7 +67,7 @@ def check_onnx(network: Network, file: bytes) -> bool:
 
 
 def _answers(session: Any, name: str, images: Tensor) -> list[NDArray[np.float32]]:
-    """All at once, or one by one for a file that was made for one image."""
-    if session.get_inputs()[0].shape[:1] == [1]:
-        return [session.run(None, {name: image[None].numpy()})[0] for image in images]
-    return [session.run(None, {name: images.numpy()})[0]]
+    """In batches of the size that the file was made for."""
+    size = session.get_inputs()[0].shape[0]
+    size = size if isinstance(size, int) and len(images) % size == 0 else len(images)
+    return [session.run(None, {name: part.numpy()})[0] for part in torch.split(images, size)]

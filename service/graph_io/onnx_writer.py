@@ -70,7 +70,7 @@ def _filled(model: ModelProto, tensors: Mapping[str, NDArray[Any]]) -> bytes:
 def fill_trained_onnx(data: bytes, tensors: Mapping[str, NDArray[Any]], folder: Path | None = None) -> bytes:
     """As `fill_onnx`, for a network that was trained: running statistics are among the tensors,
     `P.running_mean` and `P.running_var` for the batch norm with the weight `P.weight`, and go where that norm
-    reads its own.
+    reads its own. Nodes that were exported for training are set to be run.
 
     Raises what `fill_onnx` raises; InvalidArchitecture for a batch norm that lacks its statistics.
     """
@@ -92,4 +92,19 @@ def fill_trained_onnx(data: bytes, tensors: Mapping[str, NDArray[Any]], folder: 
                     hint="Take the weights as safetensors.",
                 )
             placed[node.input[position]] = values
+    _for_running(model)
     return _filled(model, placed)
+
+
+def _for_running(model: ModelProto) -> None:
+    """Nodes that were exported for training use the statistics of each batch, and drop values at random."""
+    read = {name for node in model.graph.node for name in node.input}
+    read.update(output.name for output in model.graph.output)
+    for node in model.graph.node:
+        if node.op_type == "BatchNormalization" and not read.intersection(node.output[1:]):
+            for attribute in node.attribute:
+                if attribute.name == "training_mode":
+                    attribute.i = 0
+            del node.output[1:]
+        elif node.op_type == "Dropout" and len(node.input) > 2:
+            del node.input[2:]

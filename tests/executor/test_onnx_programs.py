@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from typing import Any
 
 import onnx
@@ -19,18 +17,13 @@ from service.executor.programs import ProgramNetwork
 from service.graph_io.onnx_strip import strip_onnx
 from service.graph_io.read import read_document
 from tests.executor.torch_layers import LAYERS, Case
+from tests.torchscript_exporter import export
 
 
 def exported(module: nn.Module, images: torch.Tensor) -> bytes:
-    file = io.BytesIO()
     options: dict[str, Any] = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module.eval(), (images,), file, dynamo=False, input_names=["images"],
-            dynamic_axes={"images": {0: "batch"}}, **options,
-        )  # fmt: skip
-    return file.getvalue()
+    names = {"input_names": ["images"], "dynamic_axes": {"images": {0: "batch"}}}
+    return export(module.eval(), (images,), **names, **options)
 
 
 def parameters(file: bytes) -> dict[str, torch.Tensor]:
@@ -117,13 +110,20 @@ def test_a_file_that_asks_for_a_huge_tensor_has_no_program() -> None:
 
 
 def test_a_file_is_checked_with_onnxruntime() -> None:
-    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ELU(0.5), nn.Flatten(), nn.Linear(144, 5))
-    file = exported(module, torch.zeros(1, 3, 8, 8))
+    layers = (nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ELU(0.5), nn.Flatten(), nn.Linear(144, 5))
+    file = exported(nn.Sequential(*layers), torch.zeros(1, 3, 8, 8))
     assert check_onnx(Network(read_document(file, runnable=True)), file)
     other = onnx.load_model_from_string(file)
     next(node for node in other.graph.node if node.op_type == "Elu").attribute[0].f = 3.0
     with pytest.raises(UnsupportedOperator, match="something else than onnxruntime does with its file"):
         check_onnx(Network(read_document(other.SerializeToString(), runnable=True)), file)
-    other.graph.node[0].op_type = "Nothing"
+    next(node for node in other.graph.node if node.op_type == "Elu").op_type = "Nothing"
     with pytest.raises(UnsupportedOperator, match="onnxruntime does not run the file"):
         check_onnx(Network(read_document(file, runnable=True)), other.SerializeToString())
+
+
+def test_a_file_that_was_exported_for_training_is_filled_for_running() -> None:
+    layers = (nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(), nn.Flatten(), nn.Linear(144, 5))
+    options: dict[str, Any] = {"training": torch.onnx.TrainingMode.TRAINING, "do_constant_folding": False}
+    file = export(nn.Sequential(*layers).train(), (torch.zeros(2, 3, 8, 8),), **options)
+    assert check_onnx(Network(read_document(file, runnable=True)), file)

@@ -16,10 +16,13 @@ from torch import Tensor, nn
 from torchvision.models import mobilenet_v3_small
 from torchvision.models.resnet import Bottleneck, ResNet
 
+from service.executor.networks import Network
+from service.executor.onnx_check import check_onnx
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.onnx_writer import fill_trained_onnx
 from service.graph_io.read import read_document
 from service.graph_io.torch_tracer import trace
+from tests.torchscript_exporter import export
 from training.data import load_dataset
 from training.finetune import WEIGHTS, run
 from training.finetune_config import FineTuning
@@ -91,14 +94,11 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 }  # fmt: skip
 
 
-def exported(module: nn.Module, file: Path) -> bytes:
+def exported(module: nn.Module) -> bytes:
     """As an ONNX file whose batch norms are kept."""
     options: dict[str, Any] = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
-    torch.onnx.export(
-        module.eval(), (torch.zeros(2, *SHAPE),), file, dynamo=False, input_names=["images"],
-        dynamic_axes={"images": {0: "batch"}}, **options,
-    )  # fmt: skip
-    return file.read_bytes()
+    names = {"input_names": ["images"], "dynamic_axes": {"images": {0: "batch"}}}
+    return export(module.eval(), (torch.zeros(2, *SHAPE),), **names, **options)
 
 
 def tuned(graph: ArchGraph, folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
@@ -126,13 +126,14 @@ def test_a_module_answers_what_was_reported_of_it(name: str, tmp_path: Path) -> 
     state = {key: torch.from_numpy(value) for key, value in weights.items()}
     missing, unexpected = module.load_state_dict(state, strict=False)
     assert not unexpected and all(key.endswith("num_batches_tracked") for key in missing)
-    assert accuracy(exported(module, tmp_path / "net.onnx")) == result["test_accuracy"]
+    assert accuracy(exported(module)) == result["test_accuracy"]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_an_onnx_file_answers_what_was_reported_of_it(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    source = exported(NETWORKS[name](), tmp_path / "net.onnx")
+    source = exported(NETWORKS[name]())
     graph = read_document(source, runnable=True)
+    assert check_onnx(Network(graph), source)
     result, weights = tuned(graph, tmp_path / "run")
     assert accuracy(fill_trained_onnx(source, weights)) == result["test_accuracy"]
