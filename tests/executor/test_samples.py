@@ -133,3 +133,25 @@ def test_a_broken_sample_is_refused_by_the_field(sample: Any, field: str) -> Non
     with pytest.raises((InvalidArchitecture, LimitExceeded)) as caught:
         read_json_graph(document)
     assert caught.value.extra["field"] == field
+
+
+class Remembering(nn.Module):
+    """Computes its bias once in evaluation, and keeps it in a dictionary."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.arange(3.0))
+        self.memory: dict[str, Tensor] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        if "bias" not in self.memory:
+            self.memory["bias"] = self.bias * 2
+        return x + self.memory["bias"]
+
+
+def test_what_a_module_remembers_is_not_the_samples() -> None:
+    network = nn.Sequential(nn.Linear(3, 3), Remembering())
+    runs = Network(trace(network, input_shape=(3,), runnable=True))
+    assert network[1].memory == {}
+    x = torch.randn(4, 3)
+    torch.testing.assert_close(runs(x, dict(network.named_parameters())), network(x))

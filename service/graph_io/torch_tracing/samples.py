@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from service.graph_io.sample import MOST_NUMBERS, Sample, sample_input, sample_parameter
 from service.graph_io.torch_tracing.nested import tensors_in
 from service.graph_io.torch_tracing.recorder import META
+from service.graph_io.torch_tracing.stand_ins import unchanged
 
 
 def sample_of(model: nn.Module, input_shape: tuple[int, ...]) -> Sample:
@@ -35,8 +36,10 @@ def sample_of(model: nn.Module, input_shape: tuple[int, ...]) -> Sample:
         raise ValueError("a module without memory answers nothing")
     images = torch.from_numpy(sample_input(input_shape)).to(first.device, first.dtype)
     layers: dict[str, float] = {}
-    with _in_batch_statistics(model), _observed(model, layers), torch.random.fork_rng([]), torch.no_grad():
-        result = torch.func.functional_call(model, values, (images,), strict=False)
+    as_it_was = unchanged(list(model.modules()))
+    with as_it_was, _in_batch_statistics(model), _observed(model, layers):
+        with torch.random.fork_rng([]), torch.no_grad():
+            result = torch.func.functional_call(model, values, (images,), strict=False)
     output = next(tensors_in(result)).float().reshape(-1)[:MOST_NUMBERS]
     if not output.isfinite().all():
         raise ValueError("the answer is not finite")

@@ -71,6 +71,20 @@ def borrowed(
                 steps.callback(state.restore)
 
 
+@contextmanager
+def unchanged(modules: list[nn.Module]) -> Iterator[None]:
+    """After the block the modules' attributes, and the contents of their containers, are what they were. A
+    module may remember what it computed.
+    """
+    saved = [_Saved(module) for module in modules]
+    try:
+        yield
+    finally:
+        with ExitStack() as steps:
+            for state in saved:
+                steps.callback(state.restore)
+
+
 def _lend(module: nn.Module, names: dict[int, str], stand_ins: dict[int, Tensor], lender: Lender) -> None:
     attributes = module.__dict__
     parameters = attributes["_parameters"]
