@@ -102,4 +102,4 @@ def test_it_is_trained_further_and_keeps_what_it_is(service: RunningService) -> 
     assert load_checkpoint(service.home / "models" / "fourth").config.is_transformer
     refused = {"kind": "ghn", "name": "fifth", "config": {**config, "ghn": {"gnn": "gated"}}}
     failed = service.final(service.post("/training-jobs", refused).json()["id"], 200)
-    assert failed["status"] == "failed" and failed["error"]["field"] == "ghn.gnn", failed
+    assert failed["status"] == "failed" and failed["error"]["field"] == "/config/ghn/gnn", failed
