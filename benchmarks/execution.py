@@ -19,12 +19,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.coverage import build, networks
 from service.errors import ServiceError
+from service.executor.checked import relative_difference
 from service.executor.networks import Network
 from service.graph_io.torch_tracer import trace
+from service.graph_io.torch_tracing.samples import in_batch_statistics
 
 TOLERANCE = 1e-4
 
@@ -54,17 +56,8 @@ def measure(name: str, images: int) -> Row:
         expected = _logits(model(pictures))
     if result.shape != expected.shape:
         return Row(name, "different", float("inf"), f"{tuple(result.shape)} for {tuple(expected.shape)}")
-    difference = float((result - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
+    difference = relative_difference(result, expected)
     return Row(name, "equal" if difference < TOLERANCE else "different", difference)
-
-
-def in_batch_statistics(model: nn.Module) -> nn.Module:
-    """The module in evaluation, but for its batch norms."""
-    model.eval()
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.train()
-    return model
 
 
 def _logits(output: object) -> Tensor:

@@ -26,7 +26,6 @@ from torch import Tensor, nn
 
 from service.executor.networks import Network
 from service.ghn.registry import load_model
-from service.graph_io.archgraph import ArchGraph
 from service.graph_io.torch_tracer import trace
 from training.baselines import Epoch, SgdRecipe, train_network
 from training.data import Dataset, ImageSet, load_dataset
@@ -210,8 +209,8 @@ def trained(
         return
     module = initialised(NETWORKS[name], len(dataset.classes), start, seed)
     graph = trace(module, input_shape=(3, SIDE, SIDE))
-    params = starting_parameters(graph, module, dataset, start, setting.model, seed)
     network, validation, test = Network(graph), [], []
+    params = starting_parameters(network, module, dataset, start, setting.model, seed)
 
     def note(epoch: Epoch) -> None:
         statistics = training_statistics(network, epoch.params, dataset, _CALIBRATION_IMAGES)
@@ -223,7 +222,7 @@ def trained(
 
     note(Epoch(0, 0.0, 0.0, params))
     recipe = SgdRecipe(epochs=setting.epochs, batch_size=64, learning_rate=rate, seed=seed)
-    train_network(graph, dataset, recipe, start=params, dtype=native_dtype(), on_epoch=note)
+    train_network(network, dataset, recipe, start=params, dtype=native_dtype(), on_epoch=note)
     with results.open("a") as file:
         file.write(json.dumps({**key, "validation": validation, "test": test}) + "\n")
     print(data, name, start, rate, seed, test, flush=True)
@@ -242,16 +241,16 @@ def initialised(make: Callable[[int], nn.Module], classes: int, start: str, seed
 
 
 def starting_parameters(
-    graph: ArchGraph, module: nn.Module, dataset: Dataset, start: str, model: str, seed: int
+    network: Network, module: nn.Module, dataset: Dataset, start: str, model: str, seed: int
 ) -> dict[str, Tensor]:
     if start.startswith("predicted"):
-        params = predicted_weights(load_model(model), graph, dataset, seed=seed).params
+        params = predicted_weights(load_model(model), network.graph, dataset, seed=seed).params
     else:
         params = {name: value.detach() for name, value in module.named_parameters()}
-    layer = last_layer(Network(graph))
+    layer = last_layer(network)
     if not start.endswith("+solved") or layer is None:
         return params
-    statistics = training_statistics(Network(graph), params, dataset, _CALIBRATION_IMAGES)
+    statistics = training_statistics(network, params, dataset, _CALIBRATION_IMAGES)
     solved = solve_head(
         layer, params, dataset, statistics,
         images=len(dataset.train), validation_images=len(dataset.validation),

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from service.catalog import find_card
+from service.executor.networks import Network
 from service.graph_io.cells.smash import read_smash
 from service.predictors.network_cost import multiply_adds
 from service.predictors.scores import rank_correlation
@@ -101,7 +102,7 @@ def _trained(options: argparse.Namespace) -> Smash:
 def _accuracy_of_training(document: dict[str, object], dataset: Dataset, epochs: int) -> float:
     """Percent of test images after a short training from random initialisation."""
     graph = read_smash(document)
-    params = train_network(graph, dataset, SgdRecipe(epochs=epochs))
+    params = train_network(Network(graph), dataset, SgdRecipe(epochs=epochs))
     return network_accuracy(
         graph, params, dataset, dataset.test, recalibrate=True, calibration_batches=_CALIBRATION_BATCHES
     )

@@ -81,7 +81,7 @@ class _Place:
 
 
 def train_network(
-    graph: ArchGraph, dataset: Dataset, recipe: SgdRecipe, *,
+    network: Network, dataset: Dataset, recipe: SgdRecipe, *,
     start: Mapping[str, Tensor] | None = None,
     dtype: torch.dtype = torch.float32, state_file: Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -100,8 +100,7 @@ def train_network(
 
     The updates of a batch whose loss is not finite are left out. Raises Interrupted, with the state kept.
     """
-    network = Network(graph)
-    params = {name: value.clone() for name, value in (start or random_parameters(graph)).items()}
+    params = {name: value.clone() for name, value in (start or random_parameters(network.graph)).items()}
     momenta = {name: torch.zeros_like(value) for name, value in params.items()}
     place = _Place() if state_file is None else _restore(state_file, recipe, params, momenta)
     for value in params.values():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from service.executor.networks import Network
 from service.ghn.checkpoint import load_checkpoint
 from service.ghn.model import GHN
 from service.graph_io.archgraph import ArchGraph
@@ -137,7 +138,9 @@ def _parameters(
         return random_parameters(graph)
     state = evaluation.file(sources.cache_dir / "sgd").with_suffix(f".{index}.safetensors")
     recipe = SgdRecipe(epochs=evaluation.epochs)
-    return train_network(graph, dataset, recipe, dtype=getattr(torch, evaluation.dtype), state_file=state)
+    return train_network(
+        Network(graph), dataset, recipe, dtype=getattr(torch, evaluation.dtype), state_file=state
+    )
 
 
 @lru_cache(maxsize=2)

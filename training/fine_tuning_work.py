@@ -130,7 +130,7 @@ class Work:
                 self._log({"kind": "pulse", "epoch": min(until, 1 + int(epochs))}, max(0.0, epochs - before))
 
         train_network(
-            self.network.graph, self.dataset, recipe,
+            self.network, self.dataset, recipe,
             start=params, dtype=self._dtype, state_file=self.folder.path / f"{kind}.state.safetensors",
             on_epoch=lambda epoch: self._measured(kind, epoch, batches * recipe.batch_size, rate),
             on_batch=pulse, until=until, interruption=self.interruption,

@@ -14,6 +14,7 @@ from typing import Any
 
 from service.errors import InvalidRequest
 from service.executor.networks import Network
+from service.executor.onnx_check import check_onnx
 from service.executor.running_statistics import running_statistics
 from service.ghn.registry import load_model
 from service.graph_io.archgraph import ArchGraph
@@ -40,13 +41,15 @@ Starts = dict[str, StartingWeights]
 def run(
     graph: ArchGraph, config: FineTuning, folder: Path, *,
     cache_dir: Path | None = None, on_progress: Progress = lambda record: None,
+    source: tuple[bytes, Path | None] | None = None,
 ) -> dict[str, Any] | None:  # fmt: skip
     """Train, and leave the weights in `folder/weights.safetensors`; None when a signal came first.
 
     They are those of the epoch that did best on validation images, epoch 0 being the start itself. The file
     has every parameter of the network at its own name and shape, float32, and for batch norms their running
     statistics (`running_statistics`), of training images. on_progress: gets every record of
-    `metrics.jsonl`.
+    `metrics.jsonl`. source: the ONNX file that the graph was read from, and the folder of its external data;
+    the network is compared with it.
 
     Raises InvalidRequest for images that the network does not take, UnsupportedOperator for a network that
     cannot be run, UnknownModel, InvalidInput for images that cannot be read, TrainingDiverged for a loss
@@ -62,6 +65,8 @@ def run(
             field="/batch_size",
         )
     network = Network(graph)
+    if source is not None:
+        check_onnx(network, *source)
     starts = _starts(graph, config, dataset)
     check_fits(network, next(iter(starts.values())).params, dataset)
     folder.mkdir(parents=True, exist_ok=True)

@@ -56,7 +56,7 @@ def trained_properties(
     """
     curve: list[float] = []
     params = train_network(
-        graph, dataset, recipe, dtype=dtype, on_batch=lambda *batch: curve.append(round(batch[2], 2))
+        Network(graph), dataset, recipe, dtype=dtype, on_batch=lambda *batch: curve.append(round(batch[2], 2))
     )
     clean, worse = (
         network_accuracy(

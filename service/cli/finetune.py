@@ -180,8 +180,6 @@ def _here(
     from service.cli.reading import read_network
     from service.client._architectures import onnx_file
     from service.client._whole_file import write_whole
-    from service.executor.networks import Network
-    from service.executor.onnx_check import check_onnx
     from service.graph_io.digest import graph_digest
     from service.graph_io.onnx_writer import fill_trained_onnx
     from service.settings import get_settings
@@ -192,8 +190,7 @@ def _here(
 
     settings = get_settings()
     network = read_network(source, runnable=True)
-    if network.source_onnx is not None:
-        check_onnx(Network(network.graph), *onnx_file(network.source_onnx))
+    source_onnx = None if network.source_onnx is None else onnx_file(network.source_onnx)
     graph = network.graph
     chosen = FineTuning.from_dict(
         {"model": settings.default_model, **config, "data": data_source(config["data"], Path()),
@@ -217,7 +214,10 @@ def _here(
             said = time.monotonic()
 
     try:
-        found = run(graph, chosen, folder, cache_dir=settings.home / "cache", on_progress=tell)
+        found = run(
+            graph, chosen, folder,
+            cache_dir=settings.home / "cache", on_progress=tell, source=source_onnx,
+        )  # fmt: skip
     except TrainingDiverged:
         shutil.rmtree(folder)  # the same command would end there again
         raise
@@ -225,9 +225,9 @@ def _here(
         typer.echo("interrupted; the same command goes on where it was", err=True)
         raise typer.Exit(INTERRUPTED)
     body = (folder / WEIGHTS).read_bytes()
-    if target.suffix == ".onnx" and network.source_onnx is not None:
-        source_onnx, beside = onnx_file(network.source_onnx)
-        body = fill_trained_onnx(source_onnx, load(body), beside)
+    if target.suffix == ".onnx" and source_onnx is not None:
+        file, beside = source_onnx
+        body = fill_trained_onnx(file, load(body), beside)
     write_whole(target, lambda file: file.write(body))
     shutil.rmtree(folder)
     return found

@@ -19,28 +19,29 @@ TOLERANCE = 0.01
 Run = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
 
 
-def sample_parameters(graph: ArchGraph) -> dict[str, Tensor]:
-    """The parameters that both sides draw."""
-    return {
+def drawn(graph: ArchGraph) -> tuple[Tensor, dict[str, Tensor]]:
+    """The input and the parameters that both sides draw."""
+    return torch.from_numpy(sample_input(graph.input_shape)), {
         parameter.name: torch.from_numpy(sample_parameter(parameter.name, parameter.shape))
         for parameter in graph.parameters()
     }
 
 
+def relative_difference(ours: Tensor, theirs: Tensor) -> float:
+    """The largest difference between two answers of one shape, relative to the largest number of theirs; not
+    finite if either answer is not.
+    """
+    return float((ours - theirs).abs().max() / theirs.abs().max().clamp_min(1e-12))
+
+
 @torch.no_grad()
 def difference(run: Run, graph: ArchGraph, sample: Sample) -> float:
-    """The largest difference between two answers, relative to the largest number of the owner's. Infinite if
-    ours is shorter or not finite.
-    """
-    output = run(torch.from_numpy(sample_input(graph.input_shape)), sample_parameters(graph))
+    """`relative_difference` between our answer and the owner's; infinite if ours is shorter."""
     expected = torch.tensor(sample.output)
-    result = output.float().reshape(-1)
+    result = run(*drawn(graph)).float().reshape(-1)
     if result.numel() < expected.numel():
         return float("inf")
-    result = result[: expected.numel()]
-    if not result.isfinite().all():
-        return float("inf")
-    return float((result - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
+    return relative_difference(result[: expected.numel()], expected)
 
 
 def differs(sample: Sample, seen: Mapping[str, tuple[Node, float]], relative: float) -> UnsupportedOperator:

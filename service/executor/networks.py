@@ -96,7 +96,7 @@ def _refusal(runner: NodeNetwork | ProgramNetwork, graph: ArchGraph) -> Unsuppor
     if graph.sample is None:
         return None
     relative = difference(runner, graph, graph.sample)
-    if relative <= TOLERANCE:
+    if relative <= TOLERANCE:  # NaN is no agreement
         return None
     seen = runner.sizes(graph) if isinstance(runner, NodeNetwork) else {}
     return differs(graph.sample, seen, relative)

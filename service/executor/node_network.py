@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 
 from service.errors import UnsupportedOperator
-from service.executor.checked import sample_parameters
+from service.executor.checked import drawn
 from service.executor.operators import NORMALISED_BY_BATCH, compile_node
 from service.executor.statistics import BatchStatistics, normalised_by_batch
-from service.graph_io.archgraph import ArchGraph, Node
-from service.graph_io.sample import sample_input
+from service.graph_io.archgraph import ArchGraph, Node, module_of
 from service.graph_io.torch_tracing.samples import root_mean_square
 
 Params = Mapping[str, Tensor]
@@ -53,7 +52,7 @@ class NodeNetwork:
 
     @torch.no_grad()
     def sizes(self, graph: ArchGraph) -> dict[str, tuple[Node, float]]:
-        """For each module that owns parameters, by its path: its last node, and the root mean square of
+        """For each module that owns parameters, by its path: its first node, and the root mean square of
         what that gives for the sample.
         """
         sizes: dict[str, tuple[Node, float]] = {}
@@ -62,7 +61,7 @@ class NodeNetwork:
             for parameter in node.params:
                 sizes.setdefault(parameter.name.rpartition(".")[0], (node, root_mean_square(result)))
 
-        self(torch.from_numpy(sample_input(graph.input_shape)), sample_parameters(graph), observe=observe)
+        self(*drawn(graph), observe=observe)
         return sizes
 
     def __call__(
@@ -103,9 +102,7 @@ def _batch_norm(node: Node, x: Tensor, params: Params, statistics: BatchStatisti
 
 
 def _module_of(node: Node) -> str:
-    """torch names the weight of a module P `P.weight`, and its ONNX exporter keeps that."""
-    weight = next((parameter.name for parameter in node.params if parameter.role == "weight"), "")
-    return weight.removesuffix(".weight") if weight.endswith(".weight") else ""
+    return module_of(next((parameter.name for parameter in node.params if parameter.role == "weight"), ""))
 
 
 def _compile(graph: ArchGraph) -> tuple[tuple[_Step, ...], int]:

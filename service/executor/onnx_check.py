@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from service.errors import UnsupportedOperator
-from service.executor.checked import TOLERANCE, sample_parameters
+from service.executor.checked import TOLERANCE, drawn, relative_difference
 from service.executor.networks import Network
 from service.executor.running_statistics import running_statistics
 from service.executor.statistics import BatchStatistics
 from service.graph_io.onnx_writer import fill_trained_onnx
-from service.graph_io.sample import sample_input
 
 
 @torch.no_grad()
@@ -33,8 +32,8 @@ def check_onnx(network: Network, file: bytes, folder: Path | None = None) -> boo
         import onnxruntime
     except ImportError:
         return False
-    graph, statistics = network.graph, BatchStatistics()
-    images, params = torch.from_numpy(sample_input(graph.input_shape)), sample_parameters(graph)
+    statistics = BatchStatistics()
+    images, params = drawn(network.graph)
     network(images, params, statistics)
     statistics.gathering = False
     buffers = running_statistics(network, statistics)
@@ -56,7 +55,7 @@ def check_onnx(network: Network, file: bytes, folder: Path | None = None) -> boo
             f"onnxruntime's answer has the shape {tuple(theirs.shape)}, ours {tuple(ours.shape)}.",
             operator="graph",
         )
-    relative = float((ours - theirs).abs().max() / theirs.abs().max().clamp_min(1e-12))
+    relative = relative_difference(ours, theirs)
     if not relative <= TOLERANCE:
         raise UnsupportedOperator(
             "The network computes something else than onnxruntime does with its file: answers differ by "

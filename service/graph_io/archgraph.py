@@ -44,6 +44,14 @@ class Parameter:
         return self.shape if self.axes is None else tuple(self.shape[axis] for axis in self.axes)
 
 
+def module_of(weight: str) -> str:
+    """The path P of the module whose weight has this name; empty if it is not called `P.weight`, as torch and
+    its ONNX exporter call it.
+    """
+    path, _, role = weight.rpartition(".")
+    return path if role == "weight" else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """One operator of the network.

@@ -38,8 +38,6 @@ def train(name: str | None, options: dict[str, Any], folder: Path, settings: Set
     """
     import torch
 
-    from service.executor.networks import Network
-    from service.executor.onnx_check import check_onnx
     from training.cores import usable_cores
     from training.finetune import WEIGHTS, run
     from training.finetune_config import FineTuning
@@ -56,9 +54,9 @@ def train(name: str | None, options: dict[str, Any], folder: Path, settings: Set
     named = {"model": settings.default_model, **values, "data_dir": str(settings.data_dir)}
     config = configured(FineTuning.from_dict, named)
     torch.set_num_threads(settings.threads or usable_cores())
-    if format_of(document) == "onnx":
-        check_onnx(Network(graph), onnx_data(document, limits=limits_of(settings)))
-    found = run(graph, config, folder, cache_dir=settings.home / "cache")
+    is_onnx = format_of(document) == "onnx"
+    source = (onnx_data(document, limits=limits_of(settings)), None) if is_onnx else None
+    found = run(graph, config, folder, cache_dir=settings.home / "cache", source=source)
     return None if found is None else {**_published(folder / WEIGHTS, settings), **found}
 
 

@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.execution import in_batch_statistics
 from service.errors import InvalidArchitecture, LimitExceeded, ServiceError, UnsupportedOperator
 from service.executor.networks import Network
 from service.executor.programs import ProgramNetwork
@@ -23,6 +22,7 @@ from service.graph_io.json_reader import read_json_graph
 from service.graph_io.json_writer import graph_document
 from service.graph_io.program import BatchCount, Call, Input, Program, Result, before_last_layer
 from service.graph_io.torch_tracer import trace
+from service.graph_io.torch_tracing.samples import in_batch_statistics
 from tests.executor.test_torch_sweep import REFUSED
 from tests.executor.torch_layers import LAYERS, Case
 

@@ -13,6 +13,7 @@ import torch
 from benchmarks.ablations import table
 from benchmarks.results_page import page
 from service.errors import InvalidRequest
+from service.executor.networks import Network
 from service.ghn.checkpoint import save_checkpoint
 from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
@@ -102,18 +103,18 @@ def test_sgd_learns_and_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest
     graph = architecture_graph("train", 0, 2, bounds=SMALL)
     recipe = SgdRecipe(epochs=3, batch_size=64)
     losses: list[float] = []
-    whole = train_network(graph, data, recipe, on_epoch=lambda epoch: losses.append(epoch.loss))
+    whole = train_network(Network(graph), data, recipe, on_epoch=lambda epoch: losses.append(epoch.loss))
     assert losses[-1] < losses[0]
     trained = network_accuracy(graph, whole, data, data.test)
     assert trained > network_accuracy(graph, random_parameters(graph), data, data.test) + 20
 
     state = tmp_path / "state.safetensors"
     with pytest.raises(KeyboardInterrupt):
-        train_network(graph, data, recipe, state_file=state, on_epoch=stop_after(2))
+        train_network(Network(graph), data, recipe, state_file=state, on_epoch=stop_after(2))
     assert state.exists()
     epochs: list[int] = []
     rest = train_network(
-        graph, data, recipe, state_file=state, on_epoch=lambda epoch: epochs.append(epoch.number)
+        Network(graph), data, recipe, state_file=state, on_epoch=lambda epoch: epochs.append(epoch.number)
     )
     assert epochs == [2, 3] and not state.exists()
     for name, value in whole.items():

@@ -61,6 +61,11 @@ def domain_of(domain: str) -> str:
     return "" if domain == "ai.onnx" else text(domain)
 
 
+def opset_of(model: ModelProto) -> int:
+    """The version of ONNX's own operators that a model is written for."""
+    return max((each.version for each in model.opset_import if not domain_of(each.domain)), default=1)
+
+
 def function_key(function: FunctionProto) -> FunctionKey:
     return domain_of(function.domain), function.name, function.overload
 

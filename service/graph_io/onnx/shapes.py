@@ -5,7 +5,7 @@ They tell a global pooling from a local one, a bias from a position table, and t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 
 from service.errors import InvalidArchitecture
@@ -71,19 +71,32 @@ def spatial_pads(
     dilations = per_axis(op, "dilations", rank, 1)
     mode = op.attrs.get("auto_pad", "NOTSET")
     if mode in ("SAME_UPPER", "SAME_LOWER"):
-        begin, end = [], []
-        for axis in range(rank):
-            span = dilations[axis] * (kernel[axis] - 1) + 1
-            length = size[axis] if size is not None else None
-            rest = (length - 1) % strides[axis] + 1 if length else strides[axis]
-            # Unknown sizes are taken as multiples of the stride, as images are.
-            total = max(0, span - rest)
-            small = total // 2
-            begin.append(small if mode == "SAME_UPPER" else total - small)
-            end.append(total - small if mode == "SAME_UPPER" else small)
-        return tuple(begin), tuple(end)
+        lengths = size if size is not None else (None,) * rank
+        return same_pads(mode == "SAME_UPPER", lengths[:rank], kernel, strides, dilations)
     pads = per_axis(op, "pads", 2 * rank, 0) if mode != "VALID" else (0,) * (2 * rank)
     return tuple(pads[:rank]), tuple(pads[rank:])
+
+
+def same_pads(
+    upper: bool,
+    lengths: Sequence[int | None],
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(begin, end) padding of `auto_pad` by which a layer has a result for every `stride`th position.
+
+    upper: an odd number more goes to the end. Unknown lengths are taken as multiples of the stride, as images
+        are.
+    """
+    small, large = [], []
+    for length, side, stride, dilation in zip(lengths, kernel, strides, dilations, strict=True):
+        span = dilation * (side - 1) + 1
+        rest = (length - 1) % stride + 1 if length else stride
+        total = max(0, span - rest)
+        small.append(total // 2)
+        large.append(total - total // 2)
+    return (tuple(small), tuple(large)) if upper else (tuple(large), tuple(small))
 
 
 def _windows(op: Op, size: Shape, kernel: tuple[int, ...]) -> tuple[int | None, ...]:

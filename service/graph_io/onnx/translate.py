@@ -36,6 +36,7 @@ from service.graph_io.onnx.operators import (
     heads,
     spatial,
 )
+from service.graph_io.onnx.scopes import opset_of
 from service.graph_io.onnx.shapes import infer, reduced_axes
 from service.graph_io.onnx.slots import WEIGHT_SLOTS, computed_values, quantised_biases, weight_making
 from service.graph_io.onnx.tensors import (
@@ -82,8 +83,7 @@ class Translator:
         self._sources: dict[Value, Draft] = {}
         self._quantised_biases = quantised_biases(ops)
         self._read = {name for op in ops for name in op.inputs} | {v.name for v in self.graph.output}
-        versions = (each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
-        self.opset = max(versions, default=1)
+        self.opset = opset_of(model)
 
     def run(self) -> None:
         for tensor in self.graph.initializer:

@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from service.graph_io.onnx.shapes import same_pads
+
 Attrs = Mapping[str, Any]
 Inputs = Sequence[Tensor | None]
 Operator = Callable[[Attrs, Inputs], Any]
@@ -249,13 +251,8 @@ def _padding(attrs: Attrs, x: Tensor, kernel: Sequence[int]) -> tuple[list[int],
         case "VALID":
             return [0] * count, [0] * count
         case side:
-            before, after = [], []
-            for size, k, stride, dilation in zip(x.shape[2:], kernel, strides, dilations, strict=True):
-                total = max(0, (ceil(size / stride) - 1) * stride + dilation * (k - 1) + 1 - size)
-                half = total // 2
-                before.append(half if side == "SAME_UPPER" else total - half)
-                after.append(total - half if side == "SAME_UPPER" else half)
-            return before, after
+            begin, end = same_pads(side == "SAME_UPPER", x.shape[2:], kernel, strides, dilations)
+            return list(begin), list(end)
 
 
 def _sides(before: Sequence[int], after: Sequence[int]) -> list[int]:

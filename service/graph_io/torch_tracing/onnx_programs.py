@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from service.errors import UnsupportedOperator
-from service.graph_io.archgraph import ArchGraph
+from service.graph_io.archgraph import ArchGraph, module_of
 from service.graph_io.limits import GraphLimits
 from service.graph_io.onnx.load import load
+from service.graph_io.onnx.scopes import domain_of, opset_of
 from service.graph_io.program import Call, Program, Result
 from service.graph_io.torch_tracing.onnx_operators import (
     OPERATORS,
@@ -26,9 +27,6 @@ from service.graph_io.torch_tracing.onnx_operators import (
 )
 from service.graph_io.torch_tracing.program_recorder import BATCHES, NoProgram, ProgramRecorder, merged
 from service.graph_io.torch_tracing.recorder import META
-
-_STANDARD = ("", "ai.onnx")
-_WEIGHT = ".weight"
 
 
 def with_program(graph: ArchGraph, data: bytes, limits: GraphLimits) -> ArchGraph:
@@ -60,14 +58,10 @@ def record_onnx_program(model: onnx.ModelProto, graph: ArchGraph) -> Program:
     constants: dict[str, Tensor] = {}
     records, tensors = [], []
     for batch in BATCHES:
-        run = _Recording(inlined.graph, graph, _opset(inlined), constants)
+        run = _Recording(inlined.graph, graph, opset_of(inlined), constants)
         records.append(run.record(batch))
         tensors.append(run.recorder.constants)
     return merged(records[0], records[1], tensors)
-
-
-def _opset(model: onnx.ModelProto) -> int:
-    return next((entry.version for entry in model.opset_import if entry.domain in _STANDARD), 1)
 
 
 class _Recording:
@@ -120,7 +114,7 @@ class _Recording:
     def _run(self, node: onnx.NodeProto, values: dict[str, Tensor]) -> None:
         if all(name in values for name in node.output):
             return
-        function = OPERATORS.get(node.op_type) if node.domain in _STANDARD else None
+        function = OPERATORS.get(node.op_type) if not domain_of(node.domain) else None
         if node.op_type == "BatchNormalization":
             function = self._batch_norm(node.input[1])
         if function is None:
@@ -144,7 +138,7 @@ class _Recording:
             # Exporters keep equal tensors once: those of the file may be a parameter's too.
             mean = self._constants.setdefault(f"{weight} mean", torch.zeros(x.shape[1]))
             variance = self._constants.setdefault(f"{weight} variance", torch.ones(x.shape[1]))
-            self._modules[id(mean)] = weight.removesuffix(_WEIGHT) if weight.endswith(_WEIGHT) else ""
+            self._modules[id(mean)] = module_of(weight)
             result: Tensor = torch.ops.aten.native_batch_norm(
                 x, scale, bias, mean, variance, False, 0.0, attrs.get("epsilon", 1e-5)
             )[0]

@@ -31,8 +31,8 @@ from service.graph_io.program import (
     references_in,
 )
 from service.graph_io.program_functions import MAX_CONSTANT_BYTES, runs
-from service.graph_io.torch_tracing.nested import tensors_in
-from service.graph_io.torch_tracing.recorder import META
+from service.graph_io.torch_tracing.nested import map_tensors, tensors_in
+from service.graph_io.torch_tracing.recorder import META, on_meta
 
 # Two sizes of a batch that no layer has for its own, and that no small number divides both of.
 BATCHES = (97, 102)
@@ -269,18 +269,8 @@ def _run(func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) 
     """Call torch. Tensors that a network makes on the CPU meanwhile follow the others to meta."""
     places = {tensor.device for tensor in tensors_in((args, kwargs))}
     if META in places and len(places) > 1:
-        return func(*_on_meta(args), **_on_meta(kwargs))
+        return func(*map_tensors(args, on_meta), **map_tensors(kwargs, on_meta))
     return func(*args, **kwargs)
-
-
-def _on_meta(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value if value.device == META else torch.empty_like(value, device=META)
-    if isinstance(value, dict):
-        return {key: _on_meta(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_on_meta(item) for item in value)
-    return value
 
 
 def _written(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> frozenset[int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from service.graph_io.program import Program
-from service.graph_io.torch_tracing.nested import tensors_in
+from service.graph_io.torch_tracing.nested import map_tensors, tensors_in
 from service.graph_io.torch_tracing.program_recorder import BATCHES, NoProgram, ProgramRecorder, merged
 from service.graph_io.torch_tracing.recorder import META
 from service.graph_io.torch_tracing.stand_ins import borrowed
@@ -33,7 +34,7 @@ def record_program(
     records, constants = [], []
     for batch in BATCHES:
         recorder = ProgramRecorder(values, paths)
-        arguments = _with_batch(example, batch)
+        arguments = map_tensors(example, partial(_of_batch, batch))
         inputs = list(tensors_in(arguments))
         if len(inputs) != 1:
             raise NoProgram(f"takes {len(inputs)} tensors")
@@ -72,15 +73,9 @@ def _norms_by_mean(model: nn.Module) -> dict[int, str]:
     }
 
 
-def _with_batch(example: Any, batch: int) -> Any:
-    """The example on the meta device, with a batch of this size."""
-    if isinstance(example, Tensor):
-        return torch.empty((batch, *example.shape[1:]), dtype=example.dtype, device=META)
-    if isinstance(example, Mapping):
-        return {key: _with_batch(value, batch) for key, value in example.items()}
-    if isinstance(example, list | tuple):
-        return type(example)(_with_batch(value, batch) for value in example)
-    return example
+def _of_batch(batch: int, tensor: Tensor) -> Tensor:
+    """A tensor like this one, without memory, with a batch of this size."""
+    return torch.empty((batch, *tensor.shape[1:]), dtype=tensor.dtype, device=META)
 
 
 def _logits(result: Any) -> Tensor:

@@ -188,7 +188,7 @@ class Recorder(TorchFunctionMode):
         except (RuntimeError, NotImplementedError):
             if self.computes or not any(t.device != META for t in tensors_in((args, kwargs))):
                 raise
-        return func(*map_tensors(args, _to_meta), **map_tensors(kwargs, _to_meta))
+        return func(*map_tensors(args, on_meta), **map_tensors(kwargs, on_meta))
 
     def other(self, func: Any, *args: Any, **kwargs: Any) -> Any:
         """A function that no handler knows: its tensors go in, its result comes out."""
@@ -246,7 +246,8 @@ def function_name(func: Any) -> str:
     return str(name).rsplit("::", 1)[-1].split(".", 1)[0]
 
 
-def _to_meta(tensor: Tensor) -> Tensor:
+def on_meta(tensor: Tensor) -> Tensor:
+    """The tensor itself, or one like it, without memory."""
     return tensor if tensor.device == META else torch.empty_like(tensor, device=META)
 
 

@@ -37,29 +37,23 @@ def sample_of(model: nn.Module, input_shape: tuple[int, ...]) -> Sample:
     images = torch.from_numpy(sample_input(input_shape)).to(first.device, first.dtype)
     layers: dict[str, float] = {}
     as_it_was = unchanged(list(model.modules()))
-    with as_it_was, _in_batch_statistics(model), _observed(model, layers):
-        with torch.random.fork_rng([]), torch.no_grad():
-            result = torch.func.functional_call(model, values, (images,), strict=False)
+    with as_it_was, _observed(model, layers), torch.random.fork_rng([]), torch.no_grad():
+        in_batch_statistics(model)
+        result = torch.func.functional_call(model, values, (images,), strict=False)
     output = next(tensors_in(result)).float().reshape(-1)[:MOST_NUMBERS]
     if not output.isfinite().all():
         raise ValueError("the answer is not finite")
-    return Sample(tuple(output.tolist()), tuple((path, size) for path, size in layers.items() if
-    isfinite(size)))
+    finite = tuple((path, size) for path, size in layers.items() if isfinite(size))
+    return Sample(tuple(output.tolist()), finite)
 
 
-@contextmanager
-def _in_batch_statistics(model: nn.Module) -> Iterator[None]:
-    """In evaluation, but for batch norms that have running statistics."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        model.eval()
-        for module, _ in modes:
-            if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats:
-                module.training = True
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
+def in_batch_statistics(model: nn.Module) -> nn.Module:
+    """The module in evaluation, but for batch norms, which use the statistics of the batch."""
+    model.eval()
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.training = True
+    return model
 
 
 @contextmanager
