@@ -19,6 +19,7 @@ from service.graph_io.read import read_document
 from service.predictors.architectures import Reader
 from training.data import Dataset
 from training.evaluate import measure, native_dtype, predicted_parameters
+from training.network_images import check_fits
 
 By = Literal["accuracy", "loss"]
 
@@ -58,11 +59,13 @@ class ImageRanker(ABC):
     def features(self, document: Any) -> list[float]:
         """Accuracy in percent and mean cross-entropy of one network.
 
-        Raises what reading it raises, and UnsupportedOperator for a network that cannot be run.
+        Raises what reading it raises, UnsupportedOperator for a network that cannot be run, InvalidRequest
+        for one that does not take the images, or has other classes.
         """
         graph, params = self._network(document)
-        part = self._dataset.validation
-        found = measure(Network(graph), params, self._dataset, part, limit=self._images, dtype=self._dtype)
+        network, part = Network(graph), self._dataset.validation
+        check_fits(network, params, self._dataset)
+        found = measure(network, params, self._dataset, part, limit=self._images, dtype=self._dtype)
         return list(found)
 
     def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:

@@ -12,6 +12,8 @@ import typer
 from service.cli import options
 from service.cli.console import ReportProgress, emit_json, progress_bar, say, table
 from service.cli.failures import REFUSED
+from service.cli.inventory_lines import inventory_lines
+from service.image_options import DATA
 
 if TYPE_CHECKING:
     from service.cli.records import Records
@@ -69,7 +71,7 @@ def rank(
     data: Annotated[
         str | None,
         typer.Option(
-            help="For predicted-weights and smash: digits, cifar10, or a folder of images.", metavar="DATA"
+            help=f"For predicted-weights and smash: {DATA}.", metavar="DATA"
         ),
     ] = None,
     data_dir: Annotated[
@@ -78,6 +80,7 @@ def rank(
     images: Annotated[
         int, typer.Option(min=2, help="For predicted-weights and smash: so many validation images.")
     ] = 512,
+    skip_bad: options.SkipBad = False,
     url: options.Url = None,
     api_key: options.ApiKey = None,
     json: options.Json = False,
@@ -90,7 +93,7 @@ def rank(
     """
     from service.cli.records import ARCHITECTURE_LINES, read_records
 
-    asked = _Asked(predictor, property, top_k, order, unconnected, data, data_dir, images)
+    asked = _Asked(predictor, property, top_k, order, unconnected, data, data_dir, images, skip_bad)
     if asked.by_images() and (data is None or url is not None):
         raise typer.BadParameter(
             f"{asked.predictor} runs here, on images: give --data, and no --url", param_hint="--predictor"
@@ -119,6 +122,7 @@ class _Asked:
     data: str | None
     data_dir: Path | None
     images: int
+    skip_bad: bool
 
     def by_images(self) -> bool:
         return self.predictor is not None and self.predictor.startswith((_PREDICTED, _SMASH))
@@ -146,13 +150,20 @@ def _ranker(asked: _Asked) -> Ranker:
         return find_ranker(asked.predictor, asked.property, read=read_document)
     from service.settings import get_settings
     from training.data import load_dataset
+    from training.image_folder.names import data_source
+    from training.inventory import inventory
     from training.predicted_weights import PredictedWeightsRanker
     from training.smash_ranker import SmashRanker
 
     settings, name = get_settings(), str(asked.predictor)
     dataset = load_dataset(
-        str(asked.data), data_dir=asked.data_dir or settings.data_dir, cache_dir=settings.home / "cache"
+        data_source(str(asked.data), Path()),
+        data_dir=asked.data_dir or settings.data_dir,
+        cache_dir=settings.home / "cache",
+        skip_bad=asked.skip_bad,
     )
+    for line in [] if dataset.report is None else inventory_lines(inventory(dataset)):
+        typer.echo(line, err=True)
     if name.startswith(_SMASH):
         return SmashRanker(name.removeprefix(_SMASH), dataset, images=asked.images)
     return PredictedWeightsRanker(

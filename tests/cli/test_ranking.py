@@ -11,6 +11,7 @@ import pytest
 from service.settings import get_settings
 from tests.cli.conftest import CELL, SMALL_GRAPH, Run, problems
 from tests.predictors.test_ranking import observations, some_cells
+from tests.training.image_files import write_images
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +55,24 @@ def test_rank_by_what_predicted_weights_do(run: Run, tmp_path: Path) -> None:
     assert answer["predictor"] == "predicted-weights:ghn2-cifar10"
     assert 0 <= answer["ranking"][0]["value"] <= 100
     assert "64 validation images of digits" in answer["note"]
+
+
+def test_rank_by_a_folder_with_a_bad_image(run: Run, tmp_path: Path) -> None:
+    write_lines(tmp_path / "nets.jsonl", [SMALL_GRAPH])
+    photos = write_images(tmp_path / "digits", {f"kind {number}": 4 for number in range(10)})
+    (photos / "kind 0" / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    by_images = ("rank", "nets.jsonl", "--predictor", "predicted-weights:ghn2-cifar10", "--data", "digits")
+    refused = run(*by_images)
+    assert refused.exit_code == 3
+    assert "bad.png" in problems(refused)[0]["detail"]
+    ranked = run(*by_images, "--skip-bad", "--json")
+    assert ranked.exit_code == 0, ranked.output
+    assert "10 validation images of digits" in json.loads(ranked.stdout)["note"]
+    assert "left out, unreadable: 1 (kind 0/bad.png" in ranked.stderr
+
+    write_images(photos, {"kind 10": 4})
+    other = run(*by_images, "--skip-bad", "--json")
+    assert "10 values an image, and digits has 11 classes" in json.loads(other.stdout)["skipped"][0]["reason"]
 
 
 def test_rank_refuses(run: Run, tmp_path: Path) -> None:
