@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -23,6 +23,7 @@ from service.client._errors import UnexpectedAnswer, WeightcastError, refusal
 from service.client._results import PredictionResult
 from service.client._whole_file import write_whole
 from service.errors import InvalidRequest, ServiceError
+from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.weights.blocks import DTYPES, Array, Block, Provenance, WeightBlocks
 from service.weights.formats import check_output, read_tiles, write_weights
 from service.weights.safetensors_layout import read_contents
@@ -122,7 +123,7 @@ class PredictedWeights:
         """
         try:
             if output == "tiles":
-                blocks = read_tiles(bytes(body))
+                blocks = read_tiles(bytes(body), limits=_as_announced(result))
             elif output == "safetensors":
                 blocks = _read_safetensors(body, result, dtype)
             else:
@@ -266,6 +267,14 @@ def _form_of(path: Path) -> str:
         field="/path",
         hint="Use .safetensors, .npz, .onnx or .tiles.safetensors.",
     )
+
+
+def _as_announced(result: PredictionResult) -> GraphLimits:
+    """A tiles file may expand to as many numbers as the answer says, and no more.
+
+    How large a network may be is for the service to say: a limit of our own would refuse what it answered.
+    """
+    return replace(DEFAULT_LIMITS, max_parameters=result.num_parameters)
 
 
 def _read_safetensors(body: bytes | bytearray, result: PredictionResult, dtype: str) -> WeightBlocks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from service.client import PredictedWeights, Refused, WeightsDoNotFit
+from service.client import PredictedWeights, Refused, UnexpectedAnswer, WeightsDoNotFit
+from service.client._results import PredictionResult
+from service.graph_io.limits import DEFAULT_LIMITS
 from service.weights.blocks import Block, Provenance, WeightBlocks
-from service.weights.formats import read_tiles
+from service.weights.formats import read_tiles, write_weights
 
 
 class Tied(nn.Module):
@@ -185,3 +188,35 @@ def test_summary_tells_where_values_come_from_and_uses_the_canonical_fan_in() ->
     text = PredictedWeights(WeightBlocks(blocks, "m", "abc")).summary()
     assert "8x2" in text and "5.00e-01" in text and "scalar" in text
     assert text.splitlines()[-1].endswith("1 tiled (16 numbers), 1 defaulted (1 numbers)")
+
+
+def test_a_network_above_our_own_limit_is_read_if_the_service_answered_it() -> None:
+    """How large a network may be is a setting of the service; its file may expand to what it announced."""
+    ones = np.ones((2, 2), np.float32)
+    shapes = {"a": (2**15, 2**15), "b": (2**14, 2**12)}
+    blocks = {name: Block(ones, shape, 1.0, None, Provenance.TILED) for name, shape in shapes.items()}
+    body = written(WeightBlocks(blocks, "m", "d", "float32"))
+    count = 2**30 + 2**26
+    assert count > DEFAULT_LIMITS.max_parameters
+    assert tiles_of(body, num_parameters=count).num_parameters == count
+    with pytest.raises(UnexpectedAnswer, match="expands to more than"):
+        tiles_of(body, num_parameters=count - 1)
+
+
+def written(weights: WeightBlocks) -> bytes:
+    file = io.BytesIO()
+    write_weights(file, weights, output="tiles", dtype="float32")
+    return file.getvalue()
+
+
+def tiles_of(body: bytes, *, num_parameters: int) -> PredictedWeights:
+    result = PredictionResult(
+        digest="d",
+        model="m",
+        num_tensors=2,
+        num_parameters=num_parameters,
+        complete=True,
+        coverage=1.0,
+        weights={"url": "/weights/d", "size": len(body), "sha256": ""},
+    )
+    return PredictedWeights.from_download(body, output="tiles", dtype="float32", result=result)

@@ -5,6 +5,7 @@ Every limit lies above what the readers allow by default: a place that forgets t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -16,13 +17,16 @@ import pytest
 from onnx import TensorProto, helper, load_model_from_string, numpy_helper
 
 from service.graph_io.limits import DEFAULT_LIMITS
-from tests.system.conftest import RunningService, end, start
+from service.settings import Settings
+from tests.system.conftest import RunningService, end, soon, start
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300), pytest.mark.xdist_group("limits")]
 
 MIB = 2**20
 NODES = DEFAULT_LIMITS.max_nodes + 10
 PARAMETERS = DEFAULT_LIMITS.max_parameters + 10**8
+ARCHITECTURES = Settings.model_fields["max_architectures"].default + 5
+MINUTES = 2 * Settings.model_fields["training_max_minutes"].default
 BODY_BYTES = DEFAULT_LIMITS.max_bytes + 16 * MIB
 
 
@@ -34,6 +38,8 @@ def roomy(home_with_model: Path) -> Iterator[RunningService]:
         max_nodes=str(NODES),
         max_parameters=str(PARAMETERS),
         max_body_bytes=str(BODY_BYTES),
+        max_architectures=str(ARCHITECTURES),
+        training_max_minutes=str(MINUTES),
     )
     yield running
     end(running)
@@ -141,3 +147,31 @@ def test_architectures_of_a_list(roomy: RunningService) -> None:
         result = answer.json()["result"]
         assert len(result[kept]) == 1 and [row["index"] for row in result["skipped"]] == [1], result
         assert f"{NODES:,}" in result["skipped"][0]["reason"]
+
+
+def test_architectures_in_one_request(roomy: RunningService) -> None:
+    cell = {
+        "format": "nasbench201",
+        "cell": "|nor_conv_3x3~0|+|skip_connect~0|none~1|+|none~0|none~1|skip_connect~2|",
+    }
+    request: dict[str, Any] = {"architectures": [cell] * ARCHITECTURES}
+    answer = roomy.post("/rank-architectures", request, Prefer="wait=60")
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["result"]["ranking"]) == ARCHITECTURES
+    request["architectures"] = [cell] * (ARCHITECTURES + 1)
+    for path in ("/rank-architectures", "/embed-architectures"):
+        assert_refused(roomy.post(path, request), ARCHITECTURES)
+
+
+def test_minutes_of_a_training(roomy: RunningService) -> None:
+    """The longest budget is taken by the worker as it is: its trainer writes it down."""
+    body = {"kind": "ghn", "name": "long", "config": {"data": "digits", "minutes": MINUTES}}
+    job = roomy.post("/training-jobs", body).json()
+    config = roomy.home / "runs" / job["id"] / "config.json"
+    soon(config.exists)
+    assert json.loads(config.read_text())["minutes"] == MINUTES
+    assert roomy.delete(f"/jobs/{job['id']}").status_code in (200, 202)
+    assert roomy.final(job["id"])["status"] == "cancelled"
+    body["config"] = {"data": "digits", "minutes": MINUTES + 1}
+    refused = roomy.post("/training-jobs", {**body, "name": "longer"})
+    assert refused.status_code == 422 and refused.json()["limit"] == MINUTES, refused.text
