@@ -27,10 +27,11 @@ PAPER = {
 
 _INTRODUCTION = """# Results
 
-Made by `python -m benchmarks.evaluation --write docs/results.md` from measurements; the paper is Knyazev et
-al. 2021 (GHN-2), whose figures are given for comparison: its GHNs were trained for 300 epochs with
-meta-batches of 8 on GPUs, and measured on 500 networks of ID-TEST, 100 of every other split, with all
-10,000 test images.
+Made by `python -m benchmarks.evaluation --write docs/results.md` from measurements. How many networks, images
+and batches of calibration a row had (`-n`, `--limit-images`, `--calibration-batches`) is said below the
+table. The paper is Knyazev et al. 2021 (GHN-2), whose figures are given for comparison: its GHNs were trained
+for 300 epochs with meta-batches of 8 on GPUs, and measured on 500 networks of ID-TEST, 100 of every other
+split, with all 10,000 test images.
 
 ## Unseen networks with predicted weights
 
@@ -158,9 +159,10 @@ row of `id-test-wide` compares each network of ID-TEST with itself at the width 
 
 _DEEPNETS = """## The architectures
 
-`python -m benchmarks.deepnets`: what the generator makes (seed 0), next to table 1 of the paper. Mean ±
-standard deviation (least–most); the paper gives ranges of sizes, and mean ± deviation of degree and path
-length.
+`python -m benchmarks.deepnets`: what the generator makes (seed 0), next to table 1 of the paper. Its rules
+are ours, after the paper's text; these are not the published networks ([deviations](papers.md#deviations)).
+Mean ± standard deviation (least–most); the paper gives ranges of sizes, and mean ± deviation of degree and
+path length.
 """
 
 _ABLATIONS = """## Ablations
@@ -170,13 +172,16 @@ same budget: same data, networks, images, learning rate and seed; nothing was tu
 say what a part of GHN-2 does early in training on small images, not where long training ends: the paper's
 figures come from hundreds of times as many steps on larger images. Differences to GHN-2 are over the same
 networks; their standard errors count the networks and not the luck of one seed, so differences below two or
-three of them mean nothing.
+three of them mean nothing. The paper has T = 5 with one network a step alone (table 8: 54.4, and 54.3 with
+T = 1), so no figure of its stands in that row.
 """
 
 
 def _ablation_conditions(result: dict[str, Any]) -> str:
     counts = ", ".join(f"{len(values)} of {split}" for split, values in result["accuracies"].items())
+    networks = len(result["accuracies"].get("id-test", ()))
     return (
+        f"`--data {result['data']} --steps {result['steps']} --networks {networks}`: "
         f"{result['data']} at {result['image_size']}x{result['image_size']}, {result['steps']} steps of "
         f"{result['meta_batch']} networks on {result['images_a_network']} images each (networks up to cost "
         f"{result['cost']:g}), learning rate {result['learning_rate']:g}, seed {result['seed']}, one thread; "
