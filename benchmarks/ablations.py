@@ -22,14 +22,14 @@ from typing import Any
 
 import torch
 
+from benchmarks.ghn_variants import ABLATIONS, ablation_config
 from service.ghn.checkpoint import load_checkpoint
 from service.settings import get_settings
-from training.ablations import ABLATIONS, ablation_config
-from training.data import load_dataset
-from training.deepnets import architecture_graph
-from training.evaluate import Scores, evaluate_networks
-from training.ghn import train
-from training.recipe import Stage
+from training.data.dataset import load_dataset
+from training.data.deepnets import architecture_graph
+from training.evaluate.accuracy import Scores, evaluate_networks
+from training.ghn.recipe import Stage
+from training.ghn.trainer import train
 
 OUT_OF_DISTRIBUTION = ("wide", "deep", "dense", "bn-free")
 STAGES = {

@@ -24,7 +24,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from service.catalog import list_cards
 from service.errors import ServiceError
 from service.ghn.config import GHN2_CIFAR10, GHN3_CIFAR10
 from service.ghn.model import GHN
@@ -32,6 +31,7 @@ from service.ghn.predict import predict_blocks
 from service.ghn.registry import load_model
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.torch_tracer import trace
+from service.models.catalog import list_cards
 from service.weights.blocks import WeightBlocks
 
 TIMM = """

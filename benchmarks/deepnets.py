@@ -16,8 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from training.deepnets import PREDEFINED, architecture, architecture_graph, available
-from training.statistics import Summary, graph_statistics, summarise
+from benchmarks.split_statistics import Summary, graph_statistics, summarise
+from training.data.deepnets import PREDEFINED, architecture, architecture_graph, available
 
 # Table 1: ranges; percent without batch normalisation; mean ± deviation of degree and path.
 PAPER: dict[str, dict[str, str]] = {

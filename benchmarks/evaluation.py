@@ -22,10 +22,10 @@ from typing import Any
 from benchmarks.results_page import page
 from service.ghn.registry import load_model
 from service.settings import get_settings
-from training.deepnets import SPLIT_NAMES
-from training.evaluate import native_dtype
-from training.evaluation import Job, Report, Sources, measure
-from training.measurements import RANDOM, Evaluation, read_all
+from training.data.deepnets import SPLIT_NAMES
+from training.evaluate.accuracy import native_dtype
+from training.evaluate.measurements import RANDOM, Evaluation, read_all
+from training.evaluate.run import Job, Report, Sources, measure
 
 SPLITS = tuple(split for split in SPLIT_NAMES if split not in ("train", "id-val"))
 # At chance there is little to see in more images.

@@ -4,9 +4,9 @@ trained from predicted weights and from the usual random ones, each at its best 
     python -m benchmarks.finetuning --data-dir CIFAR100 --results FILE [--data c100-50 digits ...]
         [--networks cnn residual ...] [--starts ...] [--seeds 3] [--epochs 30] [--table]
 
---data-dir: CIFAR-100 as train.npz and test.npz (`training.data`). Data sets: digits, and c100-N, twenty
-classes of CIFAR-100 with N images each. Of three learning rates, each start gets the one that is best on
-validation images with the first seed. Every training that is done is a line of FILE: what is there is not
+--data-dir: CIFAR-100 as train.npz and test.npz (`training.data.dataset`). Data sets: digits, and c100-N,
+twenty classes of CIFAR-100 with N images each. Of three learning rates, each start gets the one that is best
+on validation images with the first seed. Every training that is done is a line of FILE: what is there is not
 done again, so that a run can be stopped at any time and made in parts. --table prints what FILE has.
 """
 
@@ -27,11 +27,11 @@ from torch import Tensor, nn
 from service.executor.networks import Network
 from service.ghn.registry import load_model
 from service.graph_io.torch_tracer import trace
-from training.baselines import Epoch, SgdRecipe, train_network
-from training.data import Dataset, ImageSet, load_dataset
-from training.evaluate import measure, native_dtype, training_statistics
-from training.solved_head import last_layer, solve_head
-from training.starting_weights import predicted_weights
+from training.data.dataset import Dataset, ImageSet, load_dataset
+from training.evaluate.accuracy import measure, native_dtype, training_statistics
+from training.finetune.solved_head import last_layer, solve_head
+from training.finetune.starting_weights import predicted_weights
+from training.loop.sgd import Epoch, SgdRecipe, train_network
 
 SIDE = 32
 RATES = (0.01, 0.025, 0.1)

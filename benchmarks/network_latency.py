@@ -34,16 +34,16 @@ from service.errors import ServiceError
 from service.executor.networks import Network
 from service.executor.statistics import BatchStatistics
 from service.graph_io.archgraph import ArchGraph
-from service.predictors.architectures import feature_names, features_of, structure_size
-from service.predictors.fitted import FittedPredictor, Observations, save_predictor
-from service.predictors.methods import CANDIDATES, Columns, Method, make_regressor
-from service.predictors.network_features import NETWORK_FEATURES
-from service.predictors.scores import rank_correlation
-from training.baselines import random_parameters
-from training.deepnets import architecture
-from training.hypernas_data import random_cell
-from training.launch import prepare_environment
-from training.step import begin_thread
+from service.predictors.features.architectures import feature_names, features_of, structure_size
+from service.predictors.features.networks import NETWORK_FEATURES
+from service.predictors.rankers.fitted import FittedPredictor, Observations, save_predictor
+from service.predictors.regressors.methods import CANDIDATES, Columns, Method, make_regressor
+from service.predictors.regressors.scores import rank_correlation
+from training.data.deepnets import architecture
+from training.ghn.launch import prepare_environment
+from training.ghn.step import begin_thread
+from training.hypernas.cells import random_cell
+from training.loop.sgd import random_parameters
 
 Document = dict[str, Any]
 PROPERTY, NAME = "latency", "latency-cpu"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from training.deepnets import WIDENED
-from training.evaluate import Scores
-from training.measurements import RANDOM, Evaluation, Results
+from training.data.deepnets import WIDENED
+from training.evaluate.accuracy import Scores
+from training.evaluate.measurements import RANDOM, Evaluation, Results
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,17 +25,17 @@ from typing import Any
 
 import torch
 
+from benchmarks.network_properties import corrupted, forward_seconds, trained_properties
 from service.executor.cost import network_cost
 from service.graph_io.archgraph import ArchGraph
 from service.settings import get_settings
-from training.baselines import SgdRecipe
-from training.data import Dataset, ImageSet, load_dataset
-from training.deepnets import Bounds, Document, architecture, architecture_graph
-from training.evaluate import native_dtype
-from training.launch import prepare_environment
-from training.properties import corrupted, forward_seconds, trained_properties
-from training.step import begin_thread
-from training.worker_processes import results_as_they_come
+from training.data.dataset import Dataset, ImageSet, load_dataset
+from training.data.deepnets import Bounds, Document, architecture, architecture_graph
+from training.evaluate.accuracy import native_dtype
+from training.ghn.launch import prepare_environment
+from training.ghn.step import begin_thread
+from training.loop.sgd import SgdRecipe
+from training.loop.worker_processes import results_as_they_come
 
 SEED, IMAGE_SIZE, BATCH = 1, 16, 64
 RECIPE = SgdRecipe(images=200 * BATCH, batch_size=BATCH)

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from service.predictors.methods import Columns, Method, cross_validate_method, make_regressor
-from service.predictors.scores import NORMAL_MARGIN, rank_correlation
+from service.predictors.regressors.methods import Columns, Method, cross_validate_method, make_regressor
+from service.predictors.regressors.scores import NORMAL_MARGIN, rank_correlation
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]

@@ -19,10 +19,10 @@ from benchmarks.rank_cells import Floats, Row, Rows, Table, measure, part, read_
 from benchmarks.rank_nasbench201 import CELL_COLUMNS
 from service.ghn.registry import LoadedModel, load_model
 from service.graph_io.read import read_document
-from service.predictors.architectures import features_of
-from service.predictors.cell_features import FEATURES
-from service.predictors.methods import Method
-from service.predictors.structure import cell_structure
+from service.predictors.features.architectures import features_of
+from service.predictors.features.cells import FEATURES
+from service.predictors.features.structure import cell_structure
+from service.predictors.regressors.methods import Method
 
 PROPERTIES: dict[str, tuple[str, tuple[Method, ...]]] = {
     "accuracy": ("cifar10_test_200ep", ("mixture", "embedding", "both")),

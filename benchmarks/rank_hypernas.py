@@ -29,13 +29,13 @@ from numpy.typing import NDArray
 from benchmarks.rank_cells import Row, read_table, shared_table, show
 from benchmarks.rank_nasbench201 import PUBLISHED
 from service.graph_io.cells import nasbench101, nasbench201
-from service.predictors.few_shot import rank_correlation
 from service.predictors.hypernas.batch import CellBatch, make_batch
 from service.predictors.hypernas.cell_graph import of_nasbench101, of_nasbench201
+from service.predictors.regressors.few_shot import rank_correlation
 from service.settings import get_settings
-from training.hypernas import HyperNASTrainer, scores
-from training.hypernas_config import HyperNASTraining, steps_for
-from training.hypernas_data import Floats, observed
+from training.hypernas.cells import Floats, observed
+from training.hypernas.config import HyperNASTraining, steps_for
+from training.hypernas.trainer import HyperNASTrainer, scores
 
 TABLE_201 = "nasbench201/nasbench201.csv.gz"
 VALIDATION_CELLS = 3125

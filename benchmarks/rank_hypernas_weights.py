@@ -19,15 +19,15 @@ import torch
 
 from benchmarks.rank_cells import read_table, shared_table
 from benchmarks.rank_hypernas import TABLE_201, read_cells, split_201
-from service.catalog import find_card
 from service.graph_io.cells import nasbench201
+from service.models.catalog import find_card
 from service.predictors.hypernas.checkpoint import load_checkpoint
-from service.predictors.scores import rank_correlation
+from service.predictors.regressors.scores import rank_correlation
 from service.settings import get_settings
-from training.hypernas import HyperNASTrainer
-from training.hypernas_config import HyperNASTraining, steps_for
-from training.hypernas_data import observed
-from training.hypernas_weights import WeightTask
+from training.hypernas.cells import observed
+from training.hypernas.config import HyperNASTraining, steps_for
+from training.hypernas.trainer import HyperNASTrainer
+from training.hypernas.weight_task import WeightTask
 
 _VALIDATION = {"networks": 100, "images": 1000}
 

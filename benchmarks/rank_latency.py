@@ -26,9 +26,9 @@ import numpy as np
 from benchmarks.rank_cells import Floats, Rows, shared_table
 from benchmarks.rank_nasbench201 import CELL_COLUMNS, TABLE, cells
 from service.graph_io.cells.nasbench201 import NUM_NODES, Cell, parse_cell
-from service.predictors.fitted import FittedPredictor, Observations
-from service.predictors.methods import cross_validate_method, make_regressor
-from service.predictors.scores import rank_correlation
+from service.predictors.rankers.fitted import FittedPredictor, Observations
+from service.predictors.regressors.methods import cross_validate_method, make_regressor
+from service.predictors.regressors.scores import rank_correlation
 
 PREFIX = "latency_ms_"
 CHOSEN_DRAWS = 2

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.rank_cells import Table, measure, part, read_table, shared_table, show
-from service.predictors.architectures import feature_names, features_of, structure_size
-from service.predictors.cell_features import FEATURES
-from service.predictors.methods import Columns
+from service.predictors.features.architectures import feature_names, features_of, structure_size
+from service.predictors.features.cells import FEATURES
+from service.predictors.regressors.methods import Columns
 
 TABLE = "nasbench101/nasbench101_subset.csv.gz"
 

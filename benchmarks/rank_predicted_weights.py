@@ -18,10 +18,10 @@ import numpy as np
 import torch
 
 from benchmarks.rank_cells import part, read_table, shared_table
-from service.predictors.scores import rank_correlation
-from service.predictors.structure import cell_structure
-from training.data import load_dataset
-from training.predicted_weights import PredictedWeightsRanker
+from service.predictors.features.structure import cell_structure
+from service.predictors.regressors.scores import rank_correlation
+from training.data.dataset import load_dataset
+from training.evaluate.ranker import PredictedWeightsRanker
 
 
 def main() -> None:

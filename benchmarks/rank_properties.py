@@ -20,22 +20,22 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.network_properties import NOISE, updates_until
 from benchmarks.properties import IMAGE_SIZE, RECIPE, TIMED, TRAINED, document_of, graph_of, read_lines
 from benchmarks.rank_cells import Floats, Row, Table, measure, show
-from service.catalog import find_card
 from service.ghn.checkpoint import load_checkpoint
 from service.ghn.registry import load_model
 from service.graph_io.read import read_document
-from service.predictors.architectures import feature_names, features_of, structure_size
-from service.predictors.fitted import FittedPredictor, Observations, save_predictor
-from service.predictors.methods import CANDIDATES, Columns, Method
-from service.predictors.ranking import find_ranker
-from service.predictors.scores import CrossValidation, rank_correlation
+from service.models.catalog import find_card
+from service.predictors.features.architectures import feature_names, features_of, structure_size
+from service.predictors.rankers.fitted import FittedPredictor, Observations, save_predictor
+from service.predictors.rankers.ranking import find_ranker
+from service.predictors.regressors.methods import CANDIDATES, Columns, Method
+from service.predictors.regressors.scores import CrossValidation, rank_correlation
 from service.settings import get_settings
-from training.data import load_dataset
-from training.evaluate import native_dtype, network_accuracy, predicted_parameters
-from training.properties import NOISE, updates_until
-from training.step import begin_thread
+from training.data.dataset import load_dataset
+from training.evaluate.accuracy import native_dtype, network_accuracy, predicted_parameters
+from training.ghn.step import begin_thread
 
 CONVERGED = 25.0
 COLUMNS = Columns(structure_size("network"), len(feature_names("network")))

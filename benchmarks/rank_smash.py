@@ -17,20 +17,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from service.catalog import find_card
 from service.executor.networks import Network
 from service.graph_io.cells.smash import read_smash
-from service.predictors.network_cost import multiply_adds
-from service.predictors.scores import rank_correlation
+from service.models.catalog import find_card
+from service.predictors.features.network_cost import multiply_adds
+from service.predictors.regressors.scores import rank_correlation
 from service.predictors.smash.checkpoint import load_checkpoint
 from service.predictors.smash.model import Smash
 from service.predictors.smash.space import random_architecture
-from training.baselines import SgdRecipe, train_network
-from training.data import Dataset, load_dataset
-from training.evaluate import network_accuracy
-from training.smash import SmashTrainer
-from training.smash_config import SmashTraining
-from training.smash_score import TOLD, smash_score
+from training.data.dataset import Dataset, load_dataset
+from training.evaluate.accuracy import network_accuracy
+from training.loop.sgd import SgdRecipe, train_network
+from training.smash.config import SmashTraining
+from training.smash.score import TOLD, smash_score
+from training.smash.trainer import SmashTrainer
 
 _MODEL = {"blocks": 2, "banks": 3, "layers": 3, "depth": 3}
 _DRAWS = 3  # seed of the networks, none of those that training validates on

@@ -19,10 +19,10 @@ import numpy as np
 
 from benchmarks.rank_cells import Floats, read_table, shared_table
 from service.graph_io.read import read_document
-from service.predictors.architectures import feature_names, features_of
-from service.predictors.fitted import FittedPredictor, Observations
-from service.predictors.methods import make_regressor
-from service.predictors.scores import rank_correlation
+from service.predictors.features.architectures import feature_names, features_of
+from service.predictors.rankers.fitted import FittedPredictor, Observations
+from service.predictors.regressors.methods import make_regressor
+from service.predictors.regressors.scores import rank_correlation
 
 # File, field of the document, column of the accuracy.
 SPACES = {

@@ -23,7 +23,8 @@ from sklearn.linear_model import Ridge
 from benchmarks.rank_cells import Floats, part, read_table, shared_table
 from service.errors import ServiceError
 from service.graph_io.read import read_document
-from service.predictors.pretrained import (
+from service.predictors.features.structure import cell_structure
+from service.predictors.rankers.pretrained import (
     RANKER,
     RANKER_FEATURES,
     LinearModel,
@@ -31,8 +32,7 @@ from service.predictors.pretrained import (
     ranker_features,
     save_ranker,
 )
-from service.predictors.scores import normal_scores, rank_correlation
-from service.predictors.structure import cell_structure
+from service.predictors.regressors.scores import normal_scores, rank_correlation
 
 NASBENCH101, NASBENCH201 = "nasbench101/nasbench101_subset.csv.gz", "nasbench201/nasbench201.csv.gz"
 STRENGTH = 10.0

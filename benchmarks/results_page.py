@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks import ablations, deepnets
 from benchmarks.paired_differences import paired_table, pairs
-from training.measurements import RANDOM, Evaluation, Results
+from training.evaluate.measurements import RANDOM, Evaluation, Results
 
 _COLUMNS = ("id-test", "wide", "deep", "dense", "bn-free", "predefined")
 

@@ -23,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from training.launch import prepare_environment
+from training.ghn.launch import prepare_environment
 
 prepare_environment()
 
@@ -37,9 +37,9 @@ from service.ghn.model import GHN  # noqa: E402
 from service.graph_io.archgraph import ArchGraph  # noqa: E402
 from service.graph_io.cells.darts import read_darts  # noqa: E402
 from service.graph_io.primitives import to_primitives  # noqa: E402
-from training.architecture_source import Task  # noqa: E402
-from training.deepnets import architecture_graph  # noqa: E402
-from training.step import NetworkRunner, begin_thread, rare_collections  # noqa: E402
+from training.data.deepnets import architecture_graph  # noqa: E402
+from training.ghn.architecture_source import Task  # noqa: E402
+from training.ghn.step import NetworkRunner, begin_thread, rare_collections  # noqa: E402
 
 _IMAGES, _META_BATCH, _WARM_UP = 64, 8, 1
 # The reference implementation, wall seconds on two threads, median of 15 steps.

@@ -3,7 +3,8 @@ functions.
 
 | from            | must never import                             | why                                    |
 | graph_io        | torch (tracer aside), fastapi, celery, redis  | small API; a hostile file meets little |
-| ghn, predictors | fastapi, celery, redis                        | usable as a plain library              |
+| ghn, predictors | training, fastapi, celery, redis              | usable as a plain library              |
+| models          | training, fastapi, celery, redis              | everyone reads the catalogue           |
 | api             | torch, workers                                | starts at once; sends tasks by name    |
 | client          | anything but a few small libraries            | installs anywhere                      |
 | executor        | training, api, workers, store                 | serving and training both run networks |
@@ -37,12 +38,13 @@ FORBIDDEN: dict[str, set[str]] = {
     | TORCH
     | {"service.api", "service.workers", "service.ghn", "service.store", "training"},
     "service/ghn": SERVER_SIDE | {"service.api", "service.workers", "service.store", "training"},
-    "service/predictors": SERVER_SIDE | {"service.api", "service.workers", "service.store"},
+    "service/predictors": SERVER_SIDE | {"service.api", "service.workers", "service.store", "training"},
     "service/executor": SERVER_SIDE | {"service.api", "service.workers", "service.store", "training"},
     "service/api": TORCH
     | {"service.workers", "service.ghn", "service.predictors", "service.executor", "training"},
     "service/store": TORCH | {"service.workers", "service.ghn", "service.api", "training", "fastapi"},
-    "service/catalog.py": SERVER_SIDE | TORCH,
+    "service/models": SERVER_SIDE | {"service.api", "service.workers", "service.store", "training"},
+    "service/models/catalog.py": TORCH,
     "service/settings.py": SERVER_SIDE | TORCH,
     "service/errors.py": SERVER_SIDE | TORCH,
     "training": {"service.api", "service.workers", "fastapi", "celery", "redis"},
@@ -104,6 +106,17 @@ def test_walls_hold(part: str) -> None:
     assert not broken, "\n".join(broken)
 
 
+@pytest.mark.parametrize("part", ["service", "training"])
+def test_nothing_needs_the_benchmarks_or_the_tests(part: str) -> None:
+    """They are not in the package."""
+    assert not [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in sources(part)
+        for module, _ in imports(path)
+        if is_in(module, {"benchmarks", "tests"})
+    ]
+
+
 def test_the_tracer_knows_torch_and_no_server() -> None:
     files = [
         path for path in sources("service/graph_io") if path.relative_to(ROOT).as_posix().startswith(TRACER)
@@ -160,7 +173,7 @@ LOADED_WITHOUT: dict[str, set[str]] = {
     "service/graph_io": TORCH | SERVER_SIDE,
     "service/weights": TORCH | SERVER_SIDE,
     "service/client": TORCH | SERVER_SIDE,
-    "service/catalog.py": TORCH | SERVER_SIDE,
+    "service/models/catalog.py": TORCH | SERVER_SIDE,
     "service/api": TORCH,
     "service/store": TORCH,
 }

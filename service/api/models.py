@@ -14,8 +14,8 @@ from service.api.auth import require
 from service.api.openapi import problems
 from service.api.services import Injected
 from service.api.weights.ranges import etag_matches
-from service.catalog import SHIPPED_MODELS, ModelCard, find_card, list_cards
 from service.errors import NotFound, UnknownModel
+from service.models.catalog import SHIPPED_MODELS, ModelCard, find_card, list_cards
 from service.settings import Settings
 
 router = APIRouter(tags=["models"], dependencies=[Depends(require(None))])

@@ -185,7 +185,7 @@ def _reach_redis(settings: Settings) -> dict[str, Any]:
 
 
 def _models() -> dict[str, Any]:
-    from service.catalog import list_cards
+    from service.models.catalog import list_cards
 
     return {card.name: {"kind": card.kind, "digest": card.digest[:12]} for card in list_cards()}
 

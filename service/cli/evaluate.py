@@ -16,9 +16,9 @@ from service.cli.splits import SplitName
 from service.image_options import DATA
 
 if TYPE_CHECKING:
-    from service.catalog import ModelCard
-    from training.data import Dataset
-    from training.evaluation import Report
+    from service.models.catalog import ModelCard
+    from training.data.dataset import Dataset
+    from training.evaluate.run import Report
 
 # So few networks are measured sooner than a second process starts.
 _NETWORKS_A_PROCESS = 8
@@ -68,14 +68,14 @@ def evaluate(
     """
     from service.ghn.registry import load_model
     from service.settings import get_settings
-    from training.data import load_dataset
-    from training.data_digest import data_digest
-    from training.deepnets import available
-    from training.evaluate import CALIBRATION_BATCHES, native_dtype
-    from training.evaluation import Job, Sources, measure
-    from training.image_folder.names import data_source
-    from training.inventory import inventory
-    from training.measurements import RANDOM, Evaluation
+    from training.data.dataset import load_dataset
+    from training.data.deepnets import available
+    from training.data.digest import data_digest
+    from training.data.image_folder.names import data_source
+    from training.data.inventory import inventory
+    from training.evaluate.accuracy import CALIBRATION_BATCHES, native_dtype
+    from training.evaluate.measurements import RANDOM, Evaluation
+    from training.evaluate.run import Job, Sources, measure
 
     settings = get_settings()
     loaded = load_model(model or settings.default_model)
@@ -144,7 +144,7 @@ def evaluate(
 def _trained_on(card: ModelCard) -> str:
     """What `load_dataset` reads: a data set that comes with Weightcast, or where the model's folder lies."""
     from service.errors import InvalidRequest
-    from training.image_folder.names import BUILT_IN
+    from training.data.image_folder.names import BUILT_IN
 
     if card.data_path is not None:
         if Path(card.data_path).exists():

@@ -183,10 +183,10 @@ def _here(
     from service.graph_io.digest import graph_digest
     from service.graph_io.onnx_writer import fill_trained_onnx
     from service.settings import get_settings
-    from training.divergence import TrainingDiverged
-    from training.finetune import WEIGHTS, run
-    from training.finetune_config import FineTuning
-    from training.image_folder.names import data_source
+    from training.data.image_folder.names import data_source
+    from training.finetune.config import FineTuning
+    from training.finetune.divergence import TrainingDiverged
+    from training.finetune.run import WEIGHTS, run
 
     settings = get_settings()
     network = read_network(source, runnable=True)

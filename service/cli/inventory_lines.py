@@ -12,7 +12,7 @@ _PARTS = ("train", "validation", "test")
 
 
 def inventory_lines(document: Mapping[str, Any]) -> list[str]:
-    """document: of `training.inventory`."""
+    """document: of `training.data.inventory`."""
     classes: Mapping[str, Mapping[str, int]] = document["classes"]
     images, mirrored = document["images"], "" if document["mirror"] else "not "
     lines = [

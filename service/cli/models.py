@@ -110,7 +110,7 @@ def _existing(name: str) -> Path:
 
 def new_name(name: str) -> str:
     """A name that the service accepts and nothing has yet. Raises BadParameter."""
-    from service.catalog import list_cards
+    from service.models.catalog import list_cards
 
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise typer.BadParameter(
@@ -122,13 +122,13 @@ def new_name(name: str) -> str:
 
 
 def _local_cards() -> list[dict[str, Any]]:
-    from service.catalog import list_cards
+    from service.models.catalog import list_cards
 
     return [card.model_dump(mode="json") for card in list_cards()]
 
 
 def _local_card(name: str) -> dict[str, Any]:
-    from service.catalog import find_card
+    from service.models.catalog import find_card
 
     return find_card(name).model_dump(mode="json")
 

@@ -30,7 +30,7 @@ ApiKey = Annotated[
 
 def model_names(incomplete: str) -> list[tuple[str, str]]:
     """Models that are here, for the completion of shells: name and kind."""
-    from service.catalog import list_cards
+    from service.models.catalog import list_cards
 
     return [(card.name, card.kind) for card in list_cards() if card.name.startswith(incomplete)]
 

@@ -14,8 +14,8 @@ from service.cli.console import ReportProgress, emit_json, progress_bar, say
 
 if TYPE_CHECKING:
     from service.cli.records import Records
-    from service.predictors.methods import Features
-    from service.predictors.observations import Failed
+    from service.predictors.rankers.observations import Failed
+    from service.predictors.regressors.methods import Features
 
 app = typer.Typer(help="Predictors that rank architectures.", no_args_is_help=True)
 
@@ -148,9 +148,9 @@ class _Fit:
 def _here(asked: _Fit, progress: ReportProgress) -> dict[str, Any]:
     from service.cli.models import new_name
     from service.cli.reading import read_document
-    from service.predictors.fit_report import fit_report
-    from service.predictors.fitted import FittedPredictor, observe, save_predictor
-    from service.predictors.ranking import STRUCTURE
+    from service.predictors.rankers.fit_report import fit_report
+    from service.predictors.rankers.fitted import FittedPredictor, observe, save_predictor
+    from service.predictors.rankers.ranking import STRUCTURE
     from service.settings import get_settings
 
     folder = get_settings().home / "models" / new_name(asked.name)
@@ -173,7 +173,7 @@ def _here(asked: _Fit, progress: ReportProgress) -> dict[str, Any]:
 
 def _there(asked: _Fit, progress: ReportProgress, url: str, api_key: str | None) -> dict[str, Any]:
     from service.client import Client
-    from service.predictors.observations import read_observation
+    from service.predictors.rankers.observations import read_observation
 
     seen = [read_observation(item, index) for index, item in enumerate(asked.items)]
     with Client(url, api_key=api_key, timeout=None) as client:

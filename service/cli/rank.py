@@ -17,7 +17,7 @@ from service.image_options import DATA
 
 if TYPE_CHECKING:
     from service.cli.records import Records
-    from service.predictors.ranking import Ranker
+    from service.predictors.rankers.ranking import Ranker
 
 
 _PREDICTED, _SMASH = "predicted-weights:", "smash:"
@@ -129,8 +129,8 @@ class _Asked:
 
 
 def _here(entries: list[Any], asked: _Asked, progress: ReportProgress) -> dict[str, Any]:
-    from service.predictors.ranking import Candidate
-    from service.predictors.ranking import rank as run
+    from service.predictors.rankers.ranking import Candidate
+    from service.predictors.rankers.ranking import rank as run
 
     return run(
         [Candidate(index, entry) for index, entry in enumerate(entries)],
@@ -144,16 +144,16 @@ def _here(entries: list[Any], asked: _Asked, progress: ReportProgress) -> dict[s
 
 def _ranker(asked: _Asked) -> Ranker:
     from service.cli.reading import read_document
-    from service.predictors.ranking import find_ranker
+    from service.predictors.rankers.ranking import find_ranker
 
     if not asked.by_images():
         return find_ranker(asked.predictor, asked.property, read=read_document)
     from service.settings import get_settings
-    from training.data import load_dataset
-    from training.image_folder.names import data_source
-    from training.inventory import inventory
-    from training.predicted_weights import PredictedWeightsRanker
-    from training.smash_ranker import SmashRanker
+    from training.data.dataset import load_dataset
+    from training.data.image_folder.names import data_source
+    from training.data.inventory import inventory
+    from training.evaluate.ranker import PredictedWeightsRanker
+    from training.smash.ranker import SmashRanker
 
     settings, name = get_settings(), str(asked.predictor)
     dataset = load_dataset(

@@ -46,7 +46,7 @@ def architectures(
 
 
 def _named(split: str, seed: int, count: int) -> Iterator[dict[str, Any]]:
-    from training.deepnets import architecture_name, architectures
+    from training.data.deepnets import architecture_name, architectures
 
     for index, document in enumerate(architectures(split, seed, count)):
         yield {**document, "name": architecture_name(split, seed, index)}

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from service.graph_io.entries import ARCHITECTURE_FIELDS, FIELDS
-from service.predictors.observations import FAILED_WORDS
+from service.predictors.rankers.observations import FAILED_WORDS
 
 _SEPARATORS = ("\t", ";", ",")
 # Codes that look like numbers keep their leading zeros.

@@ -21,7 +21,7 @@ from service.image_options import DATA
 
 if TYPE_CHECKING:
     from service.settings import Settings
-    from training.recipe import TrainConfig
+    from training.ghn.recipe import TrainConfig
 
 
 class Kind(StrEnum):
@@ -100,7 +100,7 @@ def train(
     if gnn is not Gnn.TRANSFORMER and (layers or heads) and not (resume or start):
         raise typer.BadParameter("only a transformer has them: --gnn transformer", param_hint="--layers")
     from service.settings import get_settings
-    from training.image_folder.names import data_source
+    from training.data.image_folder.names import data_source
 
     settings, typed = get_settings(), data
     data = data_source(data, Path())
@@ -114,7 +114,7 @@ def train(
     if model_folder.exists() and not run_folder.exists():
         raise typer.BadParameter(f"there is a model {chosen!r} already", param_hint="--name")
     if kind is Kind.GHN:
-        from training.launch import prepare_environment
+        from training.ghn.launch import prepare_environment
 
         prepare_environment()
     _check_run(run_folder, resume)
@@ -130,8 +130,8 @@ def train(
         _train_smash(values, run_folder, model_folder, settings, again=again, json=json)
         return
 
-    from training.launch import processes_for
-    from training.recipe import TrainConfig, recipe_for
+    from training.ghn.launch import processes_for
+    from training.ghn.recipe import TrainConfig, recipe_for
 
     config = TrainConfig(
         name=chosen,
@@ -148,8 +148,8 @@ def train(
     # Several processes have one thread each; a single one runs its networks on all it may use.
     config = replace(config, threads=1 if count > 1 else settings.threads)
 
-    from training.ghn import share_done
-    from training.ghn import train as run
+    from training.ghn.trainer import share_done
+    from training.ghn.trainer import train as run
 
     last = _run(run, config, run_folder, settings, processes=count, resume=resume, quiet=json)
     if int(os.environ.get("RANK", "0")):  # under torchrun the first process has the result
@@ -232,7 +232,7 @@ def _lines(record: dict[str, Any]) -> list[str]:
 
 def _check_run(folder: Path, resume: bool) -> None:
     """A run is gone on with where it is there, and only then."""
-    from training.run_folder import RunFolder
+    from training.loop.run_folder import RunFolder
 
     is_there = RunFolder.is_run(folder)
     if is_there and not resume:
@@ -252,8 +252,8 @@ def _train_smash(
     again: str, json: bool,
 ) -> None:  # fmt: skip
     """Train, publish and report. values: fields of SmashTraining. again: the command that goes on."""
-    from training.smash_config import SmashTraining
-    from training.smash_run import run
+    from training.smash.config import SmashTraining
+    from training.smash.run import run
 
     config = SmashTraining.from_dict(values)
     with progress_bar(config.name) as progress:

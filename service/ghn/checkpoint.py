@@ -13,12 +13,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from service.catalog import write_model_folder
 from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
-from service.ghn.model_folder import filled, read_model_folder, reading_configuration
 from service.ghn.reference_file import read_reference
 from service.ghn.reference_names import our_configuration, our_tensors
+from service.models.catalog import write_model_folder
+from service.models.torch_folder import filled, read_model_folder, reading_configuration
 
 FORMAT = "weightcast-ghn-1"
 

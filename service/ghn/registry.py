@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.catalog import ModelCard, find_card
 from service.errors import UnknownModel
 from service.ghn.checkpoint import copy_to_cpu, load_checkpoint
 from service.ghn.device import find_device
@@ -16,6 +15,7 @@ from service.ghn.model import GHN
 from service.ghn.predict import embed_graphs, predict_blocks
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.primitives import to_primitives
+from service.models.catalog import ModelCard, find_card
 from service.weights.blocks import WeightBlocks
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 from service.graph_io.read import read_document
-from service.predictors.architectures import Reader
-from service.predictors.ranking import Ranker, find_ranker
+from service.predictors.features.architectures import Reader
+from service.predictors.rankers.ranking import Ranker, find_ranker
 from service.search.evaluation import COUNTED, Evaluation, Evaluator, Limits
 from service.search.pareto import front
 from service.search.run import Budget, Found, Plan, Report, search

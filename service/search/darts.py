@@ -24,7 +24,7 @@ class DartsSpace:
     size: int | None = None
 
     def sample(self, random: Random) -> Document:
-        from training.deepnets import architecture
+        from training.data.deepnets import architecture
 
         return architecture("train", random.getrandbits(32), 0)
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.errors import InvalidRequest, ServiceError
-from service.predictors.architectures import Reader
-from service.predictors.network_cost import multiply_adds
-from service.predictors.ranking import Order, Ranker
+from service.predictors.features.architectures import Reader
+from service.predictors.features.network_cost import multiply_adds
+from service.predictors.rankers.ranking import Order, Ranker
 from service.search.space import Document
 from service.search.strategies import Fitness
 

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from service.errors import ServiceError
-from service.predictors.fit_report import fit_report
-from service.predictors.fitted import FittedPredictor, observe, save_predictor
+from service.predictors.rankers.fit_report import fit_report
+from service.predictors.rankers.fitted import FittedPredictor, observe, save_predictor
 from service.workers.documents import read_document
 from service.workers.pacing import paced
 from service.workers.runtime import Report, Runtime

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from service.predictors.ranking import Ranker
+    from service.predictors.rankers.ranking import Ranker
 
 # A row of features is about a kilobyte, what a predictor says of it half of one.
 ARCHITECTURES_KEPT = 20_000

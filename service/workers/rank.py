@@ -19,7 +19,7 @@ from service.graph_io.archgraph import ArchGraph
 from service.graph_io.entries import read_entry
 from service.graph_io.json_text import parse_json
 from service.graph_limits import limits_of
-from service.predictors.ranking import Candidate, Ranker, find_ranker, rank, skipped_entry
+from service.predictors.rankers.ranking import Candidate, Ranker, find_ranker, rank, skipped_entry
 from service.settings import Settings
 from service.stages import Stopwatch
 from service.workers.documents import read_document
@@ -33,7 +33,7 @@ _SIGNIFICANT = 7
 
 
 def run_rank(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """The answer of `predictors.ranking.rank`, with `timings_ms`: model, parse, score.
+    """The answer of `rankers.ranking.rank`, with `timings_ms`: model, parse, score.
 
     Errors: UnknownModel, InvalidRequest; JobCancelled.
     """

@@ -1,7 +1,7 @@
 """The process that trains one network for a training job of the kind `finetune`. See job_process.py.
 
 The job's configuration holds `architecture`, a document of any format, and fields of
-`training.finetune_config.FineTuning`. No model comes out: the weights become an artifact.
+`training.finetune.config.FineTuning`. No model comes out: the weights become an artifact.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def train(name: str | None, options: dict[str, Any], folder: Path, settings: Set
     """
     import torch
 
-    from training.cores import usable_cores
-    from training.finetune import WEIGHTS, run
-    from training.finetune_config import FineTuning
+    from training.finetune.config import FineTuning
+    from training.finetune.run import WEIGHTS, run
+    from training.loop.cores import usable_cores
 
     values = read_options(options, settings, kind="finetune", forbidden=_OURS)
     if "architecture" not in values:

@@ -21,7 +21,7 @@ _OURS = ("data_dir", "name", "threads")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    from training.launch import TeamBroken, prepare_environment
+    from training.ghn.launch import TeamBroken, prepare_environment
 
     prepare_environment()
     try:
@@ -38,12 +38,12 @@ def train(name: str | None, options: dict[str, Any], folder: Path, settings: Set
     Errors: InvalidRequest for options that the trainer does not take, InvalidInput for data that cannot be
     read.
     """
-    from training.ghn import Trainer
-    from training.inventory import inventory
-    from training.launch import processes_for
-    from training.recipe import TrainConfig, recipe_for
-    from training.run_folder import RunFolder
-    from training.team import Team
+    from training.data.inventory import inventory
+    from training.ghn.launch import processes_for
+    from training.ghn.recipe import TrainConfig, recipe_for
+    from training.ghn.team import Team
+    from training.ghn.trainer import Trainer
+    from training.loop.run_folder import RunFolder
 
     given = read_options(options, settings, kind="ghn", forbidden=_OURS)
     check_budget(given)

@@ -1,7 +1,7 @@
 """The process that trains a HyperNAS predictor for a training job. See job_process.py.
 
 The job's configuration holds `observations` (`{"architecture", "value"}` each), `property`, what they are
-observations of, and fields of `training.hypernas_config.HyperNASTraining`.
+observations of, and fields of `training.hypernas.config.HyperNASTraining`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def train(name: str | None, options: dict[str, Any], folder: Path, settings: Set
     Errors: InvalidRequest for options or observations that the trainer does not take, InvalidArchitecture
     for a cell that cannot be read, InvalidInput for images that cannot be read.
     """
-    from training.hypernas_config import HyperNASTraining, steps_for
-    from training.hypernas_run import run
+    from training.hypernas.config import HyperNASTraining, steps_for
+    from training.hypernas.run import run
 
     values = {"held_out": _HELD_OUT, **read_options(options, settings, kind="hypernas", forbidden=_OURS)}
     observations, measured = values.pop("observations", []), values.pop("property", "accuracy")

@@ -1,6 +1,6 @@
 """The process that trains a SMASH hypernetwork for a training job. See job_process.py.
 
-The job's configuration holds fields of `training.smash_config.SmashTraining`.
+The job's configuration holds fields of `training.smash.config.SmashTraining`.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def train(name: str | None, options: dict[str, Any], folder: Path, settings: Set
     """
     import torch
 
-    from training.cores import usable_cores
-    from training.smash_config import SmashTraining
-    from training.smash_run import run
+    from training.loop.cores import usable_cores
+    from training.smash.config import SmashTraining
+    from training.smash.run import run
 
     values = read_options(options, settings, kind="smash", forbidden=_OURS)
     check_budget(values)

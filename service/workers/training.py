@@ -22,8 +22,8 @@ from typing import Any
 
 import structlog
 
-from service.catalog import list_cards
 from service.errors import Conflict, InvalidRequest, ServiceError, Unavailable
+from service.models.catalog import list_cards
 from service.settings import Settings
 from service.store.artifacts import ArtifactStore
 from service.store.object_store import open_artifacts

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from service.catalog import find_card
 from service.errors import InvalidRequest, UnknownModel
+from service.models.catalog import find_card
 from service.settings import Settings
-from training.image_folder.names import BUILT_IN, data_source
+from training.data.image_folder.names import BUILT_IN, data_source
 
 Config = TypeVar("Config")
 
@@ -38,9 +38,7 @@ def read_options(
 def check_budget(values: Mapping[str, Any]) -> None:
     """Errors: InvalidRequest without minutes and steps."""
     if values.get("minutes") is None and values.get("steps") is None:
-        raise InvalidRequest(
-            "a training job needs a budget", field="/minutes", hint="give minutes or steps"
-        )
+        raise InvalidRequest("a training job needs a budget", field="/minutes", hint="give minutes or steps")
 
 
 def configured(make: Callable[[dict[str, Any]], Config], values: dict[str, Any]) -> Config:

@@ -24,9 +24,7 @@ async def transport_to(
 
 
 @asynccontextmanager
-async def client_of(
-    api: FastAPI | Settings, address: str = "127.0.0.1"
-) -> AsyncIterator[httpx.AsyncClient]:
+async def client_of(api: FastAPI | Settings, address: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
     """A plain client; as `transport_to` otherwise."""
     async with (
         transport_to(api, address) as transport,

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from typer.testing import CliRunner, Result
 
 from service.cli.app import app as commands
-from tests.predictors.test_ranking import GRAPH, cell, observations, some_cells
+from tests.predictors.rankers.test_ranking import GRAPH, cell, observations, some_cells
 
 from .test_rank import BROKEN, api_settings, ranker
 

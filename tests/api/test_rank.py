@@ -13,7 +13,7 @@ import redis
 from fastapi import FastAPI
 
 from service.client import AsyncClient, Conflict, JobFailed, Refused
-from service.predictors.fitted import FittedPredictor, observe, save_predictor
+from service.predictors.rankers.fitted import FittedPredictor, observe, save_predictor
 from service.settings import Settings, get_settings
 from service.store.cache import ResultCache
 from service.store.connection import connect, connect_cache
@@ -23,7 +23,7 @@ from service.workers.child import Child
 from service.workers.run_once import run_once
 from service.workers.runtime import Runtime
 from service.workers.work import work_of
-from tests.predictors.test_ranking import GRAPH, NASBENCH101, cell, observations, some_cells
+from tests.predictors.rankers.test_ranking import GRAPH, NASBENCH101, cell, observations, some_cells
 from tests.workers.conftest import make_tiny_model
 
 from .asgi import transport_to

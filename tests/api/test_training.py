@@ -25,11 +25,11 @@ from service.store.artifacts import ArtifactStore
 from service.store.connection import connect
 from service.store.jobs import JobStore
 from service.store.workers import WorkerInfo, WorkerRegistry
-from tests.predictors.test_ranking import cell
-from training.finetune_config import FineTuning
-from training.hypernas_config import HyperNASTraining as HyperNASRun
-from training.recipe import Stage, TrainConfig
-from training.smash_config import SmashTraining as SmashRun
+from tests.predictors.rankers.test_ranking import cell
+from training.finetune.config import FineTuning
+from training.ghn.recipe import Stage, TrainConfig
+from training.hypernas.config import HyperNASTraining as HyperNASRun
+from training.smash.config import SmashTraining as SmashRun
 
 from .checks import assert_problem
 

@@ -65,16 +65,16 @@ def test_json(run: Run, net: Path) -> None:
 def test_an_interrupted_command_goes_on(run: Run, net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     quick = (*QUICK, "--start", "predicted")
     whole = run("finetune", net, *quick, "--out", "whole.safetensors")
-    from training import fine_tuning_work
+    from training.finetune.run import work
 
-    go_on = fine_tuning_work.Work._measured
+    go_on = work.Work._measured
 
     def stop(self: Any, kind: str, epoch: Any, training_images: int, rate: float) -> None:
         go_on(self, kind, epoch, training_images, rate)
         self.interruption.requested = True
 
     with monkeypatch.context() as patch:
-        patch.setattr(fine_tuning_work.Work, "_measured", stop)
+        patch.setattr(work.Work, "_measured", stop)
         assert run("finetune", net, *quick, "--out", "parts.safetensors").exit_code == 130
         assert not Path("parts.safetensors").exists()
     rest = run("finetune", net, *quick, "--out", "parts.safetensors")

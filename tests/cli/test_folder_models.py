@@ -13,7 +13,7 @@ from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
 from service.settings import get_settings
 from tests.cli.conftest import Run, problems
-from tests.training.image_files import write_images
+from tests.training.data.image_files import write_images
 
 EVALUATE = ("evaluate", "--split", "train", "-n", "1", "--images", "8", "--processes", "1")
 

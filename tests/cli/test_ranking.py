@@ -10,8 +10,8 @@ import pytest
 
 from service.settings import get_settings
 from tests.cli.conftest import CELL, SMALL_GRAPH, Run, problems
-from tests.predictors.test_ranking import observations, some_cells
-from tests.training.image_files import write_images
+from tests.predictors.rankers.test_ranking import observations, some_cells
+from tests.training.data.image_files import write_images
 
 
 @pytest.fixture(autouse=True)

@@ -10,10 +10,10 @@ import pytest
 
 from service.cli.records import RESULT_LINES, read_records
 from service.cli.value_field import with_value
-from service.predictors.observations import read_observation
+from service.predictors.rankers.observations import read_observation
 from service.settings import get_settings
 from tests.cli.conftest import Run, problems
-from tests.predictors.test_ranking import cell, observations, some_cells
+from tests.predictors.rankers.test_ranking import cell, observations, some_cells
 
 ITEMS = observations(some_cells(24))
 LINES = "".join(json.dumps(item) + "\n" for item in ITEMS)

@@ -17,10 +17,10 @@ from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
 from service.settings import get_settings
 from tests.cli.conftest import SMALL_GRAPH, Run, problems, write_json
-from training.launch import ENVIRONMENT
-from training.run_folder import RunFolder
-from training.smash_config import SmashTraining
-from training.smash_run import run as run_smash
+from training.ghn.launch import ENVIRONMENT
+from training.loop.run_folder import RunFolder
+from training.smash.config import SmashTraining
+from training.smash.run import run as run_smash
 
 TRAIN = {
     "kind": "train",
@@ -61,7 +61,7 @@ def trainer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
         RunFolder(folder).save(used["step"], {"x": torch.zeros(1)}, used)
         return folder
 
-    monkeypatch.setattr("training.ghn.train", train)
+    monkeypatch.setattr("training.ghn.trainer.train", train)
     for variable in ENVIRONMENT:  # what the command sets ends with the test
         monkeypatch.setenv(variable, os.environ.get(variable, "1"))
     monkeypatch.setenv("WEIGHTCAST_HOME", str(tmp_path / "own"))
@@ -107,7 +107,7 @@ def test_a_run_that_is_not_there_is_not_gone_on_with(run: Run, trainer: list[Any
 
 
 def test_a_model_that_was_cut_short(run: Run, trainer: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.ghn.share_done", lambda folder, config: 0.25)
+    monkeypatch.setattr("training.ghn.trainer.share_done", lambda folder, config: 0.25)
     command = ("train", "--data", "digits", "--steps", "4", "--no-mirror", "--name", "short", "--seed", "3")
     result = run(*command)
     assert result.exit_code == 130
@@ -240,7 +240,7 @@ def test_smash_is_trained_and_ranks(run: Run, tmp_path: Path, monkeypatch: pytes
         smaller = replace(config, model=model, image_size=8, validate_networks=2, images=8)
         return run_smash(smaller, folder, **options)
 
-    monkeypatch.setattr("training.smash_run.run", small)
+    monkeypatch.setattr("training.smash.run.run", small)
     smash = ("train", "--kind", "smash", "--data", "digits", "--steps", "2")
     result = run(*smash)
     assert result.exit_code == 0, result.output

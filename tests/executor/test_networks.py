@@ -16,7 +16,7 @@ from service.executor.statistics import BatchStatistics
 from service.graph_io.archgraph import ArchGraph, Node
 from service.graph_io.cells.darts import read_darts
 from service.graph_io.checks import build_graph
-from training.deepnets import architecture_graph
+from training.data.deepnets import architecture_graph
 
 
 def random_parameters(graph: ArchGraph, seed: int = 0) -> dict[str, Tensor]:

@@ -54,4 +54,3 @@ def check_refilled(data: bytes, feeds: Mapping[str, NDArray[Any]]) -> bytes:
     for a, b in zip(expected, outputs(fill_onnx(other, weights), feeds), strict=True):
         np.testing.assert_array_equal(a, b)
     return other
-

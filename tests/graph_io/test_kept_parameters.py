@@ -17,7 +17,7 @@ from service.graph_io.json_reader import read_json_graph
 from service.graph_io.json_writer import graph_document
 from service.graph_io.primitives import Decoding, to_primitives
 from service.graph_io.torch_tracer import trace
-from service.predictors.network_features import network_features
+from service.predictors.features.networks import network_features
 
 
 def backbone_and_head() -> nn.Sequential:

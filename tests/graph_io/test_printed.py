@@ -12,7 +12,7 @@ from service.graph_io.entries import read_entry
 from service.graph_io.printed import plain_document
 from service.graph_io.python_text import parse_python
 from service.graph_io.read import read_document
-from service.predictors.network_cost import multiply_adds
+from service.predictors.features.network_cost import multiply_adds
 
 PAIRS = [("sep_conv_3x3", 0), ("sep_conv_3x3", 1), ("skip_connect", 0), ("dil_conv_3x3", 2)]
 GENOTYPE = {

@@ -11,7 +11,7 @@ import pytest
 from service.errors import InvalidRequest, UnknownModel
 from service.graph_io.cells import nasbench201
 from service.graph_io.read import read_document
-from service.predictors.network_cost import multiply_adds
+from service.predictors.features.network_cost import multiply_adds
 from service.search.answer import answer
 from service.search.evaluation import Evaluation
 from service.search.nasbench import NASBench201Space

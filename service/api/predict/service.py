@@ -20,8 +20,8 @@ from service.api.predict.keys import prediction_digest, submission_key
 from service.api.predict.parsing import Submission
 from service.api.predict.reading import ArchitectureReader, ReadArchitecture
 from service.api.services import Services
-from service.catalog import ModelCard
 from service.errors import Conflict, InvalidRequest, Unavailable, UnsupportedOperator
+from service.models.catalog import ModelCard
 from service.store.measurements import count_unsupported
 from service.store.queue import enqueue
 from service.store.records import About, Job

@@ -22,7 +22,7 @@ from service.api.models import find_model
 from service.api.prefer import parse_prefer
 from service.api.rank.schemas import EmbedOptions, RankOptions
 from service.api.services import Injected, Services
-from service.catalog import default_predictor
+from service.models.catalog import default_predictor
 from service.settings import Settings
 from service.store.queue import enqueue
 from service.store.records import About, Job, JobStatus

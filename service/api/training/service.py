@@ -14,8 +14,8 @@ from service.api.rank.service import RANKING_KINDS
 from service.api.services import Services
 from service.api.training.options import Observation
 from service.api.training.schemas import AnyJob, FineTuneJob, HyperNASJob, PredictorJob, SearchJob
-from service.catalog import SHIPPED_MODELS, list_cards
 from service.json_pointer import pointer
+from service.models.catalog import SHIPPED_MODELS, list_cards
 from service.settings import Settings
 from service.store.queue import enqueue
 from service.store.records import About, Job

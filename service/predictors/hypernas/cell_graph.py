@@ -14,7 +14,7 @@ from typing import Any
 from service.errors import InvalidArchitecture
 from service.graph_io.cells import nasbench101, nasbench201
 from service.graph_io.read import format_of
-from service.predictors.architectures import is_bare_cell
+from service.predictors.features.architectures import is_bare_cell
 
 OPERATIONS = ("input", "output", "conv3x3", "conv1x1", "avg_pool", "max_pool", "skip", "none")
 MAX_NODES = 8

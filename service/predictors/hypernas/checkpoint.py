@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from service.catalog import write_model_folder
-from service.ghn.model_folder import filled, read_model_folder, reading_configuration
+from service.models.catalog import write_model_folder
+from service.models.torch_folder import filled, read_model_folder, reading_configuration
 from service.predictors.hypernas.config import HyperNASConfig
 from service.predictors.hypernas.model import HyperNAS
 

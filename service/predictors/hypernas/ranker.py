@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from service.catalog import ModelCard
 from service.errors import InvalidInput
+from service.models.catalog import ModelCard
 from service.predictors.hypernas.batch import batch_of_rows, cell_row
 from service.predictors.hypernas.cell_graph import read_cell
 from service.predictors.hypernas.checkpoint import load_checkpoint

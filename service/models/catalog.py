@@ -1,0 +1,165 @@
+"""The models there are: those in the package and those of the user. Reads cards; loads nothing.
+
+A model is a folder with `config.json`, `weights.safetensors` and `card.json`; the folder's name is the
+model's name. The package's own are in `service/models/`, the user's in `$WEIGHTCAST_HOME/models/`; a user's
+model hides a shipped one of the same name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from service.errors import InvalidInput, UnknownModel
+from service.graph_io.fields import closest, shown
+from service.settings import get_settings
+
+SHIPPED_MODELS = Path(__file__).parent
+CONFIG, WEIGHTS, CARD = "config.json", "weights.safetensors", "card.json"
+MAX_CARD_BYTES = 2**20
+
+# What ranks by a property where no predictor is named.
+_DEFAULT_PREDICTORS = {
+    "accuracy": "ranker",
+    "robustness": "deepnets-robustness",
+    "latency": "latency-cpu",
+    "convergence": "deepnets-convergence",
+}
+
+logger = logging.getLogger(__name__)
+
+
+class ModelCard(BaseModel):
+    """What is known of a model.
+
+    dataset, num_classes, classes: what it was trained on; None where that has no meaning, or is not known.
+    data_path: where its folder of images lay, on the machine that trained; never part of an answer.
+    digest: sha256 over configuration and weights, 64 hexadecimal digits. A changed model is another model.
+    training: how it was made. scores: what was measured, with which data and spread, as its maker wrote it.
+    path: its folder, on the machine that reads this; never part of an answer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    kind: Literal["ghn", "predictor", "hypernas", "smash"]
+    dataset: str | None = None
+    num_classes: int | None = None
+    classes: tuple[str, ...] | None = Field(default=None, exclude=True)
+    data_path: str | None = Field(default=None, exclude=True)
+    description: str = ""
+    digest: str
+    training: dict[str, Any] = Field(default_factory=dict)
+    scores: dict[str, Any] = Field(default_factory=dict)
+    path: Path = Field(exclude=True)
+
+
+def model_folders() -> tuple[Path, ...]:
+    """Where models are looked for, later ones first to be used."""
+    return (SHIPPED_MODELS, get_settings().home / "models")
+
+
+def list_cards(folders: Sequence[Path] | None = None) -> list[ModelCard]:
+    """All models, by name. A folder whose card cannot be read is left out, with a warning in the log.
+
+    folders: where to look instead of `model_folders()`.
+    """
+    cards = []
+    for name, folder in sorted(_found(folders).items()):
+        try:
+            cards.append(_read_card(name, folder))
+        except InvalidInput as error:
+            logger.warning("catalog.unreadable_model", extra={"model": name, "reason": error.detail})
+    return cards
+
+
+def find_card(name: str, folders: Sequence[Path] | None = None) -> ModelCard:
+    """The card of one model.
+
+    Raises UnknownModel, listing the models there are, or InvalidInput if its folder cannot be read.
+    """
+    found = _found(folders)
+    if name in found:
+        return _read_card(name, found[name])
+    like = closest(name, found)
+    available = sorted(found)
+    raise UnknownModel(
+        f"There is no model {shown(name)}.",
+        model=name[:80],
+        available=available,
+        hint=f"Did you mean {like!r}?" if like else f"Available: {', '.join(available) or 'none'}.",
+    )
+
+
+def default_predictor(wanted: str | None) -> str:
+    """The shipped predictor of a property; that of accuracy where none is wanted or there is none for it."""
+    return _DEFAULT_PREDICTORS.get(wanted or "", _DEFAULT_PREDICTORS["accuracy"])
+
+
+def _found(folders: Sequence[Path] | None) -> dict[str, Path]:
+    """Model name to folder, for every complete folder."""
+    found: dict[str, Path] = {}
+    for parent in model_folders() if folders is None else folders:
+        if parent.is_dir():
+            for folder in parent.iterdir():
+                if all((folder / file).is_file() for file in (CONFIG, WEIGHTS, CARD)):
+                    found[folder.name] = folder
+    return found
+
+
+def _read_card(name: str, folder: Path) -> ModelCard:
+    try:
+        with open(folder / CARD, "rb") as file:
+            document = json.loads(file.read(MAX_CARD_BYTES))
+        if not isinstance(document, dict):
+            raise InvalidInput(f"The card of model {name!r} is no JSON object.", model=name)
+        described = {**document, "name": name, "digest": _model_digest(folder), "path": folder}
+        return ModelCard.model_validate(described)
+    except ValidationError as error:
+        fields = ", ".join(".".join(map(str, item["loc"])) for item in error.errors())
+        raise InvalidInput(f"The card of model {name!r} is not valid: {fields}.", model=name) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidInput(f"The card of model {name!r} cannot be read.", model=name) from error
+
+
+# (path, modification time, size) -> digest. A file that is replaced gets a new time or size.
+_digests: dict[tuple[str, int, int], str] = {}
+
+
+def _model_digest(folder: Path) -> str:
+    parts = ":".join(_file_digest(folder / file) for file in (CONFIG, WEIGHTS))
+    return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    state = path.stat()
+    key = (str(path), state.st_mtime_ns, state.st_size)
+    if key not in _digests:
+        with open(path, "rb") as file:
+            _digests[key] = hashlib.file_digest(file, "sha256").hexdigest()
+    return _digests[key]
+
+
+def write_model_folder(
+    folder: Path, save_weights: Callable[[Path], None], config: dict[str, Any], card: dict[str, Any]
+) -> None:
+    """Write a model folder. Its files appear whole, the card last.
+
+    save_weights: writes a safetensors file to the path that it gets.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f"{WEIGHTS}.tmp"
+    save_weights(temporary)
+    temporary.chmod(0o644)  # safetensors creates it for its owner alone
+    os.replace(temporary, folder / WEIGHTS)
+    for name, document in ((CONFIG, config), (CARD, card)):
+        temporary = folder / f"{name}.tmp"
+        temporary.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
+        os.replace(temporary, folder / name)

@@ -1,0 +1,34 @@
+"""What is said of a predictor that was just fitted, here or by a service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.predictors.rankers.certainty import certainty
+from service.predictors.rankers.fitted import FittedPredictor
+from service.predictors.regressors.scores import CrossValidation
+
+_DIGITS = 4
+
+
+def fit_report(predictor: FittedPredictor, score: CrossValidation) -> dict[str, Any]:
+    """`n` observations were used, of so many different `networks`; trainings that `failed` were counted, and
+    cells that are no network are in `set_aside`, by their index, as a ranking has them in `skipped`.
+
+    The predictor must be one of observations that were read (`Observations.tally`).
+    """
+    tally = predictor.observations.tally
+    assert tally is not None
+    return {
+        "n": tally.used,
+        "networks": tally.networks,
+        "failed": tally.failed,
+        "set_aside": [
+            {"index": item.index, "reason": item.error.detail, "problem": item.error.problem()}
+            for item in tally.set_aside
+        ],
+        "method": predictor.method,
+        "kendall_tau_cv": round(score.tau, _DIGITS),
+        "interval": [round(score.low, _DIGITS), round(score.high, _DIGITS)],
+        "certainty": certainty(tally.used, score, networks=tally.networks),
+    }

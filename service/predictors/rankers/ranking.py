@@ -1,0 +1,222 @@
+"""Architectures in order of what a predictor says; one that cannot be read is set aside with the reason.
+
+Where no predictor is named it is the one that comes with Weightcast for the property: `ranker` for accuracy
+(`pretrained.py`). There is also `structure`: the decimal logarithm of the multiply-adds, which needs no
+trained network at all. It says that larger is better, which is right more often than not within one space
+(Kendall's tau 0.65 with the accuracy of the NAS-Bench-201 cells) and nothing to trust across spaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import log10
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from service.errors import InvalidArchitecture, InvalidRequest, NotConnected, ServiceError
+from service.graph_io.entries import read_entry
+from service.graph_io.read import format_of, read_document
+from service.models.catalog import default_predictor, find_card
+from service.predictors.features.architectures import Reader, is_bare_cell
+from service.predictors.features.network_cost import multiply_adds
+from service.predictors.features.structure import CONV1, CONV3, cell_structure
+from service.predictors.rankers.fitted import FittedPredictor, load_predictor
+from service.predictors.rankers.pretrained import (
+    PretrainedRanker,
+    is_pretrained,
+    nasbench201_multiply_adds,
+)
+from service.stages import stage
+
+STRUCTURE = "structure"
+ACCURACY = "accuracy"
+STRUCTURE_NOTE = (
+    "Training-free: the score is the decimal logarithm of the multiply-adds, nothing more. Its Kendall's tau "
+    "with accuracy is 0.65 over the NAS-Bench-201 cells. Fit a predictor on a few of your own results for a "
+    "better order."
+)
+_SIGNIFICANT = 6
+
+Order = Literal["ascending", "descending"]
+Unconnected = Literal["skip", "last"]
+Report = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """index: place in what was sent. document: the architecture, alone or beside other fields
+    (`graph_io.entries`), or the error that reading its line gave.
+    """
+
+    index: int
+    document: Any
+
+    @property
+    def name(self) -> str | None:
+        inner = self.document.get("architecture") if isinstance(self.document, Mapping) else None
+        for named in (self.document, inner):
+            name = named.get("name") if isinstance(named, Mapping) else None
+            if isinstance(name, str):
+                return name[:256]
+        return None
+
+
+class Ranker(Protocol):
+    """name, property: what made the scores. note: what a user must know about them, or nothing."""
+
+    name: str
+    property: str
+    note: str | None
+
+    def features(self, document: Any) -> list[float]: ...
+
+    def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:
+        """For every row `score`, higher is more, and whatever else there is to say."""
+        ...
+
+
+class StructureRanker:
+    """No training: see the head of this file."""
+
+    name: str = STRUCTURE
+    property: str = ACCURACY
+    note: str | None = STRUCTURE_NOTE
+
+    def __init__(self, read: Reader) -> None:
+        self._read = read
+
+    def features(self, document: Any) -> list[float]:
+        if is_bare_cell(document) and format_of(document) == "nasbench201":
+            cell = cell_structure(document)
+            # Cells of one cost make networks of one cost; a cell without paths is refused by its reader.
+            if cell.is_connected:
+                return [log10(nasbench201_multiply_adds(cell.live.get(CONV3, 0), cell.live.get(CONV1, 0)))]
+        operations = multiply_adds(self._read(document))
+        if operations == 0:
+            raise InvalidArchitecture("The network has no convolution or linear layer to count.")
+        return [log10(operations)]
+
+    def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:
+        return [{"score": round(row[0], _SIGNIFICANT)} for row in rows]
+
+
+class FittedRanker:
+    """Scores are normal scores of the observed values (`few_shot.Prediction`)."""
+
+    def __init__(self, predictor: FittedPredictor, read: Reader, note: str | None = None) -> None:
+        self._predictor = predictor
+        self._read = read
+        self.note = note
+        self.name, self.property = predictor.name, predictor.property
+
+    def features(self, document: Any) -> list[float]:
+        return self._predictor.features(document, read=self._read)
+
+    def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:
+        found = self._predictor.regressor.predict(np.array(rows, dtype=np.float64))
+        return [
+            {"score": round(float(score), _SIGNIFICANT), "value": float(value), "interval": [low, high]}
+            for score, value, low, high in zip(
+                found.score_M, found.value_M, found.low_M.tolist(), found.high_M.tolist(), strict=True
+            )
+        ]
+
+
+def find_ranker(predictor: str | None, wanted: str | None, *, read: Reader = read_document) -> Ranker:
+    """The predictor of that name; where none is named, the one that comes with Weightcast for the property.
+
+    wanted: the property to rank by; None for whatever the predictor predicts.
+
+    Raises UnknownModel, or InvalidRequest if it predicts another property than the one that is wanted.
+    """
+    ranker = (
+        StructureRanker(read)
+        if predictor == STRUCTURE
+        else _trained(predictor or default_predictor(wanted), read)
+    )
+    if wanted is not None and wanted != ranker.property:
+        raise InvalidRequest(
+            f"The predictor {ranker.name!r} predicts {ranker.property!r}, not {wanted[:80]!r}.",
+            field="/property",
+            hint=f"Name a predictor that was fitted on {wanted[:80]!r}, or rank by {ranker.property!r}.",
+        )
+    return ranker
+
+
+def _trained(name: str, read: Reader) -> Ranker:
+    """A model of the catalogue as a ranker; its kind decides which."""
+    card = find_card(name)
+    if card.kind == "hypernas":
+        # torch, which the other rankers do without
+        from service.predictors.hypernas.ranker import HyperNASRanker
+
+        return HyperNASRanker(card)
+    if card.kind == "smash":
+        raise InvalidRequest(
+            f"{name!r} is a SMASH model: its scores need images.",
+            field="/predictor",
+            hint=f"Rank with `weightcast rank FILE --predictor smash:{name} --data DATA`.",
+        )
+    if is_pretrained(card):
+        return PretrainedRanker(card, read)
+    note = card.scores.get("note")
+    return FittedRanker(load_predictor(name), read, note if isinstance(note, str) else None)
+
+
+def skipped_entry(candidate: Candidate, error: ServiceError) -> dict[str, Any]:
+    """What is said of an architecture that was set aside. reason: a sentence; problem: the document."""
+    return {
+        "index": candidate.index,
+        "name": candidate.name,
+        "reason": error.detail,
+        "problem": error.problem(),
+    }
+
+
+def rank(
+    candidates: Iterable[Candidate],
+    ranker: Ranker,
+    *,
+    top_k: int | None = None,
+    order: Order = "descending",
+    unconnected: Unconnected = "skip",
+    report: Report = lambda done: None,
+) -> dict[str, Any]:
+    """`{"property", "predictor", "ranking": [{"rank", "index", "name", "score"}], "skipped": [{"index",
+    "name", "reason", "problem"}]}`, with a `note` where the predictor has one.
+
+    Equal scores keep the order in which they came. unconnected: whether cells whose output nothing reaches
+    are skipped, or come behind all others, with a score of None. The stages of the work are parse and score
+    (`service.stages`).
+    """
+    read: list[Candidate] = []
+    rows: list[list[float]] = []
+    last: list[Candidate] = []
+    skipped: list[dict[str, Any]] = []
+    with stage("parse"):
+        for done, candidate in enumerate(candidates, start=1):
+            try:
+                rows.append(ranker.features(read_entry(candidate.document).document))
+                read.append(candidate)
+            except ServiceError as error:
+                if unconnected == "last" and isinstance(error, NotConnected):
+                    last.append(candidate)
+                    continue
+                skipped.append(skipped_entry(candidate, error))
+            report(done)
+    with stage("score"):
+        scored = ranker.scores(rows) if rows else []
+    sign = -1 if order == "descending" else 1
+    best = sorted(range(len(read)), key=lambda place: sign * scored[place]["score"])
+    ordered = [(read[place], scored[place]) for place in best]
+    ordered += [(candidate, {"score": None}) for candidate in last]
+    ranking = [
+        {"rank": number, "index": candidate.index, "name": candidate.name, **said}
+        for number, (candidate, said) in enumerate(ordered[:top_k], start=1)
+    ]
+    answer: dict[str, Any] = {"property": ranker.property, "predictor": ranker.name}
+    if ranker.note is not None:
+        answer["note"] = ranker.note
+    return {**answer, "ranking": ranking, "skipped": skipped}

@@ -1,0 +1,1 @@
+"""From rows of numbers to a property."""

@@ -1,0 +1,263 @@
+"""Training HyperNAS: the objective, learning from few cells, resuming, the job's process."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from math import log
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from service.errors import InvalidArchitecture, InvalidInput, InvalidRequest
+from service.predictors.hypernas.cell_graph import read_cell
+from service.predictors.hypernas.checkpoint import load_checkpoint
+from service.predictors.regressors.few_shot import rank_correlation
+from service.settings import Settings, get_settings
+from service.workers import train_hypernas
+from service.workers.job_process import PROBLEM, REFUSED, RESULT
+from training.hypernas.cells import observed, random_cell, read_observations
+from training.hypernas.config import HyperNASTraining
+from training.hypernas.objective import AdaptiveObjective
+from training.hypernas.run import run
+from training.hypernas.trainer import HyperNASTrainer, scores
+
+TINY = {"hidden": 16, "regressor_hidden": 16, "hypernetwork_hidden": 16}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Graphs of eight nodes: a second thread only spins."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def worth(document: Any) -> float:
+    """Made-up accuracies: convolutions help, pools harm."""
+    cell = read_cell(document, "nasbench201", prune=True)
+    count = cell.operations.count
+    return 60 + 4 * count("conv3x3") + 2 * count("conv1x1") - 3 * count("avg_pool")
+
+
+def observations(count: int, seed: int = 0) -> list[dict[str, Any]]:
+    random = np.random.default_rng(seed)
+    documents = [dict(random_cell("nasbench201", random)) for _ in range(count)]
+    return [{"architecture": document, "value": worth(document)} for document in documents]
+
+
+def trainer(items: list[dict[str, Any]], **options: Any) -> HyperNASTrainer:
+    model = {**TINY, "tasks": "accuracy", **options.pop("model", {})}
+    config = HyperNASTraining(**{"data": "digits", "steps": 60, **options, "model": model})
+    return HyperNASTrainer(config, observed(*read_observations(items, config.hypernas)))
+
+
+def test_objective_by_hand() -> None:
+    objective = AdaptiveObjective(2, 1.5)
+    with torch.no_grad():
+        objective.u_T.copy_(torch.tensor([0.5, 2.0]))
+    losses = [torch.tensor(0.16, requires_grad=True), torch.tensor(2.0, requires_grad=True)]
+    total = objective(dict(enumerate(losses)))
+    expected = 0.16**0.75 / 0.5 + log(1.25) + 2**0.75 / 8 + log(5)
+    assert float(total.detach()) == pytest.approx(expected, rel=1e-6)
+    total.backward()
+    assert float(losses[0].grad) == pytest.approx(0.75 * 0.16**-0.25 / 0.5, rel=1e-5)  # type: ignore[arg-type]
+    alone = objective({1: torch.tensor(2.0)})
+    assert float(alone.detach()) == pytest.approx(2**0.75 / 8 + log(5), rel=1e-6)
+    assert float(objective.u_T.grad[1]) == pytest.approx(-(2**0.75) / 8 + 4 / 5, rel=1e-5)  # type: ignore[index]
+
+
+def test_the_objective_with_two_is_the_usual_one_and_less_prefers_the_smaller_loss() -> None:
+    losses = [0.1, 2.0]
+
+    def share(preference: float) -> float:
+        tensors = [torch.tensor(loss, requires_grad=True) for loss in losses]
+        AdaptiveObjective(2, preference)(dict(enumerate(tensors))).backward()
+        first, second = (float(tensor.grad) for tensor in tensors)  # type: ignore[arg-type]
+        return first / (first + second)
+
+    assert share(2.0) == pytest.approx(0.5)
+    assert share(1.25) > share(1.5) > share(2.0) > share(3.0)
+
+
+def test_weights_of_the_tasks_settle_where_the_objective_is_least() -> None:
+    objective = AdaptiveObjective(1, 2.0)
+    with torch.no_grad():
+        objective.u_T.fill_(1.5)
+    optimizer = torch.optim.Adam(objective.parameters(), lr=0.05)
+    for _ in range(120):
+        optimizer.zero_grad()
+        objective({0: torch.tensor(1.0)}).backward()
+        optimizer.step()
+    # -1 / u^3 + 2 u / (1 + u^2) = 0 at u = 1 for a loss of one.
+    assert float(objective.u_T.detach()[0]) == pytest.approx(1.0, abs=1e-2)
+
+
+@pytest.mark.parametrize("encoding", ["propagated", "isolated"])
+def test_it_ranks_what_it_has_not_seen(encoding: str) -> None:
+    items, others = observations(60), observations(200, seed=1)
+    learned = trainer(items, model={"encoding": encoding})
+    cells, value_N = read_observations(others, learned.config.hypernas)
+    before = rank_correlation(scores(learned.hypernas, cells), value_N)
+    learned.run_until_done()
+    after = rank_correlation(scores(learned.hypernas, cells), value_N)
+    assert after > 0.75 and after > before
+
+
+def test_both_losses_fall_together() -> None:
+    items = observations(30)
+    both = trainer(
+        items, steps=50, weight_steps=1, networks=1, images=32, image_size=8, model={"tasks": "both"}
+    )
+    records = [both.train_step() for _ in range(50)]
+    for name in ("accuracy_loss", "weight_loss"):
+        first, last = (np.mean([one[name] for one in part]) for part in (records[:8], records[-8:]))
+        assert last < 0.92 * first
+    assert both.objective is not None and not torch.equal(both.objective.u_T.detach(), torch.ones(2))
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
+    config = HyperNASTraining(
+        data="digits",
+        steps=6,
+        networks=1,
+        weight_steps=2,
+        images=8,
+        image_size=8,
+        log_steps=1,
+        model={**TINY, "dropout": 0.2},
+        seed=3,
+    )
+    items = observations(12)
+    run(config, tmp_path / "whole", items)
+
+    def stop(record: dict[str, Any]) -> None:
+        if record["step"] == 3:
+            signal.raise_signal(signal.SIGTERM)
+
+    assert run(config, tmp_path / "parts", items, on_progress=stop) is None
+    assert not (tmp_path / "parts" / "model").exists()
+    assert run(config, tmp_path / "parts", items) is not None
+    whole, parts = (load_checkpoint(tmp_path / name / "model") for name in ("whole", "parts"))
+    for name, value in whole.hypernas.state_dict().items():
+        assert torch.equal(value, parts.hypernas.state_dict()[name]), name
+    lines = (tmp_path / "parts" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+
+
+def test_random_cells_are_networks() -> None:
+    random = np.random.default_rng(0)
+    for space in ("nasbench201", "nasbench101"):
+        cells = [read_cell(random_cell(space, random), space, prune=True) for _ in range(50)]
+        assert all(cell.edges for cell in cells)
+        assert len(set(cells)) > 30
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"steps": 1, "minutes": 1.0},
+        {"steps": 0},
+        {"steps": 1, "batch": 0},
+        {"steps": 1, "held_out": 0.9},
+        {"steps": 1, "colour": "red"},
+        {"steps": 1, "model": {"hidden": -1}},
+        {"steps": 1, "model": {"colour": "red"}},
+    ],
+)
+def test_configuration_refuses_nonsense(options: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        HyperNASTraining.from_dict(options)
+
+
+def test_observations_are_checked() -> None:
+    with pytest.raises(InvalidRequest, match="4 observations"):
+        trainer(observations(4))
+    items = observations(6)
+    items[2] = {"architecture": {"format": "nasbench201", "cell": "|other~0|"}, "value": 1}
+    with pytest.raises(InvalidArchitecture) as caught:
+        trainer(items)
+    assert caught.value.extra["observation"] == 2
+    config = HyperNASTraining(data="digits", steps=1, model={**TINY, "num_classes": 100})
+    with pytest.raises(InvalidRequest, match="classes"):
+        HyperNASTrainer(config, observed(*read_observations(observations(6), config.hypernas)))
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("WEIGHTCAST_HOME", str(tmp_path))
+    get_settings.cache_clear()
+    return get_settings()
+
+
+def job(settings: Settings, name: str, config: dict[str, Any]) -> tuple[int, Path]:
+    folder = settings.home / "runs" / name
+    folder.mkdir(parents=True)
+    (folder / "job.json").write_text(json.dumps({"name": name, "config": config}))
+    arguments = ["--config", str(folder / "job.json"), "--run-dir", str(folder)]
+    return train_hypernas.main(arguments), folder
+
+
+def test_jobs_leave_a_model_that_the_next_one_starts_from(settings: Settings) -> None:
+    tiny = {"steps": 3, "networks": 1, "images": 8, "image_size": 8}
+    status, first = job(settings, "weights", {**tiny, "model": {**TINY, "tasks": "weights"}})
+    assert status == 0
+    result = json.loads((first / RESULT).read_text())
+    assert result["steps"] == 3 and 0 <= result["scores"]["accuracy_of_generated"] <= 1
+    (settings.home / "models").mkdir()
+    (first / "model").rename(settings.home / "models" / "weights")
+
+    config = {**tiny, "steps": 60, "observations": observations(60), "from_model": "weights"}
+    status, second = job(settings, "mine", {**config, "model": {**TINY, "tasks": "accuracy"}})
+    assert status == 0
+    result = json.loads((second / RESULT).read_text())
+    low, high = result["scores"]["interval"]
+    assert low <= result["scores"]["kendall_tau"] <= high and result["scores"]["held_out"] == 12
+    card = json.loads((second / "model" / "card.json").read_text())
+    assert card["kind"] == "hypernas" and card["training"]["property"] == "accuracy"
+    assert load_checkpoint(second / "model").hypernas.hypernetwork is None
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        ({"data_dir": "/etc"}, "/config/data_dir"),
+        ({"data": "../outside"}, "/config/data"),
+        ({"observations": 3}, "/config/observations"),
+        ({"property": ""}, "/config/property"),
+        ({"from_model": "no-such-model"}, "/config/from_model"),
+        ({"from_model": "ghn2-cifar10"}, "/config/from_model"),
+        ({"no_such_option": 1}, "/config"),
+        ({"model": {"hidden": "wide"}}, "/config"),
+        ({"observations": [], "model": {"tasks": "accuracy"}}, "/config/observations"),
+    ],
+)
+def test_a_wrong_request_leaves_a_problem_document(
+    settings: Settings, config: dict[str, Any], field: str
+) -> None:
+    status, folder = job(settings, "mine", config)
+    assert status == REFUSED
+    problem = json.loads((folder / PROBLEM).read_text())
+    assert problem["status"] == 422 and problem["field"] == field
+    assert not (folder / "model").exists()
+
+
+def test_other_models_cannot_be_started_from(settings: Settings) -> None:
+    status, folder = job(
+        settings, "a", {"steps": 1, "networks": 1, "images": 4, "model": {**TINY, "tasks": "weights"}}
+    )
+    (settings.home / "models").mkdir()
+    (folder / "model").rename(settings.home / "models" / "a")
+    assert status == 0
+    config = HyperNASTraining(data="digits", steps=1, from_model="a", model=TINY)
+    seen = observed(*read_observations(observations(6), config.hypernas))
+    assert HyperNASTrainer(config, seen).hypernas.hypernetwork is not None
+    with pytest.raises(InvalidInput, match="another shape"):
+        HyperNASTrainer(replace(config, model={**TINY, "hidden": 8}), seen)

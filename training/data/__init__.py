@@ -1,0 +1,1 @@
+"""What is learned from: images, and the architectures of DeepNets-1M."""

@@ -1,0 +1,99 @@
+"""Ranking architectures by how their networks do with weights that nobody trained, and no observations: those
+that a GHN predicts (GHN paper, section 4), or a SMASH hypernetwork generates (`smash_ranker.py`).
+
+Whether that orders networks as training does depends on the model: measure it on your space first.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from torch import Tensor
+
+from service.executor.networks import Network
+from service.ghn.registry import load_model
+from service.graph_io.archgraph import ArchGraph
+from service.graph_io.read import read_document
+from service.predictors.features.architectures import Reader
+from training.data.dataset import Dataset
+from training.data.network_images import check_fits
+from training.evaluate.accuracy import measure, native_dtype, predicted_parameters
+
+By = Literal["accuracy", "loss"]
+
+PREFIX = "predicted-weights:"
+DEFAULT_IMAGES = 512
+_SIGNIFICANT = 6
+
+
+class ImageRanker(ABC):
+    """A `service.predictors.rankers.ranking.Ranker` over validation images.
+
+    by: what orders networks, the share of images that are classified correctly, or minus the mean
+    cross-entropy, finer where few images decide. Batch normalisation uses the statistics of each batch of 64
+    images.
+    """
+
+    property = "accuracy"
+
+    def __init__(self, name: str, weights: str, dataset: Dataset, by: By, images: int) -> None:
+        """weights: what they are, in a sentence."""
+        self._dataset, self._by, self._images = dataset, by, images
+        self._dtype = native_dtype()
+        self.name = name
+        self.note: str | None = (
+            f"Scores are the {by} of networks with {weights}, untrained, on "
+            f"{min(images, len(dataset.validation)):,} validation images of {dataset.name}."
+        )
+
+    @abstractmethod
+    def _network(self, document: Any) -> tuple[ArchGraph, Mapping[str, Tensor]]:
+        """A network and every parameter that it reads, by name."""
+
+    def score(self, document: Any) -> float:
+        """Percent of images, or minus the mean cross-entropy in nats: higher is better."""
+        return self._order(self.features(document))
+
+    def features(self, document: Any) -> list[float]:
+        """Accuracy in percent and mean cross-entropy of one network.
+
+        Raises what reading it raises, UnsupportedOperator for a network that cannot be run, InvalidRequest
+        for one that does not take the images, or has other classes.
+        """
+        graph, params = self._network(document)
+        network, part = Network(graph), self._dataset.validation
+        check_fits(network, params, self._dataset)
+        found = measure(network, params, self._dataset, part, limit=self._images, dtype=self._dtype)
+        return list(found)
+
+    def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:
+        return [
+            {"score": round(self._order(row), _SIGNIFICANT), "value": row[0], "loss": row[1]} for row in rows
+        ]
+
+    def _order(self, row: list[float]) -> float:
+        return row[0] if self._by == "accuracy" else -row[1]
+
+
+class PredictedWeightsRanker(ImageRanker):
+    """Networks of any format with the weights that a GHN predicts. Raises UnknownModel for a GHN that does
+    not exist.
+    """
+
+    def __init__(
+        self,
+        ghn: str,
+        dataset: Dataset,
+        *,
+        by: By = "accuracy",
+        images: int = DEFAULT_IMAGES,
+        read: Reader = read_document,
+    ) -> None:
+        super().__init__(f"{PREFIX}{ghn}", f"weights predicted by {ghn}", dataset, by, images)
+        self._model, self._read = load_model(ghn), read
+
+    def _network(self, document: Any) -> tuple[ArchGraph, Mapping[str, Tensor]]:
+        graph = self._read(document)
+        return graph, predicted_parameters(self._model.ghn, graph)

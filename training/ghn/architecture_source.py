@@ -1,0 +1,82 @@
+"""Training architectures made ahead of need, in a process of their own: graphs are never what training
+waits for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from types import TracebackType
+
+from service.executor.cost import network_cost
+from service.graph_io.archgraph import ArchGraph
+from service.graph_io.primitives import PrimitiveGraph, to_primitives
+from training.data.deepnets import Bounds, architecture_graph
+from training.loop.worker_processes import end_with
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A network to train through: what runs, what the GHN sees, what it costs."""
+
+    graph: ArchGraph
+    primitives: PrimitiveGraph
+    cost: float
+
+
+def make_task(seed: int, index: int, num_classes: int, bounds: Bounds) -> Task:
+    # Parameters that the network never reads get no gradient: nothing to train.
+    graph = replace(
+        architecture_graph("train", seed, index, num_classes=num_classes, bounds=bounds), unattached=()
+    )
+    return Task(graph, to_primitives(graph), network_cost(graph, bounds.image_size))
+
+
+class ArchitectureSource:
+    """Architectures number `start`, `start + stride`, ... of the train split.
+
+    ahead: how many are made before they are asked for.
+    """
+
+    def __init__(self, seed: int, start: int, num_classes: int, *, stride: int = 1, ahead: int = 24) -> None:
+        self._seed, self._next, self._stride = seed, start, stride
+        self._classes, self._ahead = num_classes, ahead
+        self._pending: deque[tuple[Bounds, Future[Task]]] = deque()
+        self._pool = ProcessPoolExecutor(
+            1, get_context("spawn"), initializer=end_with, initargs=(os.getpid(),)
+        )
+
+    def take(self, bounds: list[Bounds]) -> list[Task]:
+        """The next len(bounds) architectures, each under its bounds."""
+        tasks: list[Task] = []
+        if not bounds:
+            return tasks
+        for bound in bounds:
+            if not self._pending:
+                self._submit(bound)
+            made_for, future = self._pending.popleft()
+            index = self._next - (len(self._pending) + 1) * self._stride
+            # Bounds change between stages: what was made for the old ones is made again.
+            tasks.append(
+                future.result() if made_for == bound else make_task(self._seed, index, self._classes, bound)
+            )
+            self._submit(bound)
+        while len(self._pending) < self._ahead:
+            self._submit(bounds[-1])
+        return tasks
+
+    def _submit(self, bounds: Bounds) -> None:
+        future = self._pool.submit(make_task, self._seed, self._next, self._classes, bounds)
+        self._pending.append((bounds, future))
+        self._next += self._stride
+
+    def __enter__(self) -> ArchitectureSource:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,81 @@
+"""The images that the networks of a step train on, made ready while the step before runs.
+
+Every epoch has an order of its own, fixed by the seed; every network of a step sees images of its own.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from training.data.dataset import Dataset, sample_batch
+
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """step: number of the step. first: how many images were seen before it. positions: of the networks in the
+    step, each of which gets `images` images of image_size x image_size.
+    """
+
+    step: int
+    first: int
+    positions: tuple[int, ...]
+    images: int
+    image_size: int
+
+
+class ImageStream:
+    """Images of a data set by what is wanted, and by nothing else."""
+
+    def __init__(self, dataset: Dataset, seed: int, *, crop: bool) -> None:
+        self._dataset, self._seed, self._crop = dataset, seed, crop
+        self._sizes: dict[int, Dataset] = {}
+        self._maker = ThreadPoolExecutor(1)
+        self._ready: tuple[Wanted, Future[list[Batch]]] | None = None
+        self._order = lru_cache(maxsize=4)(self._make_order)
+
+    def take(self, wanted: Wanted, following: Wanted | None = None) -> list[Batch]:
+        """Normalised images and labels, a batch for each position. following: what is likely wanted next."""
+        ready, self._ready = self._ready, None
+        if following is not None:
+            self._ready = following, self._maker.submit(self._make, following)
+        if ready is not None and ready[0] == wanted:
+            return ready[1].result()
+        return self._make(wanted)
+
+    def close(self) -> None:
+        self._maker.shutdown(wait=False, cancel_futures=True)
+
+    def _make(self, wanted: Wanted) -> list[Batch]:
+        dataset = self._resized(wanted.image_size)
+        return [self._batch(dataset, wanted, position) for position in wanted.positions]
+
+    def _batch(self, dataset: Dataset, wanted: Wanted, position: int) -> Batch:
+        start = wanted.first + position * wanted.images
+        places = np.arange(start, start + wanted.images)
+        indices = self._indices(places, len(dataset.train))
+        random = np.random.default_rng([self._seed, wanted.step, position])
+        return sample_batch(dataset, indices, random, crop=self._crop)
+
+    def _indices(self, places: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+        epochs, offsets = np.divmod(places, count)
+        indices = np.empty_like(places)
+        for epoch in np.unique(epochs):
+            chosen = epochs == epoch
+            indices[chosen] = self._order(int(epoch), count)[offsets[chosen]]
+        return indices
+
+    def _make_order(self, epoch: int, count: int) -> NDArray[np.int64]:
+        return np.random.default_rng([self._seed, 7, epoch]).permutation(count)
+
+    def _resized(self, size: int) -> Dataset:
+        if size not in self._sizes:
+            self._sizes[size] = self._dataset.resized(size)
+        return self._sizes[size]

@@ -1,0 +1,82 @@
+"""What training has learned: the GHN's weights, their running average, and the state of the optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from service.ghn.model import GHN
+from training.ghn.recipe import TrainConfig
+from training.loop.run_folder import part
+
+_ADAM = ("step", "exp_avg", "exp_avg_sq")
+
+
+class Learned:
+    """ghn: what is trained, on `device`. average: its parameters' running averages, in the same order, which
+    are what is saved as the model.
+    """
+
+    def __init__(self, ghn: GHN, config: TrainConfig, device: torch.device) -> None:
+        self.ghn, self.device, self._ema = ghn.to(device), device, config.ema
+        self.average = [parameter.detach().clone() for parameter in ghn.parameters()]
+        self.optimizer = torch.optim.AdamW(
+            ghn.parameters(),
+            lr=config.highest_rate,
+            betas=(0.9, 0.99),
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+
+    def gradients(self) -> list[Tensor]:
+        """Of every parameter, in order; zeros where nothing came back."""
+        for parameter in self.ghn.parameters():
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        return [parameter.grad for parameter in self.ghn.parameters() if parameter.grad is not None]
+
+    def update(self, rate: float, *, age: int) -> None:
+        """One step of the optimizer, and of the average, which follows quickly while its age in steps is
+        small.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        decay = min(self._ema, (1 + age) / (10 + age))
+        torch._foreach_lerp_(
+            self.average, [parameter.detach() for parameter in self.ghn.parameters()], 1 - decay
+        )
+
+    def averaged(self) -> GHN:
+        """The GHN of the averaged weights, on the CPU."""
+        ghn = GHN(self.ghn.config)
+        with torch.no_grad():
+            for parameter, value in zip(ghn.parameters(), self.average, strict=True):
+                parameter.copy_(value)
+        return ghn.requires_grad_(False).eval()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it by name, as a checkpoint holds it."""
+        return {name: value.detach().cpu().contiguous() for name, value in self._named()}
+
+    def _named(self) -> Iterator[tuple[str, Tensor]]:
+        for (name, parameter), average in zip(self.ghn.named_parameters(), self.average, strict=True):
+            yield f"ghn.{name}", parameter
+            yield f"average.{name}", average
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                yield f"adam.{key}.{name}", value
+
+    @torch.no_grad()
+    def fill(self, tensors: dict[str, Tensor]) -> None:
+        """Set what is given of it."""
+        weights, averages, adam = (part(tensors, prefix) for prefix in ("ghn.", "average.", "adam."))
+        for (name, parameter), average in zip(self.ghn.named_parameters(), self.average, strict=True):
+            if weights:
+                parameter.copy_(weights[name])
+            if averages:
+                average.copy_(averages[name])
+            state = {key: adam[f"{key}.{name}"].to(self.device) for key in _ADAM if f"{key}.{name}" in adam}
+            if state:
+                self.optimizer.state[parameter] = state

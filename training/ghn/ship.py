@@ -1,0 +1,86 @@
+"""Make a model folder of a training run, at any time: `python -m training.ghn.ship RUN_FOLDER OUT_FOLDER`.
+
+The averaged GHN of the run's newest checkpoint is stored in float16 with a card that says how it was made.
+Measured scores come from `weightcast evaluate --json`, one file a split: `--scores FILE...`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from service.ghn.checkpoint import save_checkpoint
+from service.ghn.config import GHNConfig
+from service.ghn.model import GHN
+from training.ghn.recipe import TrainConfig
+from training.ghn.trainer import load_config
+from training.loop.run_folder import RunFolder, part
+
+DESCRIPTION = (
+    "GHN-2 trained on DeepNets-like random networks; predicts the weights of image classifiers "
+    "with {classes} classes."
+)
+
+
+def ship(
+    run_folder: Path, out: Path, *, num_classes: int, scores: dict[str, Any], notes: dict[str, Any]
+) -> None:
+    """Write `out` from the newest checkpoint of a run. Raises FileNotFoundError if the run has none."""
+    config = load_config(run_folder)
+    found = RunFolder(run_folder).load()
+    if found is None:
+        raise FileNotFoundError(f"{run_folder} has no checkpoint")
+    tensors, state = found
+    with torch.device("meta"):
+        ghn = GHN(GHNConfig(**{**config.ghn, "num_classes": num_classes}))
+    ghn.load_state_dict(part(tensors, "average."), strict=True, assign=True)
+    card = {
+        "name": out.name,
+        "kind": "ghn",
+        "dataset": config.data,
+        "num_classes": num_classes,
+        "description": DESCRIPTION.format(classes=num_classes),
+        "training": {
+            "steps": state["step"],
+            "minutes": round(state["seconds"] / 60, 1),
+            "networks": state["networks_seen"],
+            "images": state["images_seen"],
+            "recipe": _recipe(config),
+            **({"from": state["origin"]} if state.get("origin") else {}),
+            **notes,
+        },
+        "scores": scores,
+    }
+    save_checkpoint(out, ghn, card, dtype=torch.float16)
+
+
+def _recipe(config: TrainConfig) -> dict[str, Any]:
+    kept = ("stages", "final_learning_rate", "warmup_steps", "weight_decay", "clip", "ema", "seed")
+    values = config.to_dict()
+    return {"learning_rate": config.highest_rate, **{key: values[key] for key in kept}}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Make a model folder of a training run.")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--num-classes", type=int, default=10)
+    parser.add_argument(
+        "--scores", type=Path, nargs="*", default=[], help="results of `weightcast evaluate --json`"
+    )
+    parser.add_argument(
+        "--note", action="append", default=[], metavar="KEY=VALUE", help="added to the training record"
+    )
+    options = parser.parse_args()
+    results = [json.loads(path.read_text()) for path in options.scores]
+    scores = {f"{result['split']}, {result['bn']} statistics": result for result in results}
+    notes = dict(note.split("=", 1) for note in options.note)
+    ship(options.run, options.out, num_classes=options.num_classes, scores=scores, notes=notes)
+
+
+if __name__ == "__main__":
+    main()

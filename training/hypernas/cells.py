@@ -1,0 +1,107 @@
+"""What a HyperNAS predictor learns from: observed cells, and random cells of the same space.
+
+Shape legend: N observations
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from service.errors import InvalidRequest, ServiceError
+from service.graph_io.cells import nasbench101, nasbench201
+from service.graph_io.fields import Place, read_number, read_object
+from service.predictors.hypernas.batch import CellBatch, make_batch
+from service.predictors.hypernas.cell_graph import read_cell
+from service.predictors.hypernas.config import HyperNASConfig
+from service.predictors.regressors.few_shot import normal_scores
+
+Floats = NDArray[np.float64]
+
+FEWEST_OBSERVATIONS = 5
+MOST_OBSERVATIONS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """value_N: as observed. target_N: its normal scores, what the regressor learns."""
+
+    cells: CellBatch
+    value_N: Floats
+    target_N: Tensor
+
+    def __len__(self) -> int:
+        return len(self.value_N)
+
+
+def observed(cells: CellBatch, value_N: Floats) -> Observed:
+    """Raises InvalidRequest for too few observations or values that are not finite."""
+    if not FEWEST_OBSERVATIONS <= len(value_N) <= MOST_OBSERVATIONS:
+        raise InvalidRequest(
+            f"{len(value_N)} observations; this predictor takes {FEWEST_OBSERVATIONS} to "
+            f"{MOST_OBSERVATIONS:,}.",
+            field="/observations",
+        )
+    if not np.isfinite(value_N).all():
+        raise InvalidRequest("Observed values must be finite numbers.", field="/observations")
+    return Observed(cells, value_N, torch.from_numpy(normal_scores(value_N)).float())
+
+
+def read_observations(items: Sequence[Any], config: HyperNASConfig) -> tuple[CellBatch, Floats]:
+    """Cells and values of `{"architecture": ..., "value": ...}` objects.
+
+    Raises the readers' errors, with the number of the item as `observation`.
+    """
+    cells, values = [], []
+    for index, item in enumerate(items):
+        place = Place(("observations", index))
+        fields = read_object(item, place, required=("architecture", "value"), optional=("name",))
+        try:
+            cells.append(read_cell(fields["architecture"], config.space, prune=config.prune))
+        except ServiceError as error:
+            error.extra["observation"] = index
+            error.place_in("observations", index, "architecture")
+            raise
+        values.append(read_number(fields["value"], place / "value"))
+    return make_batch(cells), np.array(values, dtype=np.float64)
+
+
+def random_cell(space: str, random: np.random.Generator) -> Mapping[str, Any]:
+    """The document of a random cell whose output something reaches."""
+    while True:
+        document = _random_201(random) if space == "nasbench201" else _random_101(random)
+        if document is not None:
+            return document
+
+
+def _random_201(random: np.random.Generator) -> Mapping[str, Any] | None:
+    cell = tuple(
+        nasbench201.Edge(source, target, nasbench201.OPERATIONS[random.integers(5)])
+        for target in range(1, nasbench201.NUM_NODES)
+        for source in range(target)
+    )
+    if not nasbench201.live_edges(cell):
+        return None
+    return {"format": "nasbench201", "cell": nasbench201.cell_text(cell)}
+
+
+def _random_101(random: np.random.Generator) -> Mapping[str, Any] | None:
+    """Edges and operations of seven vertices, each at random. Nearly all cells of the benchmark have six or
+    seven vertices, while most random ones fall apart into fewer: these count as none, as do those with more
+    edges than the benchmark allows.
+    """
+    size = nasbench101.MAX_VERTICES
+    triangle = "".join(str(bit) for bit in random.integers(2, size=size * (size - 1) // 2))
+    if triangle.count("1") > nasbench101.MAX_EDGES:
+        return None
+    ops = "I" + "".join(random.choice(list("31M"), size=size - 2)) + "O"
+    pruned = nasbench101.prune(nasbench101.parse_cell(triangle, ops))
+    if pruned is None or len(pruned) < size - 1:
+        return None
+    return {"format": "nasbench101", "matrix": triangle, "ops": ops}

@@ -1,0 +1,130 @@
+"""A training run of a HyperNAS predictor in a folder: records, checkpoints, and the model at its end.
+
+`run(config, folder, items)` goes on from the folder's newest checkpoint. With a budget in steps, a resumed
+run repeats an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from service.errors import InvalidRequest
+from service.predictors.hypernas.batch import CellBatch
+from service.predictors.hypernas.checkpoint import Checkpoint, known_values, save_checkpoint
+from service.predictors.regressors.few_shot import rank_correlation
+from training.data.inventory import inventory
+from training.hypernas.cells import FEWEST_OBSERVATIONS, Floats, Observed, observed, read_observations
+from training.hypernas.config import HyperNASTraining
+from training.hypernas.trainer import HyperNASTrainer, scores
+from training.loop.run import Progress, train_until_done
+from training.loop.run_folder import RunFolder
+
+_BOOTSTRAPS = 500
+_NAMES = {"both": "HyperNAS", "accuracy": "HyperNAS-P", "weights": "HyperNAS-H"}
+
+
+def run(
+    config: HyperNASTraining,
+    folder: Path,
+    items: Sequence[Any],
+    *,
+    measured: str = "accuracy",
+    cache_dir: Path | None = None,
+    on_progress: Progress = lambda record: None,
+) -> dict[str, Any] | None:
+    """Train until the budget is used and leave the model in `folder/model`; None when a signal came first.
+
+    items: observations, `{"architecture", "value"}` each; none for a model that generates weights alone.
+    measured: what was observed. on_progress: gets every record of `metrics.jsonl`.
+
+    Raises InvalidRequest for observations that do not do, InvalidInput for images that cannot be read.
+    """
+    torch.set_num_threads(1)  # graphs of eight nodes: a second thread only spins
+    seen, kept_back = _observations(config, items)
+    trainer = HyperNASTrainer(config, seen, cache_dir)
+    if not train_until_done(
+        trainer, RunFolder(folder), config.to_dict(),
+        log_steps=config.log_steps, checkpoint_minutes=config.checkpoint_minutes, on_progress=on_progress,
+    ):  # fmt: skip
+        return None
+    result = {
+        "steps": trainer.step,
+        "minutes": round(trainer.seconds / 60, 2),
+        "scores": _measure(trainer, kept_back),
+        **({} if trainer.weight_task is None else {"inventory": inventory(trainer.weight_task.dataset)}),
+    }
+    _save_model(trainer, folder / "model", measured, result)
+    return result
+
+
+def _observations(
+    config: HyperNASTraining, items: Sequence[Any]
+) -> tuple[Observed | None, tuple[CellBatch, Floats] | None]:
+    """What is learned from, and what is kept back to measure."""
+    model = config.hypernas
+    if model.tasks == "weights":
+        if items:
+            raise InvalidRequest(
+                "A model that generates weights alone learns from no observations.", field="/observations"
+            )
+        return None, None
+    cells, value_N = read_observations(items, model)
+    order = np.random.default_rng([config.seed, 3]).permutation(len(value_N))
+    count = int(config.held_out * len(order))
+    learned, back = torch.from_numpy(order[count:]), torch.from_numpy(order[:count])
+    seen = observed(cells[learned], value_N[learned.numpy()])
+    if count < FEWEST_OBSERVATIONS:
+        return seen, None
+    return seen, (cells[back], value_N[back.numpy()])
+
+
+def _measure(trainer: HyperNASTrainer, kept_back: tuple[CellBatch, Floats] | None) -> dict[str, Any]:
+    """Scores of the trained model: Kendall's tau on what was kept back with its 90% bootstrap interval, and
+    the accuracy of networks with generated weights.
+    """
+    found: dict[str, Any] = {}
+    if kept_back is not None:
+        cells, value_N = kept_back
+        score_N = scores(trainer.hypernas, cells)
+        generator = np.random.default_rng(trainer.config.seed)
+        draws = generator.integers(len(value_N), size=(_BOOTSTRAPS, len(value_N)))
+        taus = [rank_correlation(score_N[draw], value_N[draw]) for draw in draws]
+        low, high = np.quantile(taus, [0.05, 0.95])
+        found["kendall_tau"] = rank_correlation(score_N, value_N)
+        found["interval"] = [float(low), float(high)]
+        found["held_out"] = len(value_N)
+    if trainer.weight_task is not None:
+        found["accuracy_of_generated"] = trainer.weight_task.accuracy(trainer.hypernas)
+    return found
+
+
+def _save_model(trainer: HyperNASTrainer, folder: Path, measured: str, result: dict[str, Any]) -> None:
+    config, model, seen = trainer.config, trainer.config.hypernas, trainer.observations
+    value_K, score_K = (
+        (np.zeros(0), np.zeros(0))
+        if seen is None
+        else known_values(seen.value_N, seen.target_N.double().numpy())
+    )
+    card = {
+        "name": config.name,
+        "kind": "hypernas",
+        "dataset": None if trainer.weight_task is None else trainer.weight_task.dataset.name,
+        "num_classes": None if trainer.weight_task is None else model.num_classes,
+        "description": f"{_NAMES[model.tasks]}: ranks bare {model.space} cells by {measured}."
+        if seen is not None
+        else f"HyperNAS-H: generates weights for {model.space} cells, to start a predictor from.",
+        "training": {
+            "property": measured,
+            "observations": 0 if seen is None else len(seen),
+            "steps": result["steps"],
+            "minutes": result["minutes"],
+            "seed": config.seed,
+        },
+        "scores": result["scores"],
+    }
+    save_checkpoint(folder, Checkpoint(trainer.hypernas, measured, value_K, score_K), card)

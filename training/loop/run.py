@@ -1,0 +1,108 @@
+"""Steps until a budget is used or a signal comes, with records and checkpoints in the folder of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from service.errors import InvalidRequest
+from training.loop.interruption import Interruption
+from training.loop.run_folder import RunFolder
+
+Progress = Callable[[dict[str, Any]], None]
+
+# Slow steps are told of more often than every so many of them.
+LOG_SECONDS = 10.0
+
+_ADAM = ("step", "exp_avg", "exp_avg_sq")
+
+
+class Steps(Protocol):
+    """A trainer. progress: share of the budget that is used. seconds: of training, resumptions included."""
+
+    step: int
+    seconds: float
+
+    @property
+    def progress(self) -> float: ...
+
+    def train_step(self) -> dict[str, float]:
+        """One step; what was measured in it, not the same in every step."""
+        ...
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]: ...
+
+    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None: ...
+
+
+def train_until_done(
+    trainer: Steps, records: RunFolder, config: dict[str, Any], *,
+    log_steps: int, checkpoint_minutes: float, on_progress: Progress,
+) -> bool:  # fmt: skip
+    """Go on from the folder's newest checkpoint. Returns whether the budget is used; if not, a signal came.
+
+    on_progress: gets every record of `metrics.jsonl`.
+    """
+    found = records.load()
+    if found is not None:
+        trainer.restore(*found)
+    records.write_config(config)
+    last_save = last_log = trainer.seconds
+    recent: list[dict[str, float]] = []
+    interruption = Interruption()
+    with interruption.by_signals():
+        while trainer.progress < 1 and not interruption.requested:
+            recent.append(trainer.train_step())
+            is_due = trainer.step % log_steps == 0 or trainer.seconds - last_log > LOG_SECONDS
+            if is_due or trainer.progress >= 1:
+                record = {
+                    "kind": "train",
+                    "step": trainer.step,
+                    **{key: round(value, 6) for key, value in _means(recent).items()},
+                    "seconds": round(trainer.seconds, 1),
+                    "progress": round(min(1.0, trainer.progress), 5),
+                }
+                records.log(record)
+                on_progress(record)
+                recent, last_log = [], trainer.seconds
+            if trainer.seconds - last_save > 60 * checkpoint_minutes:
+                records.save(trainer.step, *trainer.state())
+                last_save = trainer.seconds
+    records.save(trainer.step, *trainer.state())
+    return trainer.progress >= 1
+
+
+def trained_tensors(module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Parameters and what Adam knows of them."""
+    tensors: dict[str, Tensor] = {}
+    for name, parameter in module.named_parameters():
+        tensors[f"model.{name}"] = parameter.detach().contiguous()
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"adam.{key}.{name}"] = value.contiguous()
+    return tensors
+
+
+@torch.no_grad()
+def restore_trained(module: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what `trained_tensors` gave. Raises InvalidRequest for what is of another module."""
+    own = {f"model.{name}": parameter.shape for name, parameter in module.named_parameters()}
+    if own != {name: value.shape for name, value in tensors.items() if name.startswith("model.")}:
+        raise InvalidRequest(
+            "The run that there is trains another model.",
+            field="/name",
+            hint="Go on with it under the options with which it began, or choose another name.",
+        )
+    for name, parameter in module.named_parameters():
+        parameter.copy_(tensors[f"model.{name}"])
+        keys = [key for key in _ADAM if f"adam.{key}.{name}" in tensors]
+        optimizer.state[parameter] = {key: tensors[f"adam.{key}.{name}"] for key in keys}
+
+
+def _means(records: list[dict[str, float]]) -> dict[str, float]:
+    """Of every number over the steps that have it."""
+    names = dict.fromkeys(name for record in records for name in record)
+    return {name: float(np.mean([record[name] for record in records if name in record])) for name in names}

@@ -1,0 +1,192 @@
+"""What predicted weights are compared with: random initialisation, and training with SGD, from any start.
+
+GHN-2 paper, section 5 and table 3: He et al. 2015; SGD with a learning rate of 0.025 and batches of 96
+images. Momentum, weight decay, clipping and the falling rate are those of DARTS (Liu et al. 2019), which it
+follows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from math import cos, pi
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from service.executor.networks import Network
+from service.ghn.defaults import default_block
+from service.graph_io.archgraph import ArchGraph
+from service.graph_io.primitives import to_primitives
+from training.data.dataset import Dataset, sample_batch
+from training.loop.interruption import Interrupted, Interruption
+
+
+def random_parameters(graph: ArchGraph, seed: int = 0) -> dict[str, Tensor]:
+    """The field's standard initialisation of every parameter (`service.ghn.defaults`), by name."""
+    targets = to_primitives(graph).targets
+    return {
+        target.parameter.name: torch.from_numpy(default_block(target, seed).expand()) for target in targets
+    }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SgdRecipe:
+    """epochs: passes over the training images, or over the first `images` of them.
+
+    The learning rate falls to zero along a cosine over the epochs.
+    """
+
+    epochs: int = 1
+    images: int | None = None
+    batch_size: int = 96
+    learning_rate: float = 0.025
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    clip: float = 5.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """An epoch that is done. loss, accuracy (percent): means over its batches, each before its own update.
+
+    params: as they are now, of which later epochs make others.
+    """
+
+    number: int
+    loss: float
+    accuracy: float
+    params: Mapping[str, Tensor]
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where a training is: epochs and batches done, sums over those batches, and the state of the random
+    numbers of the epoch under way.
+    """
+
+    epochs: int = 0
+    batches: int = 0
+    loss: float = 0.0
+    accuracy: float = 0.0
+    random: dict[str, Any] | None = None
+
+
+def train_network(
+    network: Network, dataset: Dataset, recipe: SgdRecipe, *,
+    start: Mapping[str, Tensor] | None = None,
+    dtype: torch.dtype = torch.float32, state_file: Path | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    on_batch: Callable[[int, float, float], None] | None = None,
+    until: int | None = None, interruption: Interruption | None = None,
+) -> dict[str, Tensor]:  # fmt: skip
+    """Train one network. Returns its parameters by name, on the device of those it started from.
+
+    start: every parameter by name; random initialisation without it.
+    dtype: of the activations; parameters and updates are float32.
+    until: epochs after which it pauses; with a state file, another call goes on from there.
+    state_file: written after every epoch and when interrupted, and where an interrupted training goes on;
+        removed at the end. An epoch is told before it is kept: after a crash in between it is told again.
+    on_batch: called for every batch with its number, from 1 and through all epochs, its loss, and its
+        accuracy in percent before the update.
+
+    The updates of a batch whose loss is not finite are left out. Raises Interrupted, with the state kept.
+    """
+    params = {name: value.clone() for name, value in (start or random_parameters(network.graph)).items()}
+    momenta = {name: torch.zeros_like(value) for name, value in params.items()}
+    place = _Place() if state_file is None else _restore(state_file, recipe, params, momenta)
+    for value in params.values():
+        value.requires_grad_()
+    device = next((value.device for value in params.values()), torch.device("cpu"))
+    count = len(dataset.train) if recipe.images is None else min(recipe.images, len(dataset.train))
+    batches = count // recipe.batch_size
+    last = recipe.epochs if until is None else min(until, recipe.epochs)
+    while place.epochs < last:
+        random = np.random.default_rng([recipe.seed, place.epochs])
+        order = random.permutation(count)
+        if place.random is not None:
+            random.bit_generator.state = place.random
+        while place.batches < batches:
+            if interruption is not None and interruption.requested:
+                place.random = dict(random.bit_generator.state)
+                if state_file is not None:
+                    _save(state_file, recipe, params, momenta, place)
+                raise Interrupted
+            progress = (place.epochs + place.batches / batches) / recipe.epochs
+            rate = 0.5 * recipe.learning_rate * (1 + cos(pi * progress))
+            indices = order[place.batches * recipe.batch_size : (place.batches + 1) * recipe.batch_size]
+            images, labels = sample_batch(dataset, indices, random)
+            images, labels = images.to(device, dtype), labels.to(device)
+            loss, accuracy = _update(network, params, momenta, images, labels, rate, recipe)
+            place.batches, place.loss, place.accuracy = (
+                place.batches + 1, place.loss + loss, place.accuracy + accuracy
+            )  # fmt: skip
+            if on_batch is not None:
+                on_batch(place.epochs * batches + place.batches, loss, accuracy)
+        done = _Place(place.epochs + 1)
+        if on_epoch is not None:
+            means = place.loss / max(1, batches), place.accuracy / max(1, batches)
+            now = {name: value.detach() for name, value in params.items()}
+            on_epoch(Epoch(done.epochs, *means, now))
+        if state_file is not None and done.epochs < recipe.epochs:
+            _save(state_file, recipe, params, momenta, done)
+        place = done
+    if state_file is not None and place.epochs == recipe.epochs:
+        state_file.unlink(missing_ok=True)
+    return {name: value.detach() for name, value in params.items()}
+
+
+def _update(
+    network: Network, params: dict[str, Tensor], momenta: dict[str, Tensor],
+    images: Tensor, labels: Tensor, rate: float, recipe: SgdRecipe,
+) -> tuple[float, float]:  # fmt: skip
+    """One step of SGD with momentum, in place. Returns the loss, and the accuracy in percent, before it."""
+    logits = network(images, params)
+    loss = F.cross_entropy(logits, labels)
+    before = float(loss.detach()), 100 * float((logits.argmax(1) == labels).float().mean())
+    if not torch.isfinite(loss):
+        return before
+    found = torch.autograd.grad(loss, list(params.values()), allow_unused=True)
+    used = {name: gradient for name, gradient in zip(params, found, strict=True) if gradient is not None}
+    norm = float(torch.nn.utils.get_total_norm(used.values()))
+    scale = min(1.0, recipe.clip / (norm + 1e-6))
+    with torch.no_grad():
+        for name, gradient in used.items():
+            step = gradient.mul_(scale).add_(params[name], alpha=recipe.weight_decay)
+            momenta[name].mul_(recipe.momentum).add_(step)
+            params[name].sub_(momenta[name], alpha=rate)
+    return before
+
+
+def _save(
+    file: Path, recipe: SgdRecipe, params: dict[str, Tensor], momenta: dict[str, Tensor], place: _Place
+) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {f"parameter.{name}": value.detach().cpu().contiguous() for name, value in params.items()}
+    tensors |= {f"momentum.{name}": value.cpu().contiguous() for name, value in momenta.items()}
+    temporary = file.with_suffix(".tmp")
+    described = {"place": json.dumps(asdict(place)), "recipe": json.dumps(asdict(recipe))}
+    save_file(tensors, temporary, described)
+    temporary.replace(file)
+
+
+def _restore(file: Path, recipe: SgdRecipe, params: dict[str, Tensor], momenta: dict[str, Tensor]) -> _Place:
+    """Where the training was; its beginning without a file, or with one of another recipe."""
+    if not file.exists():
+        return _Place()
+    with safe_open(file, "pt") as stored:
+        metadata = stored.metadata()
+        if json.loads(metadata["recipe"]) != asdict(recipe):
+            return _Place()
+        for name, value in params.items():
+            value.copy_(stored.get_tensor(f"parameter.{name}"))
+            momenta[name].copy_(stored.get_tensor(f"momentum.{name}"))
+    return _Place(**json.loads(metadata["place"]))

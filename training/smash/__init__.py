@@ -1,0 +1,1 @@
+"""Training a SMASH hypernetwork, and ranking by it."""
