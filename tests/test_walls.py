@@ -5,6 +5,7 @@ functions.
 | graph_io        | torch (tracer aside), fastapi, celery, redis  | small API; a hostile file meets little |
 | ghn, predictors | training, fastapi, celery, redis              | usable as a plain library              |
 | models          | training, fastapi, celery, redis              | everyone reads the catalogue           |
+| plots           | torch, the server, the client                 | result data in, figure out             |
 | api             | torch, workers                                | starts at once; sends tasks by name    |
 | client          | anything but a few small libraries            | installs anywhere                      |
 | executor        | training, api, workers, store                 | serving and training both run networks |
@@ -37,6 +38,9 @@ FORBIDDEN: dict[str, set[str]] = {
     "service/weights": SERVER_SIDE
     | TORCH
     | {"service.api", "service.workers", "service.ghn", "service.store", "training"},
+    "service/plots": SERVER_SIDE
+    | TORCH
+    | {"service.api", "service.workers", "service.ghn", "service.store", "service.client", "training"},
     "service/ghn": SERVER_SIDE | {"service.api", "service.workers", "service.store", "training"},
     "service/predictors": SERVER_SIDE | {"service.api", "service.workers", "service.store", "training"},
     "service/executor": SERVER_SIDE | {"service.api", "service.workers", "service.store", "training"},
@@ -52,7 +56,14 @@ FORBIDDEN: dict[str, set[str]] = {
 
 # What the client may use; torch only where torch objects are passed.
 CLIENT_LIBRARIES = {"httpx", "pydantic", "safetensors", "numpy", "ml_dtypes", "onnx"}
-CLIENT_ROOMS = {"service.client", "service.graph_io", "service.weights", "service.errors"}
+CLIENT_ROOMS = {
+    "service.client",
+    "service.graph_io",
+    "service.weights",
+    "service.plots",
+    "service.errors",
+    "service.extras",
+}
 STANDARD = set(sys.stdlib_module_names)
 
 
@@ -170,10 +181,11 @@ def loaded_by(names: list[str]) -> set[str]:
 
 # The walls are about what is really in memory, too: an innocent import may pull in torch by another way.
 LOADED_WITHOUT: dict[str, set[str]] = {
+    "service/plots": TORCH | SERVER_SIDE,
     "service/graph_io": TORCH | SERVER_SIDE,
     "service/weights": TORCH | SERVER_SIDE,
-    "service/client": TORCH | SERVER_SIDE,
     "service/models/catalog.py": TORCH | SERVER_SIDE,
+    "service/client": TORCH | SERVER_SIDE | {"matplotlib", "pandas"},
     "service/api": TORCH,
     "service/store": TORCH,
 }
@@ -184,7 +196,7 @@ def test_importing_does_not_load_what_it_must_not(part: str) -> None:
     assert not loaded_by(modules(part)) & LOADED_WITHOUT[part]
 
 
-def test_the_command_line_starts_without_torch() -> None:
+def test_the_command_line_starts_without_torch_and_charts() -> None:
     if not (ROOT / "service" / "cli.py").exists() and not (ROOT / "service" / "cli").exists():
         pytest.fail("service/cli.py has moved; move this wall with it")
-    assert not loaded_by(["service.cli"]) & TORCH
+    assert not loaded_by(["service.cli"]) & {*TORCH, "matplotlib"}

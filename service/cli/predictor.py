@@ -82,6 +82,7 @@ def fit(
             "lower, or higher, than all others, so that a search keeps away from what is like them."
         ),
     ] = FailedChoice.LEAVE_OUT,
+    plot: options.Plot = None,
     url: options.Url = None,
     api_key: options.ApiKey = None,
     json: options.Json = False,
@@ -117,6 +118,10 @@ def fit(
         emit_json(fitted)
     else:
         _show(fitted, property, records)
+    if plot is not None:
+        from service.plots import predictor_chart
+
+        predictor_chart(fitted, measured=property).save(plot)
 
 
 def _show(fitted: dict[str, Any], measured: str, records: Records) -> None:

@@ -81,6 +81,7 @@ def rank(
         int, typer.Option(min=2, help="For predicted-weights and smash: so many validation images.")
     ] = 512,
     skip_bad: options.SkipBad = False,
+    plot: options.Plot = None,
     url: options.Url = None,
     api_key: options.ApiKey = None,
     json: options.Json = False,
@@ -108,6 +109,10 @@ def rank(
         emit_json(answer)
     else:
         _show(answer, records)
+    if plot is not None and answer["ranking"]:
+        from service.plots import ranking_chart
+
+        ranking_chart(answer, name=lambda row: row["name"] or records.label(row["index"])).save(plot)
     if not answer["ranking"]:
         raise typer.Exit(REFUSED)
 

@@ -52,6 +52,7 @@ def search(
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed and evaluations: same architectures.")] = 0,
     top_k: Annotated[int, typer.Option("--top-k", min=1, help="Show so many.")] = 10,
+    plot: options.Plot = None,
     url: options.Url = None,
     api_key: options.ApiKey = None,
     json: options.Json = False,
@@ -84,6 +85,10 @@ def search(
         emit_json(answer)
     else:
         _show(answer)
+    if plot is not None:
+        from service.plots import search_chart
+
+        search_chart(answer).save(plot)
 
 
 def _here(config: dict[str, Any], progress: ReportProgress) -> dict[str, Any]:

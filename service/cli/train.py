@@ -80,6 +80,7 @@ def train(
     mirror: options.Mirror = None,
     skip_bad: options.SkipBad = False,
     seed: Annotated[int, typer.Option(help="Same seed, data and steps: same model.")] = 0,
+    plot: options.Plot = None,
     json: options.Json = False,
 ) -> None:
     """Train a GHN or a SMASH hypernetwork, and keep it as a model.
@@ -127,7 +128,7 @@ def train(
     )  # fmt: skip
     if kind is Kind.SMASH:
         values = {**images, "seed": seed, "name": chosen, "minutes": minutes, "steps": steps}
-        _train_smash(values, run_folder, model_folder, settings, again=again, json=json)
+        _train_smash(values, run_folder, model_folder, settings, again=again, plot=plot, json=json)
         return
 
     from training.ghn.launch import processes_for
@@ -154,6 +155,7 @@ def train(
     last = _run(run, config, run_folder, settings, processes=count, resume=resume, quiet=json)
     if int(os.environ.get("RANK", "0")):  # under torchrun the first process has the result
         return
+    _draw(run_folder, plot)
     _publish(run_folder / "model", model_folder)
     share = share_done(run_folder, config)
     if json:
@@ -249,7 +251,7 @@ def _check_run(folder: Path, resume: bool) -> None:
 
 def _train_smash(
     values: dict[str, Any], run_folder: Path, model_folder: Path, settings: Settings, *,
-    again: str, json: bool,
+    again: str, plot: Path | None, json: bool,
 ) -> None:  # fmt: skip
     """Train, publish and report. values: fields of SmashTraining. again: the command that goes on."""
     from training.smash.config import SmashTraining
@@ -269,6 +271,7 @@ def _train_smash(
                 say(line)
 
         found = run(config, run_folder, cache_dir=settings.home / "cache", on_progress=on_record)
+    _draw(run_folder, plot)
     if found is None:
         typer.echo(f"Stopped before the end, and no model was made. `{again}` goes on.", err=True)
         raise typer.Exit(INTERRUPTED)
@@ -283,6 +286,16 @@ def _train_smash(
     )
     ranking = f"weightcast rank FILE.jsonl --predictor smash:{config.name} --data {config.data}"
     say(f"{config.name}: in {model_folder}; use it with `{ranking}`")
+
+
+def _draw(run_folder: Path, plot: Path | None) -> None:
+    """The whole run so far, its earlier stretches included."""
+    if plot is None:
+        return
+    from service.plots import training_chart
+    from training.loop.run_folder import RunFolder
+
+    training_chart(RunFolder(run_folder).records(), name=run_folder.name).save(plot)
 
 
 def _checked(said: dict[str, Any]) -> dict[str, Any]:

@@ -142,11 +142,19 @@ class SetAside(_Answer):
     problem: dict[str, Any] = {}
 
 
+class HeldOut(_Answer):
+    """value: of one observation; predicted: what a predictor said of it that had learned from others."""
+
+    value: float
+    predicted: float
+
+
 class FittedPredictor(_Answer):
     """A predictor that ranks under the name `model` from now on. method: of the regression. kendall_tau_cv:
     how well it orders what it has not seen, 1 at best, by cross-validation; interval: 90%; certainty: the
     same as a sentence. n: observations that were used, of so many different networks; failed: trainings
-    without a value; set_aside: observations of cells that are no network.
+    without a value; set_aside: observations of cells that are no network. held_out: from cross-validation; of
+    many observations a part.
     """
 
     model: str
@@ -159,6 +167,7 @@ class FittedPredictor(_Answer):
     kendall_tau_cv: float
     interval: list[float]
     certainty: str = ""
+    held_out: list[HeldOut] = []
 
 
 class Epoch(_Answer):

@@ -2,55 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import prod, sqrt
+from collections.abc import Iterable
 
-import numpy as np
-
-from service.weights.blocks import Block, WeightBlocks
+from service.weights.blocks import WeightBlocks
+from service.weights.scales import Scale, scales
 
 _HEADINGS = ("layer", "parameter", "shape", "from", "std", "He std", "std/He")
 _NUMBERS = frozenset({"std", "He std", "std/He"})  # to the right, so that magnitudes can be compared
 
 
-def he_std(block: Block) -> float | None:
-    """sqrt(2 / fan_in), the standard deviation that keeps the scale of activations through a ReLU (He et al.
-    2015, equation 10); None for vectors, which have no fan-in.
-
-    fan_in is the product of all axes but the first, in the canonical layout.
-    """
-    fan_in = prod(block.shape[1:])
-    return sqrt(2 / fan_in) if len(block.shape) > 1 and fan_in else None
-
-
 def table(weights: WeightBlocks) -> str:
     """A line for each parameter, its layer's name on the first of them, and a total for each provenance."""
-    rows = list(_rows(weights.blocks))
+    rows = _rows(scales(weights.blocks))
     widths = [max(len(row[column]) for row in (_HEADINGS, *rows)) for column in range(len(_HEADINGS))]
     lines = [_line(_HEADINGS, widths), "  ".join("-" * width for width in widths)]
     return "\n".join([*lines, *(_line(row, widths) for row in rows), *_totals(weights)])
 
 
-def _rows(blocks: Mapping[str, Block]) -> list[tuple[str, ...]]:
+def _rows(found: Iterable[Scale]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     last_layer = None
-    for name, block in blocks.items():
-        layer, _, parameter = name.rpartition(".")
-        values = block.expand()
-        std = float(np.std(values, dtype=np.float64)) if values.size else 0.0
-        he = he_std(block)
+    for scale in found:
         rows.append(
             (
-                "" if layer == last_layer else layer,
-                parameter,
-                "x".join(map(str, block.stored_shape)) or "scalar",
-                str(block.provenance),
-                f"{std:.2e}",
-                "" if he is None else f"{he:.2e}",
-                "" if he is None else f"{std / he:.2f}",
+                "" if scale.layer == last_layer else scale.layer,
+                scale.parameter,
+                "x".join(map(str, scale.shape)) or "scalar",
+                str(scale.provenance),
+                f"{scale.std:.2e}",
+                "" if scale.he is None else f"{scale.he:.2e}",
+                "" if scale.ratio is None else f"{scale.ratio:.2f}",
             )
         )
-        last_layer = layer
+        last_layer = scale.layer
     return rows
 
 

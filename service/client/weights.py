@@ -27,9 +27,12 @@ from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.weights.blocks import DTYPES, Array, Block, Provenance, WeightBlocks
 from service.weights.formats import check_output, read_tiles, write_weights
 from service.weights.safetensors_layout import read_contents
+from service.weights.scales import scales
 
 if TYPE_CHECKING:
     import torch
+
+    from service.plots import Chart
 
 
 class WeightsDoNotFit(WeightcastError, ValueError):
@@ -249,6 +252,16 @@ class PredictedWeights:
 
         data, folder = onnx_file(self._source_onnx)
         return fill_onnx(data, self.numpy(), folder)
+
+    def plot(self, title: str | None = None) -> Chart:
+        """A chart of the deviation of every weight beside He initialisation; a notebook shows it.
+
+        Raises NotInstalled without the extra `plots`.
+        """
+        from service.plots import weights_chart
+
+        weights = f"{len(self)} tensors, {self.num_parameters:,} parameters"
+        return weights_chart(scales(self.blocks.blocks), title=f"{title or weights}, by {self.model}")
 
     def summary(self) -> str:
         """A table: for each parameter its layer, shape, provenance, standard deviation, and how that compares

@@ -75,11 +75,24 @@ class RunFolder:
         with self.metrics_file.open("a") as file:
             file.write(json.dumps(record) + "\n")
 
+    def records(self) -> list[dict[str, Any]]:
+        """Every line of metrics, those before a resumption included. A line that a crash cut off is none."""
+        lines = self.metrics_file.read_text().splitlines() if self.metrics_file.exists() else []
+        return [record for record in map(_parsed, lines) if record is not None]
+
     def write_config(self, config: dict[str, Any]) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         temporary = self.config_file.with_suffix(".tmp")
         temporary.write_text(json.dumps(config, indent=2) + "\n")
         os.replace(temporary, self.config_file)
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        record: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return None
+    return record
 
 
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

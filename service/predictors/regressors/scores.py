@@ -146,22 +146,25 @@ class AnyScale:
 @dataclass(frozen=True, slots=True)
 class CrossValidation:
     """tau: Kendall's rank correlation of values with predictions made without them. low, high: its 90%
-    interval. margin: so many spreads on either side hold 90% of what was not seen.
+    interval. margin: so many spreads on either side hold 90% of what was not seen. pairs: of every
+    observation its value and the prediction, both in units of the observations.
     """
 
     tau: float
     low: float
     high: float
     margin: float = NORMAL_MARGIN
+    pairs: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """What a regressor said of each observation that it had not learned from. predicted_N: scores. error_N:
-    in units of the predicted spread.
+    """What a regressor said of each observation that it had not learned from. predicted_N: scores;
+    value_N: the same in units of the observations. error_N: in units of the predicted spread.
     """
 
     predicted_N: Floats
+    value_N: Floats
     error_N: Floats
 
 
@@ -182,14 +185,14 @@ def hold_out(
     num_groups = int(group_N.max()) + 1
     order_G = np.random.default_rng(seed).permutation(num_groups)
     fold_N = (order_G % min(folds, num_groups))[group_N]
-    predicted_N, error_N = np.empty(len(value_N)), np.empty(len(value_N))
+    predicted_N, said_N, error_N = (np.empty(len(value_N)) for _ in range(3))
     for fold in range(fold_N.max() + 1):
         held_out = fold_N == fold
         model = make().fit(feature_NF[~held_out], value_N[~held_out])
         found = model.predict(feature_NF[held_out])
-        predicted_N[held_out] = found.score_M
+        predicted_N[held_out], said_N[held_out] = found.score_M, found.value_M
         error_N[held_out] = np.abs(model.scores(value_N[held_out]) - found.score_M) / found.spread_M
-    return HeldOut(predicted_N, error_N)
+    return HeldOut(predicted_N, said_N, error_N)
 
 
 def judge(
@@ -226,6 +229,7 @@ def judge(
         max(-1.0, tau + wider * min(0.0, float(low))),
         min(1.0, tau + wider * max(0.0, float(high))),
         float(np.sort(error_N)[place - 1]),
+        tuple(zip(value_N.tolist(), held_out[best].value_N.tolist(), strict=True)),
     )
 
 
