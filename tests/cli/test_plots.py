@@ -11,7 +11,7 @@ import pytest
 from service.plots import Chart
 from service.settings import get_settings
 from tests.cli.conftest import CELL, SMALL_GRAPH, Run, problems, write_json
-from tests.predictors.test_ranking import observations, some_cells
+from tests.predictors.rankers.test_ranking import observations, some_cells
 
 SVG = b"<?xml"
 
