@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.served import RunningService, end, start
 from service.client import Client
 from service.ghn.checkpoint import load_checkpoint
 from service.graph_io.json_writer import graph_document
 from service.graph_io.torch_tracer import trace
-from tests.system.conftest import RunningService, end, start
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400), pytest.mark.xdist_group("training-jobs")]
 

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, load_model_from_string, numpy_helper
 
+from benchmarks.served import RunningService, end, soon, start
 from service.graph_io.limits import DEFAULT_LIMITS
 from service.settings import Settings
-from tests.system.conftest import RunningService, end, soon, start
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300), pytest.mark.xdist_group("limits")]
 

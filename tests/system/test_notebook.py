@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.conftest import RunningService
+from benchmarks.served import RunningService
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "quickstart.ipynb"
 DOCUMENT: dict[str, Any] = json.loads(NOTEBOOK.read_text())

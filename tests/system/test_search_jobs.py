@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.served import RunningService, command_of, soon
 from tests.predictors.rankers.test_ranking import observations, some_cells
-from tests.system.conftest import RunningService, command_of, soon
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400), pytest.mark.xdist_group("search-jobs")]
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from safetensors.numpy import load
 
-from tests.system.conftest import RunningService, end, soon, start
+from benchmarks.served import RunningService, end, soon, start
 
 # One group: the tests share a service, and must run in one test process.
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300), pytest.mark.xdist_group("serve")]

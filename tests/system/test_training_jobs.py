@@ -10,10 +10,10 @@ import pytest
 from safetensors.torch import load
 from torch import nn
 
+from benchmarks.served import RunningService, command_of, soon
 from service.client import Client
 from service.graph_io.json_writer import graph_document
 from service.graph_io.torch_tracer import trace
-from tests.system.conftest import RunningService, command_of, soon
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400), pytest.mark.xdist_group("training-jobs")]
 
