@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import tracing
 from service.api.errors import error_response, internal_problem, problem_response
-from service.errors import LimitExceeded
+from service.errors import LimitExceeded, ServiceError
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -118,6 +118,10 @@ class RequestContext:
             except ClientDisconnect:
                 record.status = HUNG_UP
             except Exception as error:
+                if started and isinstance(error.__cause__, ServiceError):
+                    # An answer that had begun cannot become a problem document: it ends early.
+                    log.warning("response.cut", path=scope["path"], problem=error.__cause__.code)
+                    return
                 problem = internal_problem(scope["path"], request_id, error)
                 if not started:
                     await problem_response(problem)(scope, receive, send_with_context)

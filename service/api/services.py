@@ -13,6 +13,7 @@ from service.api.jobs.events import StreamSlots
 from service.api.limits import Admission, RateLimit
 from service.api.metrics import Metrics
 from service.api.watch import JobWatcher
+from service.api.weights.integrity import Integrity
 from service.graph_io.limits import GraphLimits
 from service.graph_limits import limits_of
 from service.settings import Settings
@@ -32,6 +33,7 @@ class Services:
     keys: KeyRing
     jobs: JobStore
     artifacts: ArtifactStore
+    integrity: Integrity
     cache: ResultCache
     workers: WorkerRegistry
     events: EventStream
@@ -56,6 +58,7 @@ class Services:
             keys=KeyRing(keys),
             jobs=jobs,
             artifacts=artifacts,
+            integrity=Integrity(artifacts),
             cache=ResultCache(connect_cache(settings)),
             workers=workers,
             events=events,

@@ -40,6 +40,17 @@ async def test_the_whole_file(client: httpx.AsyncClient) -> None:
     assert headers["content-disposition"] == 'attachment; filename="abababababababab.safetensors"'
 
 
+async def test_a_damaged_file_is_cut_short_and_then_gone(
+    client: httpx.AsyncClient, api_settings: Settings
+) -> None:
+    path = ArtifactStore(api_settings.artifact_dir).path(NAME)
+    path.write_bytes(b"\xff" + DATA[1:])
+    with pytest.raises(AssertionError):  # the client of these tests takes no answer that ends early
+        await client.get(URL)
+    assert_problem(await client.get(URL), 404, "not-found")
+    assert not path.exists()
+
+
 async def test_head_has_the_headers_of_get(client: httpx.AsyncClient) -> None:
     head, get = await client.head(URL), await client.get(URL)
     assert head.status_code == 200 and head.content == b""

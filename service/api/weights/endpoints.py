@@ -82,6 +82,7 @@ async def weights_response(
             media_type=MEDIA_TYPES[extension],
             sha256=artifact.sha256,
             filename=f"{(filename or digest[:16]).removesuffix('.' + extension)}.{extension}",
+            check=services.integrity.check_of(name),
         )
     except FileNotFoundError:
         raise NotFound(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
@@ -21,6 +22,7 @@ from starlette.responses import Response, StreamingResponse
 
 from service.api.errors import RangeNotSatisfiable, error_response
 from service.api.weights.ranges import ByteRange, etag_matches, parse_range
+from service.errors import ServiceError
 
 MEDIA_TYPES = {
     "safetensors": "application/vnd.safetensors",
@@ -30,6 +32,12 @@ MEDIA_TYPES = {
 }
 CHUNK_BYTES = 2**20
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class DamagedFile(ServiceError):
+    """A file does not have its digest any more. Raised amid an answer, which is cut by it."""
+
+    code, title = "damaged-file", "A stored file is not what it was"
 
 
 def sha256_of(path: Path) -> str:
@@ -49,10 +57,19 @@ def content_disposition(filename: str) -> str:
 
 
 async def file_response(
-    request: Request, path: Path, *, media_type: str, sha256: str, filename: str
+    request: Request,
+    path: Path,
+    *,
+    media_type: str,
+    sha256: str,
+    filename: str,
+    check: Callable[[bool], None] | None = None,
 ) -> Response:
     """Answer a GET or HEAD for `path`, honouring If-None-Match, Range and If-Range. FileNotFoundError where
     it is gone.
+
+    check: compare a file that is sent whole with `sha256`, and call this with the outcome, in a thread. The
+    answer of a file that fails is cut before its end, so that nobody takes it for the file.
     """
     # Opened before anything is answered: a file that is deleted while it is sent is still sent to its end.
     file = await anyio.to_thread.run_sync(path.open, "rb")
@@ -84,9 +101,10 @@ async def file_response(
             status = 206
             headers["Content-Range"] = part.content_range
         headers["Content-Length"] = str(part.length)
-        return StreamingResponse(
-            _read(file, part), status_code=status, headers=headers, media_type=media_type
-        )
+        body = _read(file, part)
+        if check is not None and part.length == size:
+            body = _checked(body, sha256, check)
+        return StreamingResponse(body, status_code=status, headers=headers, media_type=media_type)
     except RangeNotSatisfiable as error:
         file.close()
         return error_response(error, request, {"Content-Range": f"bytes */{size}", "Accept-Ranges": "bytes"})
@@ -108,7 +126,28 @@ def _size_of(file: BinaryIO) -> int:
     return size
 
 
-async def _read(file: BinaryIO, part: ByteRange) -> AsyncIterator[bytes]:
+async def _checked(
+    chunks: AsyncGenerator[bytes, None], sha256: str, check: Callable[[bool], None]
+) -> AsyncGenerator[bytes, None]:
+    """The same chunks; the last is held back until the digest of all is known.
+
+    Errors: DamagedFile.
+    """
+    digest, held = hashlib.sha256(), b""
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            if held:
+                yield held
+            held = chunk
+            await anyio.to_thread.run_sync(digest.update, chunk)
+    is_whole = digest.hexdigest() == sha256
+    await anyio.to_thread.run_sync(check, is_whole)
+    if not is_whole:
+        raise DamagedFile("the file does not have its digest any more", sha256=sha256)
+    yield held
+
+
+async def _read(file: BinaryIO, part: ByteRange) -> AsyncGenerator[bytes, None]:
     try:
         file.seek(part.start)
         left = part.length
