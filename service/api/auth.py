@@ -21,6 +21,7 @@ from fastapi import Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import Request
 
+from service.api.request_body import media_type
 from service.errors import Forbidden, Unauthorized
 from service.graph_io.fields import shown
 from service.settings import Settings
@@ -143,7 +144,8 @@ def _refuse_foreign_pages(request: Request) -> None:
     """
     origin = request.headers.get("origin")
     # Browsers say where a request comes from even where they leave out the origin.
-    foreign = request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+    site = request.headers.get("sec-fetch-site")
+    foreign = site in ("cross-site", "same-site") or (origin is None and site is None and _is_form(request))
     if request.method in _SAFE_METHODS or (origin is None and not foreign):
         return
     if foreign or _authority(origin or "") != request.headers.get("host"):
@@ -151,6 +153,14 @@ def _refuse_foreign_pages(request: Request) -> None:
             f"Pages of {shown(origin or 'another site')} may not use this service.",
             hint="Set API keys and send one.",
         )
+
+
+def _is_form(request: Request) -> bool:
+    """Whether a browser sends what a page may send elsewhere unasked and what is read here: a form, or bytes
+    without a type. All else is preflighted or refused. An old browser does not say which page it comes from.
+    """
+    is_browser = request.headers.get("user-agent", "").startswith("Mozilla/")
+    return is_browser and request.method == "POST" and media_type(request) in ("multipart/form-data", "")
 
 
 def _refuse_foreign_names(request: Request) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from service.api.architectures import GRAPH_EXAMPLE
@@ -143,6 +145,37 @@ async def test_browsers_that_leave_out_the_origin_say_the_site(client: httpx.Asy
     body = {"architecture": GRAPH_EXAMPLE}
     response = await client.post("/predict-weights", json=body, headers={"Sec-Fetch-Site": "cross-site"})
     assert_problem(response, 403, "forbidden")
+
+
+SIMPLE = ["text/plain", "application/x-www-form-urlencoded", "text/plain;charset=UTF-8"]
+BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:60.0)"}
+
+
+@pytest.mark.parametrize("media", SIMPLE)
+async def test_what_pages_may_send_unasked_starts_nothing(
+    app: FastAPI, client: httpx.AsyncClient, api_settings: Settings, media: str
+) -> None:
+    """Every call that changes something takes only bodies that a browser asks about first (preflight)."""
+    document = app.openapi()
+    calls = [path for path, methods in document["paths"].items() if "post" in methods]
+    assert len(calls) >= 5
+    body = json.dumps({"architecture": GRAPH_EXAMPLE, "architectures": [GRAPH_EXAMPLE], "kind": "ghn"})
+    for path in calls:
+        response = await client.post(path, content=body, headers={"Content-Type": media})
+        assert_problem(response, 415, "unsupported-media-type")
+    assert JobStore.from_settings(api_settings).list().jobs == []
+
+
+async def test_an_old_browser_that_does_not_name_its_page(
+    client: httpx.AsyncClient, worker: FakeWorker
+) -> None:
+    text = json.dumps(GRAPH_EXAMPLE)
+    for body in ({"files": {"architecture": ("net.json", text)}}, {"content": text}):
+        foreign = await client.post("/predict-weights", headers=BROWSER, **body)
+        assert_problem(foreign, 403, "forbidden")
+        own = BROWSER | {"Origin": "http://localhost"}
+        for headers in (own, {}):
+            assert (await client.post("/predict-weights", headers=headers, **body)).status_code == 200
 
 
 def test_keys_that_cannot_be_read() -> None:
