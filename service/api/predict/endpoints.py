@@ -16,9 +16,9 @@ from service.api.architectures import (
     TORCHVISION_EXAMPLE,
 )
 from service.api.auth import Principal, require
-from service.api.errors import problem_response, request_id_of
 from service.api.idempotency import IdempotencyKey, once
 from service.api.jobs.endpoints import job_response
+from service.api.jobs.failures import failure_response
 from service.api.jobs.schemas import FINISHED_JOB_EXAMPLE, RUNNING_JOB_EXAMPLE
 from service.api.middleware import record_of
 from service.api.openapi import BINARY, problems
@@ -143,15 +143,9 @@ async def predict_weights(
 
 
 async def _answer(request: Request, job: Job, output: str, headers: dict[str, str]) -> Response:
-    """200 or 202 with the job; the file where it was asked for; the problem where the input was at fault."""
-    if job.status is JobStatus.FAILED and job.error and 400 <= int(job.error.get("status", 500)) < 500:
-        problem = {
-            **job.error,
-            "instance": request.url.path,
-            **request_id_of(request),
-            "job": job.links["self"],
-        }
-        return problem_response(problem, headers)
+    """200 or 202 with the job; the file where it was asked for; the problem of a job that failed at once."""
+    if (failed := failure_response(request, job, headers)) is not None:
+        return failed
     if job.status is JobStatus.SUCCEEDED and wants_file(
         request.headers.get("accept"), MEDIA_TYPES[EXTENSIONS[output]]
     ):

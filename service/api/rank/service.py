@@ -15,9 +15,9 @@ from starlette.responses import Response
 
 from service import errors
 from service.api.auth import Principal, require
-from service.api.errors import problem_response, request_id_of
 from service.api.idempotency import IdempotencyKey, once
 from service.api.jobs.endpoints import job_response
+from service.api.jobs.failures import failure_response
 from service.api.models import find_model
 from service.api.prefer import parse_prefer
 from service.api.rank.schemas import EmbedOptions, RankOptions
@@ -25,7 +25,7 @@ from service.api.services import Injected, Services
 from service.models.catalog import default_predictor
 from service.settings import Settings
 from service.store.queue import enqueue
-from service.store.records import About, Job, JobStatus
+from service.store.records import About, Job
 
 QUEUE = "rank"
 # Raised when an answer to the same request would be another one.
@@ -121,14 +121,8 @@ async def answer(asked: Asking, kind: str, lines: bytes, payload: dict[str, Any]
     route = f"{kind}-architectures"
     job = await once(services.jobs, asked.caller, route, asked.idempotency_key, key, start)
     job = await services.watcher.wait(job, preference.wait_seconds, asked.request) or job
-    if job.status is JobStatus.FAILED and job.error and 400 <= int(job.error.get("status", 500)) < 500:
-        problem = {
-            **job.error,
-            "instance": asked.request.url.path,
-            **request_id_of(asked.request),
-            "job": job.links["self"],
-        }
-        return problem_response(problem, preference.headers)
+    if (failed := failure_response(asked.request, job, preference.headers)) is not None:
+        return failed
     return job_response(job, headers={**preference.headers, "Vary": "Prefer"})
 
 
