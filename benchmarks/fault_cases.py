@@ -27,14 +27,13 @@ ATTEMPTS = 3
 
 def network(name: str) -> dict[str, Any]:
     """A network that this service has not seen, by its number of classes."""
-    return {"format": "torchvision", "name": name, "num_classes": _rng.randrange(20, 10**6)}
+    return {"format": "torchvision", "name": name, "num_classes": _rng.randrange(20, 9000)}
 
 
 def poison(service: RunningService) -> str:
     """A job that kills its worker each time it runs, beside jobs of others."""
     soon(service.is_ready)
-    body = {"architecture": network("densenet201"), "output": "tiles"}
-    job = service.post("/predict-weights", body, Prefer="respond-async").json()
+    job = _queued(service, network("densenet201"))
     with ThreadPoolExecutor(4) as pool:
         others = [pool.submit(_answered, service) for _ in range(6)]
         deaths = _kill_whoever_runs(service, job["id"])
@@ -48,10 +47,7 @@ def poison(service: RunningService) -> str:
 def cancelled(service: RunningService) -> str:
     """A job that waits behind others, and one that runs."""
     soon(service.is_ready)
-    bodies = [{"architecture": network("densenet201"), "output": "tiles"} for _ in range(4)]
-    running, *_, waiting = (
-        service.post("/predict-weights", body, Prefer="respond-async").json() for body in bodies
-    )
+    running, *_, waiting = (_queued(service, network("densenet201")) for _ in range(4))
     soon(lambda: service.get(f"/jobs/{running['id']}").json()["status"] != "queued", every=0.002)
     seconds = []
     for job in (waiting, running):
@@ -135,6 +131,14 @@ CASES: dict[str, Callable[[RunningService], str]] = {
 def redis_of(service: RunningService) -> redis.Redis:
     """The Redis of a service, on its socket."""
     return redis.Redis(unix_socket_path=str(service.home / "run/redis.sock"), decode_responses=True)
+
+
+def _queued(service: RunningService, architecture: dict[str, Any]) -> dict[str, Any]:
+    """A new job, which nobody waits for."""
+    body = {"architecture": architecture, "output": "tiles"}
+    answer = service.post("/predict-weights", body, Prefer="respond-async")
+    assert answer.status_code == 202, answer.text
+    return dict(answer.json())
 
 
 def _answered(service: RunningService) -> dict[str, Any]:

@@ -21,8 +21,10 @@ log = structlog.get_logger("weightcast.serve")
 
 _POLL_SECONDS = 0.2
 _LONGEST_BACKOFF_SECONDS = 30.0
-# A service that ran this long before it crashed starts again without delay.
+# A service that ran this long before it ended starts again without delay: when it failed, and when somebody
+# stopped or killed it, which says nothing of the next time.
 _HEALTHY_SECONDS = 60.0
+_KILLED_HEALTHY_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,8 @@ class Supervisor:
             if status is None:
                 return
             _kill_group(child.process)  # what it started must not live beside its successor
-            child.crashes = 1 if now - child.since > _HEALTHY_SECONDS else child.crashes + 1
+            healthy = _HEALTHY_SECONDS if status > 0 else _KILLED_HEALTHY_SECONDS
+            child.crashes = 1 if now - child.since > healthy else child.crashes + 1
             delay = min(0.25 * 2 ** (child.crashes - 1), _LONGEST_BACKOFF_SECONDS)
             child.restart_at = now + delay
             log.error("service.ended", service=child.service.name, status=status, restart_in_seconds=delay)

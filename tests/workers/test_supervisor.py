@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import structlog
 
 from service.embedded import _private_folder, check_port
 from service.errors import Conflict, InvalidRequest
@@ -36,6 +37,22 @@ def test_a_crashed_child_starts_again_ever_later(tmp_path: Path) -> None:
     times = [float(line) for line in starts.read_text().split()]
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert 2 <= len(gaps) <= 5 and gaps[-1] > gaps[0]
+
+
+@pytest.mark.parametrize(
+    ("script", "delay"), [("exit 0", 0.25), ("kill -KILL $$", 0.25), ("kill -TERM $$", 0.25), ("exit 1", 1.0)]
+)
+def test_what_was_stopped_or_killed_starts_again_at_once(
+    script: str, delay: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what fails by itself is given time."""
+    monkeypatch.setattr("service.supervisor._KILLED_HEALTHY_SECONDS", 0.0)
+    supervisor = Supervisor()
+    with structlog.testing.capture_logs() as log:
+        supervisor.start([shell("victim", f"sleep 0.1; {script}")])
+        run_for(supervisor, 3.0)
+    delays = [line["restart_in_seconds"] for line in log if line["event"] == "service.ended"]
+    assert len(delays) >= 3 and delays[2] == delay
 
 
 def test_children_stop_in_order(tmp_path: Path) -> None:
