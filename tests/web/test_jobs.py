@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.served import RunningService
 from service.graph_io.cells.nasbench201 import OPERATIONS
-from tests.system.conftest import RunningService
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("web")]
 

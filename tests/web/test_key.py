@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.served import RunningService, end, soon, start
 from service.weights.formats import read_tiles
-from tests.system.conftest import RunningService, end, soon, start
 from tests.web.conftest import SHIPPED_MODEL, watched_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("web")]

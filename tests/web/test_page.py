@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
+from benchmarks.served import RunningService
 from service.api.architectures import GRAPH_EXAMPLE
 from service.weights.formats import read_tiles
 from tests.api.onnx_files import small_onnx
-from tests.system.conftest import RunningService
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("web")]
 
