@@ -5,6 +5,7 @@ owner's.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,9 +13,27 @@ from torch import Tensor
 from service.errors import UnsupportedOperator
 from service.graph_io.archgraph import ArchGraph, Node
 from service.graph_io.sample import Sample, sample_input, sample_parameter
+from service.graph_io.torch_tracing.samples import root_mean_square
 
 # Between one processor and another, batch norms of a few inputs make much of the last bits.
 TOLERANCE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Of the values in a tensor: how many, and their root mean square."""
+
+    count: int
+    root_mean_square: float
+
+    def agrees(self, other: Size) -> bool:
+        near = abs(self.root_mean_square - other.root_mean_square)
+        return self.count == other.count and near <= TOLERANCE * abs(other.root_mean_square) + 1e-12
+
+
+def size_of(values: Tensor) -> Size:
+    return Size(values.numel(), root_mean_square(values))
+
 
 Run = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from service.errors import InvalidArchitecture, UnsupportedOperator
-from service.executor.checked import TOLERANCE, difference, differs
+from service.executor.checked import TOLERANCE, Size, difference, differs, size_of
 from service.executor.node_network import NodeNetwork
 from service.executor.programs import ProgramNetwork
 from service.executor.statistics import BatchStatistics
@@ -57,6 +57,15 @@ class Network:
         if statistics is not None and statistics.gathering:
             statistics.batches += 1
         return self._runner(images_NCHW, params, statistics).float()
+
+    def sizes(self, images: Tensor, params: Params, statistics: BatchStatistics | None = None) -> list[Size]:
+        """The sizes of what its nodes, or the calls of its program, give, in order."""
+        sizes: list[Size] = []
+        if isinstance(self._runner, ProgramNetwork):
+            self._runner(images, params, statistics, observe=lambda value: sizes.append(size_of(value)))
+        else:
+            self._runner(images, params, statistics, observe=lambda _, value: sizes.append(size_of(value)))
+        return sizes
 
 
 def _runner(graph: ArchGraph) -> NodeNetwork | ProgramNetwork:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+import onnx
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from service.errors import UnsupportedOperator
 from service.executor.checked import TOLERANCE, drawn, relative_difference
 from service.executor.networks import Network
+from service.executor.onnx_answers import answers_in_parts
+from service.executor.onnx_first_difference import first_difference
 from service.executor.running_statistics import running_statistics
 from service.executor.statistics import BatchStatistics
 from service.graph_io.onnx_writer import fill_trained_onnx
@@ -24,14 +23,11 @@ def check_onnx(network: Network, file: bytes, folder: Path | None = None) -> boo
     them, and compare the two answers for one input.
 
     file: the ONNX file, with or without its weights. folder: where its external data lie. Returns whether
-        they were compared: not where onnxruntime is not installed, nor if its batch norms have no names.
+        they were compared: not if a batch norm has no name, since its statistics cannot be filled in.
 
-    Raises UnsupportedOperator if the answers differ, or if onnxruntime refuses the file.
+    Raises UnsupportedOperator if the answers differ, naming the first node that does, or if onnxruntime
+    refuses the file.
     """
-    try:
-        import onnxruntime
-    except ImportError:
-        return False
     statistics = BatchStatistics()
     images, params = drawn(network.graph)
     network(images, params, statistics)
@@ -41,11 +37,9 @@ def check_onnx(network: Network, file: bytes, folder: Path | None = None) -> boo
         return False
     tensors = {name: value.numpy() for name, value in {**params, **buffers.buffers}.items()}
     ours = network(images, params, statistics)
+    filled = fill_trained_onnx(file, tensors, folder)
     try:
-        filled = fill_trained_onnx(file, tensors, folder)
-        session = onnxruntime.InferenceSession(filled, providers=["CPUExecutionProvider"])
-        name = session.get_inputs()[0].name
-        answers = _answers(session, name, images)
+        answers = [part[0] for part in answers_in_parts(filled, images)]
     except Exception as failure:  # onnxruntime's own exceptions have no common name
         reason = " ".join(str(failure).split())[:200]
         raise UnsupportedOperator(f"onnxruntime does not run the file: {reason}", operator="graph") from None
@@ -57,16 +51,21 @@ def check_onnx(network: Network, file: bytes, folder: Path | None = None) -> boo
         )
     relative = relative_difference(ours, theirs)
     if not relative <= TOLERANCE:
-        raise UnsupportedOperator(
-            "The network computes something else than onnxruntime does with its file: answers differ by "
-            f"{relative:.1%}.",
-            operator="graph",
-        )
+        raise _refusal(relative, first_difference(filled, images, network.sizes(images, params, statistics)))
     return True
 
 
-def _answers(session: Any, name: str, images: Tensor) -> list[NDArray[np.float32]]:
-    """In batches of the size that the file was made for."""
-    size = session.get_inputs()[0].shape[0]
-    size = size if isinstance(size, int) and len(images) % size == 0 else len(images)
-    return [session.run(None, {name: part.numpy()})[0] for part in torch.split(images, size)]
+def _refusal(relative: float, node: onnx.NodeProto | None) -> UnsupportedOperator:
+    if node is None:
+        return UnsupportedOperator(
+            "The network computes something else than onnxruntime does with its file: answers differ by "
+            f"{relative:.1%}.",
+            operator="output",
+        )
+    name = node.name or node.output[0]
+    return UnsupportedOperator(
+        f"The network computes something else than onnxruntime does with its file: answers differ by "
+        f"{relative:.1%}, and node {name!r} ({node.op_type}) is the first that differs.",
+        node=name,
+        operator=node.op_type,
+    )

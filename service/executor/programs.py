@@ -64,14 +64,26 @@ class ProgramNetwork:
         )
         self._try(input_shape, shapes)
 
-    def __call__(self, images: Tensor, params: Params, statistics: BatchStatistics | None = None) -> Tensor:
-        """What the program returns, in the number format of the images (of the parameters, for tokens)."""
+    def __call__(
+        self,
+        images: Tensor,
+        params: Params,
+        statistics: BatchStatistics | None = None,
+        observe: Callable[[Tensor], None] | None = None,
+    ) -> Tensor:
+        """What the program returns, in the number format of the images (of the parameters, for tokens).
+
+        observe: called with every tensor that a call gives, in order.
+        """
         dtype = images.dtype
         if not dtype.is_floating_point:
             dtype = next((value.dtype for value in params.values()), torch.float32)
         run = _Run(images.contiguous(), params, statistics, dtype, self._constants_for(images.device, dtype))
         for index, step in enumerate(self._steps):
-            run.results[index] = run.call(step, index)
+            run.results[index] = result = run.call(step, index)
+            if observe is not None:
+                for tensor in _tensors(result):
+                    observe(tensor)
             for finished in step.finished:
                 run.results[finished] = None
         output = run.value(self._program.output)
@@ -99,13 +111,18 @@ class ProgramNetwork:
             except Exception as failure:  # torch raises whatever it likes for arguments that a stranger wrote
                 reason = " ".join(str(failure).split())[:200]
                 raise _refusal(step.call, index, f"{type(failure).__name__}: {reason}") from None
-            for tensor in result if isinstance(result, tuple | list) else (result,):
-                if isinstance(tensor, Tensor) and tensor.numel() > _MOST_NUMBERS:
+            for tensor in _tensors(result):
+                if tensor.numel() > _MOST_NUMBERS:
                     raise _refusal(step.call, index, f"its result has {tensor.numel():,} numbers")
         output = run.value(self._program.output)
         if not isinstance(output, Tensor):
             last = self._program.output.call
             raise _refusal(self._program.calls[last], last, "it returns no tensor")
+
+
+def _tensors(result: Any) -> list[Tensor]:
+    several = result if isinstance(result, tuple | list) else (result,)
+    return [value for value in several if isinstance(value, Tensor)]
 
 
 class _Run:
