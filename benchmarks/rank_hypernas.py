@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from benchmarks.rank_cells import Row, read_table, shared_table, show
 from benchmarks.rank_nasbench201 import PUBLISHED
 from service.graph_io.cells import nasbench101, nasbench201
+from service.kit.whole_file import write_whole
 from service.predictors.hypernas.batch import CellBatch, make_batch
 from service.predictors.hypernas.cell_graph import of_nasbench101, of_nasbench201
 from service.predictors.regressors.few_shot import rank_correlation
@@ -160,9 +161,7 @@ def _known_or(
         kept: dict[str, Any] = json.loads(file.read_text())
         return kept
     result = {**described, **fit(table, config, size, test_cells)}
-    temporary = file.with_suffix(".tmp")
-    temporary.write_text(json.dumps(result, indent=2) + "\n")
-    temporary.replace(file)
+    write_whole(file, json.dumps(result, indent=2) + "\n")
     return result
 
 

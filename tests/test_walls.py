@@ -6,6 +6,7 @@ functions.
 | ghn, predictors | training, fastapi, celery, redis              | usable as a plain library              |
 | models          | training, fastapi, celery, redis              | everyone reads the catalogue           |
 | plots           | torch, the server, the client                 | result data in, figure out             |
+| kit             | anything of ours                              | everyone may build on it               |
 | api             | torch, workers                                | starts at once; sends tasks by name    |
 | client          | anything but a few small libraries            | installs anywhere                      |
 | executor        | training, api, workers, store                 | serving and training both run networks |
@@ -49,6 +50,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "service/store": TORCH | {"service.workers", "service.ghn", "service.api", "training", "fastapi"},
     "service/models": SERVER_SIDE | {"service.api", "service.workers", "service.store", "training"},
     "service/models/catalog.py": TORCH,
+    "service/kit": SERVER_SIDE | TORCH | {"numpy", "pydantic", "service", "training"},
     "service/settings.py": SERVER_SIDE | TORCH,
     "service/errors.py": SERVER_SIDE | TORCH,
     "training": {"service.api", "service.workers", "fastapi", "celery", "redis"},
@@ -58,6 +60,7 @@ FORBIDDEN: dict[str, set[str]] = {
 CLIENT_LIBRARIES = {"httpx", "pydantic", "safetensors", "numpy", "ml_dtypes", "onnx"}
 CLIENT_ROOMS = {
     "service.client",
+    "service.kit",
     "service.graph_io",
     "service.weights",
     "service.plots",

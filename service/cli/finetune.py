@@ -184,9 +184,9 @@ def _here(
 
     from service.cli.reading import read_network
     from service.client._architectures import onnx_file
-    from service.client._whole_file import write_whole
     from service.graph_io.digest import graph_digest
     from service.graph_io.onnx_writer import fill_trained_onnx
+    from service.kit.whole_file import write_whole
     from service.settings import get_settings
     from training.data.image_folder.names import data_source
     from training.finetune.config import FineTuning
@@ -233,7 +233,7 @@ def _here(
     if target.suffix == ".onnx" and source_onnx is not None:
         file, beside = source_onnx
         body = fill_trained_onnx(file, load(body), beside)
-    write_whole(target, lambda file: file.write(body))
+    write_whole(target, body)
     shutil.rmtree(folder)
     return found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -149,6 +148,7 @@ def train(
     # Several processes have one thread each; a single one runs its networks on all it may use.
     config = replace(config, threads=1 if count > 1 else settings.threads)
 
+    from service.models.publish import publish
     from training.ghn.trainer import share_done
     from training.ghn.trainer import train as run
 
@@ -156,7 +156,7 @@ def train(
     if int(os.environ.get("RANK", "0")):  # under torchrun the first process has the result
         return
     _draw(run_folder, plot)
-    _publish(run_folder / "model", model_folder)
+    publish(run_folder / "model", model_folder, replace=True)
     share = share_done(run_folder, config)
     if json:
         emit_json({"name": chosen, "folder": str(model_folder), **last, "complete": share >= 1})
@@ -254,6 +254,7 @@ def _train_smash(
     again: str, plot: Path | None, json: bool,
 ) -> None:  # fmt: skip
     """Train, publish and report. values: fields of SmashTraining. again: the command that goes on."""
+    from service.models.publish import publish
     from training.smash.config import SmashTraining
     from training.smash.run import run
 
@@ -275,7 +276,7 @@ def _train_smash(
     if found is None:
         typer.echo(f"Stopped before the end, and no model was made. `{again}` goes on.", err=True)
         raise typer.Exit(INTERRUPTED)
-    _publish(run_folder / "model", model_folder)
+    publish(run_folder / "model", model_folder, replace=True)
     if json:
         emit_json({"name": config.name, "folder": str(model_folder), **found})
         return
@@ -313,17 +314,3 @@ def _checked(said: dict[str, Any]) -> dict[str, Any]:
 def _slug(data: str) -> str:
     name = Path(data).stem if data.lower().endswith(".zip") else Path(data).name
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "model"
-
-
-def _publish(trained: Path, target: Path) -> None:
-    """Put the model where models are found; one that is there is replaced at once, never missing for long."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_name(f".{target.name}.new")
-    stale = target.with_name(f".{target.name}.old")
-    for leftover in (fresh, stale):
-        shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(trained, fresh)
-    if target.exists():
-        os.replace(target, stale)
-    os.replace(fresh, target)
-    shutil.rmtree(stale, ignore_errors=True)

@@ -11,8 +11,8 @@ import numpy as np
 from service.client._architectures import OnnxSource, onnx_file
 from service.client._errors import UnexpectedAnswer, refusal
 from service.client._results import Epoch, FineTuningResult
-from service.client._whole_file import write_whole
 from service.errors import InvalidRequest, ServiceError
+from service.kit.whole_file import write_whole
 from service.weights.blocks import DTYPES, Array
 from service.weights.safetensors_layout import read_contents
 
@@ -92,7 +92,7 @@ class FineTuned:
                 )
         except ServiceError as error:
             raise refusal(error.problem()) from error
-        return write_whole(target, lambda file: file.write(body))
+        return write_whole(target, body)
 
     def _filled_onnx(self) -> bytes:
         if self._source_onnx is None:

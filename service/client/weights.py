@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,9 +21,9 @@ from service.client import _summary
 from service.client._architectures import OnnxSource, onnx_file
 from service.client._errors import UnexpectedAnswer, WeightcastError, refusal
 from service.client._results import PredictionResult
-from service.client._whole_file import write_whole
 from service.errors import InvalidRequest, ServiceError
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
+from service.kit.whole_file import whole_file, write_whole
 from service.weights.blocks import DTYPES, Array, Block, Provenance, WeightBlocks
 from service.weights.formats import check_output, read_tiles, write_weights
 from service.weights.safetensors_layout import read_contents
@@ -233,13 +233,11 @@ class PredictedWeights:
         except ServiceError as error:
             raise refusal(error.problem()) from error
 
-        def write(file: BinaryIO) -> None:
-            if filled is not None:
-                file.write(filled)
-            else:
-                write_weights(file, self.blocks, output=form, dtype=self.dtype)
-
-        return write_whole(target, write)
+        if filled is not None:
+            return write_whole(target, filled)
+        with whole_file(target) as path:
+            write_weights(path, self.blocks, output=form, dtype=self.dtype)
+        return target
 
     def _filled_onnx(self) -> bytes:
         if self._source_onnx is None:

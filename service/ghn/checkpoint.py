@@ -17,7 +17,7 @@ from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
 from service.ghn.reference_file import read_reference
 from service.ghn.reference_names import our_configuration, our_tensors
-from service.models.catalog import write_model_folder
+from service.models.publish import write_model_folder
 from service.models.torch_folder import filled, read_model_folder, reading_configuration
 
 FORMAT = "weightcast-ghn-1"

@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -109,6 +108,9 @@ def _found(folders: Sequence[Path] | None) -> dict[str, Path]:
     for parent in model_folders() if folders is None else folders:
         if parent.is_dir():
             for folder in parent.iterdir():
+                # A model that is being published, or whose publishing was killed, begins with a dot.
+                if folder.name.startswith("."):
+                    continue
                 if all((folder / file).is_file() for file in (CONFIG, WEIGHTS, CARD)):
                     found[folder.name] = folder
     return found
@@ -147,19 +149,3 @@ def _file_digest(path: Path) -> str:
     return _digests[key]
 
 
-def write_model_folder(
-    folder: Path, save_weights: Callable[[Path], None], config: dict[str, Any], card: dict[str, Any]
-) -> None:
-    """Write a model folder. Its files appear whole, the card last.
-
-    save_weights: writes a safetensors file to the path that it gets.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f"{WEIGHTS}.tmp"
-    save_weights(temporary)
-    temporary.chmod(0o644)  # safetensors creates it for its owner alone
-    os.replace(temporary, folder / WEIGHTS)
-    for name, document in ((CONFIG, config), (CARD, card)):
-        temporary = folder / f"{name}.tmp"
-        temporary.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
-        os.replace(temporary, folder / name)

@@ -11,18 +11,17 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 from service.errors import InvalidRequest, NotFound, Unavailable
+from service.kit.whole_file import whole_file, write_whole
 
 _NAME = re.compile(r"[0-9a-f]{16,64}(\.[a-z0-9]{1,16}){1,2}")
 _SIDECAR = ".meta"
-_TEMPORARY = ".tmp-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +86,8 @@ class ArtifactStore:
             os.utime(path)
         return path
 
-    def open(self, name: str) -> IO[bytes]:
-        return self.path(name).open("rb")
-
     def read_bytes(self, name: str) -> bytes:
         return self.path(name).read_bytes()
-
-    def exists(self, name: str) -> bool:
-        return self._place(name).is_file()
 
     def find(self, name: str) -> Artifact | None:
         """Size and digest, or None when the file is not there or its description is not readable."""
@@ -158,23 +151,14 @@ class ArtifactStore:
         return gone
 
     def _write(self, path: Path, name: str, writer: Callable[[BinaryIO], object]) -> Artifact:
-        descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
+        with whole_file(path, durable=True) as temporary:
+            with temporary.open("wb") as file:
                 written = writer(file)
-                file.flush()
-                os.fsync(file.fileno())
             # A writer that hashes what it writes says so, and spares reading it all again.
             sha256 = getattr(written, "sha256", None) or _sha256_of(temporary)
-            artifact = Artifact(name=name, size=os.path.getsize(temporary), sha256=sha256)
-            os.chmod(temporary, 0o644)
+            artifact = Artifact(name=name, size=temporary.stat().st_size, sha256=sha256)
             # The description first: a reader that sees the file finds its description too.
-            _replace(_sidecar(path), json.dumps(asdict(artifact)).encode())
-            os.replace(temporary, path)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(temporary)
-            raise
+            write_whole(_sidecar(path), json.dumps(asdict(artifact)))
         return artifact
 
     def _place(self, name: str) -> Path:
@@ -186,24 +170,16 @@ class ArtifactStore:
     def _files(self) -> Iterator[tuple[float, int, str]]:
         """(time of last use, size in bytes, name) of every file."""
         for entry in self.root.glob("??/*"):
-            if entry.suffix != _SIDECAR and not entry.name.startswith(_TEMPORARY):
+            if entry.suffix != _SIDECAR and not entry.name.startswith("."):
                 with suppress(FileNotFoundError):
                     stat = entry.stat()
                     yield stat.st_mtime, stat.st_size, entry.name
 
 
-def _sha256_of(path: str) -> str:
-    with open(path, "rb") as file:
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sidecar(path: Path) -> Path:
     return path.with_name(path.name + _SIDECAR)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    os.chmod(temporary, 0o644)
-    os.replace(temporary, path)

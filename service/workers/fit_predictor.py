@@ -13,12 +13,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from service.errors import ServiceError
+from service.models.publish import check_free, publish
 from service.predictors.rankers.fit_report import fit_report
 from service.predictors.rankers.fitted import FittedPredictor, observe, save_predictor
 from service.workers.documents import read_document
 from service.workers.pacing import paced
 from service.workers.runtime import Report, Runtime
-from service.workers.training import check_free, publish, read_observations
+from service.workers.training import read_observations
 
 _STAGES = 3
 

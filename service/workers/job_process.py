@@ -8,13 +8,13 @@ once what was done is saved; with status 3 and `problem.json` when the request w
 from __future__ import annotations
 
 import json
-import os
 from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from service.errors import ServiceError
+from service.kit.whole_file import write_whole
 from service.settings import Settings, get_settings
 
 RESULT, PROBLEM = "result.json", "problem.json"
@@ -40,15 +40,8 @@ def run_job(work: Work, arguments: list[str] | None = None) -> int:
     except ServiceError as error:
         if "field" in error.extra:
             error.place_in("config")
-        write_json(options.run_dir / PROBLEM, error.problem())
+        write_whole(options.run_dir / PROBLEM, json.dumps(error.problem()))
         return REFUSED
     if result is not None:
-        write_json(options.run_dir / RESULT, result)
+        write_whole(options.run_dir / RESULT, json.dumps(result))
     return 0
-
-
-def write_json(path: Path, document: dict[str, Any]) -> None:
-    """It appears whole."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(document))
-    os.replace(temporary, path)

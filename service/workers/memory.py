@@ -3,44 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from service.kit.lru import LRU
 
 if TYPE_CHECKING:
     from service.predictors.rankers.ranking import Ranker
 
 # A row of features is about a kilobyte, what a predictor says of it half of one.
 ARCHITECTURES_KEPT = 20_000
-
-Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value")
-
-
-class Recent(Generic[Key, Value]):
-    """So many values at most; the longest unused goes first. For one thread."""
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._values: OrderedDict[Key, Value] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def get(self, key: Key) -> Value | None:
-        value = self._values.get(key)
-        if value is not None:
-            self._values.move_to_end(key)
-        return value
-
-    def put(self, key: Key, value: Value) -> None:
-        self._values[key] = value
-        self._values.move_to_end(key)
-        if len(self._values) > self._capacity:
-            self._values.popitem(last=False)
 
 
 def document_key(document: Any) -> bytes:
@@ -60,8 +35,8 @@ class RememberingRanker:
     def __init__(self, ranker: Ranker, capacity: int = ARCHITECTURES_KEPT) -> None:
         self._ranker = ranker
         self.name, self.property, self.note = ranker.name, ranker.property, ranker.note
-        self._rows: Recent[bytes, bytes] = Recent(capacity)
-        self._said: Recent[bytes, dict[str, Any]] = Recent(capacity)
+        self._rows: LRU[bytes, bytes] = LRU(capacity)
+        self._said: LRU[bytes, dict[str, Any]] = LRU(capacity)
 
     def features(self, document: Any) -> list[float]:
         key = document_key(document)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 import structlog
 
+from service.kit.lru import LRU
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ class Models:
     """
 
     def __init__(self, capacity: int, device: str = "cpu") -> None:
-        self.capacity, self.device = capacity, device
-        self._loaded: OrderedDict[str, LoadedModel] = OrderedDict()
+        self.device = device
+        self._loaded: LRU[str, LoadedModel] = LRU(capacity)
         self._lock = threading.Lock()
 
     def get(self, name: str, digest: str | None = None) -> LoadedModel:
@@ -41,14 +41,8 @@ class Models:
             if model is None or (digest is not None and model.card.digest != digest):
                 model = load_model(name, self.device)
                 log.info("model.loaded", model=name, digest=model.card.digest, device=str(model.ghn.device))
-                self._loaded[name] = model
-                while len(self._loaded) > self.capacity:
-                    self._loaded.popitem(last=False)
-            self._loaded.move_to_end(name)
+                self._loaded.put(name, model)
             return model
-
-    def names(self) -> list[str]:
-        return list(self._loaded)
 
 
 def limit_threads(settings: Settings) -> None:

@@ -24,6 +24,7 @@ from service.graph_io.archgraph import ArchGraph
 from service.graph_io.json_reader import read_json_graph
 from service.graph_io.json_writer import graph_document
 from service.graph_limits import limits_of
+from service.kit.lru import LRU
 from service.settings import Settings
 from service.stages import Stopwatch
 from service.store.artifacts import Artifact
@@ -31,7 +32,7 @@ from service.store.object_store import open_artifacts
 from service.weights.blocks import DTYPES, WeightBlocks
 from service.weights.formats import write_weights
 from service.workers.documents import read_document
-from service.workers.memory import ARCHITECTURES_KEPT, Recent
+from service.workers.memory import ARCHITECTURES_KEPT
 from service.workers.models import Models, limit_threads
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Runtime:
         self.models = Models(settings.models_in_memory, settings.device)
         self.artifacts = open_artifacts(settings)
         # By digest of the model and key of the document (memory.py).
-        self.embeddings: Recent[tuple[str, bytes], NDArray[np.float32]] = Recent(ARCHITECTURES_KEPT)
+        self.embeddings: LRU[tuple[str, bytes], NDArray[np.float32]] = LRU(ARCHITECTURES_KEPT)
 
     def warm_up(self) -> None:
         """Import what predicting needs and load the default model.

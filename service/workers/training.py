@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -22,14 +20,15 @@ from typing import Any
 
 import structlog
 
-from service.errors import Conflict, InvalidRequest, ServiceError, Unavailable
-from service.models.catalog import list_cards
+from service.errors import InvalidRequest, ServiceError, Unavailable
+from service.kit.whole_file import write_whole
+from service.models.publish import check_free, publish
 from service.settings import Settings
 from service.store.artifacts import ArtifactStore
 from service.store.object_store import open_artifacts
 from service.store.records import JobStatus
 from service.workers import stopping, trainer_process
-from service.workers.job_process import PROBLEM, REFUSED, RESULT, write_json
+from service.workers.job_process import PROBLEM, REFUSED, RESULT
 from service.workers.run_once import JobCancelled, JobContext, JobYields, TookTooLong
 
 log = structlog.get_logger("weightcast.training")
@@ -92,7 +91,7 @@ def run_training(context: JobContext) -> dict[str, Any]:
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "job.json"
         if not config.exists():
-            write_json(config, {"name": name, "config": _config(payload, settings)})
+            write_whole(config, json.dumps({"name": name, "config": _config(payload, settings)}))
         command = [sys.executable, "-m", TRAINERS[kind], "--config", str(config), "--run-dir", str(folder)]
         try:
             Segment(context, folder, command).run()
@@ -226,28 +225,3 @@ class Segment:
                     limit=self.context.settings.training_max_minutes,
                     hint="give a budget in minutes",
                 )
-
-
-def publish(model: Path, target: Path) -> None:
-    """Make a trained model appear in the catalogue, whole. Errors: Conflict when its name was taken
-    meanwhile.
-    """
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(temporary, ignore_errors=True)
-    shutil.copytree(model, temporary)
-    try:
-        os.rename(temporary, target)
-    except OSError:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise _taken(target.name) from None
-
-
-def check_free(name: str) -> None:
-    """Errors: Conflict when there is such a model."""
-    if any(card.name == name for card in list_cards()):
-        raise _taken(name)
-
-
-def _taken(name: str) -> Conflict:
-    return Conflict(f"there is a model {name!r} already", hint="choose another name")

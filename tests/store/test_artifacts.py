@@ -24,8 +24,8 @@ def test_what_is_put_can_be_read_with_its_size_and_digest(tmp_path: Path) -> Non
     store = ArtifactStore(tmp_path / "made" / "when needed")
     put = store.put_bytes(NAME, b"weights")
     assert put == store.stat(NAME) and put.size == 7 and put.sha256 == hashlib.sha256(b"weights").hexdigest()
-    assert store.read_bytes(NAME) == b"weights" and store.exists(NAME) and store.total_bytes() == 7
-    assert store.delete(NAME) and not store.exists(NAME) and not store.delete(NAME)
+    assert store.read_bytes(NAME) == b"weights" and store.find(NAME) and store.total_bytes() == 7
+    assert store.delete(NAME) and store.find(NAME) is None and not store.delete(NAME)
 
 
 def test_content_is_named_by_its_digest(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError):
         store.put_file(NAME, fail)
-    assert not store.exists(NAME) and [p for p in tmp_path.rglob("*") if p.is_file()] == []
+    assert store.find(NAME) is None and [p for p in tmp_path.rglob("*") if p.is_file()] == []
 
 
 def test_a_full_disk_is_unavailable(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_many_writers_of_one_name(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_names_that_are_not_ours_are_refused(tmp_path: Path, name: str) -> None:
     store = ArtifactStore(tmp_path)
-    for use in (store.path, store.exists, store.find, store.delete):
+    for use in (store.path, store.find, store.delete):
         with pytest.raises(InvalidRequest):
             use(name)
 
@@ -103,5 +103,5 @@ def test_the_longest_unused_files_go_first(tmp_path: Path) -> None:
         os.utime(path, (path.stat().st_mtime - age,) * 2)
     store.path(first)  # used just now
     store.put_bytes(fourth, b"x" * 3000)
-    assert not store.exists(second) and store.exists(first) and store.exists(fourth)
+    assert store.find(second) is None and store.find(first) and store.find(fourth)
     assert store.total_bytes() <= 9000

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.errors import InvalidArchitecture, ServiceError
-from service.workers.memory import Recent, RememberingRanker, document_key
+from service.workers.memory import RememberingRanker, document_key
 
 
 class Counting:
@@ -60,15 +60,6 @@ def test_an_answer_can_be_changed_by_its_reader() -> None:
     ranker = RememberingRanker(Counting())
     ranker.scores([[1.0, 0.0]])[0]["score"] = "changed"
     assert ranker.scores([[1.0, 0.0]]) == [{"score": 10.0}]
-
-
-def test_the_longest_unused_goes() -> None:
-    recent: Recent[str, int] = Recent(2)
-    recent.put("a", 1)
-    recent.put("b", 2)
-    assert recent.get("a") == 1
-    recent.put("c", 3)
-    assert (recent.get("a"), recent.get("b"), recent.get("c"), len(recent)) == (1, None, 3, 2)
 
 
 def test_names_make_no_difference_where_they_say_nothing() -> None:

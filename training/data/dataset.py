@@ -11,7 +11,6 @@ Shape legend: N images, C channels (3, or 1 of grey images), H height, W width
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from service.errors import InvalidInput, InvalidRequest
+from service.kit.whole_file import whole_file
 from training.data.image_folder.load import LabelledImages, load_images
 from training.data.image_folder.names import BUILT_IN
 from training.data.image_folder.report import FolderReport
@@ -312,10 +312,8 @@ def _cache_file(path: Path, cache_dir: Path | None) -> Path | None:
 
 def _save(path: Path, images: NDArray[np.uint8]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
+    with whole_file(path) as temporary, temporary.open("wb") as file:
         np.save(file, images)
-    os.replace(temporary, path)
 
 
 def _torchvision_cifar10(data_dir: Path | None, train: bool) -> tuple[Tensor, Tensor, tuple[str, ...]]:

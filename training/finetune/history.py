@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
+
+from service.kit.whole_file import write_whole
 
 Record = dict[str, Any]
 
@@ -46,9 +47,7 @@ class History:
         self.keep()
 
     def keep(self) -> None:
-        temporary = self._path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"records": self._records, "seconds": self.seconds}))
-        os.replace(temporary, self._path)
+        write_whole(self._path, json.dumps({"records": self._records, "seconds": self.seconds}))
 
 
 def quality(record: Record) -> tuple[float, float]:

@@ -4,7 +4,6 @@ on where it was.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from service.executor.networks import Network
 from service.executor.statistics import BatchStatistics
+from service.kit.whole_file import whole_file
 from training.data.dataset import Dataset
 from training.evaluate.accuracy import CALIBRATION_BATCHES, measure, native_dtype, training_statistics
 from training.finetune.config import FineTuning
@@ -184,7 +184,5 @@ class Work:
 
 def save(path: Path, tensors: Tensors) -> None:
     """It appears whole. One entry of metadata alone: the same tensors give the same bytes."""
-    temporary = path.with_suffix(".tmp")
-    save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, {"format": "pt"})
-    temporary.chmod(0o644)  # safetensors creates it for its owner alone
-    os.replace(temporary, path)
+    with whole_file(path) as file:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, file, {"format": "pt"})

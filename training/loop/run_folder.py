@@ -15,6 +15,8 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from service.kit.whole_file import write_whole
+
 _KEPT = 2
 
 
@@ -82,9 +84,7 @@ class RunFolder:
 
     def write_config(self, config: dict[str, Any]) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        temporary = self.config_file.with_suffix(".tmp")
-        temporary.write_text(json.dumps(config, indent=2) + "\n")
-        os.replace(temporary, self.config_file)
+        write_whole(self.config_file, json.dumps(config, indent=2) + "\n")
 
 
 def _parsed(line: str) -> dict[str, Any] | None:

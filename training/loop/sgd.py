@@ -25,6 +25,7 @@ from service.executor.networks import Network
 from service.ghn.defaults import default_block
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.primitives import to_primitives
+from service.kit.whole_file import whole_file
 from training.data.dataset import Dataset, sample_batch
 from training.loop.interruption import Interrupted, Interruption
 
@@ -172,10 +173,9 @@ def _save(
     file.parent.mkdir(parents=True, exist_ok=True)
     tensors = {f"parameter.{name}": value.detach().cpu().contiguous() for name, value in params.items()}
     tensors |= {f"momentum.{name}": value.cpu().contiguous() for name, value in momenta.items()}
-    temporary = file.with_suffix(".tmp")
     described = {"place": json.dumps(asdict(place)), "recipe": json.dumps(asdict(recipe))}
-    save_file(tensors, temporary, described)
-    temporary.replace(file)
+    with whole_file(file) as path:
+        save_file(tensors, path, described)
 
 
 def _restore(file: Path, recipe: SgdRecipe, params: dict[str, Tensor], momenta: dict[str, Tensor]) -> _Place:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from service.models.catalog import write_model_folder
+from service.models.publish import write_model_folder
 from service.models.torch_folder import filled, read_model_folder, reading_configuration
 from service.predictors.hypernas.config import HyperNASConfig
 from service.predictors.hypernas.model import HyperNAS

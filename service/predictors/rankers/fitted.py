@@ -23,7 +23,8 @@ from safetensors.numpy import load_file, save_file
 
 from service.errors import InvalidInput, InvalidRequest, UnknownModel
 from service.graph_io.read import format_of, read_document
-from service.models.catalog import CONFIG, WEIGHTS, find_card, write_model_folder
+from service.models.catalog import CONFIG, WEIGHTS, find_card
+from service.models.publish import write_model_folder
 from service.predictors.features.architectures import Reader, feature_names
 from service.predictors.rankers.observed import FEWEST_NETWORKS, Embedder, Observations, observe, wrong_number
 from service.predictors.regressors.methods import (

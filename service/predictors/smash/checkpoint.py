@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from service.models.catalog import write_model_folder
+from service.models.publish import write_model_folder
 from service.models.torch_folder import filled, read_model_folder, reading_configuration
 from service.predictors.smash.config import SmashConfig
 from service.predictors.smash.model import Smash

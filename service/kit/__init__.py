@@ -1,0 +1,1 @@
+"""Small helpers that know nothing of what they are used for. Imports nothing but the standard library."""
