@@ -91,7 +91,7 @@ def test_names_that_are_not_ours_are_refused(tmp_path: Path, name: str) -> None:
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
-        ArtifactStore(tmp_path).open(NAME)
+        ArtifactStore(tmp_path).path(NAME)
 
 
 def test_the_longest_unused_files_go_first(tmp_path: Path) -> None:
