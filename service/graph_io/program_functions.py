@@ -32,6 +32,11 @@ mm bmm addmm addmv addbmm baddbmm mv dot vdot linear matmul outer convolution _c
 _trilinear linalg_vector_norm norm cdist _cdist_forward _euclidean_dist
 _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_attention_math embedding
 """
+# Fourier layers (FNet, GFNet, AFNO).
+_SPECTRUM = """
+_fft_r2c _fft_c2r _fft_c2c view_as_complex real imag _conj _conj_physical conj_physical resolve_conj angle
+complex polar
+"""
 _NORM = """
 native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training native_layer_norm
 native_group_norm _fused_rms_norm _weight_norm_interface
@@ -66,7 +71,7 @@ linspace eye scalar_tensor tril_indices triu_indices
 
 _FUNCTIONS = frozenset(
     " ".join(
-        (_ARITHMETIC, _COMPARISON, _ACTIVATION, _PRODUCT, _NORM, _REDUCTION, _POOL, _SIZE, _LAYOUT, _NEW)
+        (_ARITHMETIC, _COMPARISON, _ACTIVATION, _PRODUCT, _NORM, _SPECTRUM, _REDUCTION, _POOL, _SIZE, _LAYOUT, _NEW)
     ).split()
 )
 # They make a tensor from numbers alone, and need to be told where.

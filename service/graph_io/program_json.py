@@ -57,6 +57,8 @@ BYTES_OF = {
     "bool": 1, "uint8": 1, "int8": 1, "int16": 2, "int32": 4, "int64": 8,
     "float16": 2, "bfloat16": 2, "float32": 4, "float64": 8,
 }  # fmt: skip
+# Of results alone: JSON has no complex constants.
+_COMPLEX_FORMATS = ("complex64", "complex128")
 _MEMORY_FORMATS = ("contiguous_format", "preserve_format", "channels_last", "channels_last_3d")
 _NOT_FINITE = ("inf", "-inf", "nan")
 
@@ -190,7 +192,7 @@ class _Arguments:
             case "batch":
                 return BatchCount(*_pair(content, inside))
             case "format":
-                formats = (*BYTES_OF, *_MEMORY_FORMATS)
+                formats = (*BYTES_OF, *_COMPLEX_FORMATS, *_MEMORY_FORMATS)
                 return NumberFormat(read_choice(content, inside, formats, what="number format"))
         return float(read_choice(content, inside, _NOT_FINITE, what="number"))
 

@@ -24,6 +24,8 @@ REFUSED = frozenset(
         "cat constant", "constant tensor", "fixed blur", "fixed table", "multi-head causal mask",
         "multi-head add bias kv", "bilinear", "parameter matmul", "prelu", "prelu channels", "remainder",
         "threshold", "write a part",
+        # A GHN's vocabulary has no spectra.
+        "spectrum", "half spectrum",
     }
 )  # fmt: skip
 

@@ -401,6 +401,8 @@ LAYERS: tuple[Case, ...] = (
             "batch flattened": lambda x: x.view(-1, 12 * 10).view(-1, 8, 120),
             "outer product": lambda x: x.flatten(2) @ x.flatten(2).transpose(1, 2),
             "batch mean": lambda x: x - x.mean(0, keepdim=True),
+            "spectrum": lambda x: torch.fft.fft2(x).abs() + torch.fft.fft2(x).conj().angle(),
+            "half spectrum": lambda x: torch.fft.irfft2(torch.fft.rfft2(x, norm="ortho") * 2, s=(12, 10)),
             "dropout": lambda x: F.dropout(x, 0.5, training=False),
         }.items()
     ),
