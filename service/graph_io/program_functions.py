@@ -71,7 +71,10 @@ linspace eye scalar_tensor tril_indices triu_indices
 
 _FUNCTIONS = frozenset(
     " ".join(
-        (_ARITHMETIC, _COMPARISON, _ACTIVATION, _PRODUCT, _NORM, _SPECTRUM, _REDUCTION, _POOL, _SIZE, _LAYOUT, _NEW)
+        (
+            *(_ARITHMETIC, _COMPARISON, _ACTIVATION, _PRODUCT, _SPECTRUM, _NORM),
+            *(_REDUCTION, _POOL, _SIZE, _LAYOUT, _NEW),
+        )
     ).split()
 )
 # They make a tensor from numbers alone, and need to be told where.
