@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -172,7 +173,10 @@ def _ranker(asked: _Asked) -> Ranker:
     if name.startswith(_SMASH):
         return SmashRanker(name.removeprefix(_SMASH), dataset, images=asked.images)
     return PredictedWeightsRanker(
-        name.removeprefix(_PREDICTED), dataset, images=asked.images, read=read_document
+        name.removeprefix(_PREDICTED),
+        dataset,
+        images=asked.images,
+        read=partial(read_document, runnable=True),
     )
 
 

@@ -18,10 +18,9 @@ from torch import Tensor
 from service.executor.cost import network_cost
 from service.executor.networks import Network
 from service.executor.statistics import BatchStatistics
-from service.ghn.batch import GraphBatch
 from service.ghn.model import GHN
+from service.ghn.predict import predict_blocks
 from service.graph_io.archgraph import ArchGraph
-from service.graph_io.primitives import to_primitives
 from training.data.dataset import Dataset, ImageSet, batches
 from training.data.deepnets import architecture_graph
 
@@ -79,11 +78,11 @@ def native_dtype() -> torch.dtype:
 
 
 def predicted_parameters(ghn: GHN, graph: ArchGraph) -> dict[str, Tensor]:
-    """What a GHN answers for the parameters that the network reads, by name."""
-    running = replace(graph, unattached=())
-    batch = GraphBatch.from_graphs([to_primitives(running)], ghn.config)
-    with torch.no_grad():
-        return ghn.predict_tensors(batch)[0]
+    """What a GHN answers for the parameters that the network reads, by name; the standard value where it has
+    no decoder, as in every answer.
+    """
+    read = graph if graph.program is not None else replace(graph, unattached=())
+    return {name: torch.from_numpy(values) for name, values in predict_blocks(ghn, read).expand().items()}
 
 
 def evaluate_networks(

@@ -6,16 +6,21 @@ Whether that orders networks as training does depends on the model: measure it o
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor
 
 from service.executor.networks import Network
+from service.executor.onnx_check import check_onnx
 from service.ghn.registry import load_model
 from service.graph_io.archgraph import ArchGraph
-from service.graph_io.read import read_document
+from service.graph_io.limits import DEFAULT_LIMITS
+from service.graph_io.read import format_of, onnx_data, read_document
 from service.predictors.features.architectures import Reader
 from training.data.dataset import Dataset
 from training.data.network_images import check_fits
@@ -26,6 +31,8 @@ By = Literal["accuracy", "loss"]
 PREFIX = "predicted-weights:"
 DEFAULT_IMAGES = 512
 _SIGNIFICANT = 6
+# Whoever read the document has bounded it.
+_READ_BEFORE = replace(DEFAULT_LIMITS, max_bytes=sys.maxsize // 2)
 
 
 class ImageRanker(ABC):
@@ -59,11 +66,14 @@ class ImageRanker(ABC):
     def features(self, document: Any) -> list[float]:
         """Accuracy in percent and mean cross-entropy of one network.
 
-        Raises what reading it raises, UnsupportedOperator for a network that cannot be run, InvalidRequest
-        for one that does not take the images, or has other classes.
+        Raises what reading it raises, UnsupportedOperator for a network that cannot be run, or answers
+        something else than onnxruntime with its file, InvalidRequest for one that does not take the images
+        or has other classes.
         """
         graph, params = self._network(document)
         network, part = Network(graph), self._dataset.validation
+        if format_of(document) == "onnx":
+            check_onnx(network, onnx_data(document, limits=_READ_BEFORE))
         check_fits(network, params, self._dataset)
         found = measure(network, params, self._dataset, part, limit=self._images, dtype=self._dtype)
         return list(found)
@@ -78,8 +88,10 @@ class ImageRanker(ABC):
 
 
 class PredictedWeightsRanker(ImageRanker):
-    """Networks of any format with the weights that a GHN predicts. Raises UnknownModel for a GHN that does
-    not exist.
+    """Networks of any format with the weights that a GHN predicts.
+
+    read: reads documents for running them, that is with their programs. Raises UnknownModel for a GHN that
+    does not exist.
     """
 
     def __init__(
@@ -89,7 +101,7 @@ class PredictedWeightsRanker(ImageRanker):
         *,
         by: By = "accuracy",
         images: int = DEFAULT_IMAGES,
-        read: Reader = read_document,
+        read: Reader = partial(read_document, runnable=True),
     ) -> None:
         super().__init__(f"{PREFIX}{ghn}", f"weights predicted by {ghn}", dataset, by, images)
         self._model, self._read = load_model(ghn), read

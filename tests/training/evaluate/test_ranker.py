@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from service.errors import UnknownModel
+from service.errors import UnknownModel, UnsupportedOperator
 from service.executor.networks import Network
 from service.ghn.registry import load_model
 from service.graph_io.read import read_document
+from service.graph_io.torch_tracing import onnx_operators
 from service.predictors.rankers.ranking import Candidate, rank
+from tests.torchscript_exporter import export
 from training.data.dataset import batches, load_dataset
 from training.evaluate.accuracy import measure, predicted_parameters
 from training.evaluate.ranker import PredictedWeightsRanker
@@ -50,3 +55,15 @@ def test_networks_are_ordered_by_what_they_score() -> None:
 def test_an_unknown_ghn_is_refused() -> None:
     with pytest.raises(UnknownModel):
         PredictedWeightsRanker("none-such", load_dataset("digits"))
+
+
+def test_a_file_is_run_by_its_program_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes have no slopes of a PReLU: such a network had no score."""
+    layers = (nn.Conv2d(3, 4, 3), nn.PReLU(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10))
+    file = export(nn.Sequential(*layers), (torch.zeros(1, 3, 16, 16),))
+    ranker = PredictedWeightsRanker("ghn2-cifar10", load_dataset("digits"), images=64)
+    sent = {"format": "onnx", "data": base64.b64encode(file).decode()}
+    assert 0 <= ranker.score(sent) <= 100
+    monkeypatch.setitem(onnx_operators.OPERATORS, "PRelu", lambda attrs, inputs: inputs[0].relu())
+    with pytest.raises(UnsupportedOperator, match=r"\(PRelu\) is the first that differs"):
+        ranker.score(sent)
