@@ -77,6 +77,7 @@ from service.client._retry import RetryPolicy
 from service.client.async_client import AsyncClient
 from service.client.client import Client
 from service.client.fine_tuned import FineTuned
+from service.client.job_table import JobTable
 from service.client.weights import Applied, PredictedWeights, WeightsDoNotFit
 
 __all__ = [
@@ -103,6 +104,7 @@ __all__ = [
     "JobError",
     "JobEvent",
     "JobFailed",
+    "JobTable",
     "JobTimeout",
     "Model",
     "NotFound",

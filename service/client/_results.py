@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from service.client import _views
+
+if TYPE_CHECKING:
+    import pandas
+
+    from service.plots import Chart
 
 JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
@@ -55,6 +62,11 @@ class Job(_Answer):
     def is_final(self) -> bool:
         return self.status in ("succeeded", "failed", "cancelled")
 
+    def _repr_html_(self) -> str:
+        from service.client.job_table import JobTable
+
+        return JobTable([self])._repr_html_()
+
 
 class JobEvent(_Answer):
     """One server-sent event of a job: `event` is progress, metrics or state, `data` what it says."""
@@ -96,6 +108,8 @@ class RankedArchitecture(_Answer):
     index: int
     name: str | None = None
     score: float | None
+    value: float | None = None
+    interval: list[float] | None = None
 
 
 class SkippedArchitecture(_Answer):
@@ -112,6 +126,21 @@ class Ranking(_Answer):
     ranking: list[RankedArchitecture]
     skipped: list[SkippedArchitecture] = Field(default_factory=list)
     timings_ms: dict[str, float] = Field(default_factory=dict)
+
+    def plot(self) -> Chart:
+        """A chart of the values with their intervals. Raises NotInstalled without the extra `plots`."""
+        from service.plots import ranking_chart
+
+        return ranking_chart(self.model_dump())
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A row for each architecture, the best first. Raises NotInstalled without the extra `plots`."""
+        return _views.to_frame(_views.ranking_rows(self), _views.RANKING)
+
+    def _repr_html_(self) -> str:
+        skipped = f", {len(self.skipped):,} skipped" if self.skipped else ""
+        caption = f"{self.property} by {self.predictor}: {len(self.ranking):,} architectures{skipped}"
+        return _views.to_html(caption, _views.ranking_rows(self), _views.RANKING)
 
 
 class Embeddings(_Answer):
@@ -168,6 +197,12 @@ class FittedPredictor(_Answer):
     interval: list[float]
     certainty: str = ""
     held_out: list[HeldOut] = []
+
+    def plot(self) -> Chart:
+        """A chart of predicted against measured values. Raises NotInstalled without the extra `plots`."""
+        from service.plots import predictor_chart
+
+        return predictor_chart(self.model_dump())
 
 
 class Epoch(_Answer):
@@ -232,11 +267,20 @@ class FineTuningResult(_Answer):
     unnamed_statistics: list[str] = Field(default_factory=list)
     seconds: float | None = None
 
+    @property
+    def histories(self) -> dict[str, list[Epoch]]:
+        """By start, what was measured in every epoch: of both, where both were trained to the end."""
+        compared = {"predicted": self.predicted, "random": self.random}
+        both = {start: other.history for start, other in compared.items() if other is not None}
+        return both or {self.start.get("start", "predicted"): self.history}
+
 
 class FoundArchitecture(_Answer):
     """architecture: a document that every call takes. costs: by name, those that were asked for."""
 
     score: float
+    value: float | None = None
+    interval: list[float] | None = None
     architecture: dict[str, Any]
     costs: dict[str, float] = Field(default_factory=dict)
 
@@ -254,6 +298,24 @@ class SearchResult(_Answer):
     best: list[FoundArchitecture]
     front: list[FoundArchitecture] = Field(default_factory=list)
     curve: list[dict[str, float]] = Field(default_factory=list)
+
+    def plot(self) -> Chart:
+        """A chart of the progress, and of the front where there are two objectives. Raises NotInstalled
+        without the extra `plots`.
+        """
+        from service.plots import search_chart
+
+        return search_chart(self.model_dump())
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A row for each of the best architectures, with its costs. Raises NotInstalled without the extra
+        `plots`.
+        """
+        return _views.to_frame(_views.search_rows(self), _views.SEARCH)
+
+    def _repr_html_(self) -> str:
+        caption = f"the best of {self.evaluations:,} architectures of {self.space}, by {self.predictor}"
+        return _views.to_html(caption, _views.search_rows(self), _views.SEARCH)
 
 
 class Model(_Answer):

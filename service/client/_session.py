@@ -10,6 +10,7 @@ import httpx
 
 from service.client._jobs import EventStream, ProgressCallback
 from service.client._logic import Call
+from service.client._notebook import notebook_progress
 from service.client._retry import RetryPolicy
 from service.client._transfer import Deadline, Request
 
@@ -28,9 +29,12 @@ class Session:
     timeout_seconds: float | None
 
     def call(self, timeout: float | None, progress: ProgressCallback | None = None) -> Call:
-        """timeout: seconds for this one call; None takes the client's."""
+        """timeout: seconds for this one call; None takes the client's. progress: a notebook has a bar of its
+        own.
+        """
         seconds = self.timeout_seconds if timeout is None else timeout
-        return Call(policy=self.policy, deadline=Deadline(seconds, time.monotonic), progress=progress)
+        deadline = Deadline(seconds, time.monotonic)
+        return Call(policy=self.policy, deadline=deadline, progress=progress or notebook_progress())
 
     def event_stream(self, job_id: str, timeout: float | None) -> EventStream:
         return EventStream(job_id, self.policy, Deadline(timeout, time.monotonic))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from service.client import _views
 from service.client._architectures import OnnxSource, onnx_file
 from service.client._errors import UnexpectedAnswer, refusal
 from service.client._results import Epoch, FineTuningResult
@@ -17,7 +18,10 @@ from service.weights.blocks import DTYPES, Array
 from service.weights.safetensors_layout import read_contents
 
 if TYPE_CHECKING:
+    import pandas
     import torch
+
+    from service.plots import Chart
 
 
 class FineTuned:
@@ -62,6 +66,23 @@ class FineTuned:
             f"<FineTuned on {self.result.data}: {self.result.parameters:,} parameters, "
             f"{self.test_accuracy:.1f}% of test images>"
         )
+
+    def plot(self) -> Chart:
+        """A chart of accuracy and loss over the epochs, of both starts where both were trained to the end.
+
+        Raises NotInstalled without the extra `plots`.
+        """
+        from service.plots import fine_tuning_chart
+
+        return fine_tuning_chart(self.result.model_dump())
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A row for each start and epoch. Raises NotInstalled without the extra `plots`."""
+        return _views.to_frame(_views.history_rows(self.result.histories), _views.HISTORY)
+
+    def _repr_html_(self) -> str:
+        caption = f"{self.result.data}: {self.test_accuracy:.1f}% of test images"
+        return _views.to_html(caption, _views.history_rows(self.result.histories), _views.HISTORY)
 
     def numpy(self) -> dict[str, Array]:
         """Every parameter, and running statistics of batch norms, by name: float32, read-only."""

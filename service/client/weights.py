@@ -11,15 +11,17 @@ import io
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.client import _summary
+from service.client import _summary, _views
 from service.client._architectures import OnnxSource, onnx_file
 from service.client._errors import UnexpectedAnswer, WeightcastError, refusal
+from service.client._html import MOST_ROWS
 from service.client._results import PredictionResult
 from service.errors import InvalidRequest, ServiceError
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
@@ -30,6 +32,7 @@ from service.weights.safetensors_layout import read_contents
 from service.weights.scales import scales
 
 if TYPE_CHECKING:
+    import pandas
     import torch
 
     from service.plots import Chart
@@ -260,6 +263,18 @@ class PredictedWeights:
 
         weights = f"{len(self)} tensors, {self.num_parameters:,} parameters"
         return weights_chart(scales(self.blocks.blocks), title=f"{title or weights}, by {self.model}")
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A row for each parameter: where its values come from, and how large they are beside He
+        initialisation. Raises NotInstalled without the extra `plots`.
+        """
+        return _views.to_frame(_views.scale_rows(scales(self.blocks.blocks)), _views.SCALES)
+
+    def _repr_html_(self) -> str:
+        # Only what is shown is expanded.
+        shown = dict(islice(self.blocks.blocks.items(), MOST_ROWS))
+        rows = _views.scale_rows(scales(shown))
+        return _views.to_html(repr(self).strip("<>"), rows, _views.SCALES, count=len(self))
 
     def summary(self) -> str:
         """A table: for each parameter its layer, shape, provenance, standard deviation, and how that compares
