@@ -7,6 +7,7 @@ functions.
 | models          | training, fastapi, celery, redis              | everyone reads the catalogue           |
 | plots           | torch, the server, the client                 | result data in, figure out             |
 | kit             | anything of ours                              | everyone may build on it               |
+| local           | api, workers, store                           | works without a service                |
 | api             | torch, workers                                | starts at once; sends tasks by name    |
 | client          | anything but a few small libraries            | installs anywhere                      |
 | executor        | training, api, workers, store                 | serving and training both run networks |
@@ -42,6 +43,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "service/plots": SERVER_SIDE
     | TORCH
     | {"service.api", "service.workers", "service.ghn", "service.store", "service.client", "training"},
+    "service/local": SERVER_SIDE | {"service.api", "service.workers", "service.store", "service.cli"},
     "service/ghn": SERVER_SIDE | {"service.api", "service.workers", "service.store", "training"},
     "service/predictors": SERVER_SIDE | {"service.api", "service.workers", "service.store", "training"},
     "service/executor": SERVER_SIDE | {"service.api", "service.workers", "service.store", "training"},
@@ -65,6 +67,7 @@ CLIENT_ROOMS = {
     "service.graph_io",
     "service.weights",
     "service.plots",
+    "service.local",
     "service.errors",
     "service.extras",
 }

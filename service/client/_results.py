@@ -226,6 +226,13 @@ class Compared(_Answer):
     test_accuracy: float
 
 
+class Rival(_Answer):
+    """The start that was given up after some epochs: predicted or random."""
+
+    start: str
+    history: list[Epoch]
+
+
 class Verdict(_Answer):
     """Which of two starts was better, by so many percent of validation images (none where the other
     diverged), after so many epochs; and the same in a sentence.
@@ -242,9 +249,10 @@ class FineTuningResult(_Answer):
     """What the service says about a fine-tuned network. parameters: how many; images: that it was trained on,
     test_images: that its accuracy is of. history, kept_epoch: of the start that was kept, and its best epoch,
     whose weights these are. start: where its parameters came from. verdict: where there were two starts;
-    predicted, random: where both were trained to the end. classes: in the order of its outputs. image_size:
-    pixels a side, or height and width. inventory: classes and images of the data, and what was left out of
-    them and why. unnamed_statistics: batch norms whose running statistics are not in the file.
+    predicted, random: where both were trained to the end; rival: where the other one was given up before.
+    classes: in the order of its outputs. image_size: pixels a side, or height and width. inventory: classes
+    and images of the data, and what was left out of them and why. unnamed_statistics: batch norms whose
+    running statistics are not in the file.
     """
 
     digest: str
@@ -264,15 +272,19 @@ class FineTuningResult(_Answer):
     verdict: Verdict | None = None
     predicted: Compared | None = None
     random: Compared | None = None
+    rival: Rival | None = None
     unnamed_statistics: list[str] = Field(default_factory=list)
     seconds: float | None = None
 
     @property
     def histories(self) -> dict[str, list[Epoch]]:
-        """By start, what was measured in every epoch: of both, where both were trained to the end."""
+        """By start, what was measured in every epoch, of as many as there were."""
         compared = {"predicted": self.predicted, "random": self.random}
         both = {start: other.history for start, other in compared.items() if other is not None}
-        return both or {self.start.get("start", "predicted"): self.history}
+        if both:
+            return both
+        rival = {} if self.rival is None else {self.rival.start: self.rival.history}
+        return {self.start.get("start", "predicted"): self.history, **rival}
 
 
 class FoundArchitecture(_Answer):

@@ -37,6 +37,7 @@ from service.client._session import DEFAULT_TIMEOUT_SECONDS, DEFAULT_URL, Sessio
 from service.client._transfer import Flow, Pause, Request
 from service.client.fine_tuned import FineTuned
 from service.client.weights import PredictedWeights
+from service.extras import check_installed
 
 T = TypeVar("T")
 
@@ -68,6 +69,23 @@ class AsyncClient:
             timeout_seconds=timeout,
         )
         self._http = httpx.AsyncClient(transport=transport)
+
+    @classmethod
+    def local(cls) -> AsyncClient:
+        """A client that does the work in this process, without any service: `predict_weights`,
+        `rank_architectures` and `models`, with the answers and errors of a service. The rest raises NotFound.
+
+        Models are those of this machine (`weightcast models list`); timeouts and progress mean nothing here.
+
+        >>> weights = await AsyncClient.local().predict_weights(model)
+
+        Raises NotInstalled without torch (the extra `models`).
+        """
+        check_installed("torch")
+        # The rooms that compute: a client of a service never loads them.
+        from service.local.transport import ADDRESS, LocalTransport
+
+        return cls(ADDRESS, timeout=None, retry=RetryPolicy(attempts=1), transport=LocalTransport())
 
     async def __aenter__(self) -> AsyncClient:
         return self

@@ -14,6 +14,7 @@ from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 
 from service.chart_files import format_of
+from service.kit.whole_file import write_whole
 from service.plots.style import house_style
 
 _DOTS_PER_INCH = 120
@@ -36,14 +37,15 @@ class Chart(Figure):
         return [self.add_subplot(1, columns, number) for number in range(1, columns + 1)]
 
     def save(self, path: str | PathLike[str]) -> Path:
-        """Write a .png or .svg file; the same chart gives the same bytes. Its folder is made if need be.
+        """Write a .png or .svg file, all or nothing, and its folder if need be; the same chart gives the
+        same bytes.
 
         Raises InvalidRequest for another ending.
         """
         target = Path(path)
         form = format_of(target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(self._bytes(form))
+        write_whole(target, self._bytes(form))
         return target
 
     def draw(self, renderer: RendererBase) -> None:

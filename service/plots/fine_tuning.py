@@ -22,12 +22,15 @@ _PARTS: tuple[tuple[str, Dashes], ...] = (("validation", "-"), ("training", ":")
 @in_house_style
 def fine_tuning_chart(result: Mapping[str, Any]) -> Chart:
     """result: `history` of the start that was kept, `start`, `kept_epoch`, `test_accuracy` (percent), `data`;
-    `predicted` and `random` where both were trained, each with its own `history`.
+    `predicted` and `random` where both were trained to the end, each with its own `history`; `rival`
+    (`start`, `history`) where the other one was given up before.
     """
     kept = result["start"].get("start", "predicted")
     histories: dict[str, Epochs] = {
         kind: result[kind]["history"] for kind in _COLOURS if result.get(kind)
     } or {kept: result["history"]}
+    if rival := result.get("rival"):
+        histories[rival["start"]] = rival["history"]
     chart = Chart(9.0, 3.8)
     accuracy, loss = chart.panels(2)
     for kind, epochs in histories.items():

@@ -20,19 +20,17 @@ Row = Mapping[str, Any]
 
 
 @in_house_style
-def ranking_chart(
-    answer: Mapping[str, Any], *, name: Callable[[Row], str] | None = None, unit: str | None = None
-) -> Chart:
+def ranking_chart(answer: Mapping[str, Any], *, name: Callable[[Row], str] | None = None) -> Chart:
     """answer: `property`, `predictor`, `ranking` with rows of `rank`, `index`, `name`, `score` and, where the
-    predictor says them, `value` and `interval` (90%).
+    predictor says them, `value` and `interval` (90%) in a `unit`.
 
-    name: what to call a row; its own name or its number otherwise. unit: of the values.
+    name: what to call a row; its own name or its number otherwise.
 
     Up to 40 architectures are listed by name; more are a curve over the rank.
     """
     rows = [row for row in answer["ranking"] if row["score"] is not None]
     has_values = bool(rows) and all(row.get("value") is not None for row in rows)
-    what = _label(answer, has_values, unit)
+    what = _label(answer, has_values)
     if len(rows) <= _MOST_NAMES:
         chart = Chart(7.0, 1.2 + 0.22 * max(3, len(rows)))
         (axes,) = chart.panels()
@@ -76,10 +74,10 @@ def _points(rows: Sequence[Row], has_values: bool) -> list[float]:
     return [float(row["value" if has_values else "score"]) for row in rows]
 
 
-def _label(answer: Mapping[str, Any], has_values: bool, unit: str | None) -> str:
+def _label(answer: Mapping[str, Any], has_values: bool) -> str:
     if not has_values:
         return f"score for {answer['property']}, without a unit"
-    return f"predicted {answer['property']}" + (f", {unit}" if unit else "")
+    return f"predicted {answer['property']}" + (f", {answer['unit']}" if answer.get("unit") else "")
 
 
 def _title(answer: Mapping[str, Any], rows: Sequence[Row]) -> str:

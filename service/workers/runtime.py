@@ -12,13 +12,13 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import ml_dtypes
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
 from service import tracing
-from service.errors import NotFound, ServiceError
+from service.errors import NotFound
+from service.ghn.answer import check_answer, describe_answer
 from service.ghn.device import free_memory, is_out_of_memory
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.json_reader import read_json_graph
@@ -29,7 +29,7 @@ from service.settings import Settings
 from service.stages import Stopwatch
 from service.store.artifacts import Artifact
 from service.store.object_store import open_artifacts
-from service.weights.blocks import DTYPES, WeightBlocks
+from service.weights.blocks import WeightBlocks
 from service.weights.formats import write_weights
 from service.workers.documents import read_document
 from service.workers.memory import ARCHITECTURES_KEPT
@@ -95,13 +95,8 @@ class Runtime:
         report(len(STAGES), len(STAGES), "done")
         return {
             "digest": payload["digest"],
-            "model": model.card.name,
             "cached": False,
-            "num_tensors": len(weights.blocks),
-            "num_parameters": weights.num_parameters,
-            "complete": True,
-            "coverage": round(weights.coverage, 6),
-            "defaulted": list(weights.defaulted),
+            **describe_answer(model, weights),
             "weights": {"url": f"/weights/{artifact.name}", "size": artifact.size, "sha256": artifact.sha256},
             "timings_ms": watch.timings_ms(),
         }
@@ -150,20 +145,3 @@ def _predict(model: LoadedModel, graph: ArchGraph, *, include_classifier: bool) 
     # After the handler: the error holds on to what was in memory when it was raised.
     free_memory()
     return model.on_cpu().predict(graph, include_classifier=include_classifier)
-
-
-def check_answer(graph: ArchGraph, weights: WeightBlocks, dtype: str) -> None:
-    """Every trainable parameter at its own shape, finite in the format. Errors: ServiceError."""
-    wanted = {parameter.name: parameter.shape for parameter in graph.parameters()}
-    answered = {name: block.stored_shape for name, block in weights.blocks.items()}
-    if wanted != answered:
-        missing = sorted(name for name in wanted if wanted[name] != answered.get(name))
-        raise ServiceError(
-            f"the answer does not fit the network: {len(missing)} parameters missing or of another shape",
-            parameters=missing[:10],
-        )
-    largest = float(ml_dtypes.finfo(DTYPES[dtype]).max)  # type: ignore[no-untyped-call]
-    for name, block in weights.blocks.items():
-        # A NaN fails this comparison as well.
-        if not float(np.abs(block.values).max(initial=0)) * abs(block.scale) <= largest:
-            raise ServiceError(f"the values predicted for {name} are not finite in {dtype}", parameter=name)

@@ -22,7 +22,7 @@ from service.client import (
 )
 from service.client import _notebook as notebook
 from service.client._notebook import notebook_progress
-from service.client._results import FineTuningResult
+from service.client._results import FineTuningResult, Rival
 from service.extras import NotInstalled
 from service.plots import Chart
 from service.weights.blocks import Block, Provenance, WeightBlocks
@@ -126,6 +126,10 @@ def test_a_fine_tuning_of_both_starts() -> None:
     frame = tuned.to_pandas()
     assert frame["start"].tolist() == ["predicted", "random"]
     assert frame["validation_accuracy"].tolist() == [30, 10]
+    race = result.model_copy(
+        update={"predicted": None, "random": None, "rival": Rival(start="random", history=result.history)}
+    )
+    assert list(race.histories) == ["predicted", "random"]
     assert "digits: 31.0% of test images" in tuned._repr_html_()
     assert len(tuned.plot().axes) == 2
 

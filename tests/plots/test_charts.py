@@ -46,7 +46,7 @@ def ranking(count: int, **more: Any) -> dict[str, Any]:
 
 
 def test_a_ranking_shows_values_and_intervals_best_first() -> None:
-    chart = ranking_chart(ranking(3), unit="%")
+    chart = ranking_chart(ranking(3, unit="%"))
     (axes,) = chart.axes
     assert points(axes, "predicted") == [(90, 0), (89, 1), (88, 2)]
     (intervals,) = axes.collections
@@ -114,6 +114,7 @@ def test_a_front_shows_values_where_the_predictor_says_them() -> None:
         "space": "darts",
         "predictor": "mine",
         "property": "accuracy",
+        "unit": "%",
         "evaluations": 1,
         "trade_off": "parameters",
         "curve": [{"evaluations": 1, "best": 0.4}],
@@ -121,7 +122,7 @@ def test_a_front_shows_values_where_the_predictor_says_them() -> None:
         "front": [entry],
     }
     _, front = search_chart(answer).axes
-    assert points(front, "on the front") == [(5, 91.5)] and front.get_ylabel() == "predicted accuracy"
+    assert points(front, "on the front") == [(5, 91.5)] and front.get_ylabel() == "predicted accuracy, %"
 
 
 def test_a_training_that_was_resumed_is_drawn_once() -> None:
@@ -173,6 +174,9 @@ def test_a_fine_tuning_shows_both_starts_in_one_chart() -> None:
     labels = [text.get_text() for text in chart.legends[0].get_texts()]
     assert labels[:2] == ["from predicted weights", "from random weights"]
     alone = fine_tuning_chart({**result, "predicted": None, "random": None})
+    rival = {"start": "random", "history": epochs(10, 12)}
+    given_up = fine_tuning_chart({**result, "predicted": None, "random": None, "rival": rival}).axes[0]
+    assert given_up.get_lines()[2].get_ydata().tolist() == [10, 12]
     assert alone.legends[0].get_texts()[0].get_text() == "from predicted weights"
 
 

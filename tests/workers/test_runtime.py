@@ -11,6 +11,7 @@ import torch
 from safetensors.numpy import load_file
 
 from service.errors import LimitExceeded, NotFound, ServiceError, UnknownModel
+from service.ghn.answer import check_answer
 from service.ghn.model import GHN
 from service.ghn.predict import predict_blocks
 from service.graph_io.archgraph import ArchGraph
@@ -20,7 +21,7 @@ from service.settings import Settings
 from service.weights.blocks import Block, Provenance, WeightBlocks
 from service.weights.formats import read_tiles
 from service.workers.documents import read_document
-from service.workers.runtime import Runtime, check_answer
+from service.workers.runtime import Runtime
 from tests.simulated_gpu import SimulatedGpu
 
 DIGEST = "ab" * 32

@@ -136,6 +136,10 @@ def _result(work: Work, starts: Starts) -> dict[str, Any]:
             if work.history.of(other) and work.history.of(other)[-1]["epoch"] == config.epochs:
                 tested = accuracy if other == kind else work.tested(work.best(other))[0]
                 result[other] = {"history": work.history.of(other), "test_accuracy": tested}
+    else:
+        for other in starts:
+            if other != kind and work.history.of(other):
+                result["rival"] = {"start": other, "history": work.history.of(other)}
     buffers = running_statistics(work.network, running)
     save(work.folder.path / WEIGHTS, {**params, **buffers.buffers})
     work.history.keep()

@@ -1,0 +1,112 @@
+"""What a client can ask for without a service: weights, rankings, models.
+
+Plain functions on documents, as the HTTP interface has them. Files wait in memory until they are fetched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Mapping
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from service.errors import InvalidRequest, NotFound, UnknownModel
+from service.graph_io import read
+from service.graph_io.archgraph import ArchGraph
+from service.graph_io.digest import graph_digest
+from service.graph_limits import limits_of
+from service.models.catalog import find_card, list_cards
+from service.settings import Settings, get_settings
+from service.weights.formats import check_output, write_weights
+
+if TYPE_CHECKING:
+    from service.ghn.registry import LoadedModel
+
+Document = Mapping[str, Any]
+
+
+class Operations:
+    """Threads may share one. GHNs that were used stay loaded."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings or get_settings()
+        self._models: dict[str, LoadedModel] = {}
+        self._files: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    def predict(self, asked: Document) -> dict[str, Any]:
+        """The result of POST /predict-weights. Raises the readers' errors, UnknownModel, InvalidRequest."""
+        from service.ghn.answer import check_answer, describe_answer
+
+        output, dtype = asked.get("output", "safetensors"), asked.get("dtype", "float32")
+        check_output(output, dtype)
+        document = asked["architecture"]
+        model = self._model(asked.get("model") or self._settings.default_model)
+        graph = self._read(document)
+        include_classifier = asked.get("include_classifier", True)
+        weights = model.predict(graph, include_classifier=include_classifier)
+        check_answer(graph, weights, dtype)
+        file = BytesIO()
+        write_weights(file, weights, output=output, dtype=dtype)
+        parts = (graph_digest(graph), model.card.digest, output, dtype, str(include_classifier))
+        return {
+            "digest": hashlib.sha256("\n".join(parts).encode()).hexdigest(),
+            **describe_answer(model, weights),
+            "weights": self._kept(file.getvalue()),
+        }
+
+    def rank(self, asked: Document) -> dict[str, Any]:
+        """The result of POST /rank-architectures. Raises UnknownModel, InvalidRequest."""
+        from service.predictors.rankers.ranking import Candidate, find_ranker, rank
+
+        documents = asked["architectures"]
+        ranker = find_ranker(asked.get("predictor"), asked.get("property"), read=self._read)
+        return rank(
+            [Candidate(index, document) for index, document in enumerate(documents)],
+            ranker,
+            top_k=asked.get("top_k"),
+            order=_one_of("order", asked.get("order", "descending"), ("ascending", "descending")),
+            unconnected=_one_of("unconnected", asked.get("unconnected", "skip"), ("skip", "last")),
+        )
+
+    def models(self) -> list[dict[str, Any]]:
+        return [card.model_dump(mode="json") for card in list_cards()]
+
+    def model(self, name: str) -> dict[str, Any]:
+        try:
+            return find_card(name).model_dump(mode="json")
+        except UnknownModel as error:
+            raise NotFound(error.detail) from None
+
+    def take_file(self, name: str) -> bytes:
+        """A file that an answer named, once: then it is the caller's."""
+        with self._lock:
+            if name not in self._files:
+                raise NotFound(f"There is no file {name!r}.")
+            return self._files.pop(name)
+
+    def _kept(self, body: bytes) -> dict[str, Any]:
+        name = uuid4().hex
+        with self._lock:
+            self._files[name] = body
+        return {"url": f"/weights/{name}", "size": len(body)}
+
+    def _model(self, name: str) -> LoadedModel:
+        from service.ghn.registry import load_model
+
+        with self._lock:
+            if name not in self._models:
+                self._models[name] = load_model(name, self._settings.device)
+            return self._models[name]
+
+    def _read(self, document: Any) -> ArchGraph:
+        return read.read_document(document, limits=limits_of(self._settings), torchvision=True)
+
+
+def _one_of(field: str, value: Any, known: tuple[Any, ...]) -> Any:
+    if value not in known:
+        named = ", ".join(str(choice) for choice in known if choice is not None)
+        raise InvalidRequest(f"{value!r} is not known here.", field=f"/{field}", hint=f"Use {named}.")
+    return value

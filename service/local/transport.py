@@ -1,0 +1,61 @@
+"""HTTP without a network: requests of the client become calls of functions, and errors problem documents."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+
+from service.errors import NotFound, ServiceError
+from service.local.operations import Operations
+
+ADDRESS = "http://in-this-process"
+_PROBLEM = "application/problem+json"
+
+
+class LocalTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """For both clients. A call takes as long as its work: timeouts do not interrupt it."""
+
+    def __init__(self, operations: Operations | None = None) -> None:
+        self._operations = operations or Operations()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        body = request.read()
+        try:
+            return self._answer(request.method, request.url.path, body)
+        except ServiceError as error:
+            problem = error.problem()
+            content = json.dumps(problem, default=str).encode()
+            return httpx.Response(problem["status"], content=content, headers={"Content-Type": _PROBLEM})
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        return await asyncio.to_thread(self.handle_request, request)
+
+    def _answer(self, method: str, path: str, body: bytes) -> httpx.Response:
+        """Raises what the operation raises; NotFound for what only a service has."""
+        operations = self._operations
+        _, verb, *name = path.split("/", 2)
+        match method, verb, name:
+            case "POST", "predict-weights", []:
+                return _json(operations.predict(json.loads(body)))
+            case "POST", "rank-architectures", []:
+                return _json(operations.rank(json.loads(body)))
+            case "GET", "weights", [file]:
+                return httpx.Response(200, content=operations.take_file(file))
+            case "GET", "models", []:
+                return _json({"models": operations.models()})
+            case "GET", "models", [model]:
+                return _json(operations.model(model))
+            case "GET", "readyz", []:
+                return _json({"checks": {}})
+        raise NotFound(
+            f"{method} {path} needs a service; this client works in its own process.",
+            hint="Start one with `weightcast serve`, and connect with Client().",
+        )
+
+
+def _json(document: dict[str, Any]) -> httpx.Response:
+    return httpx.Response(200, json=document)
