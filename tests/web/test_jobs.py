@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from benchmarks.served import RunningService
+from service.api.architectures import NASBENCH201_EXAMPLE
 from service.graph_io.cells.nasbench201 import OPERATIONS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("web")]
 
 PATIENCE_MS = 300_000
+STARTS, PARTS = ("predicted", "random"), ("training", "validation")
 CELL = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
 
 
@@ -48,48 +50,55 @@ def test_a_predictor_is_fitted_and_ranks(page: Any, web_service: RunningService)
     page.get_by_role("button", name="Rank", exact=True).click()
     page.get_by_text("50 architectures, by speed, with from-the-page").wait_for()
     titles = page.locator(".ranking thead th").all_inner_texts()
-    assert [title.split()[0] for title in titles] == ["Rank", "Name", "Score", "speed", "90"]
+    assert [title.split()[0] for title in titles] == ["Rank", "Name", "speed", "90%", "Score"]
     whiskers = page.locator(".plot .whiskers").get_attribute("d")
     assert whiskers.count("V") == 50
     form.get_by_role("button", name="Fit").click()
     form.get_by_text("There is a model 'from-the-page' already").wait_for()
+    form.get_by_label("Replace one of this name").check()
+    form.get_by_role("button", name="Fit").click()
+    form.get_by_text("is ready, and chosen above").wait_for(timeout=PATIENCE_MS)
 
 
 def test_a_search_shows_what_it_found(page: Any, web_service: RunningService) -> None:
     page.goto(f"{web_service.url}/#train")
-    page.get_by_label("Search for architectures").check()
+    page.get_by_label("Search", exact=True).check()
     page.get_by_label("Architectures to score").fill("60")
     page.get_by_label("Trade off against").select_option("parameters")
     page.get_by_role("button", name="Start").click()
     job = page.locator(".job").first
     job.locator(".ranking tbody tr").first.wait_for(timeout=PATIENCE_MS)
     assert job.locator(".tag").inner_text() == "succeeded"
-    assert "60 architectures scored with structure" in job.inner_text()
-    assert job.get_by_role("img", name="score by parameters, Pareto front").count() == 1
-    assert job.get_by_role("img", name="best: from").count() == 1
+    assert "60 architectures scored with" in job.inner_text()
+    assert job.get_by_role("img", name="Pareto front: score: from").count() == 1
+    assert job.get_by_role("img", name="Best score so far: from").count() == 1
     job.locator(".ranking").get_by_role("button", name="conv").first.click()
-    page.get_by_text("The line over a histogram").wait_for()
+    page.get_by_text("The curve over a histogram").wait_for()
 
 
 def test_a_network_is_fine_tuned_and_its_weights_are_saved(page: Any, web_service: RunningService) -> None:
     page.goto(f"{web_service.url}/#train")
-    page.get_by_label("Fine-tune a network").check()
-    network = page.get_by_label("Network, as JSON")
-    asked = network.input_value()
+    page.get_by_label("Fine-tune", exact=True).check()
+    page.locator("#tuning-source").get_by_role("radio", name="JSON").check()
+    network = page.locator("#tuning-source").get_by_label("Architecture")
     network.fill("{")
     page.get_by_role("button", name="Start").click()
     page.locator("#train-trouble").get_by_text("This is not JSON").wait_for()
-    network.fill(json.dumps({**json.loads(asked), "channels": 4, "cells_per_stage": 1, "image_size": 16}))
+    network.fill(json.dumps({**NASBENCH201_EXAMPLE, "channels": 4, "cells_per_stage": 1, "image_size": 16}))
     page.get_by_label("Epochs").fill("2")
     page.get_by_label("Images at most").fill("128")
-    page.get_by_label("Train from both starts to the end").check()
+    page.get_by_label("Train from both starts, and compare").check()
     page.get_by_role("button", name="Start").click()
     job = page.locator(".job").first
     button = job.get_by_role("button", name="Download the weights")
     button.wait_for(timeout=PATIENCE_MS)
-    assert job.get_by_role("img", name="validation accuracy: from").count() == 2  # and one from random
+    # Both starts, training and validation, in one chart each.
+    accuracy = job.get_by_role("img", name="Accuracy, %").get_attribute("aria-label")
+    assert all(f"{start} start, {part}: from" in accuracy for start in STARTS for part in PARTS)
+    job.get_by_role("img", name="Loss, predicted start").hover()
+    assert "epoch" in job.locator("figcaption").first.inner_text()
     job.get_by_text("start was better by").wait_for()
-    job.get_by_text("From the random start:").wait_for()
+    job.get_by_text("test accuracy, random start").wait_for()
     with page.expect_download() as download:
         button.click()
     assert download.value.suggested_filename.endswith(".safetensors")
@@ -98,13 +107,13 @@ def test_a_network_is_fine_tuned_and_its_weights_are_saved(page: Any, web_servic
 def test_a_training_run_is_seen_and_cancelled(page: Any, web_service: RunningService) -> None:
     page.goto(f"{web_service.url}/#train")
     form = page.locator("#train-form")
-    form.get_by_label("Name").fill("web-cancelled")
+    form.get_by_label("Name", exact=True).fill("web-cancelled")
     form.get_by_label("Minutes").fill("14")
     form.get_by_role("button", name="Start").click()
     job = page.locator(".job").first
-    job.get_by_role("img", name="loss: from").wait_for(timeout=PATIENCE_MS)
+    job.get_by_role("img", name="Loss, training: from").wait_for(timeout=PATIENCE_MS)
     form.get_by_role("button", name="Start").click()
-    form.get_by_text("A job that trains 'web-cancelled' is under way.").wait_for()
+    form.get_by_text("A job that trains 'web-cancelled' is under way").wait_for()
     # The list that is asked for again keeps what is open.
     page.get_by_role("button", name="Refresh").click()
     assert job.locator(".chart").count() > 0
@@ -114,7 +123,7 @@ def test_a_training_run_is_seen_and_cancelled(page: Any, web_service: RunningSer
     page.reload()
     again = page.locator(".job").first
     again.locator("summary").click()
-    again.get_by_role("img", name="loss: from").wait_for()
+    again.get_by_role("img", name="Loss, training: from").wait_for()
 
 
 def test_a_job_without_measurements(page: Any, web_service: RunningService) -> None:
@@ -125,3 +134,32 @@ def test_a_job_without_measurements(page: Any, web_service: RunningService) -> N
     page.goto(f"{web_service.url}/#train")
     page.locator(".job summary", has_text="failed").first.click()
     page.locator(".job [role=alert]").get_by_text("nowhere").wait_for()
+
+
+def test_runs_are_compared_filtered_and_deleted(page: Any, web_service: RunningService) -> None:
+    found = []
+    for evaluations in (30, 40):
+        config = {"space": "nasbench201", "evaluations": evaluations, "predictor": "structure"}
+        answer = web_service.post("/training-jobs", {"kind": "search", "config": config})
+        found.append(web_service.final(answer.json()["id"], 200)["id"])
+    page.goto(f"{web_service.url}/#train/{found[0]}")
+    opened = page.locator(".run", has_text=found[0])
+    opened.locator(".ranking tbody tr").first.wait_for()
+    for run in found:
+        page.locator(".run", has_text=run).locator("> input").check()
+    page.get_by_role("button", name="Compare").click()
+    title = page.get_by_role("rowheader", name="evaluations", exact=True)
+    row = page.locator(".compared tr").filter(has=title).locator("td")
+    row.first.wait_for()
+    assert row.all_inner_texts() == ["30", "40"]
+    best = (
+        page.locator("#comparison").get_by_role("img", name="Best score so far").get_attribute("aria-label")
+    )
+    assert "search of nasbench201 1" in best and "search of nasbench201 2" in best
+    page.get_by_label("Kind of job").select_option("GHN training")
+    assert not opened.is_visible()
+    page.get_by_label("Kind of job").select_option("Search")
+    opened.get_by_role("button", name="Delete").click()
+    opened.get_by_role("button", name="Delete for good?").click()
+    opened.wait_for(state="detached")
+    assert web_service.get(f"/jobs/{found[0]}").status_code == 404

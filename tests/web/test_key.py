@@ -43,7 +43,7 @@ def enter(page: Any, key: str) -> None:
 
 
 def predict_cell(page: Any) -> None:
-    page.get_by_role("radio", name="A NAS-Bench-201 cell").check()
+    page.locator("#predict-form").get_by_role("radio", name="NAS-Bench-201 cell").check()
     page.get_by_role("button", name="Predict").click()
 
 
@@ -56,11 +56,11 @@ def test_a_key_is_asked_for_and_opens_everything(page: Any, locked: RunningServi
     assert field.input_value() == "" and page.evaluate("document.activeElement.name") == "key"
     field.fill(WHOLE)
     field.press("Enter")
-    page.locator("#predict-form [name=model] option", has_text=SHIPPED_MODEL).wait_for(state="attached")
+    page.locator("#predict-form [name=model] option", has_text=SHIPPED_MODEL).first.wait_for(state="attached")
     assert not field.is_visible()
 
     predict_cell(page)
-    page.get_by_text("The line over a histogram").wait_for()
+    page.get_by_text("The curve over a histogram").wait_for()
     with page.expect_download() as saved:
         page.locator("[data-output=tiles]").click()
     assert saved.value.suggested_filename.endswith(".tiles.safetensors")
@@ -71,7 +71,7 @@ def test_a_key_is_asked_for_and_opens_everything(page: Any, locked: RunningServi
     page.get_by_role("button", name="Rank", exact=True).click()
     page.get_by_text("50 architectures, by accuracy").wait_for()
     page.get_by_role("link", name="Train").click()
-    page.get_by_label("Search for architectures").check()
+    page.get_by_label("Search", exact=True).check()
     page.get_by_label("Architectures to score").fill("20")
     page.get_by_role("button", name="Start").click()
     # Its events come over a stream that carries the key.
@@ -85,7 +85,7 @@ def test_a_key_that_may_not_do_everything(page: Any, locked: RunningService) -> 
     page.goto(f"{locked.url}/#predict")
     enter(page, SMALL)
     predict_cell(page)
-    page.get_by_text("The line over a histogram").wait_for()
+    page.get_by_text("The curve over a histogram").wait_for()
     page.get_by_role("link", name="Train").click()
     asked(page, "This API key lacks the scope 'train'.")
     enter(page, WHOLE)
@@ -96,7 +96,7 @@ def test_a_key_that_may_not_do_everything(page: Any, locked: RunningService) -> 
 def test_a_key_is_gone_with_its_tab(browser: Any, page: Any, locked: RunningService) -> None:
     page.goto(locked.url)
     enter(page, WHOLE)
-    page.locator("#predict-form [name=model] option", has_text=SHIPPED_MODEL).wait_for(state="attached")
+    page.locator("#predict-form [name=model] option", has_text=SHIPPED_MODEL).first.wait_for(state="attached")
     assert WHOLE not in page.content()
     with watched_page(browser, locked) as another:
         another.goto(locked.url)

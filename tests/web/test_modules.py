@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
@@ -119,8 +120,99 @@ def test_round_numbers(modules: Any) -> None:
     assert modules("scale", "ticks", 0.12, 0.98, 5) == [0.2, 0.4, 0.6, 0.8]
     assert modules("scale", "ticks", -30, 1020, 4) == [0, 500, 1000]
     assert modules("scale", "ticks", 3, 3) == [3]
+    assert modules("scale", "logTicks", [0.3, 12]) == [0.5, 1, 2, 5, 10]
     written = [modules("scale", "short", value) for value in (0, 0.00012, 1 / 3, 1234.5678, 2e7)]
     assert written == ["0", "1.2e-4", "0.3333", "1234.57", "2.0e+7"]
+
+
+def node(name: str, primitive: str, *inputs: int, shape: list[int] | None = None) -> dict[str, Any]:
+    return {"name": name, "primitive": primitive, "shape": shape, "inputs": list(inputs), "cell": None}
+
+
+def folded(modules: Any, nodes: list[dict[str, Any]]) -> list[tuple[str, int, int]]:
+    """Title, nodes and repeats of every part."""
+    return [
+        (part["title"], part["to"] - part["from"], part["times"])
+        for part in modules("folding", "partsOf", nodes)
+    ]
+
+
+def test_repeated_blocks_are_one_part(modules: Any) -> None:
+    nodes = [node("image", "input"), node("stem.weight", "conv", 0, shape=[8, 3, 3, 3])]
+    for block in range(4):
+        first = len(nodes)
+        nodes.append(node(f"blocks.{block}.conv.weight", "conv", first - 1, shape=[8, 8, 3, 3]))
+        nodes.append(node(f"blocks.{block}.norm.weight", "bn", first, shape=[8]))
+        nodes.append(node(f"add_{block}", "sum", first - 1, first + 1))
+    nodes.append(node("head.weight", "conv", len(nodes) - 1, shape=[10, 8]))
+    nodes.append(node("head.bias", "bias", len(nodes) - 1, shape=[10]))
+    assert folded(modules, nodes) == [("", 1, 1), ("", 1, 1), ("blocks.0 – 3", 12, 4), ("head", 2, 1)]
+    # Another width is another block.
+    nodes[5]["shape"] = [16, 8, 3, 3]
+    assert [times for _, _, times in folded(modules, nodes)] == [1, 1, 1, 1, 2, 1]
+
+
+def test_edges_between_folded_parts(modules: Any) -> None:
+    nodes = [
+        node("a", "input"),
+        node("b", "conv", 0),
+        node("c", "conv", 0),
+        node("d", "sum", 1, 2),
+        node("e", "sum", 0, 3),
+    ]
+    parts = [
+        {"from": 0, "to": 1, "parts": []},
+        {"from": 1, "to": 4, "parts": []},
+        {"from": 4, "to": 5, "parts": []},
+    ]
+    edges = modules("folding", "edgesBetween", nodes, parts)
+    assert [edge["inputs"] for edge in edges] == [[], [0], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        {"format": "torchvision", "name": "resnet50"},
+        {"format": "nasbench201", "cell": CELL},
+        {"format": "nasbench201", "cell": CELL, "channels": 8},
+        {"format": "graph", "nodes": [{"name": "ü" * 100}] * 50},
+    ],
+)
+def test_an_address_leads_back(modules: Any, architecture: dict[str, Any]) -> None:
+    address = modules("address", "addressOf", architecture)
+    assert re.fullmatch(r"[\w:.~%-]+", address) and len(address) < 400
+    assert modules("address", "architectureAt", address) == architecture
+
+
+@pytest.mark.parametrize("text", ["json:oops", "nasbench201:%", "resnet50", ""])
+def test_an_address_that_leads_nowhere(modules: Any, text: str) -> None:
+    assert modules("address", "architectureAt", text) is None
+
+
+def test_shares_of_an_answer(modules: Any) -> None:
+    parameters = [
+        {"shape": [8, 4], "block": "a", "provenance": "tiled"},
+        {"shape": [4], "block": "b", "provenance": "predicted"},
+        {"shape": [6], "block": "c", "provenance": "defaulted"},
+    ]
+    blocks = {"a": {"shape": [4, 4]}, "b": {"shape": [4]}, "c": {"shape": [6]}}
+    shares = modules("summary", "sharesOf", parameters, blocks)
+    assert shares == {"predicted": 20, "tiled": 16, "standard": 6}
+
+
+def test_suggestions_of_a_hint(modules: Any) -> None:
+    assert modules("problem", "suggestionsOf", "Did you mean resnet50 or resnet34?") == [
+        "resnet50",
+        "resnet34",
+    ]
+    assert modules("problem", "suggestionsOf", "Did you mean 'ghn2-cifar10'? More.") == ["ghn2-cifar10"]
+    assert modules("problem", "suggestionsOf", "Use another file.") == []
+
+
+def test_times_of_jobs(modules: Any) -> None:
+    assert [modules("run_words", "clock", 1000 * seconds) for seconds in (27, 245, 300, 7400)] == [
+        "27 s", "4 min 5 s", "5 min", "2 h 3 min"
+    ]  # fmt: skip
 
 
 def test_csv(modules: Any) -> None:

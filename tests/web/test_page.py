@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from safetensors.numpy import load_file
 
 from benchmarks.served import RunningService
 from service.api.architectures import GRAPH_EXAMPLE
+from service.models.catalog import SHIPPED_MODELS
 from service.weights.formats import read_tiles
 from tests.api.onnx_files import small_onnx
 
@@ -19,9 +21,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_grou
 
 def predict_cell(page: Any, service: RunningService) -> None:
     page.goto(service.url)
-    page.get_by_role("radio", name="A NAS-Bench-201 cell").check()
+    page.locator("#predict-form").get_by_role("radio", name="NAS-Bench-201 cell").check()
     page.get_by_role("button", name="Predict").click()
-    page.get_by_text("The line over a histogram").wait_for()
+    page.get_by_text("The curve over a histogram").wait_for()
 
 
 def test_a_cell_is_predicted_drawn_and_listed(page: Any, web_service: RunningService) -> None:
@@ -41,7 +43,7 @@ def test_numbers_of_the_table_are_those_of_the_file(page: Any, web_service: Runn
         page.locator("[data-output=tiles]").click()
     tensors = read_tiles(saved.value.path()).expand()
     rows = page.locator(".layers tbody tr").all_inner_texts()
-    shown = {cells[0]: cells[3] for cells in (row.split("\t") for row in rows)}
+    shown = {cells[0]: cells[4] for cells in (row.split("\t") for row in rows)}
     assert shown.keys() == tensors.keys()
     for name, std in shown.items():
         assert float(std) == pytest.approx(float(tensors[name].std()), rel=0.06, abs=1e-6), name
@@ -54,18 +56,114 @@ def test_the_graph_answers_pointer_and_keys(page: Any, web_service: RunningServi
     page.keyboard.press("ArrowRight")
     assert "input" in status.inner_text() and "(1 of 186)" in status.inner_text()
     page.keyboard.press("ArrowRight")
+    assert status.inner_text() == "stem · 2 nodes, folded. Enter opens it."
+    page.keyboard.press("Enter")
     assert "conv 3×3 · stem.0.weight · 16 × 3 × 3 × 3" in status.inner_text()
+    panel = page.locator(".graph-panel").inner_text()
+    assert "stem.0.weight" in panel and "stem.1.weight" in panel
     page.keyboard.press("Enter")
     assert page.locator("tr.found th").inner_text() == "stem.0.weight"
+    page.locator(".graph canvas").focus()
     page.keyboard.press("Escape")
-    assert "Point at a node" in status.inner_text()
+    assert "folded" in status.inner_text()
+    page.keyboard.press("Escape")
+    assert "Point at a box" in status.inner_text()
     page.locator(".graph canvas").scroll_into_view_if_needed()
     box = page.locator(".graph canvas").bounding_box()
     found = set()
     for x in range(10, int(box["width"]), 12):
-        page.mouse.move(box["x"] + x, box["y"] + box["height"] * 0.1)
-        found.add(status.inner_text())
+        for share in (0.15, 0.4, 0.6, 0.85):
+            page.mouse.move(box["x"] + x, box["y"] + box["height"] * share)
+            if page.locator(".tip").is_visible():
+                found.add(page.locator(".tip").inner_text())
     assert len(found) > 3
+
+
+def test_a_node_is_found_by_name_and_drawn_as_svg(page: Any, web_service: RunningService) -> None:
+    predict_cell(page, web_service)
+    search = page.get_by_label("Find a node by name")
+    search.fill("cells.7.layers.5.op.1")
+    search.press("Enter")
+    assert "1 found, number 1: cells.7.layers.5.op.1.weight" in page.locator(".node-status").inner_text()
+    assert "cells.7.layers.5.op.1.weight" in page.locator(".graph-panel").inner_text()
+    page.get_by_role("button", name="Fold blocks again").click()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save the picture as SVG").click()
+    drawn = Path(saved.value.path()).read_text()
+    assert "×5 · 55 nodes" in drawn and "conv 3×3 · BN" in drawn and drawn.startswith("<svg")
+
+
+def test_an_answer_has_an_address(page: Any, web_service: RunningService) -> None:
+    page.goto(web_service.url)
+    page.get_by_role("button", name="Small CNN").click()
+    page.get_by_text("The curve over a histogram").wait_for()
+    page.reload()
+    page.get_by_text("The curve over a histogram").wait_for()
+    assert page.locator("#outcome h2").inner_text() == "small CNN"
+    assert page.locator("#outcome").get_by_text("% predicted").count() == 1
+    page.locator("#recent").get_by_role("link", name="small CNN").wait_for()
+    page.get_by_role("button", name="Fine-tune this").click()
+    architecture = json.loads(page.locator("#tuning-source").get_by_label("Architecture").input_value())
+    assert architecture["name"] == "small CNN"
+    page.go_back()
+    page.get_by_role("button", name="Rank with this").click()
+    assert "small CNN" in page.get_by_label("Architectures, one per line").input_value()
+
+
+def test_code_and_sizes_of_an_answer(page: Any, web_service: RunningService) -> None:
+    predict_cell(page, web_service)
+    files = page.get_by_role("region", name="Download")
+    assert "safetensors, 3.32 MB" in files.inner_text()
+    page.get_by_label("Number format").select_option("float16")
+    assert "safetensors, 1.66 MB" in files.inner_text()
+    code = page.locator("#outcome .code-box pre")
+    assert "load_file" in code.inner_text() and "strict=False" in code.inner_text()
+    page.get_by_role("tab", name="PyTorch").press("ArrowRight")
+    assert f"curl -s {web_service.url}/predict-weights" in code.inner_text()
+
+
+def test_columns_of_parameters_sort(page: Any, web_service: RunningService) -> None:
+    predict_cell(page, web_service)
+    page.locator(".layers").get_by_role("button", name="Std", exact=True).click()
+    spreads = [float(text) for text in page.locator(".layers [data-title=Std]").all_inner_texts()]
+    assert spreads == sorted(spreads) and spreads[0] < spreads[-1]
+    page.locator(".layers").get_by_role("button", name="Std", exact=True).click()
+    assert page.locator("th[aria-sort=descending]").inner_text().startswith("Std")
+
+
+def test_a_name_that_is_wrong_offers_others(page: Any, web_service: RunningService) -> None:
+    page.goto(f"{web_service.url}/#predict/torchvision:resnet81")
+    alert = page.get_by_role("alert")
+    alert.get_by_role("heading", name="resnet81").wait_for()
+    alert.get_by_role("button", name="resnet18").click()
+    page.get_by_text("The curve over a histogram").wait_for()
+    assert "11,689,512" in page.locator("#outcome").inner_text()
+
+
+def test_waiting_can_be_cancelled(page: Any, web_service: RunningService) -> None:
+    job = {"id": "0" * 32, "kind": "predict", "about": {}, "status": "running", "error": None}
+    job |= {
+        "progress": {"done": 1, "total": 4, "message": "decoding"},
+        "links": {"self": f"/jobs/{'0' * 32}"},
+    }
+    cancelled = {**job, "status": "cancelled"}
+    asked: list[str] = []
+
+    def answer(route: Any) -> None:
+        asked.append(route.request.method)
+        route.fulfill(json=cancelled if "DELETE" in asked else job)
+
+    page.route("**/predict-weights", lambda route: route.fulfill(status=202, json=job))
+    page.route(
+        "**/jobs/*/events", lambda route: route.fulfill(status=503, json={"title": "later", "status": 503})
+    )
+    page.route("**/jobs/*", answer)
+    page.route("**/jobs/*?wait=*", answer)
+    page.goto(web_service.url)
+    page.get_by_role("button", name="NAS-Bench-201 cell").click()
+    page.locator("#outcome").get_by_text("decoding").wait_for()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("heading", name="The job was cancelled").wait_for()
 
 
 def test_an_onnx_file_comes_back_filled(page: Any, web_service: RunningService, tmp_path: Path) -> None:
@@ -74,7 +172,7 @@ def test_an_onnx_file_comes_back_filled(page: Any, web_service: RunningService, 
     page.locator("#predict-form input[type=file]").set_input_files(tmp_path / "small.onnx")
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Predict").press("Enter")
-    page.get_by_text("The line over a histogram").wait_for()
+    page.get_by_text("The curve over a histogram").wait_for()
     for output, suffix in (("onnx", ".onnx"), ("safetensors", ".safetensors"), ("npz", ".npz")):
         with page.expect_download() as saved:
             page.locator(f"[data-output={output}]").click()
@@ -98,16 +196,16 @@ def test_a_json_file_and_a_problem(page: Any, web_service: RunningService, tmp_p
     page.locator("[role=alert]", has_text="konv").wait_for()
     page.locator("#predict-form input[type=file]").set_input_files(good)
     page.get_by_role("button", name="Predict").click()
-    page.get_by_text("The line over a histogram").wait_for()
+    page.get_by_text("The curve over a histogram").wait_for()
     assert "1,226 in 4 tensors" in page.locator("#outcome").inner_text()
 
 
 def test_a_torchvision_network_is_drawn_once_it_is_built(page: Any, web_service: RunningService) -> None:
     page.goto(web_service.url)
-    page.get_by_label("A torchvision name").check()
-    page.locator("input[name=torchvision]").fill("resnet18")
+    page.get_by_role("radio", name="torchvision").first.check()
+    page.get_by_label("Name of a torchvision network").first.fill("resnet18")
     page.keyboard.press("Enter")
-    page.get_by_text("The line over a histogram").wait_for()
+    page.get_by_text("The curve over a histogram").wait_for()
     assert "11,689,512" in page.locator("#outcome").inner_text()
     assert page.locator(".graph canvas").count() == 1
 
@@ -124,22 +222,57 @@ def test_a_histogram_opens_beside_he(page: Any, web_service: RunningService) -> 
 
 def test_json_text(page: Any, web_service: RunningService) -> None:
     page.goto(web_service.url)
-    page.get_by_role("radio", name="JSON text").check()
-    page.locator("textarea[name=json]").fill("{oh")
+    page.locator("#predict-form").get_by_role("radio", name="JSON").check()
+    network = page.locator("#predict-form").get_by_label("Architecture")
+    network.fill("{oh")
     page.get_by_role("button", name="Predict").click()
     assert "This is not JSON" in page.get_by_role("alert").inner_text()
-    page.locator("textarea[name=json]").fill(json.dumps(GRAPH_EXAMPLE))
+    network.fill(json.dumps(GRAPH_EXAMPLE))
     page.get_by_role("button", name="Predict").click()
-    page.get_by_text("The line over a histogram").wait_for()
+    page.get_by_text("The curve over a histogram").wait_for()
     assert "1,226 in 4 tensors" in page.locator("#outcome").inner_text()
 
 
 def test_models_have_cards(page: Any, web_service: RunningService) -> None:
     page.goto(f"{web_service.url}/#models")
-    card = page.locator("details.model[data-name=ghn2-cifar10]")
+    card = page.locator(".model[data-name=ghn2-cifar10]")
+    assert "default" in card.inner_text() and "mean of 60 networks" in card.inner_text()
+    assert card.get_by_role("button", name="Delete").count() == 0
     card.locator("summary").first.click()
-    assert "Score, id-test" in card.inner_text()
-    assert card.locator("code").is_visible()
+    assert "weightcast predict network.onnx --model ghn2-cifar10" in card.inner_text()
+
+
+def test_a_model_of_ones_own_is_described_and_deleted(page: Any, web_service: RunningService) -> None:
+    shutil.copytree(SHIPPED_MODELS / "ranker", web_service.home / "models" / "mine")
+    page.goto(f"{web_service.url}/#models/mine")
+    card = page.locator(".model[data-name=mine]")
+    card.locator("summary").first.click()
+    card.get_by_label("Description of mine").fill("For the night shift.")
+    card.get_by_role("button", name="Save description").click()
+    card.get_by_text("For the night shift.").wait_for()
+    card.locator("summary").first.click()
+    card.get_by_role("button", name="Delete").click()
+    card.get_by_role("button", name="Delete for good?").click()
+    card.wait_for(state="detached")
+    assert not (web_service.home / "models" / "mine").exists()
+
+
+def test_the_api_is_tried_on_its_own_page(page: Any, web_service: RunningService) -> None:
+    page.goto(f"{web_service.url}/docs#getModel")
+    call = page.locator("#getModel")
+    assert (
+        f"curl -s \\\n  '{web_service.url}/models/ghn2-cifar10'" in call.locator(".code-box pre").inner_text()
+    )
+    assert "required" in call.inner_text() and "`" not in call.locator("table").first.inner_text()
+    call.get_by_text("Try it").click()
+    call.get_by_role("button", name="Send").click()
+    call.get_by_text("200 OK").wait_for()
+    assert '"name": "ghn2-cifar10"' in call.get_by_role("status").inner_text()
+    call.get_by_role("textbox").first.fill("none")
+    call.get_by_role("button", name="Send").click()
+    call.get_by_text("There is no model 'none'.").wait_for()
+    call.get_by_role("link", name="ModelCard").first.click()
+    assert page.locator("#schema-ModelCard").get_by_text("digest").first.is_visible()
 
 
 def test_views_are_addresses(page: Any, web_service: RunningService) -> None:
@@ -174,7 +307,7 @@ def test_everything_has_a_name(page: Any, web_service: RunningService) -> None:
 
 def test_keys_reach_everything_in_order(page: Any, web_service: RunningService) -> None:
     page.goto(f"{web_service.url}/#rank")
-    page.get_by_label("Architectures, one a line").focus()
+    page.get_by_label("Architectures, one per line").focus()
     reached = []
     for _ in range(7):
         page.keyboard.press("Tab")
@@ -193,13 +326,13 @@ def test_trouble_of_the_service_is_told(page: Any, web_service: RunningService) 
     page.get_by_text("No worker serves the queue predict").wait_for()
     page.unroute("**/readyz")
     page.route("**/*", lambda route: route.abort())
-    page.get_by_role("radio", name="A NAS-Bench-201 cell").check()
+    page.locator("#predict-form").get_by_role("radio", name="NAS-Bench-201 cell").check()
     page.get_by_role("button", name="Predict").click()
     page.get_by_role("alert").get_by_text("The service does not answer.").wait_for()
     page.locator("#health").get_by_text("The service does not answer.").wait_for()
 
 
-@pytest.mark.parametrize("width", [360, 1200])
+@pytest.mark.parametrize("width", [360, 768, 1200])
 def test_nothing_overflows(page: Any, web_service: RunningService, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     predict_cell(page, web_service)

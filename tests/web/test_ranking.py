@@ -32,13 +32,14 @@ def rank_examples(page: Any, service: RunningService) -> list[str]:
 def test_the_ranking_is_that_of_the_service(page: Any, web_service: RunningService, tmp_path: Path) -> None:
     names = rank_examples(page, web_service)
     assert len(names) == 50
-    cells = page.get_by_label("Architectures, one a line").input_value().split("\n")
+    cells = page.get_by_label("Architectures, one per line").input_value().split("\n")
     assert len(set(cells)) == 50
     asked = {"architectures": [{"format": "nasbench201", "cell": cell} for cell in cells]}
     wanted = web_service.post("/rank-architectures", asked).json()["result"]["ranking"]
     with page.expect_download() as saved:
         page.get_by_role("button", name="Download JSON").click()
     told = json.loads(Path(saved.value.path()).read_text())
+    assert told["predictor"] == "ranker"
     assert [(row["index"], row["score"]) for row in told["ranking"]] == [
         (row["index"], row["score"]) for row in wanted
     ]
@@ -62,7 +63,10 @@ def test_the_fastest_come_first(page: Any, web_service: RunningService) -> None:
     assert form.locator("[name=predictor]").input_value() == "latency-cpu"
     page.get_by_role("button", name="Rank", exact=True).click()
     page.locator(".ranking tbody tr").first.wait_for()
-    times = [float(text) for text in page.locator(".ranking tbody tr > :nth-child(4)").all_inner_texts()]
+    times = [
+        float(text)
+        for text in page.locator(".ranking tbody tr > [data-title='latency, ms']").all_inner_texts()
+    ]
     assert len(times) == 50 and times == sorted(times) and times[0] < times[-1] / 2
     form.locator("[name=property]").select_option("robustness")
     assert form.locator("[name=order]").input_value() == "descending"
@@ -96,9 +100,9 @@ def test_the_chart_answers_keys_and_pointer(page: Any, web_service: RunningServi
 def test_a_row_opens_in_the_predict_view(page: Any, web_service: RunningService) -> None:
     names = rank_examples(page, web_service)
     page.locator(".ranking").get_by_role("button", name=names[2]).first.press("Enter")
-    page.get_by_text("The line over a histogram").wait_for()
-    assert page.get_by_role("radio", name="A NAS-Bench-201 cell").is_checked()
-    chosen = page.locator("#cell-edges select").evaluate_all(
+    page.get_by_text("The curve over a histogram").wait_for()
+    assert page.locator("#predict-form").get_by_role("radio", name="NAS-Bench-201 cell").is_checked()
+    chosen = page.locator("#predict-form .cell-edges select").evaluate_all(
         "all => all.map((each) => each.selectedOptions[0].textContent)"
     )
     assert " · ".join(chosen) == names[2]
@@ -111,22 +115,24 @@ def test_what_cannot_be_ranked_is_set_aside(page: Any, web_service: RunningServi
     page.get_by_role("button", name="Rank", exact=True).click()
     assert "No architecture yet" in page.get_by_role("alert").inner_text()
     named = json.dumps({"format": "nasbench201", "name": "the best", "cell": GOOD, "channels": 8})
-    page.get_by_label("Architectures, one a line").fill(
+    page.get_by_label("Architectures, one per line").fill(
         f"{EMPTY}\n{named}\n\nno network\ntorchvision:resnet18"
     )
-    page.get_by_text("3 architectures, 1 line that will be set aside").wait_for()
+    page.get_by_text("3 architectures, 1 line that will be skipped").wait_for()
     page.get_by_label("Keep the best").fill("5")
     page.locator("#rank-form").get_by_label("Predictor").select_option("structure")
     page.locator("#rank-form").get_by_label("Order").select_option("lowest first")
     page.get_by_role("button", name="Rank", exact=True).click()
-    page.get_by_text("2 set aside").click()
+    page.get_by_text("2 skipped").click()
     assert page.locator(".ranking tbody th").all_inner_texts() == ["the best", "resnet18"]
     aside = page.locator(".skipped").inner_text()
     assert "3. line 3:" in aside and "1. none · none" in aside
     page.locator(".ranking").get_by_role("button", name="the best").click()
-    page.get_by_text("The line over a histogram").wait_for()
-    assert page.get_by_role("radio", name="JSON text").is_checked()
-    assert json.loads(page.locator("textarea[name=json]").input_value())["channels"] == 8
+    page.get_by_text("The curve over a histogram").wait_for()
+    assert page.locator("#predict-form").get_by_role("radio", name="JSON").is_checked()
+    assert (
+        json.loads(page.locator("#predict-form").get_by_label("Architecture").input_value())["channels"] == 8
+    )
 
 
 def test_a_list_comes_from_a_file(page: Any, web_service: RunningService, tmp_path: Path) -> None:

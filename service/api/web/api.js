@@ -4,11 +4,11 @@ let key = "";
 export const setKey = (value) => { key = value; };
 const authorization = () => (key ? `Bearer ${key}` : null);
 
-/** A problem document (RFC 9457) of the service, or of the page itself. */
+/** A problem document (RFC 9457) of the service, or of the page itself, whose titles are of the case. */
 export class Problem extends Error {
   constructor(document) {
     super(document.detail || document.title || "The service gave no reason.");
-    this.document = document;
+    this.document = { own: !document.type, ...document };
   }
 }
 

@@ -43,6 +43,9 @@ export function facts(rows) {
   return element("table", "", { class: "facts" }, body);
 }
 
+// Short facts, several a line: [name, text] each.
+export const figures = (rows) => element("dl", "", { class: "figures" }, ...rows.map(([name, value]) => element("div", "", {}, element("dt", name), element("dd", value))));
+
 // A table that scrolls by itself; `label` says to screen readers what it is.
 export function grid(titles, rows, attributes, label) {
   const head = element("tr");

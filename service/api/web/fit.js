@@ -46,9 +46,11 @@ export function setUpFit(form, place, onFitted) {
     try {
       const config = { observations: readAll(list.text), property: fields.property.value.trim() };
       if (fields.kind.value === "hypernas") config.minutes = Number(fields.minutes.value);
-      const body = JSON.stringify({ kind: fields.kind.value, name: fields.name.value, config });
+      const asked = { kind: fields.kind.value, name: fields.name.value, config };
+      if (fields.replace.checked) asked.replace = true;
+      const body = JSON.stringify(asked);
       const init = { method: "POST", headers: { "Content-Type": "application/json" }, body };
-      const { result } = await runJob("/training-jobs", init, (...now) => waiting.show(...now));
+      const { result } = await runJob("/training-jobs", init, waiting);
       await onFitted(result.model);
       place.replaceChildren(fitted(result));
     } catch (error) {

@@ -1,34 +1,42 @@
 // The primitive graph on a canvas: only what is in view is drawn, so that thousands of nodes stay quick.
 import { colours, count, element } from "./dom.js";
-import { layOut, LANE, STEP } from "./layout.js";
-import { KIND_TITLES, kindOf, labelOf, sentence } from "./primitives.js";
+import { edgesBetween, holders, openAtFirst, partsOf, shownParts } from "./folding.js";
+import { drawGraph } from "./graph_drawing.js";
+import { GraphPanel } from "./graph_panel.js";
+import { BOX, LANE, layOut, STEP } from "./layout.js";
+import { boxOf, KIND_TITLES, partSentence } from "./primitives.js";
+import { saveText } from "./save.js";
+import { SvgPen } from "./svg_pen.js";
 
-const NODE = { width: 24, height: 16 };
-const LABELS_FROM = 1.7;
-const MOST_ZOOM = 6;
-// Pixels of a node's height, edges: see where they are used.
-const ROUND_FROM = 9;
-const EDGES_A_PATH = 256;
+const MOST_ZOOM = 3;
+// A text of eleven units is read from here on.
+const LEGIBLE_ZOOM = 0.62;
+const FEWEST_BOXES = 5;
+const FRAME = 9;
+const COLOURS = ["ink", "quiet", "card", "paper", "line", "edge", "accent", "on-node", "kind-block", ...Object.keys(KIND_TITLES).map((kind) => `kind-${kind}`)];
 
 export class GraphView {
-  // onOpen: called with a node's index when it is chosen (click, Enter).
-  constructor(description, onOpen) {
+  /** @param {object} description @param {(name: string) => void} onParameter told of a parameter that is to be shown */
+  constructor(description, onParameter = () => {}) {
     this.nodes = description.nodes;
-    this.onOpen = onOpen;
-    this.chosen = this.hovered = -1;
+    this.name = description.name || "network";
+    this.parts = partsOf(this.nodes);
+    this.open = openAtFirst(this.parts, FEWEST_BOXES);
+    this.chosen = this.pointed = -1;
     this.view = { x: 0, y: 0, zoom: 1 };
-    this.canvas = element("canvas", "", {
-      tabindex: "0", role: "application", "aria-roledescription": "graph", "aria-describedby": "graph-keys",
-    });
+    this.panel = new GraphPanel({ parameters: [], ...description }, { goTo: (index) => this.goTo(index), toggle: (part) => this.toggle(part), showParameter: onParameter });
+    this.canvas = element("canvas", "", { tabindex: "0", role: "application", "aria-roledescription": "graph", "aria-describedby": "graph-keys" });
+    this.tip = element("div", "", { class: "tip", hidden: "" });
     this.status = element("p", "", { class: "node-status", "aria-live": "polite" });
-    this.root = element("div", "", { class: "graph" }, this.tools(), this.canvas, this.legend(), this.status,
-      element("p", "Arrows: go along the graph. Plus, minus, 0: zoom. Enter: show in the table. Drag to move; Ctrl and the wheel zoom.", { id: "graph-keys", class: "quiet small" }));
-    this.edges = description.nodes.reduce((sum, node) => sum + node.inputs.length, 0);
-    this.rest = `${count(this.nodes.length)} nodes, ${count(this.edges)} edges. Point at a node for its shape.`;
+    const keys = "Arrows: go along the graph. Enter: open a folded block, or show the parameter in the table. Escape: fold again. Plus, minus, 0: zoom. Drag to move; Ctrl and the wheel zoom.";
+    this.root = element("div", "", { class: "graph" }, this.tools(),
+      element("div", "", { class: "graph-field" }, element("div", "", { class: "graph-picture" }, this.canvas, this.tip), this.panel.root),
+      this.status, element("p", keys, { id: "graph-keys", class: "quiet small" }));
+    const edges = this.nodes.reduce((sum, node) => sum + node.inputs.length, 0);
+    this.rest = `${count(this.nodes.length)} nodes, ${count(edges)} edges. Point at a box for its name and shape.`;
     this.canvas.setAttribute("aria-label", `Graph of ${this.rest}`);
-    this.status.textContent = this.rest;
-    this.readers = this.nodes.map(() => []);
-    this.nodes.forEach((node, index) => node.inputs.forEach((source) => this.readers[source].push(index)));
+    this.arrange();
+    this.choose(-1);
     this.listen();
   }
 
@@ -38,16 +46,73 @@ export class GraphView {
       made.addEventListener("click", act);
       return made;
     };
-    return element("div", "", { class: "tools" }, button("+", "Zoom in", () => this.zoomBy(1.5)),
-      button("−", "Zoom out", () => this.zoomBy(1 / 1.5)), button("fit", "Show all", () => this.fit()));
+    this.search = element("input", "", { type: "search", placeholder: "Find a node by name", "aria-label": "Find a node by name", spellcheck: "false" });
+    this.search.addEventListener("input", () => this.find(false));
+    this.search.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); this.find(true); } });
+    return element("div", "", { class: "bar graph-tools" }, this.search,
+      button("Open all", "Open every folded block", () => this.fold(false)), button("Fold", "Fold blocks again", () => this.fold(true)),
+      button("+", "Zoom in", () => this.zoomBy(1.5)), button("−", "Zoom out", () => this.zoomBy(1 / 1.5)), button("Fit", "Show all", () => this.fit()),
+      button("SVG", "Save the picture as SVG", () => this.save()));
   }
 
-  legend() {
-    const counts = {};
-    for (const node of this.nodes) counts[kindOf(node)] = (counts[kindOf(node)] || 0) + 1;
-    const items = Object.keys(KIND_TITLES).filter((kind) => counts[kind]).map((kind) =>
-      element("li", "", {}, element("span", "", { class: `swatch kind-${kind}` }), `${KIND_TITLES[kind]} ${count(counts[kind])}`));
-    return element("ul", "", { class: "legend" }, ...items);
+  /** Boxes and their places, after a part was opened or folded. */
+  arrange() {
+    this.shown = shownParts(this.parts, this.open);
+    this.edges = edgesBetween(this.nodes, this.shown);
+    this.boxes = this.shown.map((part, i) => ({ ...boxOf(part, this.nodes), inputs: this.edges[i].inputs }));
+    if (!this.width) return;
+    this.place = layOut(this.edges, this.width / this.height);
+    this.frames = this.framesOf(this.parts, 0);
+  }
+
+  framesOf(parts, depth) {
+    const { x, y, row } = this.place;
+    return parts.filter((part) => this.open.has(part)).flatMap((part) => {
+      const margin = Math.max(2, FRAME - 2.5 * depth), rows = new Map();
+      this.shown.forEach((each, i) => {
+        if (each.from < part.from || each.to > part.to) return;
+        const box = rows.get(row[i]) || { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity };
+        rows.set(row[i], {
+          left: Math.min(box.left, x[i] - BOX.width / 2 - margin), right: Math.max(box.right, x[i] + BOX.width / 2 + margin),
+          top: Math.min(box.top, y[i] - BOX.height / 2 - margin - 7), bottom: Math.max(box.bottom, y[i] + BOX.height / 2 + margin),
+        });
+      });
+      return [{ part, title: boxOf(part, this.nodes).title, rows: [...rows.values()] }, ...this.framesOf(part.parts, depth + 1)];
+    });
+  }
+
+  toggle(part) {
+    if (this.open.has(part)) this.open.delete(part);
+    else this.open.add(part);
+    this.arrange();
+    this.fit();
+    this.choose(this.shown.findIndex((each) => each.from === part.from), true);
+  }
+
+  fold(all) {
+    this.open = all ? openAtFirst(this.parts, FEWEST_BOXES) : new Set();
+    if (!all) for (let i = 0; i < this.nodes.length; i += 1) for (const part of holders(this.parts, i)) this.open.add(part);
+    this.arrange();
+    this.fit();
+    this.choose(-1);
+  }
+
+  /** Choose a node, opening what it is folded in. @param {number} index */
+  goTo(index) {
+    for (const part of holders(this.parts, index)) this.open.add(part);
+    this.arrange();
+    this.fit();
+    if (this.view.zoom < LEGIBLE_ZOOM) this.zoomBy(LEGIBLE_ZOOM / this.view.zoom);
+    this.choose(this.shown.findIndex((part) => part.from === index), true);
+  }
+
+  find(isNext) {
+    const wanted = this.search.value.trim().toLowerCase();
+    const hits = wanted ? [...this.nodes.keys()].filter((i) => this.nodes[i].name.toLowerCase().includes(wanted)) : [];
+    this.hit = isNext && hits.length ? ((this.hit ?? -1) + 1) % hits.length : -1;
+    if (this.hit >= 0) this.goTo(hits[this.hit]);
+    if (wanted) this.status.textContent = hits.length ? `${count(hits.length)} found${this.hit >= 0 ? `, number ${this.hit + 1}: ${this.nodes[hits[this.hit]].name}` : "; Enter shows the first"}` : "No node of this name.";
+    else this.status.textContent = this.rest;
   }
 
   listen() {
@@ -60,7 +125,7 @@ export class GraphView {
       canvas.setPointerCapture(event.pointerId);
     });
     canvas.addEventListener("pointermove", (event) => {
-      if (!drag) return this.hover(event);
+      if (!drag) return this.point(event);
       const dx = event.clientX - drag.x, dy = event.clientY - drag.y;
       if (!drag.moved && Math.hypot(dx, dy) < 4) return undefined;
       Object.assign(drag, { x: event.clientX, y: event.clientY, moved: true });
@@ -71,11 +136,10 @@ export class GraphView {
     canvas.addEventListener("pointerup", (event) => {
       const clicked = drag && !drag.moved;
       drag = null;
-      if (!clicked) return;
-      this.choose(this.nodeAt(event));
-      if (this.chosen >= 0) this.onOpen(this.chosen);
+      if (clicked) this.click(event);
     });
     canvas.addEventListener("pointercancel", () => { drag = null; });
+    canvas.addEventListener("pointerleave", () => this.point(null));
     canvas.addEventListener("wheel", (event) => {
       if (!event.ctrlKey && !event.metaKey) return;
       event.preventDefault();
@@ -84,52 +148,89 @@ export class GraphView {
     canvas.addEventListener("keydown", (event) => this.key(event));
   }
 
+  click(event) {
+    const at = this.boxAt(event);
+    if (at >= 0 && this.shown[at].parts.length) return this.toggle(this.shown[at]);
+    const frame = at < 0 ? this.frameAt(event) : null;
+    return frame ? this.toggle(frame.part) : this.choose(at);
+  }
+
   key(event) {
     if (!this.place) return;
     const at = this.chosen;
     const first = (list) => (list.length ? list[0] : at);
-    const { x, y, band } = this.place;
-    const layer = () => [...x.keys()].filter((i) => x[i] === x[at] && band[i] === band[at]).sort((a, b) => y[a] - y[b]);
+    const { x, y, row, readers } = this.place;
+    const layer = () => [...x.keys()].filter((i) => x[i] === x[at] && row[i] === row[at]).sort((a, b) => y[a] - y[b]);
     const beside = (step) => { const all = layer(); return all[all.indexOf(at) + step] ?? at; };
     const moves = {
-      ArrowRight: () => (at < 0 ? 0 : first(this.readers[at])), ArrowLeft: () => (at < 0 ? 0 : first(this.nodes[at].inputs)),
-      ArrowDown: () => (at < 0 ? 0 : beside(1)), ArrowUp: () => (at < 0 ? 0 : beside(-1)), Home: () => 0, End: () => this.nodes.length - 1,
+      ArrowRight: () => (at < 0 ? 0 : first(readers[at])), ArrowLeft: () => (at < 0 ? 0 : first(this.edges[at].inputs)),
+      ArrowDown: () => (at < 0 ? 0 : beside(1)), ArrowUp: () => (at < 0 ? 0 : beside(-1)), Home: () => 0, End: () => this.shown.length - 1,
     };
     if (moves[event.key]) { this.choose(moves[event.key](), true); event.preventDefault(); }
     else if (event.key === "+" || event.key === "=") this.zoomBy(1.5);
     else if (event.key === "-") this.zoomBy(1 / 1.5);
     else if (event.key === "0") this.fit();
-    else if (event.key === "Enter" && at >= 0) this.onOpen(at);
-    else if (event.key === "Escape") this.choose(-1);
+    else if (event.key === "Enter" && at >= 0) this.enter(this.shown[at]);
+    else if (event.key === "Escape") this.leave(at);
+  }
+
+  enter(part) {
+    if (part.parts.length) this.toggle(part);
+    else this.panel.acts.showParameter(this.nodes[part.from].name);
+  }
+
+  // Folds what the chosen box is in; where that is nothing, chooses nothing.
+  leave(at) {
+    const open = at < 0 ? null : holders(this.parts, this.shown[at].from).filter((part) => this.open.has(part)).pop();
+    if (open) this.toggle(open);
+    else this.choose(-1);
   }
 
   choose(index, follow = false) {
     this.chosen = index;
-    this.status.textContent = index < 0 ? this.rest : sentence(this.nodes[index], index, this.nodes.length);
-    if (follow && index >= 0) {
+    const part = index < 0 ? null : this.shown[index];
+    this.status.textContent = part ? partSentence(part, this.nodes) : this.rest;
+    this.panel.show(part);
+    if (follow && part && this.place) {
       const { zoom } = this.view, x = this.place.x[index] * zoom + this.view.x, y = this.place.y[index] * zoom + this.view.y;
-      if (x < 4 || x > this.width - 4) this.view.x += this.width / 2 - x;
-      if (y < 4 || y > this.height - 4) this.view.y += this.height / 2 - y;
+      if (x < 40 || x > this.width - 40) this.view.x += this.width / 2 - x;
+      if (y < 20 || y > this.height - 20) this.view.y += this.height / 2 - y;
     }
     this.draw();
   }
 
-  hover(event) {
-    const index = this.nodeAt(event);
-    this.canvas.classList.toggle("over-node", index >= 0);
-    // A pointer that rests beside the nodes takes nothing away that keys have chosen.
-    if (index === this.hovered) return;
-    this.hovered = index;
-    this.choose(index);
+  point(event) {
+    const index = event ? this.boxAt(event) : -1;
+    this.canvas.classList.toggle("over-node", index >= 0 || Boolean(event && this.frameAt(event)));
+    this.tip.hidden = index < 0;
+    if (index >= 0) {
+      const part = this.shown[index];
+      if (index !== this.pointed) this.tip.textContent = part.parts.length ? partSentence(part, this.nodes).replace("Enter opens", "Click opens") : partSentence(part, this.nodes);
+      // Beside the pointer, and never past the edge of the picture.
+      this.tip.style.left = `${Math.max(0, Math.min(event.offsetX + 14, this.width - this.tip.offsetWidth - 4))}px`;
+      this.tip.style.top = `${event.offsetY + 18 + this.tip.offsetHeight > this.height ? event.offsetY - this.tip.offsetHeight - 8 : event.offsetY + 18}px`;
+    }
+    if (index === this.pointed) return;
+    this.pointed = index;
+    this.draw();
   }
 
-  nodeAt(event) {
-    const x = (event.offsetX - this.view.x) / this.view.zoom, y = (event.offsetY - this.view.y) / this.view.zoom;
-    const reach = Math.max(1, 5 / (this.view.zoom * NODE.height));
-    for (let i = 0; i < this.nodes.length; i += 1) {
-      if (Math.abs(this.place.x[i] - x) < (NODE.width / 2) * reach && Math.abs(this.place.y[i] - y) < (NODE.height / 2) * reach) return i;
-    }
-    return -1;
+  inGraph({ offsetX, offsetY }) {
+    return [(offsetX - this.view.x) / this.view.zoom, (offsetY - this.view.y) / this.view.zoom];
+  }
+
+  boxAt(event) {
+    if (!this.place) return -1;
+    const [x, y] = this.inGraph(event);
+    const reach = Math.max(1, 5 / (this.view.zoom * BOX.height));
+    return this.shown.findIndex((_, i) => Math.abs(this.place.x[i] - x) < (BOX.width / 2) * reach && Math.abs(this.place.y[i] - y) < (BOX.height / 2) * reach);
+  }
+
+  // The title line of an open block.
+  frameAt(event) {
+    const [x, y] = this.inGraph(event);
+    const isOn = ({ rows: [{ left, top, right }] }) => x > left && x < right && y > top && y < top + 14;
+    return this.frames?.findLast(isOn) || null;
   }
 
   resize() {
@@ -139,13 +240,14 @@ export class GraphView {
     const ratio = devicePixelRatio || 1;
     this.canvas.width = Math.round(box.width * ratio);
     this.canvas.height = Math.round(box.height * ratio);
-    this.place = layOut(this.nodes, box.width / box.height);
+    this.arrange();
     this.fit();
   }
 
   fit() {
+    if (!this.place) return;
     const { place, width, height } = this;
-    const zoom = Math.min((width - 16) / place.width, (height - 16) / place.height, 2);
+    const zoom = Math.min((width - 16) / place.width, (height - 16) / place.height, 1.3);
     this.view = { zoom, x: (width - place.width * zoom) / 2, y: (height - place.height * zoom) / 2 };
     this.draw();
   }
@@ -163,108 +265,25 @@ export class GraphView {
     requestAnimationFrame(() => { this.waiting = false; this.paint(); });
   }
 
+  drawing(area) {
+    this.palette ||= colours(COLOURS);
+    const { boxes, frames, place, palette, chosen, pointed } = this;
+    return { boxes, frames, place, palette, chosen, pointed, ...area };
+  }
+
   paint() {
-    this.palette ||= colours(["ink", "quiet", "card", "line", "accent", "on-node", ...Object.keys(KIND_TITLES).map((kind) => `kind-${kind}`)]);
-    const { view, palette, place } = this, pen = this.canvas.getContext("2d"), ratio = devicePixelRatio || 1;
+    const { view } = this, pen = this.canvas.getContext("2d"), ratio = devicePixelRatio || 1;
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, this.width, this.height);
     pen.setTransform(ratio * view.zoom, 0, 0, ratio * view.zoom, ratio * view.x, ratio * view.y);
     const left = -view.x / view.zoom - STEP, right = left + this.width / view.zoom + 2 * STEP;
     const top = -view.y / view.zoom - LANE, bottom = top + this.height / view.zoom + 2 * LANE;
-    this.paintEdges(pen, { left, right, top, bottom });
-    const byKind = new Map();
-    for (let i = 0; i < this.nodes.length; i += 1) {
-      if (place.x[i] < left || place.x[i] > right || place.y[i] < top || place.y[i] > bottom) continue;
-      const kind = kindOf(this.nodes[i]);
-      if (!byKind.has(kind)) byKind.set(kind, []);
-      byKind.get(kind).push(i);
-    }
-    for (const [kind, members] of byKind) {
-      pen.fillStyle = palette[`kind-${kind}`];
-      this.paintNodes(pen, members);
-    }
-    if (view.zoom >= LABELS_FROM) this.paintLabels(pen, [...byKind.values()].flat());
-    if (this.chosen >= 0) {
-      pen.strokeStyle = palette.ink;
-      pen.lineWidth = Math.max(2, 2 / view.zoom);
-      pen.beginPath();
-      pen.roundRect(place.x[this.chosen] - NODE.width / 2 - 2, place.y[this.chosen] - NODE.height / 2 - 2, NODE.width + 4, NODE.height + 4, 5);
-      pen.stroke();
-    }
+    drawGraph(pen, this.drawing({ zoom: view.zoom, left, right, top, bottom }));
   }
 
-  // Round corners cost a browser forty times as much as square ones: only where they can be seen.
-  paintNodes(pen, members) {
-    const { x, y } = this.place, { width, height } = NODE;
-    const isRound = height * this.view.zoom >= ROUND_FROM;
-    pen.beginPath();
-    for (const i of members) {
-      if (isRound) pen.roundRect(x[i] - width / 2, y[i] - height / 2, width, height, 4);
-      else pen.rect(x[i] - width / 2, y[i] - height / 2, width, height);
-    }
-    pen.fill();
-  }
-
-  paintLabels(pen, members) {
-    pen.fillStyle = this.palette["on-node"];
-    pen.textAlign = "center";
-    pen.textBaseline = "middle";
-    pen.font = "600 6px system-ui, sans-serif";
-    for (const i of members) pen.fillText(labelOf(this.nodes[i]), this.place.x[i], this.place.y[i] + 0.5, NODE.width - 3);
-  }
-
-  paintEdges(pen, { left, right, top, bottom }) {
-    const { place, palette, view } = this;
-    pen.strokeStyle = palette.quiet;
-    // Many edges on few nodes would hide each other: they are drawn fainter until they are looked at closely.
-    pen.globalAlpha = view.zoom >= LABELS_FROM ? 0.75 : Math.min(0.75, Math.max(0.25, (1.5 * this.nodes.length) / this.edges));
-    pen.lineWidth = Math.max(0.9, 0.7 / view.zoom);
-    pen.beginPath();
-    const marked = [];
-    let drawn = 0;
-    for (let i = 0; i < this.nodes.length; i += 1) {
-      for (const source of this.nodes[i].inputs) {
-        const low = Math.min(place.y[i], place.y[source]), high = Math.max(place.y[i], place.y[source]);
-        if (high < top || low > bottom + 4 * LANE) continue;
-        if (Math.max(place.x[i], place.x[source]) < left || Math.min(place.x[i], place.x[source]) > right) continue;
-        if (i === this.chosen || source === this.chosen) marked.push([source, i]);
-        else {
-          this.edge(pen, source, i);
-          drawn += 1;
-          if (drawn % EDGES_A_PATH === 0) {
-            pen.stroke();
-            pen.beginPath();
-          }
-        }
-      }
-    }
-    pen.stroke();
-    pen.globalAlpha = 1;
-    pen.strokeStyle = palette.accent;
-    pen.lineWidth = Math.max(1.6, 1.4 / view.zoom);
-    pen.beginPath();
-    for (const [source, target] of marked) this.edge(pen, source, target);
-    pen.stroke();
-  }
-
-  // An edge to the next layer is straight; one that skips layers is an arch above what it skips.
-  edge(pen, source, target) {
-    const { x, y, band } = this.place;
-    const [x0, y0, x1, y1] = [x[source], y[source], x[target], y[target]];
-    pen.moveTo(x0, y0);
-    const span = Math.abs(x1 - x0) / STEP;
-    if (band[source] !== band[target]) {
-      if (band[target] - band[source] > 1) pen.lineTo(x1, y1);
-      else {
-        // Around the turn at the end of the line.
-        const turn = (band[source] % 2 ? Math.min(x0, x1) : Math.max(x0, x1)) + (band[source] % 2 ? -1 : 1) * STEP * 0.4;
-        pen.bezierCurveTo(turn, y0, turn, y1, x1, y1);
-      }
-    } else if (span <= 1.01) pen.lineTo(x1, y1);
-    else {
-      const rise = Math.min(LANE * 1.1, LANE * (0.55 + span * 0.06));
-      const peak = Math.min(y0, y1) - rise;
-      pen.bezierCurveTo(x0 + (x1 - x0) * 0.15, peak, x1 - (x1 - x0) * 0.15, peak, x1, y1);
-    }
+  save() {
+    const pen = new SvgPen(), { width, height } = this.place;
+    drawGraph(pen, { ...this.drawing({ zoom: 1, left: -Infinity, right: Infinity, top: -Infinity, bottom: Infinity }), chosen: -1, pointed: -1 });
+    saveText(`${this.name.replace(/[^\w.-]+/g, "_")}.svg`, pen.file(width, height, this.palette.card), "image/svg+xml");
   }
 }

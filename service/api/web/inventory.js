@@ -8,7 +8,8 @@ const MOST_CLASSES = 20;
 export function inventoryParts({ name, images, classes, mirror, parts = {}, left_out: leftOut = [], turned, deep, first_frames: frames }) {
   const names = Object.keys(classes);
   const whole = PARTS.reduce((sum, part) => sum + images[part], 0);
-  const shown = [element("p", `${name}: ${count(names.length)} classes, ${count(whole)} images (${PARTS.map((part) => `${count(images[part])} ${part}`).join(", ")}), ${mirror ? "" : "not "}mirrored in training.`)];
+  const sentence = `${name}: ${count(names.length)} classes, ${count(whole)} images (${PARTS.map((part) => `${count(images[part])} ${part}`).join(", ")}), ${mirror ? "" : "not "}mirrored in training.`;
+  const shown = [];
   if (names.length <= MOST_CLASSES) shown.push(grid(["class", ...PARTS], names.map((each) => [each, ...PARTS.map((part) => count(classes[each][part]))]), {}, "Images of each class"));
   const notes = PARTS.slice(1).filter((part) => parts[part]).map((part) => `${part}: ${parts[part]}`);
   if (turned) notes.push(`${count(turned)} images turned as their EXIF says`);
@@ -16,5 +17,5 @@ export function inventoryParts({ name, images, classes, mirror, parts = {}, left
   if (frames) notes.push(`${count(frames)} images with several frames, of which the first is used`);
   for (const { why, files, examples } of leftOut) notes.push(`left out, ${why}: ${count(files)} (${examples.join(", ")}${files > examples.length ? ", …" : ""})`);
   if (notes.length) shown.push(element("ul", "", { class: "small quiet" }, ...notes.map((note) => element("li", note))));
-  return shown;
+  return [element("details", "", {}, element("summary", sentence), ...shown)];
 }

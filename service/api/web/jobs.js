@@ -1,8 +1,9 @@
 // From a request to the end of its job.
-import { follow, getJson, Problem } from "./api.js";
-import { element } from "./dom.js";
+import { call, follow, getJson, Problem } from "./api.js";
+import { duration, element } from "./dom.js";
 
 const FINAL = ["succeeded", "failed", "cancelled"];
+const TICK_MS = 500;
 
 /** @param {{status: string}} job */
 export const isFinal = (job) => FINAL.includes(job.status);
@@ -15,25 +16,26 @@ export const withResult = (job, signal) =>
  * Ask for something and follow its job.
  * @param {string} path
  * @param {RequestInit} init
- * @param {(progress: {done?: number, total?: number, message?: string}, status: string) => void} onProgress
+ * @param {Waiting | null} waiting shows how far it is
  * @param {AbortSignal} [signal]
  * @returns {Promise<object>} the job, which has succeeded; Problem otherwise
  */
-export async function runJob(path, init, onProgress, signal) {
+export async function runJob(path, init, waiting = null, signal = undefined) {
   const headers = { Prefer: "respond-async", ...init.headers };
   let job = await getJson(path, { ...init, headers, signal });
   if (!isFinal(job)) {
-    onProgress(job.progress, job.status);
+    waiting?.follow(job);
+    waiting?.show(job.progress, job.status);
     job = await follow(job, (event, data) => {
-      if (event === "progress") onProgress(data, "running");
-      if (event === "state") onProgress({}, data.status);
+      if (event === "progress") waiting?.show(data, "running");
+      if (event === "state") waiting?.show({}, data.status);
     }, signal);
   }
   if (job.status === "succeeded") return withResult(job, signal);
-  throw new Problem(job.error || { title: `The job is ${job.status}`, detail: "It gave no answer." });
+  throw new Problem(job.error || { title: `The job was ${job.status}`, detail: "It has no result." });
 }
 
-/** What stands where an answer will be. */
+/** What stands where an answer will be: how far it is, since when, and a way to stop it. */
 export class Waiting {
   /** @param {string} doing such as "Predicting" */
   constructor(doing) {
@@ -41,7 +43,29 @@ export class Waiting {
     this.title = element("h3", "Sending");
     this.bar = element("progress", "", { "aria-label": doing });
     this.text = element("p", "", { class: "quiet" });
-    this.root = element("div", "", { role: "status" }, this.title, this.bar, this.text);
+    this.elapsed = element("span", "0 s", { class: "quiet" });
+    this.cancel = element("button", "Cancel", { type: "button", class: "plain" });
+    this.cancel.addEventListener("click", () => this.stop());
+    this.root = element("div", "", { role: "status" }, this.title, this.bar, element("div", "", { class: "bar" }, this.text, this.elapsed, this.cancel));
+    this.cancel.hidden = true;
+    this.started = performance.now();
+    // Ends with the picture: nothing else knows when it is taken away.
+    this.clock = setInterval(() => {
+      if (!this.root.isConnected) clearInterval(this.clock);
+      else this.elapsed.textContent = duration(1000 * Math.round((performance.now() - this.started) / 1000));
+    }, TICK_MS);
+  }
+
+  follow(job) {
+    this.job = job;
+    this.cancel.hidden = false;
+  }
+
+  async stop() {
+    this.cancel.disabled = true;
+    this.title.textContent = "Cancelling";
+    // The end of the job says the rest.
+    await call(this.job.links.self, { method: "DELETE" }).catch(() => { this.cancel.disabled = false; });
   }
 
   show(progress, status) {

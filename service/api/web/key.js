@@ -12,6 +12,11 @@ function stored(change) {
   }
 }
 
+/** @returns {string} "" for none */
+export const keptKey = () => stored((kept) => kept.getItem(STORED)) || "";
+/** @param {string} key */
+export const keepKey = (key) => stored((kept) => kept.setItem(STORED, key));
+
 /**
  * @param {HTMLFormElement} form hidden while no key is wanted
  * @param {HTMLElement} said
@@ -19,7 +24,7 @@ function stored(change) {
  */
 export function setUpKey(form, said, onKey) {
   const { key } = form.elements;
-  setKey(stored((kept) => kept.getItem(STORED)) || "");
+  setKey(keptKey());
   document.addEventListener("key-wanted", ({ detail: problem }) => {
     said.textContent = problem.message;
     if (!form.hidden) return;
@@ -29,7 +34,7 @@ export function setUpKey(form, said, onKey) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     setKey(key.value.trim());
-    stored((kept) => kept.setItem(STORED, key.value.trim()));
+    keepKey(key.value.trim());
     key.value = "";
     form.hidden = true;
     onKey();

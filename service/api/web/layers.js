@@ -1,5 +1,5 @@
 // Every parameter of the answer: where its values come from, how they are spread.
-import { count, element, grid } from "./dom.js";
+import { count, element } from "./dom.js";
 import { HE_REACH, largeHistogram, smallHistogram } from "./histogram.js";
 import { dims } from "./primitives.js";
 import { short } from "./scale.js";
@@ -9,7 +9,18 @@ import { readBlocks, readIndex } from "./tiles.js";
 const ROWS_AT_FIRST = 250;
 const FOUND_MS = 2500;
 const PROVENANCE = { predicted: "predicted", tiled: "predicted, tiled", defaulted: "standard" };
-const TITLES = ["Parameter", "Shape", "Values", "Std", "Std / He", "Histogram"];
+const numel = (shape) => shape.reduce((product, length) => product * length, 1);
+// `of` sorts; what it cannot say yet comes last.
+const COLUMNS = [
+  { title: "Parameter", of: (parameter) => parameter.place },
+  { title: "Shape", of: ({ shape }) => numel(shape) },
+  { title: "Values", of: ({ provenance }) => provenance },
+  { title: "Mean", of: ({ stats }) => stats?.mean },
+  { title: "Std", of: ({ stats }) => stats?.std },
+  { title: "Std / He", of: ({ stats, he }) => (he ? stats?.std / he : undefined) },
+  { title: "Histogram", of: null },
+];
+const compare = (one, other) => (typeof one === "string" ? one.localeCompare(other) : one - other);
 
 export class LayerTable {
   /** @param {object} result of a prediction @param {object | null} description of its network */
@@ -22,12 +33,16 @@ export class LayerTable {
     this.place = element("div");
     this.root = element("div", "", {}, element("div", "", { class: "bar" }, this.filter, this.status), this.place);
     this.rows = new Map();
+    this.sorted = { column: COLUMNS[0], sign: 1 };
   }
 
-  async fill(signal) {
+  /** @param {AbortSignal} signal @param {(parameters: object[], blocks: object) => void} onIndex told what the answer is made of */
+  async fill(signal, onIndex) {
     const { url, size } = this.result.weights;
     const { parameters, blocks } = await readIndex(url, size, signal);
+    parameters.forEach((parameter, place) => { parameter.place = place; });
     this.parameters = parameters;
+    onIndex(parameters, blocks);
     this.show(ROWS_AT_FIRST);
     const users = new Map();
     for (const parameter of parameters) users.set(parameter.block, [...(users.get(parameter.block) || []), parameter]);
@@ -41,7 +56,7 @@ export class LayerTable {
       }
       this.status.textContent = `Reading values: ${count(done)} of ${count(parameters.length)} tensors`;
     }
-    this.status.textContent = `${count(parameters.length)} tensors. The line over a histogram is He initialisation; press one to see it large.`;
+    this.status.textContent = `${count(parameters.length)} tensors. The curve over a histogram is He initialisation; click one to enlarge it.`;
   }
 
   // 0 for what is no weight of a convolution or a linear layer.
@@ -53,16 +68,11 @@ export class LayerTable {
 
   show(most) {
     this.shown = Math.min(most, this.parameters.length);
-    const rows = this.parameters.slice(0, this.shown).map((parameter) => {
-      const provenance = element("span", PROVENANCE[parameter.provenance] || parameter.provenance, { class: `tag ${parameter.provenance}` });
-      const cells = { std: element("td"), he: element("td"), picture: element("td") };
-      const name = element("th", parameter.name, { scope: "row" });
-      const stored = this.known.get(parameter.name)?.shape || parameter.shape;
-      const row = [name, element("td", dims(stored) || "scalar"), element("td", "", {}, provenance), cells.std, cells.he, cells.picture];
-      this.rows.set(parameter.name, cells);
-      return row;
-    });
-    this.place.replaceChildren(grid(TITLES, rows, { class: "layers" }, "Table of the parameters"));
+    this.rows.clear();
+    const body = element("tbody", "", {}, ...this.parameters.slice(0, this.shown).map((parameter) => this.line(parameter)));
+    const table = element("table", "", { class: "layers" }, element("thead", "", {}, this.head()), body);
+    const root = element("div", "", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of the parameters" }, table);
+    this.place.replaceChildren(this.sorter(), root);
     if (this.shown < this.parameters.length) {
       const more = element("button", `Show all ${count(this.parameters.length)}`, { type: "button", class: "plain" });
       more.addEventListener("click", () => { this.show(Infinity); this.narrow(); });
@@ -71,10 +81,54 @@ export class LayerTable {
     for (const parameter of this.parameters) if (parameter.stats) this.update(parameter);
   }
 
+  line(parameter) {
+    const provenance = element("span", PROVENANCE[parameter.provenance] || parameter.provenance, { class: `tag ${parameter.provenance}` });
+    const stored = this.known.get(parameter.name)?.shape || parameter.shape;
+    const [, shape, values, mean, std, he, picture] = COLUMNS.map(({ title }) => element("td", "", { "data-title": title }));
+    shape.textContent = dims(stored) || "scalar";
+    values.append(provenance);
+    const row = element("tr", "", {}, element("th", parameter.name, { scope: "row" }), shape, values, mean, std, he, picture);
+    this.rows.set(parameter.name, { row, mean, std, he, picture });
+    return row;
+  }
+
+  head() {
+    const row = element("tr");
+    for (const column of COLUMNS) {
+      const button = element("button", column.title, { type: "button", class: "sort" });
+      button.addEventListener("click", () => this.sortBy(column));
+      const head = element("th", "", { scope: "col" }, column.of ? button : column.title);
+      if (column === this.sorted.column) head.setAttribute("aria-sort", this.sorted.sign > 0 ? "ascending" : "descending");
+      row.append(head);
+    }
+    return row;
+  }
+
+  // Where the table is a list of cards there is no head to press.
+  sorter() {
+    const options = COLUMNS.filter(({ of }) => of).flatMap(({ title }) => [["ascending", "↑"], ["descending", "↓"]].map(([order, sign]) => element("option", `${title} ${sign}`, { value: `${title} ${order}` })));
+    const select = element("select", "", {}, ...options);
+    select.value = `${this.sorted.column.title} ${this.sorted.sign > 0 ? "ascending" : "descending"}`;
+    select.addEventListener("change", () => {
+      const at = select.value.lastIndexOf(" ");
+      this.sortBy(COLUMNS.find(({ title }) => title === select.value.slice(0, at)), select.value.endsWith(" ascending") ? 1 : -1);
+    });
+    return element("label", "Sort by ", { class: "sorter" }, select);
+  }
+
+  sortBy(column, sign = this.sorted.column === column ? -this.sorted.sign : 1) {
+    this.sorted = { column, sign };
+    const known = (parameter) => column.of(parameter) !== undefined;
+    this.parameters.sort((a, b) => (known(a) && known(b) ? sign * compare(column.of(a), column.of(b)) : known(b) - known(a)) || a.place - b.place);
+    this.show(this.shown);
+    this.narrow();
+  }
+
   update(parameter) {
     const cells = this.rows.get(parameter.name);
     if (!cells) return;
     const { stats, he } = parameter;
+    cells.mean.textContent = short(stats.mean, 2);
     cells.std.textContent = short(stats.std, 3);
     cells.std.title = `mean ${short(stats.mean)}, from ${short(stats.lowest)} to ${short(stats.highest)}`;
     cells.he.textContent = he ? (stats.std / he).toFixed(2) : "–";
@@ -89,11 +143,11 @@ export class LayerTable {
     const attributes = { type: "button", class: "open", "aria-expanded": "false", "aria-label": `Histogram of ${name}` };
     const button = element("button", "", attributes, smallHistogram(stats, he));
     button.addEventListener("click", () => {
-      const row = cells.picture.parentElement;
+      const { row } = cells;
       const isOpen = button.getAttribute("aria-expanded") === "true";
       button.setAttribute("aria-expanded", String(!isOpen));
       if (isOpen) row.nextElementSibling.remove();
-      else row.after(element("tr", "", { class: "more" }, element("td", "", { colspan: String(TITLES.length) }, largeHistogram(stats, he, name))));
+      else row.after(element("tr", "", { class: "more" }, element("td", "", { colspan: String(COLUMNS.length) }, largeHistogram(stats, he, name))));
     });
     return button;
   }
@@ -111,7 +165,7 @@ export class LayerTable {
   /** Bring the row of a parameter into view. @param {string} name */
   reveal(name) {
     if (!this.rows.has(name) && this.parameters?.some((parameter) => parameter.name === name)) this.show(Infinity);
-    const row = this.rows.get(name)?.std.parentElement;
+    const row = this.rows.get(name)?.row;
     if (!row) return;
     this.filter.value = "";
     this.narrow();

@@ -1,9 +1,10 @@
-// Where the nodes of a graph are drawn. Layers follow the longest path from the input, left to right; a deep
-// network turns at the end of the line and comes back below, so that it fills an area instead of a thread.
+// Where the boxes of a graph stand. Layers follow the longest path from the input, left to right; a deep network
+// goes on in the next row, as a text does.
 
-export const STEP = 34;
-export const LANE = 26;
-const GAP = 30;
+export const BOX = { width: 104, height: 38 };
+export const STEP = 134;
+export const LANE = 52;
+const GAP = 34;
 
 // nodes: [{inputs: [index]}] in topological order. aspect: wanted width / height.
 export function layOut(nodes, aspect) {
@@ -17,12 +18,13 @@ export function layOut(nodes, aspect) {
   });
   // A node without inputs stands right before what reads it, not at the far beginning.
   nodes.forEach((node, index) => {
-    if (!node.inputs.length && readers[index].length && index > 0) depth[index] = Math.min(...readers[index].map((r) => depth[r])) - 1;
+    if (!node.inputs.length && readers[index].length && index > 0) depth[index] = Math.max(0, Math.min(...readers[index].map((r) => depth[r])) - 1);
   });
   const layers = [];
   nodes.forEach((_, index) => (layers[depth[index]] ||= []).push(index));
-  order(layers, nodes, readers);
-  return place(layers, nodes.length, aspect);
+  const full = layers.filter(Boolean);
+  order(full, nodes, readers);
+  return { ...place(full, nodes.length, aspect), readers };
 }
 
 // Order within a layer by the mean place of the neighbours, forth and back.
@@ -45,34 +47,35 @@ function order(layers, nodes, readers) {
 
 function place(layers, length, aspect) {
   const most = Math.max(...layers.map((layer) => layer.length));
-  const perBand = bandLength(layers.length, most, aspect);
-  const x = new Float32Array(length), y = new Float32Array(length), band = new Int32Array(length);
+  const perRow = rowLength(layers.length, most, aspect);
+  const x = new Float32Array(length), y = new Float32Array(length), row = new Int32Array(length);
+  const bottoms = [];
   let top = 0;
-  for (let start = 0, number = 0; start < layers.length; start += perBand, number += 1) {
-    const part = layers.slice(start, start + perBand);
+  for (let start = 0; start < layers.length; start += perRow) {
+    const part = layers.slice(start, start + perRow);
     const height = Math.max(...part.map((layer) => layer.length)) * LANE + GAP;
-    part.forEach((layer, at) => {
-      const column = number % 2 ? perBand - 1 - at : at;
+    part.forEach((layer, column) => {
       layer.forEach((index, lane) => {
         x[index] = (column + 0.5) * STEP;
         y[index] = top + height / 2 + (lane - (layer.length - 1) / 2) * LANE;
-        band[index] = number;
+        row[index] = bottoms.length;
       });
     });
     top += height;
+    bottoms.push(top);
   }
-  return { x, y, band, width: Math.min(perBand, layers.length) * STEP, height: top };
+  return { x, y, row, bottoms, width: Math.min(perRow, layers.length) * STEP, height: top };
 }
 
-// Layers a line so that all lines together come nearest to the wanted shape.
-function bandLength(depth, most, aspect) {
+// Layers a row so that all rows together come nearest to the wanted shape.
+function rowLength(depth, most, aspect) {
   const height = most * LANE + GAP;
   let best = depth, bestError = Infinity;
-  for (let bands = 1; bands <= depth; bands += 1) {
-    const perBand = Math.ceil(depth / bands);
-    const error = Math.abs(Math.log((perBand * STEP) / (Math.ceil(depth / perBand) * height) / aspect));
-    if (error < bestError) [best, bestError] = [perBand, error];
-    if (perBand * STEP < height) break;
+  for (let rows = 1; rows <= depth; rows += 1) {
+    const perRow = Math.ceil(depth / rows);
+    const error = Math.abs(Math.log((perRow * STEP) / (Math.ceil(depth / perRow) * height) / aspect));
+    if (error < bestError) [best, bestError] = [perRow, error];
+    if (perRow * STEP < height) break;
   }
   return best;
 }

@@ -79,3 +79,11 @@ export function titleOf(architecture, index) {
   }
   return `${architecture?.format || "line"} ${index + 1}`;
 }
+
+/** An architecture as a line of a list. @param {object} architecture @returns {string} */
+export function lineOf(architecture) {
+  const fields = Object.keys(architecture).sort().join();
+  if (architecture.format === "torchvision" && fields === "format,name") return `torchvision:${architecture.name}`;
+  if (architecture.format === "nasbench201" && fields === "cell,format") return architecture.cell;
+  return JSON.stringify(architecture);
+}

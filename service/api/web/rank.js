@@ -3,7 +3,7 @@ import { Problem } from "./api.js";
 import { count, element } from "./dom.js";
 import { runJob, Waiting } from "./jobs.js";
 import { ListInput } from "./list_input.js";
-import { readArchitectures } from "./lists.js";
+import { lineOf, readArchitectures } from "./lists.js";
 import { randomCells } from "./nasbench201.js";
 import { problemCard } from "./problem.js";
 import { rankingParts } from "./ranking.js";
@@ -12,10 +12,7 @@ const EXAMPLES = 50;
 const RANKING_KINDS = ["predictor", "hypernas"];
 // Of these the lowest come first, until somebody wants it otherwise.
 const LESS_IS_BETTER = ["latency", "convergence"];
-const BUILT_IN = [
-  { name: "", title: "the server's default", property: "accuracy" },
-  { name: "structure", title: "structure (untrained)", property: "accuracy" },
-];
+const BUILT_IN = [{ name: "structure", title: "structure (size and depth, untrained)", property: "accuracy" }];
 
 const plural = (n, one) => `${count(n)} ${one}${n === 1 ? "" : "s"}`;
 
@@ -23,13 +20,13 @@ function describeList(text) {
   const entries = readArchitectures(text);
   const wrong = entries.filter((entry) => !entry.architecture).length;
   if (!entries.length) return "";
-  return plural(entries.length - wrong, "architecture") + (wrong ? `, ${plural(wrong, "line")} that will be set aside` : "");
+  return plural(entries.length - wrong, "architecture") + (wrong ? `, ${plural(wrong, "line")} that will be skipped` : "");
 }
 
 export class RankView {
   /** @param {HTMLFormElement} form @param {HTMLElement} place @param {(architecture: object) => void} onOpen */
   constructor(form, place, onOpen) {
-    Object.assign(this, { form, place, onOpen, predictors: BUILT_IN });
+    Object.assign(this, { form, place, onOpen, predictors: [], usual: {} });
     this.fields = form.elements;
     this.list = new ListInput(this.fields.list, this.fields.file, document.getElementById("list-status"), describeList);
     this.seed = 0;
@@ -42,18 +39,26 @@ export class RankView {
       this.offerPredictors();
     });
     form.addEventListener("submit", (event) => { event.preventDefault(); this.run(); });
-    this.offerPredictors();
   }
 
-  /** @returns {string[]} names of what can rank */
-  get names() {
-    return this.predictors.map((each) => each.name).filter(Boolean);
+  /** @returns {{name: string, title: string}[]} what can rank */
+  get choices() {
+    return this.predictors.map(({ name, property }) => ({ name, title: `${name} (${property})` }));
   }
 
-  /** What can rank, from the service's models. @param {object[]} models @param {string} [wanted] a predictor to choose */
-  know(models, wanted = "") {
+  /** Put one more architecture into the list. @param {object} architecture */
+  add(architecture) {
+    this.list.text = [this.list.text.trim(), lineOf(architecture)].filter(Boolean).join("\n");
+  }
+
+  /** What can rank, from the service's models. @param {object} known @param {string} [wanted] a predictor to choose */
+  know({ models, default_predictors: usual }, wanted = "") {
+    this.usual = usual;
     const fitted = models.filter((model) => RANKING_KINDS.includes(model.kind));
-    this.predictors = [...BUILT_IN, ...fitted.map((model) => ({ name: model.name, title: model.name, property: model.training?.property || "accuracy" }))];
+    this.predictors = [...BUILT_IN, ...fitted.map(({ name, training }) => {
+      const predicted = training?.property || "accuracy";
+      return { name, title: usual[predicted] === name ? `${name} (default)` : name, property: predicted };
+    })];
     const chosen = this.predictors.find((each) => each.name === wanted);
     const { property } = this.fields;
     const before = chosen?.property || property.value;
@@ -66,9 +71,10 @@ export class RankView {
   // Only what predicts the chosen property.
   offerPredictors(wanted = this.fields.predictor.value) {
     const { predictor, property } = this.fields;
-    const fitting = this.predictors.filter((each) => each.property === property.value);
+    const isUsual = ({ name }) => this.usual[property.value] === name;
+    const fitting = this.predictors.filter((each) => each.property === property.value).sort((a, b) => isUsual(b) - isUsual(a));
     predictor.replaceChildren(...fitting.map((each) => element("option", each.title, { value: each.name })));
-    predictor.value = fitting.some((each) => each.name === wanted) ? wanted : fitting[0].name;
+    predictor.value = fitting.some((each) => each.name === wanted) ? wanted : fitting[0]?.name ?? "";
   }
 
   async run() {
@@ -88,7 +94,7 @@ export class RankView {
       if (fields.top_k.value) options.set("top_k", fields.top_k.value);
       const headers = { "Content-Type": "application/x-ndjson", Prefer: "wait=2" };
       const init = { method: "POST", headers, body: entries.map((entry) => entry.line).join("\n") };
-      const job = await runJob(`/rank-architectures?${options}`, init, (...now) => waiting.show(...now), signal);
+      const job = await runJob(`/rank-architectures?${options}`, init, waiting, signal);
       place.replaceChildren(...rankingParts(job.result, entries, this.onOpen));
     } catch (error) {
       if (signal.aborted) return;

@@ -1,9 +1,11 @@
 // Scores by rank, with a whisker for each interval. One path holds all whiskers and one all dots: ten thousand
 // architectures stay quick.
 import { element, svg } from "./dom.js";
-import { linear, short, ticks } from "./scale.js";
+import { linear, logTicks, short, ticks } from "./scale.js";
 
-const HEIGHT = 240, LEFT = 52, RIGHT = 12, TOP = 12, BOTTOM = 36;
+const HEIGHT = 260, LEFT = 52, RIGHT = 12, TOP = 28, BOTTOM = 36;
+// Values that span more than this can be looked at in logarithms.
+const LOG_FROM = 8;
 
 export class RankingChart {
   /**
@@ -21,9 +23,27 @@ export class RankingChart {
     this.place = element("div", "", {
       class: "plot", tabindex: "0", role: "application", "aria-roledescription": "chart", "aria-label": this.summary(),
     });
-    this.root = element("figure", "", { class: "ranking-chart" }, this.place, element("figcaption", "", {}, this.status));
+    this.isLog = false;
+    this.root = element("figure", "", { class: "ranking-chart" }, ...this.logChoice(), this.place, element("figcaption", "", {}, this.status));
     new ResizeObserver(([entry]) => this.draw(entry.contentRect.width)).observe(this.place);
     this.listen();
+  }
+
+  get ends() {
+    return this.rows.flatMap((row) => [this.heightOf(row), ...(this.hasValues && row.interval ? row.interval : [])]);
+  }
+
+  logChoice() {
+    const lowest = this.ends.reduce((a, b) => Math.min(a, b)), highest = this.ends.reduce((a, b) => Math.max(a, b));
+    if (!(lowest > 0 && highest / lowest >= LOG_FROM)) return [];
+    const box = element("input", "", { type: "checkbox" });
+    box.addEventListener("change", () => {
+      this.isLog = box.checked;
+      const { width } = this;
+      this.width = 0;
+      this.draw(width);
+    });
+    return [element("label", "", { class: "check small" }, box, "Logarithmic")];
   }
 
   summary() {
@@ -60,25 +80,27 @@ export class RankingChart {
     if (!width || width === this.width) return;
     this.width = width;
     const { rows } = this;
-    const ends = rows.flatMap((row) => [this.heightOf(row), ...(this.hasValues && row.interval ? row.interval : [])]);
-    const lowest = ends.reduce((a, b) => Math.min(a, b)), highest = ends.reduce((a, b) => Math.max(a, b));
-    const margin = (highest - lowest) * 0.04 || Math.abs(highest) * 0.1 || 1;
+    const { ends } = this, lowest = ends.reduce((a, b) => Math.min(a, b)), highest = ends.reduce((a, b) => Math.max(a, b));
+    const scale = this.isLog ? Math.log10 : (value) => value;
+    const margin = (scale(highest) - scale(lowest)) * 0.04 || Math.abs(highest) * 0.1 || 1;
+    const range = [scale(lowest) - margin, scale(highest) + margin], onScale = linear(range, [HEIGHT - BOTTOM, TOP]);
     this.x = linear([1, rows.length], rows.length > 1 ? [LEFT + 8, width - RIGHT - 8] : [width / 2, width / 2]);
-    this.y = linear([lowest - margin, highest + margin], [HEIGHT - BOTTOM, TOP]);
+    this.y = (value) => onScale(scale(value));
     this.marker = svg("circle", { r: 5, class: "marker", visibility: "hidden" });
     this.place.replaceChildren(svg("svg", { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, "aria-hidden": "true" },
-      ...this.axes(lowest - margin, highest + margin), this.whiskers(), this.dots(), this.marker));
+      ...this.axes(range), this.whiskers(), this.dots(), this.marker));
     this.mark(this.at);
   }
 
-  axes(lowest, highest) {
+  axes(range) {
     const { x, y, width, rows } = this;
     const text = (content, attributes) => {
       const made = svg("text", attributes);
       made.textContent = content;
       return made;
     };
-    const lines = ticks(lowest, highest).flatMap((value) => [
+    const values = this.isLog ? logTicks(range.map((power) => 10 ** power)) : ticks(...range, 5);
+    const lines = values.flatMap((value) => [
       svg("path", { d: `M${LEFT} ${y(value)}H${width - RIGHT}`, class: "grid" }),
       text(short(value), { x: LEFT - 6, y: y(value), class: "tick", "text-anchor": "end", "dominant-baseline": "middle" }),
     ]);
@@ -86,7 +108,7 @@ export class RankingChart {
     const below = ranks.map((rank) => text(String(rank), { x: x(rank), y: HEIGHT - BOTTOM + 15, class: "tick", "text-anchor": "middle" }));
     return [...lines, ...below,
       text("rank", { x: width - RIGHT, y: HEIGHT - 4, class: "tick", "text-anchor": "end" }),
-      text(this.title, { x: LEFT, y: HEIGHT - 4, class: "tick" })];
+      text(this.title, { x: 4, y: 14, class: "tick axis-title" })];
   }
 
   whiskers() {

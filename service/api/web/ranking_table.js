@@ -17,7 +17,6 @@ export class RankingTable {
     this.columns = [
       { title: "Rank", of: (row) => row.rank, text: (row) => count(row.rank), number: true },
       { title: "Name", of: nameOf, text: nameOf, opens: true },
-      { title: "Score", of: (row) => row.score, text: (row) => score(row.score), number: true },
     ];
     if (rows.every((row) => typeof row.value === "number")) {
       const value = alike(rows.map((row) => row.value));
@@ -25,13 +24,15 @@ export class RankingTable {
     }
     if (rows.every((row) => row.interval)) {
       const end = alike(rows.flatMap((row) => row.interval)), width = ({ interval: [low, high] }) => high - low;
-      this.columns.push({ title: "90 % interval", of: width, text: (row) => row.interval.map(end).join(" to "), number: true });
+      this.columns.push({ title: "90% interval", of: width, text: (row) => row.interval.map(end).join(" to "), number: true });
     }
     for (const [cost, title] of Object.entries(COSTS)) {
       if (rows.every((row) => row.costs?.[cost] !== undefined)) {
         this.columns.push({ title, of: (row) => row.costs[cost], text: (row) => count(row.costs[cost]), number: true });
       }
     }
+    // What has a value is read by its value; the score is what it was ordered by.
+    this.columns.push({ title: "Score", of: (row) => row.score, text: (row) => score(row.score), number: true });
     Object.assign(this, { rows: [...rows], onOpen, shown: ROWS_AT_FIRST, sorted: { column: this.columns[0], sign: 1 } });
     this.body = element("tbody");
     this.more = element("button", "", { type: "button", class: "plain" });
@@ -83,7 +84,7 @@ export class RankingTable {
         // The link is for keys; the whole row can be clicked.
         const link = element("button", column.text(row), { type: "button", class: "link", title: "Open in the predict view" });
         made.append(element("th", "", { scope: "row" }, link));
-      } else made.append(element("td", column.text(row), { class: column.number ? "number" : "" }));
+      } else made.append(element("td", column.text(row), { class: column.number ? "number" : "", "data-title": column.title }));
     }
     made.addEventListener("click", () => this.onOpen(row));
     return made;

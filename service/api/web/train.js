@@ -2,7 +2,7 @@
 import { getJson, Problem } from "./api.js";
 import { element } from "./dom.js";
 import { problemCard } from "./problem.js";
-import { parsed } from "./source.js";
+import { SourcePicker } from "./source.js";
 
 // A short run is measured often: there must be a curve to look at.
 const SHORT_MINUTES = 15;
@@ -19,17 +19,20 @@ function modelJob(fields) {
   const minutes = Number(fields.minutes.value);
   const config = { data: fields.data.value, minutes, ...imageOptions(fields) };
   if (minutes < SHORT_MINUTES) config.log_steps = SHORT_LOG_STEPS;
-  return { kind: fields.kind.value, name: fields.name.value, config };
+  return { kind: fields.kind.value, name: fields.name.value, config, ...(fields.replace.checked ? { replace: true } : {}) };
 }
 
-function tuningJob(fields) {
-  const config = { architecture: parsed(fields.network.value.trim()), data: fields.tuning_data.value, epochs: Number(fields.epochs.value), start: fields.start.value, head: fields.head.value, compare: fields.compare.checked, ...imageOptions(fields) };
+async function tuningJob(fields, picker) {
+  const config = { architecture: await picker.document(), data: fields.tuning_data.value, epochs: Number(fields.epochs.value), start: fields.start.value, head: fields.head.value, compare: fields.compare.checked, ...imageOptions(fields) };
   if (fields.images.value) config.images = Number(fields.images.value);
-  return { kind: "finetune", config };
+  if (fields.tuning_model.value !== fields.tuning_model.dataset.usual && config.start !== "random") config.model = fields.tuning_model.value;
+  const name = picker.chosen().name.replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "").slice(0, 64);
+  return { kind: "finetune", ...(name ? { name } : {}), config };
 }
 
 function searchJob(fields) {
-  const config = { space: fields.space.value, predictor: fields.predictor.value, order: fields.order.value, evaluations: Number(fields.evaluations.value) };
+  const config = { space: fields.space.value, order: fields.order.value, evaluations: Number(fields.evaluations.value) };
+  if (fields.predictor.value) config.predictor = fields.predictor.value;
   if (fields.max_parameters.value) config.max_parameters = Number(fields.max_parameters.value);
   if (fields.trade_off.value) config.trade_off = fields.trade_off.value;
   return { kind: "search", config };
@@ -45,21 +48,32 @@ export class TrainForm {
    */
   constructor(form, trouble, onStarted) {
     Object.assign(this, { form, trouble, onStarted, fields: form.elements });
+    this.picker = new SourcePicker(document.getElementById("tuning-source"), "nasbench201");
     for (const radio of this.fields.kind) radio.addEventListener("change", () => this.choose());
     form.addEventListener("submit", (event) => { event.preventDefault(); this.start(); });
     this.choose();
   }
+
+  /** @returns {HTMLSelectElement} the GHNs to choose from */
+  get models() { return this.fields.tuning_model; }
 
   // What is disabled is neither sent nor checked.
   choose() {
     for (const part of this.form.querySelectorAll("[data-kind]")) part.hidden = part.disabled = !part.dataset.kind.split(" ").includes(this.fields.kind.value);
   }
 
-  /** @param {string[]} predictors names of what can score */
+  /** Ask for a fine-tuning of the network of another form. @param {SourcePicker} picker */
+  tune(picker) {
+    this.fields.kind.value = "finetune";
+    this.choose();
+    this.picker.copy(picker);
+  }
+
+  /** @param {{name: string, title: string}[]} predictors what can score */
   know(predictors) {
     const { predictor } = this.fields, chosen = predictor.value;
-    predictor.replaceChildren(...predictors.map((name) => element("option", name, { value: name })));
-    predictor.value = predictors.includes(chosen) ? chosen : predictors[0];
+    predictor.replaceChildren(element("option", "the default of the space", { value: "" }), ...predictors.map(({ name, title }) => element("option", title, { value: name })));
+    predictor.value = predictors.some(({ name }) => name === chosen) ? chosen : "";
   }
 
   async start() {
@@ -67,7 +81,7 @@ export class TrainForm {
     button.disabled = true;
     this.trouble.replaceChildren();
     try {
-      const asked = JOBS[this.fields.kind.value](this.fields);
+      const asked = await JOBS[this.fields.kind.value](this.fields, this.picker);
       const init = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(asked) };
       this.onStarted(await getJson("/training-jobs", init));
     } catch (error) {
