@@ -1,4 +1,4 @@
-"""GET /models and GET /models/{name}: the checkpoints that requests may name."""
+"""The checkpoints that requests may name: list, look at, describe, remove."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import Annotated, Any
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Header, Path
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from service.api.auth import require
 from service.api.openapi import problems
 from service.api.services import Injected
 from service.api.weights.ranges import etag_matches
-from service.errors import NotFound, UnknownModel
-from service.models.catalog import SHIPPED_MODELS, ModelCard, find_card, list_cards
+from service.errors import Conflict, InvalidRequest, NotFound, UnknownModel
+from service.models.catalog import DEFAULT_PREDICTORS, SHIPPED_MODELS, ModelCard, find_card, list_cards
+from service.models.changes import LONGEST_DESCRIPTION, describe_model, remove_model
 from service.settings import Settings
 
 router = APIRouter(tags=["models"], dependencies=[Depends(require(None))])
@@ -27,13 +28,37 @@ _EXAMPLE: dict[str, Any] = {
     "num_classes": 10,
     "description": "GHN-2 for networks that sort 32 x 32 images into ten classes.",
     "digest": "c4d1" * 16,
+    "size": 1_480_000,
+    "shipped": True,
     "training": {"steps": 20000},
     "scores": {"id-test": {"n": 50, "mean": 45.0, "stderr": 1.1}},
+}
+
+_LIST_EXAMPLE = {
+    "models": [_EXAMPLE],
+    "default": _EXAMPLE["name"],
+    "default_predictors": DEFAULT_PREDICTORS,
 }
 
 
 class ModelList(BaseModel):
     models: list[ModelCard]
+    default: str = Field(description="What predicts weights where a request names no model.")
+    default_predictors: dict[str, str] = Field(
+        description="What ranks by a property where a request names no predictor."
+    )
+
+
+class ModelChange(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    description: str = Field(
+        max_length=LONGEST_DESCRIPTION, description="What the model is for, in your own words."
+    )
+
+
+_changing = problems(NotFound, Conflict, InvalidRequest)
+_Name = Annotated[str, Path(max_length=100, examples=["ghn2-cifar10"])]
 
 
 def find_model(settings: Settings, name: str) -> ModelCard:
@@ -56,7 +81,7 @@ def _tagged(body: str, if_none_match: str | None) -> Response:
     summary="List the models",
     response_model=ModelList,
     responses={
-        200: {"content": {"application/json": {"example": {"models": [_EXAMPLE]}}}},
+        200: {"content": {"application/json": {"example": _LIST_EXAMPLE}}},
         304: {"description": "Nothing has changed."},
         **problems(),
     },
@@ -64,7 +89,9 @@ def _tagged(body: str, if_none_match: str | None) -> Response:
 async def list_models(services: Injected, if_none_match: Annotated[str | None, Header()] = None) -> Response:
     folders = (SHIPPED_MODELS, services.settings.home / "models")
     cards = await anyio.to_thread.run_sync(list_cards, folders)
-    return _tagged(ModelList(models=cards).model_dump_json(), if_none_match)
+    usual = services.settings.default_model
+    answer = ModelList(models=cards, default=usual, default_predictors=DEFAULT_PREDICTORS)
+    return _tagged(answer.model_dump_json(), if_none_match)
 
 
 @router.get(
@@ -80,7 +107,7 @@ async def list_models(services: Injected, if_none_match: Annotated[str | None, H
 )
 async def get_model(
     services: Injected,
-    name: Annotated[str, Path(max_length=100, examples=["ghn2-cifar10"])],
+    name: _Name,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """`scores` are measured, each with its data and spread; `training` says how it was made."""
@@ -89,3 +116,37 @@ async def get_model(
     except UnknownModel as error:
         raise NotFound(error.detail, **error.extra) from None
     return _tagged(card.model_dump_json(), if_none_match)
+
+
+@router.patch(
+    "/models/{name}",
+    operation_id="describeModel",
+    summary="Say what a model of yours is for",
+    response_model=ModelCard,
+    responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}, **_changing},
+    dependencies=[Depends(require("train"))],
+)
+async def change_model(services: Injected, name: _Name, change: ModelChange) -> ModelCard:
+    """Models of the package cannot be changed: 409."""
+    models = services.settings.home / "models"
+    try:
+        return await anyio.to_thread.run_sync(describe_model, models, name, change.description)
+    except UnknownModel as error:
+        raise NotFound(error.detail, **error.extra) from None
+
+
+@router.delete(
+    "/models/{name}",
+    operation_id="removeModel",
+    summary="Remove a model of yours",
+    status_code=204,
+    responses=_changing,
+    dependencies=[Depends(require("train"))],
+)
+async def delete_model(services: Injected, name: _Name) -> Response:
+    """Models of the package cannot be removed: 409."""
+    try:
+        await anyio.to_thread.run_sync(remove_model, services.settings.home / "models", name)
+    except UnknownModel as error:
+        raise NotFound(error.detail, **error.extra) from None
+    return Response(status_code=204)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -11,8 +12,13 @@ import typer
 from service.cli import options
 from service.cli.console import emit_json, say, table
 from service.cli.hub import PREFIX, hub_file
+from service.cli.model_lines import card_lines, row
 
 app = typer.Typer(help="The models that can be used.", no_args_is_help=True)
+
+_Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the model.", autocompletion=options.model_names)
+]
 
 
 @app.command("list")
@@ -22,25 +28,13 @@ def list_models(url: options.Url = None, api_key: options.ApiKey = None, json: o
     if json:
         emit_json(cards)
         return
-    rows = [
-        (
-            card["name"],
-            card["kind"],
-            str(card["dataset"] or ""),
-            str(card["num_classes"] or ""),
-            str(card["digest"] or "")[:12],
-        )
-        for card in cards
-    ]
-    say(table(("name", "kind", "data set", "classes", "digest"), rows))
+    defaults = _defaults() if url is None else frozenset[str]()
+    say(table(("name", "does", "data set", "classes", "size", ""), [row(card, defaults) for card in cards]))
 
 
 @app.command()
 def show(
-    name: Annotated[
-        str,
-        typer.Argument(metavar="NAME", help="Name of the model.", autocompletion=options.model_names),
-    ],
+    name: _Name,
     url: options.Url = None,
     api_key: options.ApiKey = None,
     json: options.Json = False,
@@ -50,13 +44,8 @@ def show(
     if json:
         emit_json(card)
         return
-    for key, value in card.items():
-        if isinstance(value, dict):
-            say(f"{key}:")
-            for inner, entry in value.items():
-                say(f"  {inner}: {entry}")
-        elif value not in (None, ""):
-            say(f"{key}: {value}")
+    for line in card_lines(card, _defaults() if url is None else frozenset()):
+        say(line)
 
 
 @app.command("import")
@@ -68,6 +57,7 @@ def import_model(
         ),
     ],
     name: Annotated[str, typer.Option(help="Name to use it under.")],
+    replace: options.Replace = False,
     dataset: Annotated[str | None, typer.Option(help="What it was trained on, for its card.")] = None,
     json: options.Json = False,
 ) -> None:
@@ -77,28 +67,81 @@ def import_model(
     """
     from service.settings import get_settings
 
-    folder = get_settings().home / "models" / new_name(name)
+    models = get_settings().home / "models"
+    checked_name(name, replace=replace)
     path = hub_file(reference) if reference.startswith(PREFIX) else _existing(reference)
     from service.ghn.checkpoint import import_reference, save_checkpoint
+    from service.models.publish import publish
 
     ghn = import_reference(path)
     record = {"imported_from": reference if reference.startswith(PREFIX) else path.name}
-    save_checkpoint(
-        folder,
-        ghn,
-        {
-            "name": name,
-            "kind": "ghn",
-            "dataset": dataset,
-            "num_classes": ghn.config.num_classes,
-            "training": record,
-        },
-    )
-    card = _local_card(name)
+    card = {
+        "name": name,
+        "kind": "ghn",
+        "dataset": dataset,
+        "num_classes": ghn.config.num_classes,
+        "training": record,
+    }
+    with TemporaryDirectory() as folder:
+        save_checkpoint(Path(folder), ghn, card)
+        publish(Path(folder), models / name, replace=replace)
+    if json:
+        emit_json(_local_card(name))
+    else:
+        say(f"{name}: imported; predict with `weightcast predict SOURCE --model {name}`")
+
+
+@app.command()
+def describe(
+    name: _Name,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What the model is for.")],
+    url: options.Url = None,
+    api_key: options.ApiKey = None,
+    json: options.Json = False,
+) -> None:
+    """Say what a model of yours is for: the text on its card."""
+    if url is None:
+        from service.models.changes import describe_model
+        from service.settings import get_settings
+
+        card = describe_model(get_settings().home / "models", name, text).model_dump(mode="json")
+    else:
+        from service.client import Client
+
+        with Client(url, api_key=api_key) as client:
+            card = client.describe_model(name, text).model_dump(mode="json")
     if json:
         emit_json(card)
     else:
-        say(f"{name}: imported; predict with `weightcast predict SOURCE --model {name}`")
+        say(f"{name}: described")
+
+
+@app.command()
+def remove(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME...", help="Models to remove.", autocompletion=options.model_names),
+    ],
+    url: options.Url = None,
+    api_key: options.ApiKey = None,
+    json: options.Json = False,
+) -> None:
+    """Remove models of yours, for good. What comes with the package stays."""
+    for name in names:
+        if url is None:
+            from service.models.changes import remove_model
+            from service.settings import get_settings
+
+            remove_model(get_settings().home / "models", name)
+        else:
+            from service.client import Client
+
+            with Client(url, api_key=api_key) as client:
+                client.remove_model(name)
+        if not json:
+            say(f"{name}: removed")
+    if json:
+        emit_json({"removed": names})
 
 
 def _existing(name: str) -> Path:
@@ -108,17 +151,29 @@ def _existing(name: str) -> Path:
     return path
 
 
-def new_name(name: str) -> str:
-    """A name that the service accepts and nothing has yet. Raises BadParameter."""
-    from service.models.catalog import list_cards
+def checked_name(name: str, *, replace: bool) -> None:
+    """Raises BadParameter for a name that the service does not accept, and for one that is in use."""
+    from service.errors import Conflict
+    from service.models.publish import check_free
+    from service.settings import get_settings
 
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise typer.BadParameter(
             "a name is up to 64 letters, digits, dots, dashes and underscores", param_hint="--name"
         )
-    if any(card.name == name for card in list_cards()):
-        raise typer.BadParameter(f"there is a model {name!r} already", param_hint="--name")
-    return name
+    try:
+        check_free(name, get_settings().home / "models", replace=replace)
+    except Conflict as error:
+        message = f"{error.detail[0].lower()}{error.detail[1:]} {error.extra['hint']}"
+        raise typer.BadParameter(message, param_hint="--name") from None
+
+
+def _defaults() -> frozenset[str]:
+    """What answers on this machine where no model is named."""
+    from service.models.catalog import DEFAULT_PREDICTORS
+    from service.settings import get_settings
+
+    return frozenset({get_settings().default_model, *DEFAULT_PREDICTORS.values()})
 
 
 def _local_cards() -> list[dict[str, Any]]:

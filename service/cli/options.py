@@ -72,5 +72,8 @@ Plot = Annotated[
         help="Also draw a chart of the result: .png or .svg.",
     ),
 ]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Take the place of a model of yours that has this name.")
+]
 
 DEFAULT_URL = "http://127.0.0.1:8000"

@@ -29,7 +29,7 @@ class Dtype(StrEnum):
     BFLOAT16 = "bfloat16"
 
 
-class Output(StrEnum):
+class Form(StrEnum):
     SAFETENSORS = "safetensors"
     TILES = "tiles"
     ONNX = "onnx"
@@ -52,8 +52,11 @@ def predict(
         ),
     ] = None,
     dtype: Annotated[Dtype, typer.Option(help="Number format of the weights.")] = Dtype.FLOAT32,
-    output: Annotated[
-        Output | None, typer.Option(help="Form of the file. [default: by the ending of -o, or safetensors]")
+    form: Annotated[
+        Form | None,
+        typer.Option(
+            "--format", "--output", help="Form of the file. [default: by the ending of -o, or safetensors]"
+        ),
     ] = None,
     no_classifier: Annotated[
         bool, typer.Option("--no-classifier", help="Leave the last layer to the standard initialisation.")
@@ -65,7 +68,7 @@ def predict(
 ) -> None:
     """Predict the weights of networks, and write them to files."""
     names = sources.expand(source)
-    targets = sources.Targets(out, sources.output_of(out, output), several=len(names) > 1)
+    targets = sources.Targets(out, form and form.value, several=len(names) > 1)
     targets.check(names)
     if names.count("-") > 1:
         raise typer.BadParameter("standard input can be read once", param_hint="SOURCE")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -83,6 +84,7 @@ def fit(
         ),
     ] = FailedChoice.LEAVE_OUT,
     plot: options.Plot = None,
+    replace: options.Replace = False,
     url: options.Url = None,
     api_key: options.ApiKey = None,
     json: options.Json = False,
@@ -105,7 +107,7 @@ def fit(
         if isinstance(item, ServiceError):
             raise item
     items = with_value(records.values, value, property)
-    asked = _Fit(items, name, property, features.value, ghn, failed.value)
+    asked = _Fit(items, name, property, features.value, ghn, failed.value, replace)
     try:
         with progress_bar("fitting") as progress:
             fitted = _here(asked, progress) if url is None else _there(asked, progress, url, api_key)
@@ -148,17 +150,20 @@ class _Fit:
     features: Features
     ghn: str
     failed: Failed
+    replace: bool
 
 
 def _here(asked: _Fit, progress: ReportProgress) -> dict[str, Any]:
-    from service.cli.models import new_name
+    from service.cli.models import checked_name
     from service.cli.reading import read_document
+    from service.models.publish import publish
     from service.predictors.rankers.fit_report import fit_report
     from service.predictors.rankers.fitted import FittedPredictor, observe, save_predictor
     from service.predictors.rankers.ranking import STRUCTURE
     from service.settings import get_settings
 
-    folder = get_settings().home / "models" / new_name(asked.name)
+    models = get_settings().home / "models"
+    checked_name(asked.name, replace=asked.replace)
     if asked.name == STRUCTURE:
         raise typer.BadParameter(f"{STRUCTURE!r} is the name of a built-in predictor", param_hint="--name")
     seen = observe(
@@ -172,7 +177,9 @@ def _here(asked: _Fit, progress: ReportProgress) -> dict[str, Any]:
     progress(0, None, "cross-validation")
     predictor = FittedPredictor(asked.name, asked.property, seen)
     score = predictor.cross_validate()
-    save_predictor(folder, predictor, score)
+    with TemporaryDirectory() as folder:
+        save_predictor(Path(folder), predictor, score)
+        publish(Path(folder), models / asked.name, replace=asked.replace)
     return {"name": asked.name, "failed_as": asked.failed, **fit_report(predictor, score)}
 
 
@@ -189,6 +196,7 @@ def _there(asked: _Fit, progress: ReportProgress, url: str, api_key: str | None)
             features=asked.features,
             ghn=None if asked.features == "structure" else asked.ghn,
             failed=asked.failed,
+            replace=asked.replace,
             progress=lambda step: progress(step.done, step.total, step.message),
         )
     said = fitted.model_dump(mode="json", include={*type(fitted).model_fields} - {"model", "property"})

@@ -14,6 +14,8 @@ import typer
 from service.graph_io.sources import names_file, parse_source
 
 ENDINGS = {"safetensors": ".safetensors", "tiles": ".tiles.safetensors", "npz": ".npz", "onnx": ".onnx"}
+# What people call checkpoints of torch.
+_TORCH = (".pt", ".pth", ".ckpt", ".bin")
 _MAX_STEM = 100
 
 
@@ -57,12 +59,18 @@ class Targets:
 
     destination: what -o said, None for the working folder. It is a folder if it exists as one, ends in a
         slash, or there are several sources; otherwise the file itself.
+    form: what --format said.
     """
 
     destination: str | None
-    output: str
+    form: str | None
     several: bool
     _taken: set[Path] = field(default_factory=set)
+
+    @property
+    def output(self) -> str:
+        """The form to write."""
+        return self.form or form_of(self.destination or "") or "safetensors"
 
     @property
     def folder(self) -> Path | None:
@@ -77,11 +85,25 @@ class Targets:
         """Raises BadParameter if -o would overwrite a source or is a file where a folder is needed."""
         folder = self.folder
         if folder is None:
+            self._check_ending()
             for source in sources:
                 if Path(source).exists() and Path(source).resolve() == self._file().resolve():
                     raise typer.BadParameter(f"{source} is the source itself", param_hint="-o")
         elif folder.exists() and not folder.is_dir():
             raise typer.BadParameter(f"{folder} must be a folder for several sources", param_hint="-o")
+
+    def _check_ending(self) -> None:
+        """A file is what its name says."""
+        name = (self.destination or "").lower()
+        said = form_of(name)
+        # Any other name will do where the form is said, such as /dev/stdout.
+        if said == self.output or (said is None and self.form and not name.endswith(_TORCH)):
+            return
+        ending = ENDINGS[self.output]
+        hint = "torch.save is never used: read .safetensors files with safetensors.torch.load_file"
+        known = f"{', '.join(ENDINGS.values())} are the endings of what is written"
+        why = f"{self.output} files end in {ending}" if said else hint if name.endswith(_TORCH) else known
+        raise typer.BadParameter(f"{self.destination}: {why}", param_hint="-o")
 
     def path(self, source: str) -> Path:
         """The file for a source: one of its own, and never the source. Makes its folder."""
@@ -103,11 +125,7 @@ def _is_same_file(target: Path, source: str) -> bool:
     return target.exists() and Path(source).exists() and target.samefile(source)
 
 
-def output_of(destination: str | None, output: str | None) -> str:
-    """The form to write: what --output says, else the ending of -o, else safetensors."""
-    if output is not None:
-        return output
-    for form, ending in sorted(ENDINGS.items(), key=lambda item: -len(item[1])):
-        if destination is not None and destination.endswith(ending):
-            return form
-    return "safetensors"
+def form_of(name: str) -> str | None:
+    """The form that a file's name says, None for none of ours."""
+    by_length = sorted(ENDINGS.items(), key=lambda item: -len(item[1]))
+    return next((form for form, ending in by_length if name.lower().endswith(ending)), None)

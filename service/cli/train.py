@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -52,6 +53,9 @@ def train(
         str | None, typer.Option(help="Name of the model. [default: ghn2-DATA, ghn3-DATA or smash-DATA]")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name.")] = False,
+    anew: Annotated[
+        bool, typer.Option("--replace", help="Start anew, and replace the run and the model of this name.")
+    ] = False,
     start: Annotated[
         str | None,
         typer.Option(
@@ -111,13 +115,17 @@ def train(
             "up to 64 letters, digits, dots, dashes and underscores", param_hint="--name"
         )
     run_folder, model_folder = settings.home / "runs" / chosen, settings.home / "models" / chosen
-    if model_folder.exists() and not run_folder.exists():
-        raise typer.BadParameter(f"there is a model {chosen!r} already", param_hint="--name")
+    if resume and anew:
+        raise typer.BadParameter("a run is gone on with, or replaced", param_hint="--resume, --replace")
+    if model_folder.exists() and not run_folder.exists() and not anew:
+        raise typer.BadParameter(
+            f"there is a model {chosen!r} already; --replace takes its place", param_hint="--name"
+        )
     if kind is Kind.GHN:
         from training.ghn.launch import prepare_environment
 
         prepare_environment()
-    _check_run(run_folder, resume)
+    _check_run(run_folder, resume, anew)
     images: dict[str, Any] = {"data": data, "data_dir": str(data_dir or settings.data_dir)}
     images |= {"mirror": mirror, "skip_bad": skip_bad}
     again = _command(
@@ -232,14 +240,18 @@ def _lines(record: dict[str, Any]) -> list[str]:
     ]
 
 
-def _check_run(folder: Path, resume: bool) -> None:
-    """A run is gone on with where it is there, and only then."""
+def _check_run(folder: Path, resume: bool, anew: bool) -> None:
+    """A run is gone on with where it is there, and only then; one that is replaced is deleted."""
     from training.loop.run_folder import RunFolder
 
     is_there = RunFolder.is_run(folder)
+    if is_there and anew:
+        shutil.rmtree(folder)
+        return
     if is_there and not resume:
         raise typer.BadParameter(
-            f"there is a run {folder.name!r} already; --resume goes on with it", param_hint="--name"
+            f"there is a run {folder.name!r} already; --resume goes on with it, --replace starts anew",
+            param_hint="--name",
         )
     if resume and not is_there:
         runs = sorted(path.name for path in folder.parent.glob("*") if RunFolder.is_run(path))

@@ -159,6 +159,16 @@ def get_model(call: Call, name: str) -> Flow[Model]:
     return parse(Model, response)
 
 
+def describe_model(call: Call, name: str, description: str) -> Flow[Model]:
+    request = Request("PATCH", f"/models/{quote(name, safe='')}", json={"description": description})
+    return parse(Model, (yield from send(request, call.policy, call.deadline)))
+
+
+def remove_model(call: Call, name: str) -> Flow[None]:
+    request = Request("DELETE", f"/models/{quote(name, safe='')}")
+    yield from send(request, call.policy, call.deadline)
+
+
 def get_job(call: Call, job_id: str) -> Flow[Job]:
     return (yield from fetch_job(quote(job_id, safe=""), call.policy, call.deadline))
 
@@ -178,9 +188,11 @@ def create_training_job(
     return parse(Job, response)
 
 
-def fit_predictor(call: Call, name: str, options: Mapping[str, Any]) -> Flow[FittedPredictor]:
+def fit_predictor(
+    call: Call, name: str, options: Mapping[str, Any], *, replace: bool
+) -> Flow[FittedPredictor]:
     chosen = {option: value for option, value in options.items() if value is not None}
-    request = _training_request("predictor", name, chosen, None)
+    request = _training_request("predictor", name, chosen, None, replace=replace)
     answer = yield from run_job(request, call.policy, call.deadline, call.progress)
     return _validate(FittedPredictor, answer, "the fitted predictor")
 
@@ -204,9 +216,16 @@ def search(call: Call, options: Mapping[str, Any]) -> Flow[SearchResult]:
 
 
 def _training_request(
-    kind: TrainingKind, name: str | None, config: Mapping[str, Any], idempotency_key: str | None
+    kind: TrainingKind,
+    name: str | None,
+    config: Mapping[str, Any],
+    idempotency_key: str | None,
+    *,
+    replace: bool = False,
 ) -> Request:
     document: dict[str, Any] = {"kind": kind, "config": dict(config)}
+    if replace:
+        document["replace"] = True
     if name is not None:
         document["name"] = name
     # The key makes a repeated request find the job that the first one started, instead of training twice.

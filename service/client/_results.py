@@ -337,7 +337,9 @@ class Model(_Answer):
     kind: str
     dataset: str | None = None
     num_classes: int | None = None
+    description: str = ""
     digest: str | None = None
+    size: int | None = None
     training: dict[str, Any] | None = None
     scores: dict[str, Any] | None = None
 

@@ -212,6 +212,7 @@ class AsyncClient:
         features: FitFeatures = "structure",
         ghn: str | None = None,
         failed: FailedTrainings = "leave-out",
+        replace: bool = False,
         timeout: float | None = None,
         progress: ProgressCallback | None = None,
     ) -> FittedPredictor:
@@ -222,6 +223,7 @@ class AsyncClient:
         to learn from: counts over the structure, embeddings by `ghn` (the service's default GHN where none is
         named), or both. failed: what becomes of trainings whose value is None, NaN or infinite: left out, or
         taken for lower or higher than all others, so that a search keeps away from what is like them.
+        replace: take the place of a predictor of this name that is there.
         """
         call = self._session.call(timeout, progress)
         documents = await asyncio.to_thread(encode_observations, observations)
@@ -232,7 +234,7 @@ class AsyncClient:
             "ghn": ghn,
             "failed": failed,
         }
-        return await self._run(_logic.fit_predictor(call, name, config))
+        return await self._run(_logic.fit_predictor(call, name, config, replace=replace))
 
     async def fine_tune(
         self,
@@ -344,6 +346,15 @@ class AsyncClient:
     async def model(self, name: str, *, timeout: float | None = None) -> Model:
         """One checkpoint's record. Raises NotFound."""
         return await self._run(_logic.get_model(self._session.call(timeout), name))
+
+    async def describe_model(self, name: str, description: str, *, timeout: float | None = None) -> Model:
+        """Say what a model of your own is for. Raises NotFound, and Conflict for one of the package."""
+        call = self._session.call(timeout)
+        return await self._run(_logic.describe_model(call, name, description))
+
+    async def remove_model(self, name: str, *, timeout: float | None = None) -> None:
+        """Remove a model of your own. Raises NotFound, and Conflict for one of the package."""
+        await self._run(_logic.remove_model(self._session.call(timeout), name))
 
     async def job(self, job_id: str, *, timeout: float | None = None) -> Job:
         """A job's present state. Raises NotFound, also when its record has expired."""

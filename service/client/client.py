@@ -209,6 +209,7 @@ class Client:
         features: FitFeatures = "structure",
         ghn: str | None = None,
         failed: FailedTrainings = "leave-out",
+        replace: bool = False,
         timeout: float | None = None,
         progress: ProgressCallback | None = None,
     ) -> FittedPredictor:
@@ -219,6 +220,7 @@ class Client:
         to learn from: counts over the structure, embeddings by `ghn` (the service's default GHN where none is
         named), or both. failed: what becomes of trainings whose value is None, NaN or infinite: left out, or
         taken for lower or higher than all others, so that a search keeps away from what is like them.
+        replace: take the place of a predictor of this name that is there.
         """
         call = self._session.call(timeout, progress)
         documents = encode_observations(observations)
@@ -229,7 +231,7 @@ class Client:
             "ghn": ghn,
             "failed": failed,
         }
-        return self._run(_logic.fit_predictor(call, name, config))
+        return self._run(_logic.fit_predictor(call, name, config, replace=replace))
 
     def fine_tune(
         self,
@@ -339,6 +341,15 @@ class Client:
     def model(self, name: str, *, timeout: float | None = None) -> Model:
         """One checkpoint's record. Raises NotFound."""
         return self._run(_logic.get_model(self._session.call(timeout), name))
+
+    def describe_model(self, name: str, description: str, *, timeout: float | None = None) -> Model:
+        """Say what a model of your own is for. Raises NotFound, and Conflict for one of the package."""
+        call = self._session.call(timeout)
+        return self._run(_logic.describe_model(call, name, description))
+
+    def remove_model(self, name: str, *, timeout: float | None = None) -> None:
+        """Remove a model of your own. Raises NotFound, and Conflict for one of the package."""
+        self._run(_logic.remove_model(self._session.call(timeout), name))
 
     def job(self, job_id: str, *, timeout: float | None = None) -> Job:
         """A job's present state. Raises NotFound, also when its record has expired."""

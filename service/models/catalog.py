@@ -25,7 +25,7 @@ CONFIG, WEIGHTS, CARD = "config.json", "weights.safetensors", "card.json"
 MAX_CARD_BYTES = 2**20
 
 # What ranks by a property where no predictor is named.
-_DEFAULT_PREDICTORS = {
+DEFAULT_PREDICTORS = {
     "accuracy": "ranker",
     "robustness": "deepnets-robustness",
     "latency": "latency-cpu",
@@ -42,6 +42,8 @@ class ModelCard(BaseModel):
     data_path: where its folder of images lay, on the machine that trained; never part of an answer.
     digest: sha256 over configuration and weights, 64 hexadecimal digits. A changed model is another model.
     training: how it was made. scores: what was measured, with which data and spread, as its maker wrote it.
+    size: of its weights, in bytes.
+    shipped: whether it is part of the package; the others are the user's, and can be changed.
     path: its folder, on the machine that reads this; never part of an answer.
     """
 
@@ -57,6 +59,8 @@ class ModelCard(BaseModel):
     digest: str
     training: dict[str, Any] = Field(default_factory=dict)
     scores: dict[str, Any] = Field(default_factory=dict)
+    size: int = 0
+    shipped: bool = False
     path: Path = Field(exclude=True)
 
 
@@ -99,7 +103,7 @@ def find_card(name: str, folders: Sequence[Path] | None = None) -> ModelCard:
 
 def default_predictor(wanted: str | None) -> str:
     """The shipped predictor of a property; that of accuracy where none is wanted or there is none for it."""
-    return _DEFAULT_PREDICTORS.get(wanted or "", _DEFAULT_PREDICTORS["accuracy"])
+    return DEFAULT_PREDICTORS.get(wanted or "", DEFAULT_PREDICTORS["accuracy"])
 
 
 def _found(folders: Sequence[Path] | None) -> dict[str, Path]:
@@ -122,7 +126,9 @@ def _read_card(name: str, folder: Path) -> ModelCard:
             document = json.loads(file.read(MAX_CARD_BYTES))
         if not isinstance(document, dict):
             raise InvalidInput(f"The card of model {name!r} is no JSON object.", model=name)
-        described = {**document, "name": name, "digest": _model_digest(folder), "path": folder}
+        size, shipped = (folder / WEIGHTS).stat().st_size, folder.parent == SHIPPED_MODELS
+        facts = {"digest": _model_digest(folder), "path": folder, "size": size, "shipped": shipped}
+        described = {**document, "name": name, **facts}
         return ModelCard.model_validate(described)
     except ValidationError as error:
         fields = ", ".join(".".join(map(str, item["loc"])) for item in error.errors())

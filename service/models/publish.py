@@ -12,7 +12,7 @@ from typing import Any
 
 from service.errors import Conflict
 from service.kit.whole_file import whole_file, write_whole
-from service.models.catalog import CARD, CONFIG, WEIGHTS, list_cards
+from service.models.catalog import CARD, CONFIG, SHIPPED_MODELS, WEIGHTS, list_cards
 
 
 def write_model_folder(
@@ -54,11 +54,18 @@ def publish(model: Path, target: Path, *, replace: bool = False) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def check_free(name: str) -> None:
-    """Raises Conflict if there is such a model."""
-    if any(card.name == name for card in list_cards()):
+def check_free(name: str, models: Path, *, replace: bool = False) -> None:
+    """Raises Conflict if a model has this name, unless it is the user's own and may be replaced.
+
+    models: the folder of the user's models.
+    """
+    if replace and not (SHIPPED_MODELS / name).is_dir():
+        return
+    if any(card.name == name for card in list_cards((SHIPPED_MODELS, models))):
         raise _taken(name)
 
 
 def _taken(name: str) -> Conflict:
-    return Conflict(f"there is a model {name!r} already", hint="choose another name")
+    shipped = (SHIPPED_MODELS / name).is_dir()
+    hint = "Choose another name." if shipped else "Choose another name, or ask to replace it."
+    return Conflict(f"There is a model {name!r} already.", field="/name", hint=hint)

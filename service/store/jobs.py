@@ -54,6 +54,7 @@ class JobStore:
         self._cancel = client.register_script(scripts.CANCEL)
         self._report = client.register_script(scripts.REPORT)
         self._yield = client.register_script(scripts.YIELD)
+        self._forget = client.register_script(scripts.FORGET)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> JobStore:
@@ -180,6 +181,13 @@ class JobStore:
         if _JOB_ID.fullmatch(job_id):
             self._cancel(args=[job_id, now_text(), self.ttl_seconds])
         return self.get(job_id)
+
+    @redis_or_unavailable()
+    def forget(self, job_id: str) -> bool:
+        """Delete the record and the events of a job that has ended. False, and nothing changed, while it is
+        not over.
+        """
+        return not _JOB_ID.fullmatch(job_id) or bool(self._forget(args=[job_id]))
 
     @redis_or_unavailable()
     def idempotency(self, key: str, body_digest: str) -> str | None:

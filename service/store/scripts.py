@@ -130,6 +130,21 @@ return status
 """
 )
 
+# ARGV: id. Forgets a job that has ended. Returns 1 when it is gone, 0 when it has not ended.
+FORGET = (
+    _COMMON
+    + """
+local id = ARGV[1]
+local status, kind = unpack(redis.call('HMGET', 'wc:job:' .. id, 'status', 'kind'))
+if not status then return 1 end
+if not is_final(status) then return 0 end
+redis.call('DEL', 'wc:job:' .. id, 'wc:events:' .. id)
+redis.call('ZREM', 'wc:jobs', id)
+redis.call('ZREM', 'wc:jobs:' .. kind, id)
+return 1
+"""
+)
+
 # ARGV: id, token, type, data, then fields and values of the record. Returns 1 when the event was written.
 REPORT = (
     _COMMON

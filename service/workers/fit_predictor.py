@@ -31,7 +31,8 @@ def run_fit(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dic
     Conflict when the name is taken; NotFound when the observations have expired; JobCancelled.
     """
     settings, name, config = runtime.settings, payload["name"], payload["config"]
-    check_free(name)
+    models, replace = settings.home / "models", bool(payload.get("replace"))
+    check_free(name, models, replace=replace)
     items = read_observations(runtime.artifacts, payload)
     tell = paced(report)
     try:
@@ -54,7 +55,7 @@ def run_fit(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dic
     report(_STAGES, _STAGES, "done")
     with TemporaryDirectory(dir=_scratch(settings.home)) as folder:
         save_predictor(Path(folder), predictor, score)
-        publish(Path(folder), settings.home / "models" / name)
+        publish(Path(folder), models / name, replace=replace)
     return {
         "model": name,
         "kind": payload["kind"],

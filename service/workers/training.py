@@ -87,7 +87,7 @@ def run_training(context: JobContext) -> dict[str, Any]:
     folder = settings.home / "runs" / context.job.id
     if not (folder / RESULT).exists():
         if kind not in WITHOUT_MODEL:
-            check_free(name)
+            check_free(name, settings.home / "models", replace=bool(payload.get("replace")))
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "job.json"
         if not config.exists():
@@ -106,7 +106,9 @@ def run_training(context: JobContext) -> dict[str, Any]:
         return result
     published = folder / "published"
     if not published.exists():
-        publish(folder / "model", settings.home / "models" / name)
+        publish(
+            folder / "model", settings.home / "models" / name, replace=bool(payload.get("replace"))
+        )
         published.touch()
     return {"model": name, **result}
 

@@ -93,6 +93,19 @@ async def test_models(client: httpx.AsyncClient, api_settings: Settings) -> None
     assert "new" in (await client.get("/models")).text
 
 
+async def test_a_model_is_described_and_removed(client: httpx.AsyncClient, api_settings: Settings) -> None:
+    add_model(api_settings.home, "mine", kind="predictor")
+    changed = await client.patch("/models/mine", json={"description": "for cells"})
+    assert changed.status_code == 200 and changed.json()["description"] == "for cells"
+    assert (await client.get("/models/mine")).json() == changed.json()
+    assert_problem(await client.patch("/models/mine", json={"name": "other"}), 422, "invalid-request")
+    assert (await client.delete("/models/mine")).status_code == 204
+    assert_problem(await client.delete("/models/mine"), 404, "not-found")
+    assert_problem(await client.patch("/models/mine", json={"description": ""}), 404, "not-found")
+    assert_problem(await client.delete("/models/ghn2-cifar10"), 409, "conflict")
+    assert (await client.get("/models")).json()["default"] == "test-ghn"
+
+
 async def test_a_predictor_predicts_no_weights(client: httpx.AsyncClient, api_settings: Settings) -> None:
     add_model(api_settings.home, "ranker", kind="predictor")
     response = await client.post("/predict-weights", json={"architecture": GRAPH_EXAMPLE, "model": "ranker"})

@@ -87,6 +87,14 @@ def test_fit(url: str, tmp_path: Path) -> None:
     assert (there["method"], there["certainty"]) == (here["method"], here["certainty"])
     again = run(*asked, "--name", "there", "--url", url)
     assert again.exit_code != 0 and "there is a model 'there' already" in again.stderr.lower()
+    assert run(*asked, "--name", "here").exit_code == again.exit_code
+    assert run(*asked, "--name", "there", "--url", url, "--replace").exit_code == 0
+    assert run(*asked, "--name", "here", "--replace").exit_code == 0
+    assert run("models", "describe", "there", "for speed", "--url", url).exit_code == 0
+    assert "for speed" in run("models", "show", "there").stdout
+    assert run("models", "remove", "there", "--url", url).exit_code == 0
+    assert run("models", "show", "there").exit_code == 3
+    assert run("models", "remove", "here").exit_code == 0
     path.write_text('{"architecture": {}}')
     assert run(*asked, "--name", "other", "--url", url).exit_code == 3
 

@@ -44,6 +44,23 @@ def request(**config: Any) -> dict[str, Any]:
     return {"kind": "ghn", "name": "mine", "config": {"steps": 10, **config}}
 
 
+async def test_a_job_that_has_ended_is_deleted(
+    client: httpx.AsyncClient, store: JobStore, api_settings: Settings
+) -> None:
+    job = (await client.post("/training-jobs", json=request())).json()
+    run = api_settings.home / "runs" / job["id"]
+    run.mkdir(parents=True)
+    path = f"/training-jobs/{job['id']}"
+    assert_problem(await client.delete(path), 409, "conflict")
+    assert run.exists() and (await client.get(job["links"]["self"])).status_code == 200
+    await client.delete(job["links"]["self"])
+    assert (await client.delete(path)).status_code == 204
+    assert not run.exists() and store.read_events(job["id"]) == []
+    assert_problem(await client.get(job["links"]["self"]), 404, "not-found")
+    assert_problem(await client.delete(path), 404, "not-found")
+    assert (await client.get("/training-jobs")).json()["jobs"] == []
+
+
 async def test_a_job_is_queued_with_what_was_said(client: httpx.AsyncClient, store: JobStore) -> None:
     response = await client.post(
         "/training-jobs", json=request(seed=3, ghn={"hidden": 16}, stages=[{"images": 8}])
@@ -74,6 +91,9 @@ async def test_a_name_is_trained_once(client: httpx.AsyncClient, store: JobStore
     assert problem["job"] == first.json()["links"]["self"]
     taken = {**request(), "name": "test-ghn"}
     assert_problem(await client.post("/training-jobs", json=taken), 409, "conflict")
+    assert (await client.post("/training-jobs", json={**taken, "replace": True})).status_code == 202
+    shipped = {**taken, "name": "ghn2-cifar10", "replace": True}
+    assert_problem(await client.post("/training-jobs", json=shipped), 409, "conflict")
 
 
 async def test_an_idempotency_key(client: httpx.AsyncClient, store: JobStore) -> None:

@@ -46,7 +46,9 @@ def test_embed_skips_what_it_cannot_read(run: Run, tmp_path: Path) -> None:
 
 def test_models(run: Run) -> None:
     listed = run("models", "list")
-    assert any(line.split()[:3] == ["tiny", "ghn", "digits"] for line in listed.stdout.splitlines())
+    assert any(
+        line.split()[:4] == ["tiny", "predicts", "weights", "digits"] for line in listed.stdout.splitlines()
+    )
     assert [card["name"] for card in json.loads(run("models", "list", "--json").stdout)].count("tiny") == 1
     shown = json.loads(run("models", "show", "tiny", "--json").stdout)
     assert shown["scores"] == {"id-val": {"mean": 12.0}}

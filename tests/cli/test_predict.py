@@ -67,7 +67,7 @@ def test_an_onnx_model_is_filled_in(run: Run, tmp_path: Path) -> None:
     source.write_bytes(network().SerializeToString())
     before = source.read_bytes()
 
-    result = run("predict", "net.onnx", "--output", "onnx")
+    result = run("predict", "net.onnx", "--format", "onnx")
 
     assert result.exit_code == 0, result.output
     assert source.read_bytes() == before  # a source is never overwritten
@@ -101,7 +101,7 @@ def test_an_onnx_model_with_more_weights_than_the_limit_for_graphs(
 
 def test_onnx_output_needs_an_onnx_source(run: Run, tmp_path: Path) -> None:
     write_json(tmp_path / "net.json", SMALL_GRAPH)
-    result = run("predict", "net.json", "--output", "onnx")
+    result = run("predict", "net.json", "--format", "onnx")
     assert result.exit_code == 3
     assert problems(result)[0]["field"] == "/output"
     assert [path.name for path in tmp_path.iterdir()] == ["net.json"]
@@ -131,7 +131,7 @@ def test_the_limits_of_the_settings_hold_here_too(
 
 
 def test_torchvision(run: Run, tmp_path: Path) -> None:
-    result = run("predict", "torchvision:squeezenet1_0", "--output", "tiles", "--json")
+    result = run("predict", "torchvision:squeezenet1_0", "--format", "tiles", "--json")
     assert result.exit_code == 0, result.output
     (row,) = json.loads(result.stdout)
     assert row["num_parameters"] == 1248424
@@ -209,7 +209,11 @@ def test_unknown_model(run: Run, tmp_path: Path) -> None:
     [
         ["predict"],
         ["predict", "net.json", "--dtype", "float8"],
-        ["predict", "net.json", "--output", "pickle"],
+        ["predict", "net.json", "--format", "pickle"],
+        ["predict", "net.json", "-o", "net.pt"],
+        ["predict", "net.json", "-o", "net.pt", "--format", "safetensors"],
+        ["predict", "net.json", "-o", "net.npz", "--format", "safetensors"],
+        ["predict", "net.json", "-o", "net.foo"],
         ["predict", "net.json", "-o", "net.json"],
         ["predict", "net.json", "net.json", "-o", "net.json"],
         ["predict", "none*.onnx"],
@@ -224,6 +228,18 @@ def test_wrong_usage(run: Run, tmp_path: Path, arguments: list[str]) -> None:
 
 def test_no_bfloat16_in_npz(run: Run, tmp_path: Path) -> None:
     write_json(tmp_path / "net.json", SMALL_GRAPH)
-    result = run("predict", "net.json", "--output", "npz", "--dtype", "bfloat16")
+    result = run("predict", "net.json", "--format", "npz", "--dtype", "bfloat16")
     assert result.exit_code == 3
     assert problems(result)[0]["field"] == "/dtype"
+
+
+def test_a_file_is_what_its_name_says(run: Run, tmp_path: Path) -> None:
+    write_json(tmp_path / "net.json", SMALL_GRAPH)
+    refused = run("predict", "net.json", "-o", "w.pt")
+    assert refused.exit_code == 2 and "safetensors.torch.load_file" in " ".join(refused.stderr.split())
+    assert not (tmp_path / "w.pt").exists()
+    # A name without an ending of ours says nothing, so the form must be said; --output is its old name.
+    for spelling in ("--format", "--output"):
+        assert run("predict", "net.json", "-o", "weights", spelling, "npz").exit_code == 0
+        with np.load(tmp_path / "weights") as file:
+            assert "conv.weight" in file

@@ -95,6 +95,9 @@ def test_resuming_replaces_the_model(run: Run, trainer: list[Any]) -> None:
     assert run("train", "--data", "digits", "--steps", "20", "--resume").exit_code == 0
     assert trainer[1][1]["resume"] is True
     assert json.loads(run("models", "show", "ghn2-digits", "--json").stdout)["digest"] != digest
+    assert run("train", "--data", "digits", "--steps", "20", "--resume", "--replace").exit_code == 2
+    assert run("train", "--data", "digits", "--steps", "5", "--replace").exit_code == 0
+    assert trainer[2][1]["resume"] is False
 
 
 def test_a_run_that_is_not_there_is_not_gone_on_with(run: Run, trainer: list[Any]) -> None:

@@ -1,4 +1,4 @@
-"""POST /training-jobs and GET /training-jobs."""
+"""POST /training-jobs, GET /training-jobs, DELETE /training-jobs/{id}."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from service import errors
 from service.api.auth import Principal, require
 from service.api.idempotency import IdempotencyKey, once
-from service.api.jobs.endpoints import job_response
+from service.api.jobs.endpoints import JobId, find_job, job_response
 from service.api.jobs.schemas import RUNNING_JOB_EXAMPLE
 from service.api.openapi import json_body, problems
 from service.api.predict.endpoints import predictions_of
@@ -21,7 +21,7 @@ from service.api.prefer import parse_prefer
 from service.api.services import Injected
 from service.api.training.reading import read_network, read_training_request
 from service.api.training.schemas import EXAMPLES, TrainingRequest
-from service.api.training.service import KIND, start
+from service.api.training.service import KIND, forget, start
 from service.store.records import Job, JobPage
 
 router = APIRouter(tags=["training"])
@@ -91,3 +91,19 @@ async def list_training_jobs(
     return await anyio.to_thread.run_sync(
         lambda: services.jobs.list(KIND, limit=limit, cursor=cursor, owner=owner)
     )
+
+
+@router.delete(
+    "/training-jobs/{job_id}",
+    operation_id="deleteTrainingJob",
+    summary="Delete the record of a training job that has ended",
+    status_code=204,
+    responses=problems(errors.NotFound, errors.Conflict),
+)
+async def delete_training_job(job_id: JobId, services: Injected, caller: Trainer) -> Response:
+    """With its measurements and the files of its run. A model that it made stays: `DELETE /models/{name}`.
+    Only the key that made a job may delete it, and `admin`.
+    """
+    job = await find_job(services, job_id, caller)
+    await anyio.to_thread.run_sync(forget, services, caller, job)
+    return Response(status_code=204)

@@ -15,35 +15,38 @@ from service.api.training.search import SearchOptions
 from service.api.training.smash import SmashTraining
 
 
-class GHNJob(Options):
+class ModelJob(Options):
+    """What has a model as its outcome."""
+
+    name: ModelName = Field(description="Name of the model that comes out.")
+    replace: bool = Field(default=False, description="Take the place of a model of yours that has this name.")
+
+
+class GHNJob(ModelJob):
     """Train a GHN. It can be used under `name` when the job is done."""
 
     kind: Literal["ghn"]
-    name: ModelName = Field(description="Name of the model that comes out.")
     config: GHNTraining
 
 
-class PredictorJob(Options):
+class PredictorJob(ModelJob):
     """Fit a predictor to your own results, in seconds. It ranks under `name` when the job is done."""
 
     kind: Literal["predictor"]
-    name: ModelName = Field(description="Name of the predictor that comes out.")
     config: PredictorTraining
 
 
-class HyperNASJob(Options):
+class HyperNASJob(ModelJob):
     """Train a HyperNAS predictor. It ranks under `name` when the job is done."""
 
     kind: Literal["hypernas"]
-    name: ModelName = Field(description="Name of the predictor that comes out.")
     config: HyperNASTraining
 
 
-class SmashJob(Options):
+class SmashJob(ModelJob):
     """Train a SMASH hypernetwork. It generates weights under `name` when the job is done."""
 
     kind: Literal["smash"]
-    name: ModelName = Field(description="Name of the model that comes out.")
     config: SmashTraining
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,9 +14,9 @@ from service.api.predict.reading import ReadArchitecture
 from service.api.rank.service import RANKING_KINDS
 from service.api.services import Services
 from service.api.training.options import Observation
-from service.api.training.schemas import AnyJob, FineTuneJob, HyperNASJob, PredictorJob, SearchJob
+from service.api.training.schemas import AnyJob, FineTuneJob, HyperNASJob, ModelJob, PredictorJob, SearchJob
 from service.json_pointer import pointer
-from service.models.catalog import SHIPPED_MODELS, list_cards
+from service.models.publish import check_free
 from service.settings import Settings
 from service.store.queue import enqueue
 from service.store.records import About, Job
@@ -51,7 +52,9 @@ def start(
         if isinstance(asked, SearchJob):
             _check_predictors(settings, asked)
     else:
-        _check_name(settings, asked.name)
+        _check_name(settings, asked)
+        if asked.replace:
+            payload["replace"] = True
         # The key is the name: two jobs that would publish the same model cannot run side by side.
         key = f"training:{asked.name}"
     services.admission.check(queue, caller)
@@ -72,6 +75,27 @@ def start(
         )
     enqueue(job, settings)
     return job
+
+
+def forget(services: Services, caller: Principal, job: Job) -> None:
+    """Delete the record of a training job that has ended, and the files of its run.
+
+    Raises NotFound for a job of another kind, Forbidden for another owner's, Conflict while it runs.
+    Blocking.
+    """
+    if job.kind != KIND:
+        raise errors.NotFound(f"There is no training job {job.id}.")
+    if job.owner != caller.id and not caller.may("admin"):
+        raise errors.Forbidden(
+            "This job was made with another key.", hint="Ask its owner, or use a key with the scope admin."
+        )
+    if not services.jobs.forget(job.id):
+        raise errors.Conflict(
+            f"This job is {job.status.value}.",
+            job=job.links["self"],
+            hint="Cancel it first: DELETE /jobs/{id}.",
+        )
+    shutil.rmtree(services.settings.home / "runs" / job.id, ignore_errors=True)
 
 
 def _about(asked: AnyJob, architecture: ReadArchitecture | None) -> About:
@@ -100,12 +124,14 @@ def _check_budget(settings: Settings, asked: AnyJob) -> None:
         )
 
 
-def _check_name(settings: Settings, name: str | None) -> None:
-    cards = list_cards((SHIPPED_MODELS, settings.home / "models"))
-    if name in RESERVED or any(card.name == name for card in cards):
+def _check_name(settings: Settings, asked: ModelJob) -> None:
+    if asked.name in RESERVED:
         raise errors.Conflict(
-            f"There is a model {name!r} already.", field="/name", hint="Choose another name."
+            f"Requests give the name {asked.name!r} another meaning.",
+            field="/name",
+            hint="Choose another name.",
         )
+    check_free(asked.name, settings.home / "models", replace=asked.replace)
 
 
 def _check_ghn(settings: Settings, asked: AnyJob) -> None:
