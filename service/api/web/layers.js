@@ -9,6 +9,8 @@ import { readBlocks, readIndex } from "./tiles.js";
 const ROWS_AT_FIRST = 250;
 const FOUND_MS = 2500;
 const PROVENANCE = { predicted: "predicted", tiled: "predicted, tiled", defaulted: "standard" };
+// A long name is broken behind a dot.
+const breakable = (name) => name.split(/(?<=\.)/).flatMap((part, i) => (i ? [element("wbr"), part] : [part]));
 const numel = (shape) => shape.reduce((product, length) => product * length, 1);
 // `of` sorts; what it cannot say yet comes last.
 const COLUMNS = [
@@ -87,7 +89,7 @@ export class LayerTable {
     const [, shape, values, mean, std, he, picture] = COLUMNS.map(({ title }) => element("td", "", { "data-title": title }));
     shape.textContent = dims(stored) || "scalar";
     values.append(provenance);
-    const row = element("tr", "", {}, element("th", parameter.name, { scope: "row" }), shape, values, mean, std, he, picture);
+    const row = element("tr", "", {}, element("th", "", { scope: "row" }, ...breakable(parameter.name)), shape, values, mean, std, he, picture);
     this.rows.set(parameter.name, { row, mean, std, he, picture });
     return row;
   }
