@@ -5,9 +5,9 @@ Shape legend: N observations
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,13 +16,16 @@ from torch import Tensor
 
 from service.errors import InvalidRequest, ServiceError
 from service.graph_io.cells import nasbench101, nasbench201
-from service.graph_io.fields import Place, read_number, read_object
 from service.predictors.hypernas.batch import CellBatch, make_batch
-from service.predictors.hypernas.cell_graph import read_cell
+from service.predictors.hypernas.cell_graph import CellGraph, read_cell
 from service.predictors.hypernas.config import HyperNASConfig
+from service.predictors.rankers.identity import cell_identity
+from service.predictors.rankers.observations import common_metadata, mean_value, read_observation
+from service.predictors.rankers.observed import Tally
 from service.predictors.regressors.few_shot import normal_scores
 
 Floats = NDArray[np.float64]
+Result = TypeVar("Result")
 
 FEWEST_OBSERVATIONS = 5
 MOST_OBSERVATIONS = 20_000
@@ -40,12 +43,29 @@ class Observed:
         return len(self.value_N)
 
 
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Observed cells. value_N: the mean of what was observed of each, trainings that failed left out; a cell
+    written differently, or trained from several seeds, is one. tally: how many there were of what.
+    """
+
+    cell_N: tuple[CellGraph, ...]
+    value_N: Floats
+    tally: Tally
+
+    def __len__(self) -> int:
+        return len(self.value_N)
+
+    def batch(self) -> CellBatch:
+        return make_batch(self.cell_N)
+
+
 def observed(cells: CellBatch, value_N: Floats) -> Observed:
     """Raises InvalidRequest for too few observations or values that are not finite."""
     if not FEWEST_OBSERVATIONS <= len(value_N) <= MOST_OBSERVATIONS:
         raise InvalidRequest(
-            f"{len(value_N)} observations; this predictor takes {FEWEST_OBSERVATIONS} to "
-            f"{MOST_OBSERVATIONS:,}.",
+            f"{len(value_N)} different networks with a value to learn from; this predictor takes "
+            f"{FEWEST_OBSERVATIONS} to {MOST_OBSERVATIONS:,}.",
             field="/observations",
         )
     if not np.isfinite(value_N).all():
@@ -53,23 +73,37 @@ def observed(cells: CellBatch, value_N: Floats) -> Observed:
     return Observed(cells, value_N, torch.from_numpy(normal_scores(value_N)).float())
 
 
-def read_observations(items: Sequence[Any], config: HyperNASConfig) -> tuple[CellBatch, Floats]:
-    """Cells and values of `{"architecture": ..., "value": ...}` objects.
+def read_observations(items: Sequence[Any], config: HyperNASConfig) -> Readings:
+    """Observations in every form that a fitted predictor takes (`graph_io.entries`).
 
     Raises the readers' errors, with the number of the item as `observation`.
     """
-    cells, values = [], []
-    for index, item in enumerate(items):
-        place = Place(("observations", index))
-        fields = read_object(item, place, required=("architecture", "value"), optional=("name",))
+    seen = [_about(index, read_observation, item, index) for index, item in enumerate(items)]
+    cells: dict[str, CellGraph] = {}
+    values: dict[str, list[float]] = {}
+    for index, observation in enumerate(seen):
         try:
-            cells.append(read_cell(fields["architecture"], config.space, prune=config.prune))
+            cell = _about(index, read_cell, observation.document, config.space, prune=config.prune)
         except ServiceError as error:
-            error.extra["observation"] = index
             error.place_in("observations", index, "architecture")
             raise
-        values.append(read_number(fields["value"], place / "value"))
-    return make_batch(cells), np.array(values, dtype=np.float64)
+        if observation.value is not None:
+            identity = cell_identity(observation.document)
+            cells.setdefault(identity, cell)
+            values.setdefault(identity, []).append(observation.value)
+    value_N = np.array([mean_value(np.array(of)) for of in values.values()], dtype=np.float64)
+    used = sum(map(len, values.values()))
+    tally = Tally(used, len(values), len(seen) - used, metadata=common_metadata(seen))
+    return Readings(tuple(cells.values()), value_N, tally)
+
+
+def _about(index: int, work: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
+    """What the work gives; its errors say which observation they are about."""
+    try:
+        return work(*arguments, **options)
+    except ServiceError as error:
+        error.extra["observation"] = index
+        raise
 
 
 def random_cell(space: str, random: np.random.Generator) -> Mapping[str, Any]:

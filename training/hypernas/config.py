@@ -6,7 +6,7 @@ number, never on the state of a random generator.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import sqrt
 from typing import Any
 
@@ -63,6 +63,10 @@ class HyperNASTraining(Budgeted):
     @property
     def hypernas(self) -> HyperNASConfig:
         return HyperNASConfig(**self.model)
+
+    def for_classes(self, count: int) -> HyperNASTraining:
+        """With networks of so many classes, unless the model says how many it has."""
+        return replace(self, model={"num_classes": count, **self.model})
 
     def rate(self, step: int, progress: float) -> float:
         """Learning rate at a step, when `progress` (0 to 1) of the budget is used."""

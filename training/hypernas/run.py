@@ -17,8 +17,15 @@ from service.errors import InvalidRequest
 from service.predictors.hypernas.batch import CellBatch
 from service.predictors.hypernas.checkpoint import Checkpoint, known_values, save_checkpoint
 from service.predictors.regressors.few_shot import rank_correlation
-from training.data.inventory import inventory
-from training.hypernas.cells import FEWEST_OBSERVATIONS, Floats, Observed, observed, read_observations
+from training.data.inventory import inventory, source_fields
+from training.hypernas.cells import (
+    FEWEST_OBSERVATIONS,
+    Floats,
+    Observed,
+    Readings,
+    observed,
+    read_observations,
+)
 from training.hypernas.config import HyperNASTraining
 from training.hypernas.trainer import HyperNASTrainer, scores
 from training.loop.run import Progress, train_until_done
@@ -45,7 +52,8 @@ def run(
     Raises InvalidRequest for observations that do not do, InvalidInput for images that cannot be read.
     """
     torch.set_num_threads(1)  # graphs of eight nodes: a second thread only spins
-    seen, kept_back = _observations(config, items)
+    readings = _readings(config, items)
+    seen, kept_back = (None, None) if readings is None else _parts(config, readings)
     trainer = HyperNASTrainer(config, seen, cache_dir)
     if not train_until_done(
         trainer, RunFolder(folder), config.to_dict(),
@@ -56,26 +64,31 @@ def run(
         "steps": trainer.step,
         "minutes": round(trainer.seconds / 60, 2),
         "scores": _measure(trainer, kept_back),
+        **({} if readings is None else {"observations": _counted(readings)}),
         **({} if trainer.weight_task is None else {"inventory": inventory(trainer.weight_task.dataset)}),
     }
-    _save_model(trainer, folder / "model", measured, result)
+    _save_model(trainer, folder / "model", measured, result, readings)
     return result
 
 
-def _observations(
-    config: HyperNASTraining, items: Sequence[Any]
-) -> tuple[Observed | None, tuple[CellBatch, Floats] | None]:
-    """What is learned from, and what is kept back to measure."""
-    model = config.hypernas
-    if model.tasks == "weights":
-        if items:
-            raise InvalidRequest(
-                "A model that generates weights alone learns from no observations.", field="/observations"
-            )
-        return None, None
-    cells, value_N = read_observations(items, model)
+def _readings(config: HyperNASTraining, items: Sequence[Any]) -> Readings | None:
+    """None for a model that generates weights alone."""
+    if config.hypernas.tasks != "weights":
+        return read_observations(items, config.hypernas)
+    if items:
+        raise InvalidRequest(
+            "A model that generates weights alone learns from no observations.", field="/observations"
+        )
+    return None
+
+
+def _parts(config: HyperNASTraining, readings: Readings) -> tuple[Observed, tuple[CellBatch, Floats] | None]:
+    """What is learned from, and what is kept back to measure: no network is in both."""
+    count = int(config.held_out * len(readings))
+    if len(readings) - count < FEWEST_OBSERVATIONS:
+        count = 0
+    cells, value_N = readings.batch(), readings.value_N
     order = np.random.default_rng([config.seed, 3]).permutation(len(value_N))
-    count = int(config.held_out * len(order))
     learned, back = torch.from_numpy(order[count:]), torch.from_numpy(order[:count])
     seen = observed(cells[learned], value_N[learned.numpy()])
     if count < FEWEST_OBSERVATIONS:
@@ -103,7 +116,15 @@ def _measure(trainer: HyperNASTrainer, kept_back: tuple[CellBatch, Floats] | Non
     return found
 
 
-def _save_model(trainer: HyperNASTrainer, folder: Path, measured: str, result: dict[str, Any]) -> None:
+def _counted(readings: Readings) -> dict[str, int]:
+    """How many observations were used, of so many networks, beside trainings that failed."""
+    tally = readings.tally
+    return {"used": tally.used, "networks": tally.networks, "failed": tally.failed}
+
+
+def _save_model(
+    trainer: HyperNASTrainer, folder: Path, measured: str, result: dict[str, Any], readings: Readings | None
+) -> None:
     config, model, seen = trainer.config, trainer.config.hypernas, trainer.observations
     value_K, score_K = (
         (np.zeros(0), np.zeros(0))
@@ -113,14 +134,15 @@ def _save_model(trainer: HyperNASTrainer, folder: Path, measured: str, result: d
     card = {
         "name": config.name,
         "kind": "hypernas",
-        "dataset": None if trainer.weight_task is None else trainer.weight_task.dataset.name,
-        "num_classes": None if trainer.weight_task is None else model.num_classes,
+        **_images(trainer),
         "description": f"{_NAMES[model.tasks]}: ranks bare {model.space} cells by {measured}."
         if seen is not None
         else f"HyperNAS-H: generates weights for {model.space} cells, to start a predictor from.",
         "training": {
             "property": measured,
-            "observations": 0 if seen is None else len(seen),
+            "observations": 0 if readings is None else readings.tally.used,
+            **({} if readings is None else {"networks": len(readings), "failed": readings.tally.failed}),
+            **({"metadata": dict(readings.tally.metadata)} if readings and readings.tally.metadata else {}),
             "steps": result["steps"],
             "minutes": result["minutes"],
             "seed": config.seed,
@@ -128,3 +150,11 @@ def _save_model(trainer: HyperNASTrainer, folder: Path, measured: str, result: d
         "scores": result["scores"],
     }
     save_checkpoint(folder, Checkpoint(trainer.hypernas, measured, value_K, score_K), card)
+
+
+def _images(trainer: HyperNASTrainer) -> dict[str, Any]:
+    """Of the card: the images that weights are generated for, and their classes."""
+    if trainer.weight_task is None:
+        return {"dataset": None, "num_classes": None}
+    dataset = trainer.weight_task.dataset
+    return {"dataset": dataset.name, "num_classes": len(dataset.classes), **source_fields(dataset)}

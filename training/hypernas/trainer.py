@@ -21,6 +21,7 @@ from service.models.catalog import find_card
 from service.predictors.hypernas.batch import CellBatch
 from service.predictors.hypernas.checkpoint import load_checkpoint
 from service.predictors.hypernas.model import HyperNAS
+from training.data.classes import check_classes
 from training.hypernas.cells import Floats, Observed
 from training.hypernas.config import HyperNASTraining
 from training.hypernas.objective import AdaptiveObjective
@@ -40,11 +41,13 @@ class HyperNASTrainer:
     def __init__(
         self, config: HyperNASTraining, observations: Observed | None, cache_dir: Path | None = None
     ) -> None:
+        if config.hypernas.tasks != "weights" and observations is None:
+            raise InvalidRequest("Predicting accuracy needs observations.", field="/observations")
+        self.weight_task = WeightTask(config, cache_dir) if config.hypernas.tasks != "accuracy" else None
+        if self.weight_task is not None:
+            config = config.for_classes(len(self.weight_task.dataset.classes))
         self.config, self.observations = config, observations
         model = config.hypernas
-        if model.tasks != "weights" and observations is None:
-            raise InvalidRequest("Predicting accuracy needs observations.", field="/observations")
-        self.weight_task = WeightTask(config, cache_dir) if model.tasks != "accuracy" else None
         with torch.random.fork_rng():  # modules initialise themselves from the global generator
             torch.manual_seed(config.seed)
             self.hypernas = HyperNAS(model)
@@ -109,9 +112,15 @@ class HyperNASTrainer:
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and numbers from which `restore` goes on exactly."""
         tensors = trained_tensors(self._modules, self.optimizer)
-        return tensors, {key: getattr(self, key) for key in _STATE}
+        task = self.weight_task
+        classes = {} if task is None else {"classes": list(task.dataset.classes)}
+        return tensors, {**{key: getattr(self, key) for key in _STATE}, **classes}
 
     def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        if self.weight_task is not None:
+            classes = self.weight_task.dataset.classes
+            count = len(state.get("classes", classes))  # older ones: by the shapes below
+            check_classes(state, count, classes, self.config.name)
         restore_trained(self._modules, self.optimizer, tensors)
         for key in _STATE:
             setattr(self, key, state[key])

@@ -32,6 +32,7 @@ class WeightTask:
 
     def __init__(self, config: HyperNASTraining, cache_dir: Path | None = None) -> None:
         self.dataset: Dataset = configured_dataset(config, cache_dir, image_size=config.image_size)
+        config = config.for_classes(len(self.dataset.classes))
         self._config, self._model = config, config.hypernas
         if len(self.dataset.classes) != self._model.num_classes:
             raise InvalidRequest(

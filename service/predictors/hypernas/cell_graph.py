@@ -14,7 +14,7 @@ from typing import Any
 from service.errors import InvalidArchitecture
 from service.graph_io.cells import nasbench101, nasbench201
 from service.graph_io.read import format_of
-from service.predictors.features.architectures import is_bare_cell
+from service.predictors.features.architectures import is_benchmark_cell
 
 OPERATIONS = ("input", "output", "conv3x3", "conv1x1", "avg_pool", "max_pool", "skip", "none")
 MAX_NODES = 8
@@ -62,15 +62,15 @@ REDUCTIONS: Mapping[str, CellGraph] = {
 
 
 def read_cell(document: Any, space: str, *, prune: bool) -> CellGraph:
-    """The cell of a bare benchmark cell's document.
+    """The cell of a benchmark cell's document, for any number of classes.
 
     prune: leave out what is on no path from input to output; a cell without such a path keeps its two ends.
 
     Raises InvalidArchitecture for other documents and for cells that cannot be read.
     """
-    if format_of(document) != space or not is_bare_cell(document):
+    if format_of(document) != space or not is_benchmark_cell(document):
         raise InvalidArchitecture(
-            f"This predictor ranks bare cells of the format {space!r} only.",
+            f"This predictor knows cells of the format {space!r} alone, in the benchmark's own network.",
             field="/format",
             hint="Name another predictor, or leave it out.",
         )

@@ -96,13 +96,13 @@ def merge_equal_rows(
     """
     _, first, place_N = np.unique(feature_NF, axis=0, return_index=True, return_inverse=True)
     place_N = place_N.reshape(-1)
-    means = np.array([_mean(value_N[place_N == place]) for place in range(len(first))])
+    means = np.array([mean_value(value_N[place_N == place]) for place in range(len(first))])
     order = np.argsort(first)
     kept = first[order]
     _, number_N = np.unique(group_N[kept], return_inverse=True)
     return feature_NF[kept], means[order], number_N.reshape(-1)
 
 
-def _mean(values: Floats) -> float:
-    """Of numbers of any size."""
+def mean_value(values: Floats) -> float:
+    """The mean of numbers of any size."""
     return fsum((values / len(values)).tolist()) if len(values) > 1 else float(values[0])

@@ -21,7 +21,8 @@ from service.predictors.regressors.few_shot import rank_correlation
 from service.settings import Settings, get_settings
 from service.workers import train_hypernas
 from service.workers.job_process import PROBLEM, REFUSED, RESULT
-from training.hypernas.cells import observed, random_cell, read_observations
+from tests.training.data.image_files import write_images
+from training.hypernas.cells import Observed, observed, random_cell, read_observations
 from training.hypernas.config import HyperNASTraining
 from training.hypernas.objective import AdaptiveObjective
 from training.hypernas.run import run
@@ -52,10 +53,15 @@ def observations(count: int, seed: int = 0) -> list[dict[str, Any]]:
     return [{"architecture": document, "value": worth(document)} for document in documents]
 
 
+def learned_from(items: list[dict[str, Any]], config: HyperNASTraining) -> Observed:
+    readings = read_observations(items, config.hypernas)
+    return observed(readings.batch(), readings.value_N)
+
+
 def trainer(items: list[dict[str, Any]], **options: Any) -> HyperNASTrainer:
     model = {**TINY, "tasks": "accuracy", **options.pop("model", {})}
     config = HyperNASTraining(**{"data": "digits", "steps": 60, **options, "model": model})
-    return HyperNASTrainer(config, observed(*read_observations(items, config.hypernas)))
+    return HyperNASTrainer(config, learned_from(items, config))
 
 
 def test_objective_by_hand() -> None:
@@ -103,10 +109,10 @@ def test_weights_of_the_tasks_settle_where_the_objective_is_least() -> None:
 def test_it_ranks_what_it_has_not_seen(encoding: str) -> None:
     items, others = observations(60), observations(200, seed=1)
     learned = trainer(items, model={"encoding": encoding})
-    cells, value_N = read_observations(others, learned.config.hypernas)
-    before = rank_correlation(scores(learned.hypernas, cells), value_N)
+    unseen = read_observations(others, learned.config.hypernas)
+    before = rank_correlation(scores(learned.hypernas, unseen.batch()), unseen.value_N)
     learned.run_until_done()
-    after = rank_correlation(scores(learned.hypernas, cells), value_N)
+    after = rank_correlation(scores(learned.hypernas, unseen.batch()), unseen.value_N)
     assert after > 0.75 and after > before
 
 
@@ -178,7 +184,7 @@ def test_configuration_refuses_nonsense(options: dict[str, Any]) -> None:
 
 
 def test_observations_are_checked() -> None:
-    with pytest.raises(InvalidRequest, match="4 observations"):
+    with pytest.raises(InvalidRequest, match="4 different networks"):
         trainer(observations(4))
     items = observations(6)
     items[2] = {"architecture": {"format": "nasbench201", "cell": "|other~0|"}, "value": 1}
@@ -187,7 +193,43 @@ def test_observations_are_checked() -> None:
     assert caught.value.extra["observation"] == 2
     config = HyperNASTraining(data="digits", steps=1, model={**TINY, "num_classes": 100})
     with pytest.raises(InvalidRequest, match="classes"):
-        HyperNASTrainer(config, observed(*read_observations(observations(6), config.hypernas)))
+        HyperNASTrainer(config, learned_from(observations(6), config))
+
+
+def test_observations_are_read_as_a_fitted_predictor_reads_them() -> None:
+    config = HyperNASTraining(data="digits", steps=1, model={**TINY, "tasks": "accuracy"}).hypernas
+    one = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
+    other = "|nor_conv_1x1~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"
+    items: list[Any] = [
+        {"architecture": {"format": "nasbench201", "cell": one, "num_classes": 100}, "value": 90, "seed": 1},
+        {"architecture": {"format": "nasbench201", "cell": one, "num_classes": 100}, "value": 94, "seed": 2},
+        {"format": "nasbench201", "cell": other, "value": 80.0, "seed": 1},
+        {"architecture": f"nasbench201:{other}", "value": None, "seed": 2},
+        {"arch_str": f"Structure(4 nodes with {other})", "value": float("nan"), "seed": 3},
+        {"architecture": {"format": "nasbench201", "cell": [0, 4, 0, 3, 0, 2]}, "value": 70, "seed": 1},
+    ]
+    readings = read_observations(items, config)
+    assert readings.value_N.tolist() == [92.0, 80.0, 70.0]
+    assert (readings.tally.used, readings.tally.networks, readings.tally.failed) == (4, 3, 2)
+    assert readings.cell_N[1] == read_cell(
+        {"format": "nasbench201", "cell": other}, "nasbench201", prune=True
+    )
+
+
+def test_a_run_keeps_the_names_of_its_classes(tmp_path: Path) -> None:
+    photos = write_images(tmp_path / "photos", {"cat": 8, "dog": 8, "elk": 8})
+    config = HyperNASTraining(
+        name="mine", data=str(photos), steps=1, networks=1, images=4, image_size=8,
+        model={**TINY, "tasks": "weights"},
+    )  # fmt: skip
+    assert run(config, tmp_path / "run", []) is not None
+    card = json.loads((tmp_path / "run" / "model" / "card.json").read_text())
+    assert card["classes"] == ["cat", "dog", "elk"] and card["data_path"] == str(photos)
+    (photos / "elk").rename(photos / "fox")
+    with pytest.raises(
+        InvalidRequest, match=r"'mine' learns the classes cat, dog, elk; the data have cat, dog, fox"
+    ):
+        run(replace(config, steps=2), tmp_path / "run", [])
 
 
 @pytest.fixture
@@ -219,7 +261,10 @@ def test_jobs_leave_a_model_that_the_next_one_starts_from(settings: Settings) ->
     assert status == 0
     result = json.loads((second / RESULT).read_text())
     low, high = result["scores"]["interval"]
-    assert low <= result["scores"]["kendall_tau"] <= high and result["scores"]["held_out"] == 12
+    assert low <= result["scores"]["kendall_tau"] <= high
+    counted = result["observations"]
+    assert (counted["used"], counted["failed"]) == (60, 0) and counted["networks"] < 60
+    assert result["scores"]["held_out"] == counted["networks"] // 5
     card = json.loads((second / "model" / "card.json").read_text())
     assert card["kind"] == "hypernas" and card["training"]["property"] == "accuracy"
     assert load_checkpoint(second / "model").hypernas.hypernetwork is None
@@ -257,7 +302,7 @@ def test_other_models_cannot_be_started_from(settings: Settings) -> None:
     (folder / "model").rename(settings.home / "models" / "a")
     assert status == 0
     config = HyperNASTraining(data="digits", steps=1, from_model="a", model=TINY)
-    seen = observed(*read_observations(observations(6), config.hypernas))
+    seen = learned_from(observations(6), config)
     assert HyperNASTrainer(config, seen).hypernas.hypernetwork is not None
     with pytest.raises(InvalidInput, match="another shape"):
         HyperNASTrainer(replace(config, model={**TINY, "hidden": 8}), seen)
