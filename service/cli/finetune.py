@@ -190,8 +190,8 @@ def _here(
     from service.settings import get_settings
     from training.data.image_folder.names import data_source
     from training.finetune.config import FineTuning
-    from training.finetune.divergence import TrainingDiverged
     from training.finetune.run import WEIGHTS, run
+    from training.loop.divergence import TrainingDiverged
 
     settings = get_settings()
     network = read_network(source, runnable=True)

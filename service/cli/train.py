@@ -78,7 +78,7 @@ def train(
     heads: Annotated[int | None, typer.Option(min=1, max=64, help="Of the transformer. [default: 8]")] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(min=1e-7, max=1, help="The highest. [default: 0.004; transformer: 0.001]"),
+        typer.Option(min=1e-7, max=1, help="The highest. [default: 0.004; transformer: 0.001; SMASH: 0.01]"),
     ] = None,
     mirror: options.Mirror = None,
     skip_bad: options.SkipBad = False,
@@ -89,7 +89,7 @@ def train(
     """Train a GHN or a SMASH hypernetwork, and keep it as a model.
 
     Ctrl-C ends the run after its current step, and keeps what was learned as a model; --resume goes on.
-    Exit status 130 then.
+    Exit status 130 then. A training whose loss is no number any more ends with status 1 and no model.
     """
     if (minutes is None) == (steps is None):
         raise typer.BadParameter("give --minutes or --steps, one of them", param_hint="--minutes")
@@ -99,8 +99,8 @@ def train(
         )
     said = {"gnn": gnn and gnn.value, "hidden": hidden, "layers": layers, "heads": heads}
     said = {key: value for key, value in said.items() if value is not None}
-    if kind is Kind.SMASH and (said or learning_rate is not None):
-        raise typer.BadParameter("only a GHN is told these", param_hint="--gnn, --hidden, --learning-rate")
+    if kind is Kind.SMASH and said:
+        raise typer.BadParameter("only a GHN is told these", param_hint="--gnn, --hidden, --layers, --heads")
     if gnn is not Gnn.TRANSFORMER and (layers or heads) and not (resume or start):
         raise typer.BadParameter("only a transformer has them: --gnn transformer", param_hint="--layers")
     from service.settings import get_settings
@@ -135,6 +135,7 @@ def train(
     )  # fmt: skip
     if kind is Kind.SMASH:
         values = {**images, "seed": seed, "name": chosen, "minutes": minutes, "steps": steps}
+        values |= {} if learning_rate is None else {"learning_rate": learning_rate}
         _train_smash(values, run_folder, model_folder, settings, again=again, plot=plot, json=json)
         return
 

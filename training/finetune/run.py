@@ -23,11 +23,11 @@ from training.data.digest import data_digest
 from training.data.inventory import inventory
 from training.data.network_images import check_fits, image_channels, image_sides
 from training.finetune.config import FineTuning
-from training.finetune.divergence import TrainingDiverged
 from training.finetune.history import quality
 from training.finetune.start_choice import PREDICTED, RANDOM, better_start, diverged_start, verdict
 from training.finetune.starting_weights import StartingWeights, predicted_weights, random_weights
 from training.finetune.work import Progress, Work, save
+from training.loop.divergence import TrainingDiverged
 from training.loop.interruption import Interrupted
 from training.loop.run_folder import RunFolder
 

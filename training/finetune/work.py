@@ -20,10 +20,10 @@ from service.kit.whole_file import whole_file
 from training.data.dataset import Dataset
 from training.evaluate.accuracy import CALIBRATION_BATCHES, measure, native_dtype, training_statistics
 from training.finetune.config import FineTuning
-from training.finetune.divergence import TrainingDiverged, all_finite, diverged, is_lost
 from training.finetune.history import History, Record, quality
 from training.finetune.solved_head import last_layer, solve_head
 from training.finetune.starting_weights import StartingWeights
+from training.loop.divergence import TrainingDiverged, all_finite, diverged, is_lost
 from training.loop.interruption import Interruption
 from training.loop.run_folder import RunFolder
 from training.loop.sgd import Epoch, train_network

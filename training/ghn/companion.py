@@ -21,6 +21,7 @@ def main() -> None:
     from training.ghn.launch import TeamBroken
     from training.ghn.team import Team
     from training.ghn.trainer import Trainer, load_config
+    from training.loop.divergence import TrainingDiverged
     from training.loop.run_folder import RunFolder
 
     team = Team(options.rank, options.size, options.meeting)
@@ -30,7 +31,7 @@ def main() -> None:
     trainer.restore()
     try:
         trainer.run_until_done()
-    except TeamBroken:
+    except (TeamBroken, TrainingDiverged):
         # The leader tells; and without a leader nobody listens.
         raise SystemExit(1) from None
 

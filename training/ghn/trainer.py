@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +36,7 @@ from training.ghn.start import start_of
 from training.ghn.step import NetworkRunner, accumulate, begin_thread, rare_collections
 from training.ghn.team import Team
 from training.loop.cores import usable_cores
+from training.loop.divergence import LossWatch, is_lost
 from training.loop.interruption import Interruption
 from training.loop.run import LOG_SECONDS
 from training.loop.run_folder import RunFolder
@@ -76,7 +77,8 @@ def train(
     on_progress: gets every record of `metrics.jsonl`.
 
     SIGTERM and SIGINT end the run after the current step, with a checkpoint and a model.
-    Raises InvalidRequest if the folder holds a run and resume is False; TeamBroken if a process died.
+    Raises InvalidRequest if the folder holds a run and resume is False; TeamBroken if a process died;
+    TrainingDiverged.
     """
     run = RunFolder(folder)
     if run.checkpoints() and not resume:
@@ -134,6 +136,7 @@ class Trainer:
         self.last_scores: dict[str, Any] = {}
         self._interruption = Interruption()  # of this process
         self._stop = False  # of all, after the same step
+        self._watch = LossWatch(self.config.highest_rate)
         self._clock = time.monotonic()
 
     # The run
@@ -160,6 +163,7 @@ class Trainer:
             stack.callback(torch.set_flush_denormal, False)
             with rare_collections():
                 self._steps()
+            self._watch.end(self.step)
             # A run that was told to stop has no time for measuring.
             if self.team.leads:
                 self.save()
@@ -212,7 +216,10 @@ class Trainer:
         # A network without normalisation may have a loss in the thousands; capped, the mean still says
         # something.
         losses = [min(outcome.loss, _LOSS_CAP) for outcome in used]
-        finite, loss, accuracy = self._join(len(used), sum(losses), sum(outcome.accuracy for outcome in used))
+        sane = sum(not is_lost(outcome.loss) for outcome in used)
+        finite, loss, accuracy, sane = self._join(
+            len(used), sum(losses), sum(outcome.accuracy for outcome in used), sane
+        )
         self.skipped += stage.meta_batch - finite
         norm = float("nan")
         if finite:
@@ -227,17 +234,20 @@ class Trainer:
         self.networks_seen += stage.meta_batch
         self.images_seen += stage.meta_batch * stage.images
         count = finite or float("nan")
+        self._watch.see(self.step, {"loss": loss / count if sane and np.isfinite(norm) else float("nan")})
         return {"loss": loss / count, "accuracy": 100 * accuracy / count, "norm": norm, "rate": rate}
 
-    def _join(self, finite: int, loss: float, accuracy: float) -> tuple[int, float, float]:
+    def _join(
+        self, finite: int, loss: float, accuracy: float, sane: int
+    ) -> tuple[int, float, float, int]:
         """Sum gradients and numbers over the team, which also agrees on the time used and on when to stop."""
         now = time.monotonic()
         seconds = self.seconds + now - self._clock if self.team.leads else 0.0
         self._clock = now
-        numbers = [finite, loss, accuracy, seconds, float(self._interruption.requested)]
+        numbers = [finite, loss, accuracy, seconds, float(self._interruption.requested), sane]
         total = self.team.sum(self.learned.gradients(), numbers)
         self.seconds, self._stop = total[3], total[4] > 0
-        return round(total[0]), total[1], total[2]
+        return round(total[0]), total[1], total[2], round(total[5])
 
     @property
     def _next_network(self) -> int:
@@ -258,7 +268,7 @@ class Trainer:
     def _log(self, recent: list[dict[str, float]]) -> None:
         if not self.team.leads:
             return
-        means = {key: float(np.nanmean([record[key] for record in recent])) for key in recent[0]}
+        means = {key: _mean([record[key] for record in recent]) for key in recent[0]}
         left = (1 - self.progress) * self.seconds / max(self.progress, 1e-9)
         self._record(
             {
@@ -341,6 +351,12 @@ class Trainer:
             setattr(self, key, state.get(key, getattr(self, key)))
         self.learned.fill(tensors)
         return True
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Of those that are numbers."""
+    numbers = [value for value in values if not np.isnan(value)]
+    return float(np.mean(numbers)) if numbers else float("nan")
 
 
 def share_done(folder: Path, config: TrainConfig) -> float:

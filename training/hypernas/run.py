@@ -49,7 +49,8 @@ def run(
     items: observations, `{"architecture", "value"}` each; none for a model that generates weights alone.
     measured: what was observed. on_progress: gets every record of `metrics.jsonl`.
 
-    Raises InvalidRequest for observations that do not do, InvalidInput for images that cannot be read.
+    Raises InvalidRequest for observations that do not do, InvalidInput for images that cannot be read,
+    TrainingDiverged.
     """
     torch.set_num_threads(1)  # graphs of eight nodes: a second thread only spins
     readings = _readings(config, items)
@@ -57,7 +58,8 @@ def run(
     trainer = HyperNASTrainer(config, seen, cache_dir)
     if not train_until_done(
         trainer, RunFolder(folder), config.to_dict(),
-        log_steps=config.log_steps, checkpoint_minutes=config.checkpoint_minutes, on_progress=on_progress,
+        learning_rate=config.learning_rate, log_steps=config.log_steps,
+        checkpoint_minutes=config.checkpoint_minutes, on_progress=on_progress,
     ):  # fmt: skip
         return None
     result = {

@@ -88,10 +88,11 @@ class HyperNASTrainer:
         total = self.objective(losses) if self.objective is not None else next(iter(losses.values()))
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
-        nn.utils.clip_grad_norm_(self._modules.parameters(), self.config.clip)
+        norm = nn.utils.clip_grad_norm_(self._modules.parameters(), self.config.clip)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate(self.step, self.progress)
-        self.optimizer.step()
+        if torch.isfinite(norm):  # a random network may have no finite loss
+            self.optimizer.step()
         self.step += 1
         self.seconds += time.monotonic() - started
         return {**record, **{_LOSS_NAMES[task]: float(loss.detach()) for task, loss in losses.items()}}

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from service.errors import InvalidRequest
+from training.loop.divergence import LossWatch
 from training.loop.interruption import Interruption
 from training.loop.run_folder import RunFolder
 
@@ -41,11 +42,14 @@ class Steps(Protocol):
 
 def train_until_done(
     trainer: Steps, records: RunFolder, config: dict[str, Any], *,
-    log_steps: int, checkpoint_minutes: float, on_progress: Progress,
+    learning_rate: float, log_steps: int, checkpoint_minutes: float, on_progress: Progress,
 ) -> bool:  # fmt: skip
     """Go on from the folder's newest checkpoint. Returns whether the budget is used; if not, a signal came.
 
-    on_progress: gets every record of `metrics.jsonl`.
+    learning_rate: the highest, for the message of a training that diverges. on_progress: gets every record of
+    `metrics.jsonl`.
+
+    Raises TrainingDiverged where the losses (measurements named `loss` or `..._loss`) are lost.
     """
     found = records.load()
     if found is not None:
@@ -53,10 +57,11 @@ def train_until_done(
     records.write_config(config)
     last_save = last_log = trainer.seconds
     recent: list[dict[str, float]] = []
-    interruption = Interruption()
+    interruption, watch = Interruption(), LossWatch(learning_rate)
     with interruption.by_signals():
         while trainer.progress < 1 and not interruption.requested:
             recent.append(trainer.train_step())
+            watch.see(trainer.step, {name: of for name, of in recent[-1].items() if name.endswith("loss")})
             is_due = trainer.step % log_steps == 0 or trainer.seconds - last_log > LOG_SECONDS
             if is_due or trainer.progress >= 1:
                 record = {
@@ -72,6 +77,7 @@ def train_until_done(
             if trainer.seconds - last_save > 60 * checkpoint_minutes:
                 records.save(trainer.step, *trainer.state())
                 last_save = trainer.seconds
+    watch.end(trainer.step)
     records.save(trainer.step, *trainer.state())
     return trainer.progress >= 1
 

@@ -28,13 +28,15 @@ def run(
 
     on_progress: gets every record of `metrics.jsonl`.
 
-    Raises InvalidRequest for an unknown data set, InvalidInput for images that cannot be read.
+    Raises InvalidRequest for an unknown data set, InvalidInput for images that cannot be read,
+    TrainingDiverged.
     """
     trainer = SmashTrainer(config, cache_dir)
     on_progress({"kind": "data", **inventory(trainer.dataset)})
     if not train_until_done(
         trainer, RunFolder(folder), config.to_dict(),
-        log_steps=config.log_steps, checkpoint_minutes=config.checkpoint_minutes, on_progress=on_progress,
+        learning_rate=config.learning_rate, log_steps=config.log_steps,
+        checkpoint_minutes=config.checkpoint_minutes, on_progress=on_progress,
     ):  # fmt: skip
         return None
     result = {

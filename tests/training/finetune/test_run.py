@@ -23,7 +23,6 @@ from service.settings import get_settings
 from tests.simulated_gpu import SimulatedGpu
 from training.data.dataset import batches, load_dataset
 from training.finetune.config import FineTuning
-from training.finetune.divergence import TrainingDiverged
 from training.finetune.run import WEIGHTS, race_epochs, run
 from training.finetune.starting_weights import (
     StartingWeights,
@@ -32,6 +31,7 @@ from training.finetune.starting_weights import (
     trained_on,
     with_noise,
 )
+from training.loop.divergence import TrainingDiverged
 from training.loop.sgd import Epoch, random_parameters
 
 SMALL: dict[str, Any] = {

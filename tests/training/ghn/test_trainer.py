@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,13 @@ from service.ghn.checkpoint import load_checkpoint
 from service.ghn.model import GHN
 from service.ghn.shape_encoder import channel_index
 from service.models.catalog import find_card
+from training.ghn.architecture_source import Task
 from training.ghn.recipe import Stage, TrainConfig
 from training.ghn.start import start_of
+from training.ghn.step import Outcome
 from training.ghn.team import Team
 from training.ghn.trainer import Trainer, load_config, train
+from training.loop.divergence import TrainingDiverged
 from training.loop.run_folder import RunFolder, part
 
 CONFIG = TrainConfig(
@@ -203,6 +207,19 @@ def test_the_shipped_model_can_be_trained_further() -> None:
     assert refused.value.extra["field"] == "/ghn/rounds"
     with pytest.raises(UnknownModel):
         start_of("no-such-model", {}, 10)
+
+
+def test_a_run_without_a_finite_loss_fails_and_leaves_no_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(ghn: GHN, tasks: Sequence[Task], *_: Any) -> list[Outcome]:
+        return [Outcome(float("nan"), 0.1, {}) for _ in tasks]
+
+    monkeypatch.setattr("training.ghn.trainer.accumulate", lost)
+    with pytest.raises(TrainingDiverged, match="last 8 steps up to step 8") as caught:
+        train(CONFIG, tmp_path / "lost")
+    assert caught.value.extra["hint"] == "Lower learning_rate, which was 0.004, to 0.0004 or less."
+    assert not RunFolder(tmp_path / "lost").checkpoints() and not (tmp_path / "lost" / "model").exists()
 
 
 def test_a_run_may_go_on_with_other_stages(finished: Path) -> None:

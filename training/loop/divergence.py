@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import torch
@@ -13,6 +14,8 @@ from service.errors import ServiceError
 LARGEST_LOSS = 1e6
 # What is proposed in place of a learning rate that was too high.
 _LOWER = 10
+# Steps without a finite loss, one after the other, that are no accident any more.
+_LOST_IN_A_ROW = 20
 
 
 class TrainingDiverged(ServiceError):
@@ -39,8 +42,42 @@ def diverged(what: str, *, step: int, steps: int, epoch: int, learning_rate: flo
 
 def is_lost(loss: float) -> bool:
     """Whether a loss is beyond all bounds, or no number."""
-    return not loss <= LARGEST_LOSS
+    return not abs(loss) <= LARGEST_LOSS
 
 
 def all_finite(params: Mapping[str, Tensor]) -> bool:
     return all(bool(torch.isfinite(value).all()) for value in params.values())
+
+
+class LossWatch:
+    """Watches a training whose single steps may fail, as random networks may have no finite loss: it ends
+    when so many in a row do.
+    """
+
+    def __init__(self, learning_rate: float) -> None:
+        self._rate = learning_rate
+        self._lost, self._seen = Counter[str](), Counter[str]()
+
+    def see(self, step: int, losses: Mapping[str, float]) -> None:
+        """losses: of one step, by name. Raises TrainingDiverged."""
+        for name, loss in losses.items():
+            self._seen[name] += 1
+            self._lost[name] = self._lost[name] + 1 if is_lost(loss) else 0
+            if self._lost[name] >= _LOST_IN_A_ROW:
+                raise self._diverged(name, step)
+
+    def end(self, step: int) -> None:
+        """Raises TrainingDiverged where a short training had no step with a finite loss."""
+        for name, lost in self._lost.items():
+            if lost and lost == self._seen[name]:
+                raise self._diverged(name, step)
+
+    def _diverged(self, name: str, step: int) -> TrainingDiverged:
+        count = self._lost[name]
+        steps = "step" if count == 1 else f"{count} steps"
+        return TrainingDiverged(
+            f"The {name.replace('_', ' ')} of the last {steps} up to step {step} is not finite, or beyond "
+            "all bounds: the training diverged.",
+            field="/learning_rate", step=step,
+            hint=f"Lower learning_rate, which was {self._rate:g}, to {self._rate / _LOWER:g} or less.",
+        )  # fmt: skip
