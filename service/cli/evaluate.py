@@ -81,15 +81,17 @@ def evaluate(
     loaded = load_model(model or settings.default_model)
     card = loaded.card
     chosen = _trained_on(card) if data is None else data_source(data, Path())
+    count = available(split, count)
+    helpers = processes or max(1, min(os.cpu_count() or 1, 2 * count // _NETWORKS_A_PROCESS))
     sources = Sources(data_dir or settings.data_dir, settings.home / "cache", skip_bad)
     dataset = load_dataset(
-        chosen, data_dir=sources.data_dir, cache_dir=sources.cache_dir, skip_bad=skip_bad
-    )
+        chosen, data_dir=sources.data_dir, cache_dir=sources.cache_dir, skip_bad=skip_bad,
+        copies=helpers if helpers == 1 else 1 + helpers,
+    )  # fmt: skip
     _check_classes(card, loaded.ghn.config.num_classes, dataset)
     if dataset.report is not None and not json:
         for line in inventory_lines(inventory(dataset)):
             say(line)
-    count = available(split, count)
     used = native_dtype() if dtype is Dtype.AUTO else dtype.value
     common: dict[str, Any] = {
         "split": split,
@@ -114,8 +116,7 @@ def evaluate(
 
         results = measure(
             jobs, settings.home / "evaluations", sources,
-            processes=processes or max(1, min(os.cpu_count() or 1, 2 * count // _NETWORKS_A_PROCESS)),
-            on_result=show,
+            processes=helpers, on_result=show,
         )  # fmt: skip
     scores = results.scores(predicted)
     report = {

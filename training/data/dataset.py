@@ -124,14 +124,14 @@ class ImageConfig(Protocol):
 
 def configured_dataset(
     config: ImageConfig, cache_dir: Path | None = None, *,
-    image_size: int | tuple[int, int] | None = None, channels: Literal[1, 3] = 3,
+    image_size: int | tuple[int, int] | None = None, channels: Literal[1, 3] = 3, copies: int = 1,
 ) -> Dataset:  # fmt: skip
     """`load_dataset` for the configuration of a training."""
     return load_dataset(
         config.data,
         data_dir=None if config.data_dir is None else Path(config.data_dir),
         cache_dir=cache_dir, image_size=image_size, channels=channels,
-        mirror=config.mirror, skip_bad=config.skip_bad,
+        mirror=config.mirror, skip_bad=config.skip_bad, copies=copies,
     )  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def load_dataset(
     name: str, *,
     data_dir: Path | None = None, cache_dir: Path | None = None,
     image_size: int | tuple[int, int] | None = None, channels: Literal[1, 3] = 3,
-    mirror: bool | None = None, skip_bad: bool = False,
+    mirror: bool | None = None, skip_bad: bool = False, copies: int = 1,
 ) -> Dataset:  # fmt: skip
     """A data set by name ("digits", "cifar10"), or the path of a folder or zip file of images.
 
@@ -148,9 +148,10 @@ def load_dataset(
     and 32 for the others. channels: 1 for grey images.
     mirror: whether training images are mirrored; without it, all but those of digits, letters and signs:
     where a class is named by one character they are not. skip_bad: go on without files of a folder that
-    cannot be read.
+    cannot be read. copies: processes that load it, each for itself.
 
-    Raises InvalidRequest for an unknown name, InvalidInput for files that cannot be read.
+    Raises InvalidRequest for an unknown name, InvalidInput for files that cannot be read, LimitExceeded for
+    a folder that does not fit into memory.
     """
     if name in BUILT_IN:
         height, width = _sides(image_size or (16 if name == "digits" else 32))
@@ -165,7 +166,7 @@ def load_dataset(
             field="/data",
             hint='Use "digits", "cifar10", or the path of a folder or zip file with one folder a class.',
         )
-    return _image_folder(tree, image_size or 32, channels, mirror, skip_bad)
+    return _image_folder(tree, image_size or 32, channels, mirror, skip_bad, copies)
 
 
 def sample_batch(
@@ -334,10 +335,10 @@ def _torchvision_cifar10(data_dir: Path | None, train: bool) -> tuple[Tensor, Te
 
 def _image_folder(
     tree: ImageTree, image_size: int | tuple[int, int], channels: Literal[1, 3], mirror: bool | None,
-    skip_bad: bool,
+    skip_bad: bool, copies: int,
 ) -> Dataset:  # fmt: skip
     height, width = _sides(image_size)
-    images = load_images(tree, (channels, height, width), skip_bad=skip_bad)
+    images = load_images(tree, (channels, height, width), skip_bad=skip_bad, copies=copies)
     if mirror is None:
         mirror = not any(len(name) == 1 for name in images.classes)
     train, validation, test = map(_image_set, (images.train, images.validation, images.test))

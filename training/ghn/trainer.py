@@ -112,7 +112,8 @@ class Trainer:
     ) -> None:
         self.folder, self.cache_dir, self.on_progress = folder, cache_dir, on_progress
         self.team = team or Team()
-        self.dataset = configured_dataset(config, cache_dir)
+        # What others load is no longer free when they look.
+        self.dataset = configured_dataset(config, cache_dir, copies=self.team.size if self.team.leads else 1)
         self.images = ImageStream(self.dataset, config.seed, crop=config.crop)
         torch.manual_seed(config.seed)
         # A run that has begun has its weights, and the GHN's configuration, in its folder.

@@ -15,11 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
-from service.errors import InvalidInput
+from service.errors import InvalidInput, LimitExceeded
 from tests.training.data.image_files import write_deep, write_images
 from training.data.dataset import Dataset, load_dataset
 from training.data.image_folder.decode import UnreadableImage, decode_image, readable_formats
 from training.data.image_folder.stratify import held_out
+from training.loop.memory import free_memory_bytes
 
 CLASSES = {"cat": 12, "dog": 12}
 
@@ -351,3 +352,33 @@ def test_grey_and_oblong_images(tmp_path: Path) -> None:
     assert data.resized(4).shape == (1, 4, 4) and data.resized((4, 6)).image_size == (4, 6)
     digits = load_dataset("digits", channels=1, image_size=16)
     assert torch.equal(digits.train.images_NCHW, load_dataset("digits").train.images_NCHW[:, :1])
+
+
+# Memory
+
+
+def test_a_folder_that_does_not_fit_into_memory_is_refused_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_images(tmp_path, {"cat": 6, "dog": 6})
+    (tmp_path / "cat" / "bad.png").write_bytes(b"never decoded")
+    needed = 2 * 13 * 3 * 32 * 32
+    monkeypatch.setattr("training.data.image_folder.memory.free_memory_bytes", lambda: needed - 1)
+    with pytest.raises(LimitExceeded, match=r"13 images of 3 x 32 x 32 need 0\.0 GiB of memory") as caught:
+        load_dataset(str(tmp_path))
+    assert caught.value.extra["value"] == needed and caught.value.extra["limit"] == needed - 1
+    monkeypatch.setattr("training.data.image_folder.memory.free_memory_bytes", lambda: needed)
+    assert len(load_dataset(str(tmp_path), skip_bad=True).train) == 8
+    with pytest.raises(LimitExceeded, match="in 2 processes"):
+        load_dataset(str(tmp_path), skip_bad=True, copies=2)
+
+
+def test_free_memory_is_what_the_control_group_leaves(tmp_path: Path) -> None:
+    meminfo = tmp_path / "meminfo"
+    assert free_memory_bytes(meminfo, tmp_path) is None
+    meminfo.write_text("MemTotal:  9000 kB\nMemAvailable:  4000 kB\n")
+    assert free_memory_bytes(meminfo, tmp_path) == 4_096_000
+    (tmp_path / "memory.current").write_text("1000\n")
+    for limit, free in (("max\n", 4_096_000), ("5000\n", 4000), ("500\n", 0)):
+        (tmp_path / "memory.max").write_text(limit)
+        assert free_memory_bytes(meminfo, tmp_path) == free

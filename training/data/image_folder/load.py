@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from service.errors import InvalidInput
 from training.data.image_folder.decode import DecodedImage, UnreadableImage, decode_image
 from training.data.image_folder.layout import IMAGE_ENDINGS, Layout, Part, Sample, layout_of
+from training.data.image_folder.memory import check_memory
 from training.data.image_folder.report import FolderReport
 from training.data.image_folder.stratify import held_out
 from training.data.image_folder.tree import ImageTree
@@ -48,20 +49,24 @@ class FolderImages:
     report: FolderReport
 
 
-def load_images(tree: ImageTree, shape_CHW: tuple[int, int, int], *, skip_bad: bool = False) -> FolderImages:
+def load_images(
+    tree: ImageTree, shape_CHW: tuple[int, int, int], *, skip_bad: bool = False, copies: int = 1
+) -> FolderImages:
     """Every part in an order that is drawn once. The test part is `test/`, else `val/`, else a tenth of every
     class; the validation part is `val/` where there is a test part beside it, else a tenth of every class.
 
-    skip_bad: go on without files that cannot be read and class folders without images.
+    skip_bad: go on without files that cannot be read and class folders without images. copies: processes that
+    load these images.
 
     Raises InvalidInput: for files that cannot be read, all named at once; for classes with too few images to
-    hold some out.
+    hold some out. Raises LimitExceeded for more images than fit into memory.
     """
     layout = layout_of(tree.top(), str(tree.place))
     if layout.empty and not skip_bad:
         raise _without_images(layout, tree)
     for name, content in layout.empty.items():
         layout.left_out.setdefault("a class folder without images", []).append(f"{name}/ ({content})")
+    check_memory(sum(map(len, layout.samples.values())), shape_CHW, str(tree.place), copies=copies)
     report = FolderReport(str(tree.place), left_out=layout.left_out)
     read: dict[Part, LabelledImages] = {}
     for part, samples in layout.samples.items():
@@ -92,8 +97,11 @@ def _read(
         except Exception as error:  # a zip file's members fail in as many ways as images do
             return UnreadableImage(str(error) or type(error).__name__)
 
+    # Each image goes to its place in the drawn order: a shuffled copy would take as much memory again.
+    order = np.random.default_rng(0).permutation(len(samples))
+    place_N = np.argsort(order)
     images_NCHW = np.empty((len(samples), *shape_CHW), dtype=np.uint8)
-    label_N = np.array([sample.label for sample in samples], dtype=np.int64)
+    label_N = np.array([sample.label for sample in samples], dtype=np.int64)[order]
     readable_N = np.zeros(len(samples), dtype=bool)
     turned = deep = frames = 0
     unreadable, left_out = dict(report.unreadable), report.left_out
@@ -102,19 +110,18 @@ def _read(
         for row, (sample, image) in enumerate(zip(samples, pool.map(decoded, samples), strict=True)):
             name = str(sample.path)
             if isinstance(image, DecodedImage):
-                images_NCHW[row], readable_N[row] = image.pixels_CHW, True
+                images_NCHW[place_N[row]], readable_N[place_N[row]] = image.pixels_CHW, True
                 turned, deep, frames = turned + image.turned, deep + image.deep, frames + image.frames
             elif image.is_image or sample.path.suffix.lower() in IMAGE_ENDINGS:
                 unreadable[name] = image.reason
             else:
                 left_out.setdefault("not an image by its content", []).append(name)
-    order = np.random.default_rng(0).permutation(len(samples))
-    order = order[readable_N[order]]
     report = replace(
         report, unreadable=unreadable,
         turned=report.turned + turned, deep=report.deep + deep, frames=report.frames + frames,
     )  # fmt: skip
-    return LabelledImages(images_NCHW[order], label_N[order]), report
+    images = LabelledImages(images_NCHW, label_N)
+    return images if readable_N.all() else images.where(readable_N), report
 
 
 def _parts(
