@@ -17,7 +17,7 @@ from typing import Any
 
 from service.errors import InvalidArchitecture, ServiceError
 from service.graph_io.fields import Place, closest, kind_of, shown
-from service.graph_io.printed import OTHER_NAMES, plain_document
+from service.graph_io.printed import OTHER_NAMES, plain_document, with_format
 from service.graph_io.read import FORMATS, format_of
 from service.graph_io.schemas import MODELS
 from service.graph_io.short_texts import parse_short_text
@@ -34,6 +34,7 @@ ARCHITECTURE_FIELDS = (
     "cell",
     "sizes",
     "code",
+    "arch_index",
 )
 # What people write beside an architecture; a field of a flat entry that is unlike these and like one of the
 # architecture's own is a slip of the pen.
@@ -75,16 +76,19 @@ def _entry(value: Any, place: Place) -> Entry:
         return Entry(parse_short_text(value))
     if not isinstance(value, Mapping):
         raise place.refuse(f"{place.named} must be an object, not {kind_of(value)}.")
-    if "architecture" not in value and format_of(value):
+    if "architecture" not in value and format_of(value := with_format(value)):
         return _flat(value, place)
     key = next((name for name in ARCHITECTURE_FIELDS if value.get(name) is not None), None)
     if key is None:
         return _bare(value, place)
     inner = value[key]
     others = {name: other for name, other in value.items() if name != key}
-    if not isinstance(inner, str):
+    if isinstance(inner, Mapping) and not format_of(with_format(inner)):
+        bare = _bare(inner, place / key)
+        return Entry(bare.document, {**bare.others, **others})
+    if not isinstance(inner, str) and key != "arch_index":
         return Entry(inner, others)
-    document = parse_short_text(inner)
+    document = {"format": "nasbench201", "cell": inner} if key == "arch_index" else parse_short_text(inner)
     # A table has the options of an architecture in columns beside its text.
     options = set() if key == "architecture" else {*FIELDS.get(format_of(document), ())} & {*others}
     return Entry(

@@ -1,10 +1,12 @@
 """Documents as other code prints them, in the one form that our readers read.
 
 - nasbench201: `Structure(4 nodes with |...|)`; (operation, node) tuples for each node; six indices into the
-  benchmark's list of operations, in the order of the text; `{"0_1": "conv_3x3", ...}`.
+  benchmark's list of operations, in the order of the text; `{"0_1": "conv_3x3", ...}`; the number of the cell
+  in the benchmark's list, its `arch_index`. With five widths as `channels`, and the cell of NATS-Bench's size
+  space, it is a network of that space. The benchmark's own configuration of a network (`infer.tiny`).
 - nasbench101: matrices of booleans or floats; cells before pruning, with dead vertices or more edges.
 - darts: `Genotype(normal=[...], normal_concat=range(2, 6), ...)`; pairs nested by node; without concat;
-  `init_channels` and `layers`.
+  `init_channels` and `layers`; what NNI exports (`nni.py`).
 - nats_size: "8:16:24:32:40".
 - nasbench_macro: numbers, which have lost their leading zeros; lists of digits.
 
@@ -19,11 +21,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from service.errors import InvalidArchitecture
+from service.graph_io.cells.nasbench201_index import NUM_CELLS, cell_of_index
+from service.graph_io.cells.nats_size import CELL as NATS_SIZE_CELL
+from service.graph_io.cells.nats_size import STAGES
+from service.graph_io.nni import is_nni, nni_document
 from service.graph_io.python_text import parse_python
 
 # Names that other code has for fields, by format.
 OTHER_NAMES: Mapping[str, Mapping[str, str]] = {
-    "darts": {"init_channels": "channels", "layers": "cells"},
+    "darts": {"init_channels": "channels", "layers": "cells", "width": "channels", "depth": "cells"},
+    "nasbench201": {"arch_str": "cell", "arch_index": "cell"},
     "nasbench101": {
         "module_adjacency": "matrix",
         "module_operations": "ops",
@@ -40,6 +47,7 @@ _OTHER_OPERATIONS = {
 }
 _EDGES_201 = tuple((source, target) for target in (1, 2, 3) for source in range(target))
 _INSIDE_STRUCTURE = re.compile(r"\|.*\|", re.DOTALL)
+_INFER_TINY = {"C": "channels", "N": "cells_per_stage", "arch_str": "cell"}
 _GENOTYPE = ("normal", "normal_concat", "reduce", "reduce_concat")
 _MOST_VERTICES = 64
 _MOST_VERTICES_LEFT, _MOST_EDGES_LEFT = 7, 9
@@ -50,6 +58,8 @@ def plain_document(document: Any) -> Any:
 
     Raises InvalidArchitecture for a text of a genotype that is none.
     """
+    if isinstance(document, Mapping) and "format" not in document:
+        document = with_format(document)
     form = document.get("format") if isinstance(document, Mapping) else None
     change = _CHANGES.get(form) if isinstance(form, str) else None
     if change is None:
@@ -62,17 +72,53 @@ def plain_document(document: Any) -> Any:
     return change(renamed)
 
 
+def with_format(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Documents that say what they are in another way."""
+    if is_nni(document):
+        return nni_document(document)
+    name, others = document.get("name"), {key: value for key, value in document.items() if key != "name"}
+    if name == "infer.tiny" and {"C", "N", "arch_str"} <= {*document}:
+        renamed = {_INFER_TINY.get(key, key): value for key, value in others.items()}
+        return {"format": "nasbench201", **renamed}
+    if name == "infer.shape.tiny" and {"channels", "genotype"} <= {*document}:
+        renamed = {"cell" if key == "genotype" else key: value for key, value in others.items()}
+        return {"format": "nasbench201", **renamed}
+    return document
+
+
 def _nasbench201(document: dict[str, Any]) -> dict[str, Any]:
     cell = document.get("cell")
     if cell is None:
         return document
+    plain = {**document, "cell": _plain_cell(cell)}
+    widths = _widths(plain.get("channels"))
+    if widths is None or plain["cell"] != NATS_SIZE_CELL or "cells_per_stage" in plain:
+        return plain
+    rest = {key: value for key, value in plain.items() if key not in ("cell", "channels")}
+    return {**rest, "format": "nats_size", "sizes": widths}
+
+
+def _plain_cell(cell: Any) -> Any:
     if isinstance(cell, str):
         inside = _INSIDE_STRUCTURE.search(cell)
-        text = inside.group() if inside and cell.strip().startswith("Structure(") else cell
-        if re.fullmatch(r"[0-4]{6}", text.strip()):
-            return {**document, "cell": _cell_text([int(digit) for digit in text.strip()]) or cell}
-        return {**document, "cell": text}
-    return {**document, "cell": _cell_text(cell) or cell}
+        text = (inside.group() if inside and cell.strip().startswith("Structure(") else cell).strip()
+        if re.fullmatch(r"[0-4]{6}", text):
+            return _cell_text([int(digit) for digit in text]) or cell
+        if re.fullmatch(r"\d{1,5}", text) and int(text) < NUM_CELLS:
+            return cell_of_index(int(text))
+        return text
+    if isinstance(cell, int) and not isinstance(cell, bool) and 0 <= cell < NUM_CELLS:
+        return cell_of_index(cell)
+    return _cell_text(cell) or cell
+
+
+def _widths(channels: Any) -> list[Any] | None:
+    """One for each stage of the size space; None where it is one number."""
+    if isinstance(channels, str):
+        channels = channels.split(":")
+    if not isinstance(channels, list | tuple) or len(channels) != STAGES:
+        return None
+    return [int(one) if isinstance(one, str) and one.strip().isdigit() else one for one in channels]
 
 
 def _cell_text(cell: Any) -> str | None:
@@ -161,6 +207,8 @@ def _darts(document: dict[str, Any]) -> dict[str, Any]:
         genotype = _parsed_genotype(genotype)
     if not isinstance(genotype, Mapping):
         return document
+    if is_nni(genotype):
+        return {**document, **nni_document({**genotype, **_options_of_darts(document)})}
     plain = {
         _GENOTYPE[key] if isinstance(key, int) and key < 4 else key: value for key, value in genotype.items()
     }
@@ -168,6 +216,11 @@ def _darts(document: dict[str, Any]) -> dict[str, Any]:
         if cell in plain:
             plain[cell] = _flat_pairs(plain[cell])
     return {**document, "genotype": plain}
+
+
+def _options_of_darts(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Options beside a genotype go before those within."""
+    return {key: value for key, value in document.items() if key not in ("genotype", "format")}
 
 
 def _parsed_genotype(text: str) -> Any:

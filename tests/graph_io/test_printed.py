@@ -106,7 +106,7 @@ def test_cells_of_nasbench201(cell: Any) -> None:
     assert plain_document({"format": "nasbench201", "cell": cell}) == {"format": "nasbench201", "cell": CELL}
 
 
-@pytest.mark.parametrize("cell", [[1, 2], [9] * 6, {"0_1": "none"}, 7, [[1], [2], [3]], "30401", True])
+@pytest.mark.parametrize("cell", [[1, 2], [9] * 6, {"0_1": "none"}, 15_625, [[1], [2], [3]], "30401", True])
 def test_what_is_no_cell_is_left_to_the_reader(cell: Any) -> None:
     with pytest.raises(ServiceError) as refused:
         read_document({"format": "nasbench201", "cell": cell})
@@ -190,3 +190,131 @@ def test_codes_of_nasbench_macro(code: str, parameters: int, operations: int) ->
         read_document({"format": "nasbench_macro", "code": "01222213"})
     with pytest.raises(InvalidInput):
         read_entry("0122221")
+
+
+# The networks of NNI
+
+
+def nni(pairs: list[tuple[str, int]], cell: str, *, nested: bool = False) -> dict[str, Any]:
+    """As `nni.nas.hub` writes the pairs of a cell."""
+    fields: dict[str, Any] = {}
+    for place, (operation, state) in enumerate(pairs):
+        node, side = 2 + place // 2, place % 2
+        fields[f"{cell}/op_{node}_{side}"] = operation
+        fields[f"{cell}/input_{node}_{side}"] = [state] if nested else state
+    return fields
+
+
+OLDER = {
+    "n2_p0": "sepconv3x3",
+    "n2_p1": 3,
+    "n2_switch": ["n2_p0", "n2_p1"],
+    "n3_p0": "skipconnect",
+    "n3_p1": [],
+    "n3_p2": "dilconv3x3",
+    "n3_switch": ["n3_p0", "n3_p2"],
+}
+
+
+def older(cell: str) -> dict[str, Any]:
+    """As NNI's first DARTS trainer writes PAIRS."""
+    named = {f"{cell}_{key}": value for key, value in OLDER.items()}
+    for node in ("n2", "n3"):
+        named[f"{cell}_{node}_switch"] = [f"{cell}_{one}" for one in OLDER[f"{node}_switch"]]  # type: ignore[union-attr]
+    return named
+
+
+@pytest.mark.parametrize(
+    "exported",
+    [
+        {**nni(PAIRS, "normal"), **nni(PAIRS, "reduce")},
+        {**nni(PAIRS, "normal", nested=True), **nni(PAIRS, "reduce", nested=True)},
+        {**older("normal"), **older("reduce")},
+        {**older("normal"), **older("reduce"), "normal_n3_switch": [0, 2]},
+    ],
+)
+def test_dictionaries_of_nni(exported: dict[str, Any]) -> None:
+    expected = graph_digest(read_document({**SMALL, "genotype": GENOTYPE}))
+    assert graph_digest(read_document({**SMALL, "genotype": exported})) == expected
+    assert graph_digest(read_document({"width": 4, "depth": 3, **exported})) == expected
+    entry = read_entry({**exported, "channels": 4, "cells": 3, "value": 93.1})
+    assert graph_digest(read_document(entry.document)) == expected and entry.others == {"value": 93.1}
+    inside = read_entry({"architecture": {**exported, "channels": 4, "cells": 3}, "value": 93.1})
+    assert graph_digest(read_document(inside.document)) == expected
+
+
+def test_a_dictionary_of_nni_that_lacks_something_is_refused() -> None:
+    lacking = {**nni(PAIRS, "normal"), **nni(PAIRS, "reduce")}
+    del lacking["normal/op_3_1"]
+    with pytest.raises(InvalidArchitecture, match="/genotype/normal/3"):
+        read_document({**SMALL, "genotype": lacking})
+
+
+# Numbers and configurations of NAS-Bench-201
+
+
+@pytest.mark.parametrize(
+    ("index", "cell"),
+    [  # the benchmark's code asserts these
+        (
+            0,
+            "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|",
+        ),
+        (9, "|avg_pool_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"),
+        (123, "|avg_pool_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|"),
+    ],
+)
+def test_cells_by_their_number(index: int, cell: str) -> None:
+    forms: list[Any] = [
+        {"format": "nasbench201", "cell": index},
+        {"format": "nasbench201", "arch_index": index},
+        {"arch_index": index, "value": 90},
+        {"arch_index": str(index), "value": 90},
+        f"nasbench201:{index}",
+    ]
+    for form in forms:
+        assert read_entry(form).document == {"format": "nasbench201", "cell": cell}
+    with_options = read_entry({"arch_index": index, "num_classes": 100, "value": 90})
+    assert with_options.document == {"format": "nasbench201", "cell": cell, "num_classes": 100}
+
+
+def test_a_number_beyond_the_benchmark_is_refused() -> None:
+    with pytest.raises(InvalidArchitecture):
+        read_document(read_entry({"arch_index": 15_625}).document)
+
+
+NATS_CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"format": "nasbench201", "cell": NATS_CELL, "channels": [8, 16, 24, 32, 40], "num_classes": 100},
+        {"format": "nasbench201", "cell": NATS_CELL, "channels": "8:16:24:32:40", "num_classes": 100},
+        {"name": "infer.shape.tiny", "channels": "8:16:24:32:40", "genotype": NATS_CELL, "num_classes": 100},
+    ],
+)
+def test_five_widths_are_the_size_space(document: dict[str, Any]) -> None:
+    expected = {"format": "nats_size", "sizes": [8, 16, 24, 32, 40], "num_classes": 100}
+    assert plain_document(document) == expected
+    entry = read_entry({**document, "value": 90.0})
+    assert (entry.document, entry.others) == (expected, {"value": 90.0})
+
+
+def test_five_widths_of_another_cell_are_refused() -> None:
+    with pytest.raises(InvalidArchitecture, match="/channels"):
+        read_document({"format": "nasbench201", "cell": CELL, "channels": [8, 16, 24, 32, 40]})
+
+
+def test_the_configuration_of_a_network_of_the_benchmark() -> None:
+    config = {"name": "infer.tiny", "C": 8, "N": 2, "arch_str": CELL, "num_classes": 100}
+    expected = {
+        "format": "nasbench201",
+        "cell": CELL,
+        "channels": 8,
+        "cells_per_stage": 2,
+        "num_classes": 100,
+    }
+    assert plain_document(config) == expected
+    entry = read_entry({**config, "accuracy": 70.1})
+    assert (entry.document, entry.others) == (expected, {"accuracy": 70.1})

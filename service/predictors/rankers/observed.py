@@ -189,6 +189,9 @@ def observe(
     if len(values) < FEWEST_NETWORKS:
         raise wrong_number(f"{len(values)} observations of networks")
     numbers = {identity: number for number, identity in enumerate(dict.fromkeys(identities))}
+    if len(numbers) < FEWEST_NETWORKS:
+        networks = "1 network" if len(numbers) == 1 else f"{len(numbers)} different networks"
+        raise wrong_number(f"{len(values)} observations of {networks}")
     tally = Tally(len(values), len(numbers), failures, tuple(aside), common_metadata(seen))
     return Observations(
         view,

@@ -66,6 +66,14 @@ def test_parameters_and_nodes_may_be_called_anything() -> None:
     assert graph_identity(read_document(wider)) != graph_identity(read_document(GRAPH))
 
 
+def test_one_network_many_times_is_too_little() -> None:
+    again = [
+        {"architecture": cell(CONV3, NONE, NONE, NONE, SKIP, NONE), "value": 90 + seed} for seed in range(9)
+    ]
+    with pytest.raises(InvalidRequest, match=r"9 observations of 1 network; a predictor takes 7 to"):
+        observe(again)
+
+
 def test_repeated_networks_teach_nothing_about_others() -> None:
     """Values of chance, measured eight times: within folds drawn over measurements tau would be 0.9."""
     generator = np.random.default_rng(7)
