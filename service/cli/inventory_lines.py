@@ -35,7 +35,7 @@ def inventory_lines(document: Mapping[str, Any]) -> list[str]:
         ("first_frames", "with several frames, of which the first is used"),
     ):
         if document.get(key):
-            lines.append(f"{document[key]:,} images {text}")
+            lines.append(f"{document[key]:,} {'image' if document[key] == 1 else 'images'} {text}")
     for entry in document.get("left_out", []):
         more = ", ..." if entry["files"] > len(entry["examples"]) else ""
         lines.append(f"left out, {entry['why']}: {entry['files']:,} ({', '.join(entry['examples'])}{more})")

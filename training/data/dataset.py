@@ -160,6 +160,12 @@ def load_dataset(
         dataset = dataset.grey() if channels == 1 else dataset
         return dataset if mirror is None else replace(dataset, mirror=mirror)
     tree = open_tree(Path(name).expanduser())
+    if tree is None and Path(name).expanduser().is_file():
+        raise InvalidInput(
+            f"{Path(name).name} is neither a folder of images nor a zip file of them.",
+            field="/data",
+            hint="Give the folder, with one sub-folder a class; unpack archives of other kinds.",
+        )
     if tree is None:
         raise InvalidRequest(
             f"There is no data set {name!r}.",

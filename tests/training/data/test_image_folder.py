@@ -52,14 +52,55 @@ def below(part: str, of: dict[str, int] | None = None) -> dict[str, int]:
 # Parts
 
 
-@pytest.mark.parametrize(("train", "test"), [("train", "test"), ("Train", "Test"), ("TRAINING", "Testing")])
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train", "test"),
+        ("Train", "Test"),
+        ("TRAINING", "Testing"),
+        ("train_set", "test_set"),
+        ("Training Data", "Testing Data"),
+        ("train-images", "val-images"),
+        ("birds_trainset", "birds_testset"),
+        ("trainval", "eval"),
+    ],
+)
 def test_parts_by_their_names(tmp_path: Path, train: str, test: str) -> None:
     data = load(write_images(tmp_path, below(train) | below(test, {"cat": 3, "dog": 3})))
     assert data.classes == ("cat", "dog") and counts(data) == (22, 2, 6)
     assert data.report is not None and data.report.parts["test"] == f"{test}/"
 
 
-@pytest.mark.parametrize("name", ["val", "valid", "Validation"])
+def test_parts_within_parts(tmp_path: Path) -> None:
+    test = below("seg_test/seg_test", {"cat": 3, "dog": 3})
+    data = load(write_images(tmp_path / "twice", below("seg_train/seg_train") | test))
+    assert data.classes == ("cat", "dog") and counts(data) == (22, 2, 6)
+    # A test part of one class, which has a folder of its own.
+    one = below("train") | {"test/cat/100APPLE": 3}
+    assert counts(load(write_images(tmp_path / "one", one))) == (22, 2, 3)
+
+
+def test_parts_below_classes(tmp_path: Path) -> None:
+    folders = {"cat/train": 12, "cat/test": 3, "dog/train": 12, "dog/test": 3, "dog/val": 2}
+    data = load(write_images(tmp_path, folders))
+    assert data.classes == ("cat", "dog") and counts(data) == (24, 2, 6)
+    assert data.report is not None and data.report.absent == {"validation": ["cat"]}
+
+
+@pytest.mark.parametrize("other", ["test_tube", "plane", "train_station"])
+def test_classes_that_sound_like_parts(tmp_path: Path, other: str) -> None:
+    folders = {"train_engine/day 1": 6, "train_engine/day 2": 6, f"{other}/day 1": 12}
+    assert load(write_images(tmp_path, folders)).classes == tuple(sorted(("train_engine", other)))
+
+
+def test_accents_are_the_same_on_a_mac(tmp_path: Path) -> None:
+    written, on_a_mac = "caf\u00e9", "cafe\u0301"
+    folders = {f"train/{written}": 12, "train/dog": 12, f"test/{on_a_mac}": 3, "test/dog": 3}
+    data = load(write_images(tmp_path, folders))
+    assert data.classes == (written, "dog") and counts(data) == (22, 2, 6)
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "Validation", "dev"])
 def test_a_validation_part_alone_is_the_test(tmp_path: Path, name: str) -> None:
     data = load(write_images(tmp_path, below("train") | below(name, {"cat": 3, "dog": 3})))
     assert counts(data) == (22, 2, 6)
@@ -320,6 +361,26 @@ def test_a_zip_file_made_on_a_mac(tmp_path: Path) -> None:
     assert torch.equal(zipped.train.images_NCHW, plain.train.images_NCHW)
     assert not (tmp_path.parent / "escape").exists()
     assert "hidden" in left_out(zipped)
+
+
+@pytest.mark.parametrize(("name", "utf_8"), [("кошка", True), ("кошка", False), ("caf\u00e9", False)])
+def test_names_in_a_zip_file(tmp_path: Path, name: str, utf_8: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """utf_8: whether the file says that its names are in UTF-8, as Macs do not."""
+    if not utf_8:
+        monkeypatch.setattr(
+            zipfile.ZipInfo, "_encodeFilenameFlags", lambda self: (self.filename.encode(), self.flag_bits)
+        )
+    folder = write_images(tmp_path / "photos", {name: 6, "dog": 6})
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for path in sorted(folder.rglob("*.png")):
+            archive.write(path, path.relative_to(folder).as_posix())
+    monkeypatch.undo()
+    assert set(load(tmp_path / "photos.zip").classes) == {name, "dog"}
+
+
+def test_other_archives_are_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "a.tar.gz").write_bytes(b"\x1f\x8b")
+    assert "a.tar.gz is neither a folder of images nor a zip file" in refusal(tmp_path / "a.tar.gz").detail
 
 
 def test_a_damaged_zip_file_is_refused(tmp_path: Path) -> None:

@@ -6,22 +6,14 @@ order of their names, images lie at any depth below, as torchvision's `ImageFold
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Literal
 
 from service.errors import InvalidInput
+from training.data.image_folder.parts import Part, is_part, part_folders, parts_below_classes
 from training.data.image_folder.tree import Folder
-
-Part = Literal["train", "validation", "test"]
-
-_NAMES: dict[Part, tuple[str, ...]] = {
-    "train": ("train", "training"),
-    "validation": ("val", "valid", "validation"),
-    "test": ("test", "testing"),
-}
-_PART_OF: dict[str, Part] = {name: part for part, names in _NAMES.items() for name in names}
 
 # torchvision's, and what browsers, telephones and microscopes write besides. A file without an ending may be
 # an image too.
@@ -63,9 +55,10 @@ def layout_of(top: Folder, place: str) -> Layout:
     for folder in top.walk():
         if folder.hidden:
             left_out.setdefault("hidden", []).extend(str(folder.path / name) for name in folder.hidden)
-    parts = _part_folders(top, place)
-    roots = parts or {"train": top}
+    parts = part_folders(top, place)
     beside = [name for name in top.folders if parts and top.folders[name] not in parts.values()]
+    parts = _opened(parts) or parts_below_classes(top)
+    roots = parts or {"train": top}
     if beside:
         why = f"beside {roots['train'].path.name}/"
         left_out[why] = [f"{top.path / name}/" for name in beside]
@@ -75,9 +68,10 @@ def layout_of(top: Folder, place: str) -> Layout:
             left_out.setdefault("in no class's folder", []).extend(loose)
 
     train = roots["train"]
-    images = {name: _images(train.folders[name], left_out) for name in sorted(train.folders)}
+    folder_of = _by_class(train)
+    images = {name: _images(folder_of[name], left_out) for name in sorted(folder_of)}
     classes = tuple(name for name, paths in images.items() if paths)
-    empty = {name: _content(train.folders[name]) for name, paths in images.items() if not paths}
+    empty = {name: _content(folder_of[name]) for name, paths in images.items() if not paths}
     if len(classes) < 2:
         raise InvalidInput(
             f"{place} has {len(classes)} {'class' if len(classes) == 1 else 'classes'} with images"
@@ -89,8 +83,9 @@ def layout_of(top: Folder, place: str) -> Layout:
     samples: dict[Part, tuple[Sample, ...]] = {}
     for part, root in roots.items():
         found: list[Sample] = []
-        for name in sorted(root.folders):
-            paths = images[name] if part == "train" else _images(root.folders[name], left_out)
+        folder_of = _by_class(root)
+        for name in sorted(folder_of):
+            paths = images[name] if part == "train" else _images(folder_of[name], left_out)
             if name in label_of:
                 found += [Sample(path, label_of[name]) for path in paths]
             elif paths and name not in empty:
@@ -105,41 +100,33 @@ def _innermost(top: Folder) -> Folder:
     """Archives often hold one folder, which holds the data."""
     while len(top.folders) == 1 and not top.files:
         (inner,) = top.folders.values()
-        if not inner.folders or inner.path.name.casefold() in _PART_OF:
+        if not inner.folders or is_part(inner.path.name):
             break
         inner.hidden += top.hidden
         top = inner
     return top
 
 
-def _part_folders(top: Folder, place: str) -> dict[Part, Folder]:
-    """Folders that are named after parts, if there is one for training. A class may be called "train" too:
-    its folder has no folders.
-    """
-    named: dict[Part, Folder] = {}
-    for name, folder in top.folders.items():
-        part = _PART_OF.get(name.casefold())
-        if part is None or not folder.folders:
-            continue
-        if part in named:
-            raise InvalidInput(
-                f"{place} has both {named[part].path.name}/ and {name}/.",
-                field="/data",
-                hint=f"Keep one folder for the part {part!r}.",
-            )
-        named[part] = folder
-    if "train" in named:
-        return {part: named[part] for part in _NAMES if part in named}
-    if top.folders and all(name.casefold() in _PART_OF for name in top.folders):
-        without = [name for name in top.folders if name.casefold() in _NAMES["train"]]
-        raise InvalidInput(
-            f"{place}/{without[0]} has no folder for each class."
-            if without
-            else f"{place} has {' and '.join(f'{name}/' for name in top.folders)}, and no train/.",
-            field="/data",
-            hint="Below train/, put the images of each class into a sub-folder of its own.",
-        )
-    return {}
+def _opened(parts: dict[Part, Folder]) -> dict[Part, Folder]:
+    """Of parts whose classes lie one folder deeper (`seg_train/seg_train/cat`), that folder."""
+    if not parts or (train := _only_folder(parts["train"])) is None:
+        return parts
+    inner = {part: _only_folder(folder) or folder for part, folder in parts.items()}
+    return {part: parts[part] if inner[part].path.name in train.folders else inner[part] for part in parts}
+
+
+def _only_folder(folder: Folder) -> Folder | None:
+    """The one folder that there is, and nothing beside it, if it holds folders."""
+    if len(folder.folders) != 1 or folder.files:
+        return None
+    (inner,) = folder.folders.values()
+    return inner if inner.folders else None
+
+
+def _by_class(root: Folder) -> dict[str, Folder]:
+    """Class folders by their names. Macs write accents as characters of their own, which others do not."""
+    named = {unicodedata.normalize("NFC", name): folder for name, folder in root.folders.items()}
+    return named if len(named) == len(root.folders) else root.folders
 
 
 def _images(folder: Folder, left_out: dict[str, list[str]]) -> list[PurePosixPath]:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from service.errors import InvalidInput
 from training.data.image_folder.decode import DecodedImage, UnreadableImage, decode_image
-from training.data.image_folder.layout import IMAGE_ENDINGS, Layout, Part, Sample, layout_of
+from training.data.image_folder.layout import IMAGE_ENDINGS, Layout, Sample, layout_of
 from training.data.image_folder.memory import check_memory
+from training.data.image_folder.parts import Part
 from training.data.image_folder.report import FolderReport
 from training.data.image_folder.stratify import held_out
 from training.data.image_folder.tree import ImageTree

@@ -21,6 +21,7 @@ _LEFT_BEHIND = frozenset(
 )
 _MOST_MEMBER_BYTES = 512 * 2**20
 _MOST_DEPTH = 32
+_SAYS_UTF_8 = 0x800
 
 
 @dataclass(slots=True)
@@ -110,7 +111,7 @@ class ZipTree(ImageTree):
         top = Folder()
         for member in self._zip.infolist():
             # Made on Windows by tools that do not know better.
-            name = member.filename.replace("\\", "/")
+            name = _name(member).replace("\\", "/")
             self._add(top, [part for part in name.split("/") if part not in ("", ".")], member)
         return top
 
@@ -140,3 +141,13 @@ class ZipTree(ImageTree):
         elif folder.path / parts[-1] not in self._members:
             self._members[folder.path / parts[-1]] = member
             folder.files.append(parts[-1])
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    """Macs write names in UTF-8 and do not say so, and are read as if they were of 1981."""
+    if member.flag_bits & _SAYS_UTF_8:
+        return member.filename
+    try:
+        return member.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return member.filename
