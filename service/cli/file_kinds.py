@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 _MAGIC = (
-    (b"PK\x03\x04", "a zip archive (a spreadsheet, an .npz or a torch checkpoint)"),
-    (b"\x1f\x8b", "a gzip file: unpack it first"),
+    (b"PK\x03\x04", "a zip archive of several files (a spreadsheet, an .npz or a torch checkpoint)"),
+    (b"\x1f\x8b", "a damaged gzip file"),
     (b"\x80", "a pickle of Python, which is never opened"),
     (b"\x89HDF", "an HDF5 file"),
     (b"PAR1", "a Parquet file"),

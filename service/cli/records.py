@@ -1,8 +1,8 @@
 """Files of records: results, or lists of architectures, in the forms that people have them.
 
 JSON Lines (an object a line), a JSON array, an object with the list under `observations` or `architectures`
-or with an architecture's short text for each key, a table with a header, or short texts, one a line. What is
-none of these gets one message that says what it looks like.
+or with an architecture's short text for each key, columns, a table, or short texts, one a line; packed by
+gzip or zip or not. What is none of these gets one message that says what it looks like.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from service.errors import InvalidInput, LimitExceeded, ServiceError
 from service.graph_io.json_text import parse_json
 from service.graph_io.short_texts import short_text
 
-_LIST_KEYS = ("observations", "architectures")
 _CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
 # Two right lines each, for who has none.
 RESULT_LINES = (
@@ -64,14 +63,15 @@ def read_records(path: Path, right_lines: tuple[str, str]) -> Records:
     Raises InvalidInput for an empty file, or one that holds no records.
     """
     # csv, and the names of columns: only for who has a file
+    from service.cli.file_contents import text_of, unpacked
     from service.cli.file_kinds import binary_kind, text_kind
     from service.cli.tables import read_table
 
-    data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    data = unpacked(sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes())
     if not data.strip():
         raise InvalidInput(f"{path} is empty.", hint=_advice(right_lines))
-    text = _decoded(data)
-    kind = binary_kind(data) or (None if text is not None else "a binary file, or text that is not UTF-8")
+    text = text_of(data)
+    kind = binary_kind(data) or (None if text is not None else "a binary file")
     if text is None or kind is not None:
         raise _unlike(path, str(kind), right_lines)
     start = text.lstrip()[:1]
@@ -87,16 +87,6 @@ def read_records(path: Path, right_lines: tuple[str, str]) -> Records:
     return records
 
 
-def _decoded(data: bytes) -> str | None:
-    """Text in UTF-8, or UTF-16 as spreadsheets save it; None for what is no text."""
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        return None
-    return None if "\0" in text else text
-
-
 def _from_json(text: str) -> Records | None:
     """None where not one line is JSON, nor the whole."""
     if text.lstrip()[0] == "{":
@@ -104,24 +94,18 @@ def _from_json(text: str) -> Records | None:
         read = sum(not isinstance(record.value, ServiceError) for record in lines)
         if read > 1 or (read == 1 and len(lines) > 1):
             return Records("line", lines)
+    from service.cli.json_shapes import items_of
+
     try:
         document = parse_json(text, finite=False)
     except InvalidInput as error:
         if error.extra.get("column", 0) == 1 or text.lstrip()[1:2] == "'":
             return None
         raise
-    if isinstance(document, list):
-        return _items(document)
-    for key in _LIST_KEYS:
-        if isinstance(document.get(key), list):
-            return _items(document[key])
-    if len(document) > 1 and all(short_text(key) is not None for key in document):
-        return _items([{"architecture": key, "value": value} for key, value in document.items()])
-    return Records("line", (Record(1, document),))
-
-
-def _items(values: list[Any]) -> Records:
-    return Records("item", tuple(Record(number, value) for number, value in enumerate(values, start=1)))
+    items = items_of(document)
+    if items is None:
+        return Records("line", (Record(1, document),))
+    return Records("item", tuple(Record(number, value) for number, value in enumerate(items, start=1)))
 
 
 def _json_lines(text: str) -> tuple[Record, ...]:
@@ -132,7 +116,7 @@ def _json_lines(text: str) -> tuple[Record, ...]:
             continue
         value: Any
         try:
-            value = parse_json(line, finite=False)
+            value = parse_json(line.rstrip().rstrip(","), finite=False)
         except LimitExceeded:
             raise
         except ServiceError as error:

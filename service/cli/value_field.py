@@ -7,8 +7,10 @@ from typing import Any
 
 from service.errors import InvalidRequest
 from service.graph_io.entries import ARCHITECTURE_FIELDS, FIELDS
+from service.predictors.rankers.number_texts import number_of
 
 VALUE = "value"
+_ARCHITECTURE = {"format", *ARCHITECTURE_FIELDS, *(name for names in FIELDS.values() for name in names)}
 # Numbers that nobody wants predicted.
 _COUNTERS = (
     "",
@@ -29,12 +31,12 @@ _COUNTERS = (
 def with_value(items: Sequence[Any], field: str | None, measured: str) -> list[Any]:
     """The items with what was measured under `value`.
 
-    field: where it stands now. None: under `value`, under the name of the property, or in the only field of
-    numbers.
+    field: where it stands now, with dots for fields within fields. None: under `value`, under the name of the
+    property, or in the only field of numbers.
 
     Raises InvalidRequest where no field is it, or several may be.
     """
-    objects = [item for item in items if isinstance(item, Mapping)]
+    objects = [_with_inner(item) for item in items if isinstance(item, Mapping)]
     if not objects:
         return list(items)
     names = dict.fromkeys(name for item in objects for name in item)
@@ -45,21 +47,42 @@ def with_value(items: Sequence[Any], field: str | None, measured: str) -> list[A
         )
     if chosen == VALUE:
         return list(items)
-    return [
-        {**{name: value for name, value in item.items() if name not in (chosen, VALUE)}, VALUE: item[chosen]}
-        if isinstance(item, Mapping) and chosen in item
-        else item
-        for item in items
-    ]
+    return [_moved(item, chosen) if isinstance(item, Mapping) else item for item in items]
+
+
+def _moved(item: Mapping[str, Any], chosen: str) -> Mapping[str, Any]:
+    flat = _with_inner(item)
+    if chosen not in flat:
+        return item
+    others = {name: value for name, value in item.items() if name not in (chosen, VALUE)}
+    return {**others, VALUE: flat[chosen]}
+
+
+def _with_inner(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers of objects within an item beside its fields: `{"results": {"accuracy": 93.1}}` has
+    `results.accuracy`.
+    """
+    flat = dict(item)
+    for name, inner in item.items():
+        if isinstance(inner, Mapping) and name not in _ARCHITECTURE:
+            within = _with_inner(inner)
+            flat |= {f"{name}.{key}": value for key, value in within.items() if _is_measured(value)}
+    return flat
+
+
+def _is_measured(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def _chosen(objects: Sequence[Mapping[str, Any]], names: Mapping[str, None], measured: str) -> str:
     for name in (VALUE, measured):
         if name in names:
             return name
-    known = {"format", *ARCHITECTURE_FIELDS, *(name for known in FIELDS.values() for name in known)}
-    numbers = [name for name in names if name not in known and _all_numbers(name, objects)]
-    likely = [name for name in numbers if name not in _COUNTERS]
+    numbers = [name for name in names if name not in _ARCHITECTURE and _all_numbers(name, objects)]
+    likely = [name for name in numbers if name.rpartition(".")[2] not in _COUNTERS]
+    within = [name for name in likely if name.rpartition(".")[2] in (VALUE, measured)]
+    if len(within) == 1:
+        return within[0]
     if len(likely) == 1:
         return likely[0]
     raise InvalidRequest(
@@ -72,7 +95,11 @@ def _chosen(objects: Sequence[Mapping[str, Any]], names: Mapping[str, None], mea
 
 
 def _all_numbers(name: str, objects: Sequence[Mapping[str, Any]]) -> bool:
-    """Numbers, or nothing where a training failed; in at least one object a number."""
+    """Numbers, or nothing where a training failed; in at least one object a number. Of texts, numbers too."""
     values = [item.get(name) for item in objects]
-    plain = [isinstance(value, int | float) and not isinstance(value, bool) for value in values]
-    return any(plain) and all(number or value is None for number, value in zip(plain, values, strict=True))
+    plain = [value for value in values if value is not None]
+    return bool(plain) and all(_is_measured(_read(value)) for value in plain)
+
+
+def _read(value: Any) -> Any:
+    return number_of(value) or value if isinstance(value, str) else value

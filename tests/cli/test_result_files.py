@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,8 @@ import pytest
 
 from service.cli.records import RESULT_LINES, read_records
 from service.cli.value_field import with_value
+from service.errors import InvalidRequest
+from service.predictors.rankers.number_texts import numbers_of
 from service.predictors.rankers.observations import read_observation
 from service.settings import get_settings
 from tests.cli.conftest import Run, problems
@@ -177,3 +182,99 @@ def test_cells_without_a_path_come_last_on_request(run: Run, tmp_path: Path) -> 
         "1",
         "-",
     ]
+
+
+# Texts, packed and encoded in other ways, and other shapes
+
+CELLS = [item["architecture"]["cell"] for item in ITEMS[:3]]
+PAIRS = list(zip(CELLS, (93.1, 91.2, 90), strict=True))
+TABLE = "arch,accuracy\n" + "".join(f"{cell},{value}\n" for cell, value in PAIRS)
+
+
+
+def packed(name: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, TABLE)
+        archive.writestr(f"__MACOSX/._{name}", b"\0\5\x16\7")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        gzip.compress(TABLE.encode()),
+        packed("results.csv"),
+        TABLE.replace("accuracy", "Genauigkeit f\u00fcr alle").encode("cp1252"),
+        "sep=;\n" + TABLE.replace(",", ";"),
+        "# seeds 1 to 3\n" + TABLE,
+        TABLE.split("\n", 1)[1],
+        TABLE.replace("arch", "my nets"),
+        TABLE.replace("93.1", "93.1 %").replace("91.2", "91.2%"),
+        TABLE.replace("93.1", "93.1 \u00b1 0.4").replace("91.2", "91.2 +/- 0.1"),
+        TABLE.replace("93.1", '"93,1"').replace("91.2", '"91,2"'),
+        json.dumps({"arch": CELLS, "accuracy": [93.1, 91.2, 90]}),
+        json.dumps({"arch": dict(enumerate(CELLS)), "accuracy": {0: 93.1, 1: 91.2, 2: 90}}),
+        json.dumps({"columns": ["arch", "accuracy"], "index": [0, 1, 2], "data": PAIRS}),
+        json.dumps({cell: {"accuracy": value} for cell, value in PAIRS}),
+        json.dumps(PAIRS),
+        json.dumps({"results": [{"arch": cell, "value": value} for cell, value in PAIRS]}),
+        "".join(
+            json.dumps({"arch": cell, "metrics": {"accuracy": value, "loss": 1}}) + ",\n"
+            for cell, value in PAIRS
+        ),
+        "".join(
+            json.dumps({"arch": cell, "value": value}) + "\n"
+            for cell, value in zip(CELLS, ("93.1", "91.2%", [89, 91, None]), strict=False)
+        ),
+    ],
+    ids=[
+        "gzip", "zip", "windows letters", "sep", "comment", "no header", "other header", "percent", "spread",
+        "decimal commas", "columns", "pandas", "pandas split", "by text", "pairs", "results", "nested",
+        "texts and seeds",
+    ],
+)  # fmt: skip
+def test_more_forms_of_results(tmp_path: Path, data: str | bytes) -> None:
+    path = tmp_path / "results"
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    items = with_value(read_records(path, RESULT_LINES).values, None, "accuracy")
+    seen = [read_observation(item, index) for index, item in enumerate(items)]
+    assert [observation.document["cell"] for observation in seen] == CELLS
+    assert [observation.value for observation in seen] == [93.1, 91.2, 90]
+
+
+@pytest.mark.parametrize(
+    ("texts", "comma_is_decimal", "numbers"),
+    [
+        (["1,234", "1,234,567", "12"], False, [1234, 1234567, 12]),
+        (["1,234", "2,5"], False, [1.234, 2.5]),
+        (["1,234", "12"], True, [1.234, 12]),
+        (["1.234,5", "12,25"], True, [1234.5, 12.25]),
+        (["93.1%", "93.1 %", "12 ms", "1e-3"], False, [93.1, 93.1, 12, 0.001]),
+        (["93.1 (0.2)", "93.1\u00b10.2", "n/a"], False, [93.1, 93.1, None]),
+        (["(0.2)", "%", "1,2,3", "12 apples"], False, [None, None, None, None]),
+    ],
+)
+def test_numbers_of_a_column(texts: list[str], comma_is_decimal: bool, numbers: list[float | None]) -> None:
+    assert numbers_of(texts, comma_is_decimal=comma_is_decimal) == numbers
+
+
+def test_columns_that_cannot_be_told_apart_are_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "twice.csv").write_text(TABLE.replace("accuracy", "acc,acc"))
+    refused = run("predictor", "fit", "twice.csv", "--name", "mine")
+    assert refused.exit_code == 3 and "Two columns are called 'acc'" in problems(refused)[0]["detail"]
+
+
+def test_a_row_that_is_too_short_is_a_training_without_a_value(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    path.write_text(TABLE + f"{CELLS[0]}\n")
+    items = with_value(read_records(path, RESULT_LINES).values, None, "accuracy")
+    assert read_observation(items[-1], 3).value is None
+
+
+def test_a_field_within_a_field_can_be_named(tmp_path: Path) -> None:
+    items = [{"arch": cell, "test": {"acc": 90.0, "loss": 1.0}, "val": {"acc": 91.0}} for cell in CELLS]
+    with pytest.raises(InvalidRequest, match=r"test\.acc, test\.loss, val\.acc"):
+        with_value(items, None, "accuracy")
+    named = with_value(items, "val.acc", "accuracy")
+    assert named[0] == {**items[0], "value": 91.0}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from service.errors import ServiceError
 from service.graph_io.entries import read_entry
 from service.graph_io.fields import Place, kind_of
+from service.predictors.rankers.number_texts import number_of
 from service.predictors.regressors.scores import Floats
 
 # What becomes of trainings that failed: left out, or a value beyond all others, so that a search keeps away
@@ -24,7 +25,7 @@ Failed = Literal["leave-out", "lowest", "highest"]
 FAILED_WORDS = frozenset(
     (
         "", "-", "nan", "na", "n/a", "none", "null", "inf", "+inf", "-inf", "infinity", "-infinity", "failed",
-        "diverged", "oom", "error", "crashed", "timeout",
+        "diverged", "oom", "error", "crashed", "timeout", "#n/a", "#num!", "#div/0!", "#value!", "#ref!",
     )
 )  # fmt: skip
 # That far beyond, in spreads of the values.
@@ -57,6 +58,10 @@ def read_observation(item: Any, index: int) -> Observation:
 def _value(value: Any, place: Place) -> float | None:
     if value is None or (isinstance(value, str) and value.strip().lower() in FAILED_WORDS):
         return None
+    if isinstance(value, str):
+        value = number_of(value) if number_of(value) is not None else value
+    if isinstance(value, list) and value:
+        return _of_several([_value(one, place / index) for index, one in enumerate(value)])
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise place.refuse(
             f"{place.named} must be a number, not {kind_of(value)}.",
@@ -67,6 +72,12 @@ def _value(value: Any, place: Place) -> float | None:
     except OverflowError:
         raise place.refuse(f"{place.named} is larger than any floating point number.") from None
     return number if isfinite(number) else None
+
+
+def _of_several(values: Sequence[float | None]) -> float | None:
+    """The mean of several trainings of one network; of those that did not fail."""
+    finite = np.array([value for value in values if value is not None])
+    return mean_value(finite) if len(finite) else None
 
 
 def common_metadata(observations: Sequence[Observation]) -> dict[str, Any]:
