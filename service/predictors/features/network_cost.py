@@ -7,8 +7,9 @@ it is exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 from service.graph_io.archgraph import ArchGraph, AttrValue, Node, Parameter
@@ -51,8 +52,13 @@ def operations(graph: ArchGraph) -> Iterator[Operation]:
     spatial: dict[str, Spatial] = {}
     width: dict[str, int] = {}
     for node in graph.nodes:
-        before: Spatial = max((spatial[name] for name in node.inputs), key=prod, default=())
-        channels = channels_in = max((width[name] for name in node.inputs), default=0)
+        if len(node.inputs) == 1:  # as most have
+            (only,) = node.inputs
+            before, channels = spatial[only], width[only]
+        else:
+            before = max((spatial[name] for name in node.inputs), key=prod, default=())
+            channels = max((width[name] for name in node.inputs), default=0)
+        channels_in = channels
         after = _shape_after(node, before, graph.input_shape)
         work, weight = 0, None
         if node.op in _WEIGHTED:
@@ -96,37 +102,45 @@ def _shape_after(node: Node, before: Spatial, input_shape: Spatial) -> Spatial:
 
 def _windows(node: Node, before: Spatial, kernel: Spatial) -> Spatial:
     """Positions of a sliding window; those of the input where the axes do not match."""
-    axes = len(kernel)
-    if len(before) != axes:
+    if len(before) != len(kernel):
         return before
+    get = node.attrs.get
     pooling = node.op in ("max_pool", "avg_pool")
-    stride = kernel if pooling and node.attrs.get("stride") is None else _given(node, "stride", axes, 1)
-    padding = _given(node, "padding", axes, 0)
-    dilation = _given(node, "dilation", axes, 1)
-    extra = _given(node, "output_padding", axes, 0)
+    stride = kernel if pooling and get("stride") is None else get("stride")
+    rounds_up = get("ceil_mode") is True
+    return _positions(
+        before, kernel, stride, get("padding"), get("dilation"), get("output_padding"),
+        node.op == "conv_transpose", rounds_up,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)  # a network has few windows, many times
+def _positions(
+    before: Spatial, kernel: Spatial, stride: AttrValue, padding: AttrValue, dilation: AttrValue,
+    output_padding: AttrValue, transposed: bool, rounds_up: bool,
+) -> Spatial:  # fmt: skip
+    axes = len(kernel)
+    strides, dilations = _each(stride, axes, 1), _each(dilation, axes, 1)
+    paddings, extra = _each(padding, axes, 0), _each(output_padding, axes, 0)
     shape = []
     for axis in range(axes):
-        reach = dilation[axis] * (kernel[axis] - 1) + 1
-        if node.op == "conv_transpose":
-            size = (before[axis] - 1) * stride[axis] - 2 * padding[axis] + reach + extra[axis]
+        reach = dilations[axis] * (kernel[axis] - 1) + 1
+        if transposed:
+            size = (before[axis] - 1) * strides[axis] - 2 * paddings[axis] + reach + extra[axis]
         else:
-            room = before[axis] + 2 * padding[axis] - reach
-            rounded_up = stride[axis] - 1 if node.attrs.get("ceil_mode") is True else 0
-            size = (room + rounded_up) // max(1, stride[axis]) + 1
+            room = before[axis] + 2 * paddings[axis] - reach
+            rounded_up = strides[axis] - 1 if rounds_up else 0
+            size = (room + rounded_up) // max(1, strides[axis]) + 1
         shape.append(max(1, size))
     return tuple(shape)
-
-
-def _given(node: Node, key: str, axes: int, default: int) -> Spatial:
-    return _each(node.attrs.get(key), axes, default)
 
 
 def _each(value: AttrValue, axes: int, default: int) -> Spatial:
     """One whole number an axis, from one for all of them or a tuple; the default where it says neither."""
     if isinstance(value, int):
         return (value,) * axes
-    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) >= axes:
+    if isinstance(value, tuple | list) and len(value) >= axes:
         numbers = value[:axes]
         if all(isinstance(number, int) for number in numbers):
-            return tuple(int(number) for number in numbers)
+            return tuple(map(int, numbers))
     return (default,) * axes

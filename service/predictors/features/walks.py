@@ -22,6 +22,7 @@ _WALKED: dict[str, tuple[str, ...]] = {
     "views": (CONV3, POOL),
     "operations": (CONV3, CONV1, POOL),
 }
+_COUNTED = (CONV3, CONV1, POOL)
 _SUMMARIES = ("mean", "wide_mean", "forward_mean", "most", "fewest")
 
 WALKS: tuple[str, ...] = tuple(f"walk_{summary}_{what}" for what in _WALKED for summary in _SUMMARIES)
@@ -58,25 +59,29 @@ def walks(operations: Sequence[Operation]) -> list[float]:
     walks from the output, the same with its sources weighed by their widths, the mean over walks from the
     input, the most and the fewest.
     """
-    backward = [operation.sources for operation in operations]
+    kind_N = [operation.kind for operation in operations]
+    backward = _Passage(kind_N, [operation.sources for operation in operations])
     last = len(operations) - 1
     # Numbered from the end, readers are sources.
-    forward: list[list[int]] = [[] for _ in operations]
+    readers: list[list[int]] = [[] for _ in operations]
     for place, operation in enumerate(operations):
         for source in operation.sources:
-            forward[last - source].append(last - place)
+            readers[last - source].append(last - place)
+    forward = _Passage(kind_N[::-1], readers)
     final = operations[-1].sources
     widths = [operations[source].width for source in final]
+    # Means of sums are sums of means: one kind at a time will do.
+    kinds = {kind: backward.accumulate((kind,), _mean) for kind in _COUNTED}
+    onward = {kind: forward.accumulate((kind,), _mean)[-1] for kind in _COUNTED}
     found: list[float] = []
-    for kinds in _WALKED.values():
-        weight = [float(operation.kind in kinds) for operation in operations]
-        mean = _accumulate(weight, backward, _mean)
+    for walked in _WALKED.values():
+        met = [sum(kinds[kind][source] for kind in walked) for source in (*final, last)]
         found += [
-            mean[-1],
-            sum(w * mean[source] for w, source in zip(widths, final, strict=True)) / sum(widths),
-            _accumulate(weight[::-1], forward, _mean)[-1],
-            _accumulate(weight, backward, max)[-1],
-            _accumulate(weight, backward, min)[-1],
+            met[-1],
+            sum(width * mean for width, mean in zip(widths, met[:-1], strict=True)) / sum(widths),
+            sum(onward[kind] for kind in walked),
+            backward.accumulate(walked, max)[-1],
+            backward.accumulate(walked, min)[-1],
         ]
     return found
 
@@ -85,16 +90,32 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _accumulate(weight: Sequence[float], before: Sequence[Sequence[int]], join: _Join) -> list[float]:
-    """At every place its weight and what `join` makes of those before it."""
-    total: list[float] = []
-    for own, sources in zip(weight, before, strict=True):
-        # Most nodes read one: what is joined is that one.
-        if len(sources) == 1:
-            total.append(own + total[sources[0]])
-        else:
-            total.append(own + (join([total[source] for source in sources]) if sources else 0.0))
-    return total
+class _Passage:
+    """Places in the order in which they are passed, each behind those `before` it. What counts for nothing
+    and has one place before it is passed over: more than half of a network.
+    """
+
+    def __init__(self, kind_N: Sequence[str], before: Sequence[Sequence[int]]) -> None:
+        self._step_of: list[int] = []
+        self._steps: list[tuple[str, list[int]]] = []
+        for kind, sources in zip(kind_N, before, strict=True):
+            if len(sources) == 1 and kind not in _COUNTED:
+                self._step_of.append(self._step_of[sources[0]])
+            else:
+                self._step_of.append(len(self._steps))
+                self._steps.append((kind, [self._step_of[source] for source in sources]))
+
+    def accumulate(self, kinds: Sequence[str], join: _Join) -> list[float]:
+        """At every place whether it is of these kinds, and what `join` makes of that of those before it."""
+        total: list[float] = []
+        for kind, sources in self._steps:
+            own = 1.0 if kind in kinds else 0.0
+            # Most places have one before them: what is joined is that one.
+            if len(sources) == 1:
+                total.append(own + total[sources[0]])
+            else:
+                total.append(own + (join([total[source] for source in sources]) if sources else 0.0))
+        return [total[step] for step in self._step_of]
 
 
 def _spectrum(before: Sequence[Sequence[int]]) -> tuple[float, float, float]:
