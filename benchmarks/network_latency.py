@@ -118,8 +118,8 @@ def export(rows: Floats, values: Floats, formats: set[str], taus: dict[str, floa
                 f"Values are {MEANING}, of one machine; the order carries over to others better. "
                 f"Kendall's tau on networks that it had not seen: {score.tau:.2f} in cross-validation; on "
                 f"torchvision's from networks of other kinds alone {taus[str(predictor.method)]:.2f}. "
-                "Cells of NAS-Bench-201 on six other devices: on three of them multiply-adds alone order them "
-                "a little better."
+                "Cells of NAS-Bench-201 on six other devices: on three of them multiply-adds alone order "
+                "them a little better."
             ),
         },
     }

@@ -37,7 +37,7 @@ def read_table(text: str) -> list[tuple[int, dict[str, Any]]] | None:
     """
     for separator in _SEPARATORS:
         rows = _rows(text, separator)
-        if not rows or len(rows[0][1]) < 2:
+        if not rows:
             continue
         names, rows = _header(rows)
         if names is not None:

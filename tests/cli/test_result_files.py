@@ -157,8 +157,10 @@ def test_other_files_get_one_message(run: Run, tmp_path: Path, data: bytes, kind
         CSV,
         "\n".join(item["architecture"]["cell"] for item in ITEMS),
         "\n".join(f"nasbench201:{item['architecture']['cell']}" for item in ITEMS),
+        "arch_str\n" + "\n".join(item["architecture"]["cell"] for item in ITEMS),
+        "my cells\n" + "\n".join(item["architecture"]["cell"] for item in ITEMS),
     ],
-    ids=["results", "array", "architectures", "csv", "cells", "short texts"],
+    ids=["results", "array", "architectures", "csv", "cells", "short texts", "one column", "other column"],
 )
 def test_the_forms_of_lists(run: Run, tmp_path: Path, data: str) -> None:
     (tmp_path / "nets").write_text(data)
