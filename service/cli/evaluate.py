@@ -11,6 +11,7 @@ import typer
 
 from service.cli import options
 from service.cli.console import emit_json, progress_bar, say
+from service.cli.failures import INTERRUPTED
 from service.cli.inventory_lines import inventory_lines
 from service.cli.splits import SplitName
 from service.image_options import DATA
@@ -114,10 +115,13 @@ def evaluate(
                 what, found = report.evaluation.method, report.measurement
                 say(f"{found.name}: {found.accuracy:.1f}% correct, {what} ({left})")
 
-        results = measure(
-            jobs, settings.home / "evaluations", sources,
-            processes=helpers, on_result=show,
-        )  # fmt: skip
+        try:
+            results = measure(
+                jobs, settings.home / "evaluations", sources, processes=helpers, on_result=show
+            )
+        except KeyboardInterrupt:
+            typer.echo("Interrupted; the same command goes on with what is not measured yet.", err=True)
+            raise typer.Exit(INTERRUPTED) from None
     scores = results.scores(predicted)
     report = {
         "model": card.name,

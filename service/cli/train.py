@@ -173,7 +173,8 @@ def train(
         if (scores := last["validation"]) is not None:
             say(
                 f"{scores['networks']} unseen networks with predicted weights: "
-                f"{scores['mean']:.1f}% correct on average, {scores['max']:.1f}% at best"
+                f"{scores['mean']:.1f}% of {scores['images']:,} validation images correct on average, "
+                f"{scores['max']:.1f}% at best"
             )
         say(f"{chosen}: in {model_folder}; use it with `weightcast predict SOURCE --model {chosen}`")
     if share < 1:
@@ -212,7 +213,7 @@ def _run(
             if record["kind"] == "data":
                 last["inventory"] = {key: value for key, value in record.items() if key != "kind"}
             elif record["kind"] == "validation":
-                last["validation"] = {key: record[key] for key in ("mean", "max", "networks")}
+                last["validation"] = {key: record[key] for key in ("mean", "max", "networks", "images")}
             elif record["kind"] == "train":
                 message = f"loss {record['loss']:.3f}, {record['eta_seconds'] / 60:.1f} min left"
                 progress(record["progress"], 1.0, message)
@@ -234,7 +235,10 @@ def _lines(record: dict[str, Any]) -> list[str]:
     if record["kind"] == "data":
         return inventory_lines(record)
     if record["kind"] == "validation":
-        return [f"step {record['step']}: {record['networks']} unseen networks, {record['mean']:.1f}% correct"]
+        return [
+            f"step {record['step']}: {record['networks']} unseen networks, {record['mean']:.1f}% of "
+            f"{record['images']:,} validation images correct"
+        ]
     return [
         f"step {record['step']}: loss {record['loss']:.3f}, {record['accuracy']:.1f}% of the batch, "
         f"{record['seconds']:.0f} s, {record['eta_seconds']:.0f} s left"
@@ -295,8 +299,9 @@ def _train_smash(
         return
     scores = found["scores"]
     say(
-        f"{scores['networks']} random networks with generated weights: {scores['mean']:.1f}% correct on "
-        f"average, {scores['mean_permuted']:.1f}% with their descriptions mixed up"
+        f"{scores['networks']} random networks with generated weights: {scores['mean']:.1f}% of "
+        f"{scores['images']:,} validation images correct on average, "
+        f"{scores['mean_permuted']:.1f}% with their descriptions mixed up"
     )
     ranking = f"weightcast rank FILE.jsonl --predictor smash:{config.name} --data {config.data}"
     say(f"{config.name}: in {model_folder}; use it with `{ranking}`")

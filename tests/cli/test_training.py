@@ -38,7 +38,9 @@ DATA = {
     "classes": {"0": {"train": 3, "validation": 1, "test": 0}, "1": {"train": 2, "validation": 0, "test": 1}},
     "mirror": False,
 }
-VALIDATION = {"kind": "validation", "step": 10, "mean": 20.5, "max": 31.0, "networks": 8, "seconds": 2.0}
+VALIDATION = {
+    "kind": "validation", "step": 10, "mean": 20.5, "max": 31.0, "networks": 8, "images": 200, "seconds": 2.0,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -72,9 +74,8 @@ def trainer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
 def test_a_trained_model_can_be_used_at_once(run: Run, trainer: list[Any], tmp_path: Path) -> None:
     result = run("train", "--data", "digits", "--minutes", "2", "--name", "mine")
     assert result.exit_code == 0, result.output
-    assert (
-        "8 unseen networks with predicted weights: 20.5% correct on average, 31.0% at best" in result.stdout
-    )
+    measured = "20.5% of 200 validation images correct on average, 31.0% at best"
+    assert f"8 unseen networks with predicted weights: {measured}" in result.stdout
     assert result.stdout.startswith("digits: 2 classes, 7 images (5 train, 1 validation, 1 test)")
     config, options = trainer[0]
     assert (config.name, config.data, config.minutes, config.steps) == ("mine", "digits", 2.0, None)

@@ -44,6 +44,7 @@ from training.loop.run_folder import RunFolder
 Progress = Callable[[dict[str, Any]], None]
 
 _LOSS_CAP = 10.0
+_VALIDATION_IMAGES = 512
 _COUNTERS = (
     "step",
     "seconds",
@@ -303,12 +304,16 @@ class Trainer:
                 measured[index] = float("nan")
                 continue
             (measured[index],) = evaluate_networks(
-                ghn, [networks[index]], self.dataset, self.dataset.validation, limit=512, dtype=dtype
-            ).accuracies
+                ghn, [networks[index]], self.dataset, self.dataset.validation,
+                limit=_VALIDATION_IMAGES, dtype=dtype,
+            ).accuracies  # fmt: skip
         scores = Scores(tuple(self.team.sum([], measured)))
         self._clock = time.monotonic()
         if self.team.leads and np.isfinite(scores.mean):
-            self.last_scores = {"mean": scores.mean, "max": scores.max, "networks": count}
+            images = min(_VALIDATION_IMAGES, len(self.dataset.validation))
+            self.last_scores = {
+                "mean": scores.mean, "max": scores.max, "networks": count, "images": images
+            }  # fmt: skip
             seconds = round(self.seconds, 1)
             self._record({"kind": "validation", "step": self.step, "seconds": seconds, **self.last_scores})
 

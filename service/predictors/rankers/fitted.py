@@ -26,7 +26,7 @@ from service.graph_io.read import format_of, read_document
 from service.models.catalog import CONFIG, WEIGHTS, find_card
 from service.models.publish import write_model_folder
 from service.predictors.features.architectures import Reader, feature_names
-from service.predictors.rankers.observed import FEWEST_NETWORKS, Embedder, Observations, observe, wrong_number
+from service.predictors.rankers.observed import Embedder, Observations, check_networks, observe
 from service.predictors.regressors.methods import (
     CANDIDATES,
     COUNTING,
@@ -65,6 +65,8 @@ class FittedPredictor:
     _averaged: Observations = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if (tally := self.observations.tally) is not None:
+            check_networks(tally.used, tally.networks)
         self._averaged = self.observations.averaged()
         self._adopt(self.method or CANDIDATES[self.observations.features][0], self.margin)
 
@@ -87,10 +89,7 @@ class FittedPredictor:
         """
         seen = self._averaged
         group_N = np.arange(len(seen.value_N)) if seen.group_N is None else seen.group_N
-        if (networks := len(np.unique(group_N))) < FEWEST_NETWORKS:
-            raise wrong_number(
-                f"{len(self.observations.value_N)} observations of {networks} different networks"
-            )
+        check_networks(len(self.observations.value_N), len(np.unique(group_N)))
         best, score = choose_method(
             candidates(seen.features, seen.value_N), seen.columns, seen.feature_NF, seen.value_N, group_N
         )

@@ -189,9 +189,6 @@ def observe(
     if len(values) < FEWEST_NETWORKS:
         raise wrong_number(f"{len(values)} observations of networks")
     numbers = {identity: number for number, identity in enumerate(dict.fromkeys(identities))}
-    if len(numbers) < FEWEST_NETWORKS:
-        networks = "1 network" if len(numbers) == 1 else f"{len(numbers)} different networks"
-        raise wrong_number(f"{len(values)} observations of {networks}")
     tally = Tally(len(values), len(numbers), failures, tuple(aside), common_metadata(seen))
     return Observations(
         view,
@@ -203,6 +200,13 @@ def observe(
         np.array([numbers[identity] for identity in identities]),
         tally,
     )
+
+
+def check_networks(observations: int, networks: int) -> None:
+    """Raises InvalidRequest for too few different networks."""
+    if networks < FEWEST_NETWORKS:
+        of = "1 network" if networks == 1 else f"{networks} different networks"
+        raise wrong_number(f"{observations} observations of {of}")
 
 
 def wrong_number(what: str) -> InvalidRequest:

@@ -71,7 +71,7 @@ def test_one_network_many_times_is_too_little() -> None:
         {"architecture": cell(CONV3, NONE, NONE, NONE, SKIP, NONE), "value": 90 + seed} for seed in range(9)
     ]
     with pytest.raises(InvalidRequest, match=r"9 observations of 1 network; a predictor takes 7 to"):
-        observe(again)
+        FittedPredictor("again", "accuracy", observe(again))
 
 
 def test_repeated_networks_teach_nothing_about_others() -> None:
