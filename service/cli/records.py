@@ -88,17 +88,18 @@ def read_records(path: Path, right_lines: tuple[str, str]) -> Records:
 
 
 def _from_json(text: str) -> Records | None:
-    """None where not one line is JSON, nor the whole."""
-    if text.lstrip()[0] == "{":
-        lines = _json_lines(text)
-        read = sum(not isinstance(record.value, ServiceError) for record in lines)
-        if read > 1 or (read == 1 and len(lines) > 1):
-            return Records("line", lines)
+    """None where not one line is JSON, nor the whole. Lines of a whole document may be JSON themselves."""
     from service.cli.json_shapes import items_of
 
+    lines = _json_lines(text) if text.lstrip()[0] == "{" else ()
+    read = sum(not isinstance(record.value, ServiceError) for record in lines)
+    if len(lines) > 1 and read == len(lines):
+        return Records("line", lines)
     try:
         document = parse_json(text, finite=False)
     except InvalidInput as error:
+        if read and len(lines) > 1:
+            return Records("line", lines)
         if error.extra.get("column", 0) == 1 or text.lstrip()[1:2] == "'":
             return None
         raise

@@ -49,6 +49,7 @@ def fit(run: Run, path: Path, data: str | bytes, *options: str) -> dict[str, Any
         json.dumps(ITEMS),
         json.dumps(ITEMS, indent=2),
         json.dumps({"observations": ITEMS}),
+        '{"observations": [\n' + ",\n".join(json.dumps(item) for item in ITEMS) + "\n]}\n",
         json.dumps({item["architecture"]["cell"]: item["value"] for item in ITEMS}),
         "".join(json.dumps({**item["architecture"], "value": item["value"]}) + "\n" for item in ITEMS),
         CSV,
@@ -60,8 +61,8 @@ def fit(run: Run, path: Path, data: str | bytes, *options: str) -> dict[str, Any
         + "".join(f"nasbench201,{item['architecture']['cell']},{item['value']}\n" for item in ITEMS),
     ],
     ids=[
-        "lines", "windows", "array", "pretty", "observations", "by text", "flat", "csv", "bom", "utf-16",
-        "tabs", "pandas", "columns",
+        "lines", "windows", "array", "pretty", "observations", "an item a line", "by text", "flat", "csv",
+        "bom", "utf-16", "tabs", "pandas", "columns",
     ],
 )  # fmt: skip
 def test_the_forms_of_results(tmp_path: Path, data: str | bytes) -> None:
