@@ -82,6 +82,8 @@ def _entry(value: Any, place: Place) -> Entry:
     if key is None:
         return _bare(value, place)
     inner = value[key]
+    if key == "genotype" and isinstance(inner, Mapping):  # no document, but the field of one
+        return _flat({"format": "darts", **value}, place)
     others = {name: other for name, other in value.items() if name != key}
     if isinstance(inner, Mapping) and not format_of(with_format(inner)):
         bare = _bare(inner, place / key)

@@ -192,6 +192,14 @@ def test_codes_of_nasbench_macro(code: str, parameters: int, operations: int) ->
         read_entry("0122221")
 
 
+def test_options_stand_beside_a_genotype() -> None:
+    entry = read_entry({"genotype": GENOTYPE, "channels": 4, "cells": 3, "value": 93.1, "seed": 1})
+    assert graph_digest(read_document(entry.document)) == graph_digest(
+        read_document({**SMALL, "genotype": GENOTYPE})
+    )
+    assert entry.others == {"value": 93.1, "seed": 1}
+
+
 # The networks of NNI
 
 
