@@ -165,7 +165,8 @@ class Trainer:
             stack.callback(torch.set_flush_denormal, False)
             with rare_collections():
                 self._steps()
-            self._watch.end(self.step)
+            if not self._stop:
+                self._watch.end(self.step)
             # A run that was told to stop has no time for measuring.
             if self.team.leads:
                 self.save()

@@ -77,7 +77,8 @@ def train_until_done(
             if trainer.seconds - last_save > 60 * checkpoint_minutes:
                 records.save(trainer.step, *trainer.state())
                 last_save = trainer.seconds
-    watch.end(trainer.step)
+    if trainer.progress >= 1:
+        watch.end(trainer.step)
     records.save(trainer.step, *trainer.state())
     return trainer.progress >= 1
 
