@@ -23,7 +23,7 @@ export class SourcePicker {
     this.radios = Object.entries(KINDS).map(([value, title]) => {
       const radio = element("input", "", { type: "radio", name, value });
       radio.addEventListener("change", () => this.show());
-      return element("label", "", {}, radio, title);
+      return element("label", "", {}, radio, element("span", title));
     });
     this.fields = { file: this.filePart(), torchvision: this.namePart(place.id), nasbench201: this.cellPart(), json: this.textPart() };
     place.replaceChildren(element("fieldset", "", { class: "tabs" }, element("legend", "Network"), ...this.radios), ...Object.values(this.fields).map(({ root }) => root));
