@@ -44,6 +44,7 @@ docs: install
 	$(BIN)/python -m service.settings > docs/configuration.md
 	$(BIN)/python -m service.cli.reference docs/cli.md
 	$(BIN)/python -m service.api.describe > docs/openapi.json
+	$(BIN)/python -m service.contract.page > docs/jobs.md
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "The site is in build/site: open build/site/index.html"
 

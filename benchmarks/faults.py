@@ -31,6 +31,7 @@ import psutil
 from benchmarks.fault_cases import CASES, redis_of
 from benchmarks.fault_requests import FINAL, Call, Caller, essence, mixed_calls
 from benchmarks.served import RunningService, command_of, end, soon, start
+from service.contract.kinds import KINDS
 from service.store.workers import WorkerRegistry
 
 CALLERS = 8
@@ -172,7 +173,7 @@ PARTS: list[tuple[str, Callable[[RunningService], psutil.Process | None], signal
     ("predict worker, SIGKILL", _named("predict", 0), signal.SIGKILL),
     ("predict worker, SIGTERM", _named("predict", 0), signal.SIGTERM),
     ("training worker, SIGKILL", _named("training", 0), signal.SIGKILL),
-    ("training process, SIGKILL", _running("service.workers.train_ghn"), signal.SIGKILL),
+    ("training process, SIGKILL", _running(KINDS["ghn"].run), signal.SIGKILL),
     ("API, SIGKILL", _running("service.api.server"), signal.SIGKILL),
     ("Redis, SIGKILL", _running("redis-server"), signal.SIGKILL),
 ]

@@ -7,7 +7,7 @@ and seed. GHN-1 and the MLP are the baselines of table 3; trained long enough th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from service.errors import InvalidRequest
@@ -60,7 +60,8 @@ def ablation_config(
         )
     meta_batch = ablation.meta_batch or stage.meta_batch
     longer = stage.meta_batch // meta_batch if ablation.same_networks else 1
-    changed = {entry: getattr(stage, entry) for entry in Stage.__slots__} | {"meta_batch": meta_batch}
+    names = [entry.name for entry in fields(Stage)]
+    changed = {entry: getattr(stage, entry) for entry in names} | {"meta_batch": meta_batch}
     return TrainConfig(
         name=name,
         data=data,

@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from numpy.typing import NDArray
 
 from benchmarks.rank_cells import Row, read_table, shared_table, show
 from benchmarks.rank_nasbench201 import PUBLISHED
+from service.contract.hypernas import steps_for
+from service.contract.reading import read
 from service.graph_io.cells import nasbench101, nasbench201
 from service.kit.whole_file import write_whole
 from service.predictors.hypernas.batch import CellBatch, make_batch
@@ -35,7 +37,7 @@ from service.predictors.hypernas.cell_graph import of_nasbench101, of_nasbench20
 from service.predictors.regressors.few_shot import rank_correlation
 from service.settings import get_settings
 from training.hypernas.cells import Floats, observed
-from training.hypernas.config import HyperNASTraining, steps_for
+from training.hypernas.config import HyperNASRun
 from training.hypernas.trainer import HyperNASTrainer, scores
 
 TABLE_201 = "nasbench201/nasbench201.csv.gz"
@@ -89,10 +91,10 @@ def read_cells(space: str, part: str) -> Table:
     return Table(make_batch(graphs[0]), make_batch(graphs[1]), np.array(values))
 
 
-def fit(table: Table, config: HyperNASTraining, size: int, test_cells: int | None) -> dict[str, Any]:
+def fit(table: Table, config: HyperNASRun, size: int, test_cells: int | None) -> dict[str, Any]:
     """Train on `size` random cells and rank the others. Kendall's tau and seconds of processor time."""
     started = time.process_time()
-    cells = table.pruned if config.hypernas.prune else table.written
+    cells = table.pruned if config.model.prune else table.written
     order = np.random.default_rng(config.seed).permutation(len(table.values))
     train, test = order[:size], order[size:][:test_cells]
     seen = observed(cells[torch.from_numpy(train)], table.values[train])
@@ -128,10 +130,12 @@ def main() -> None:
         for variant in arguments.variants:
             for size in arguments.sizes or SIZES[arguments.space]:
                 starts = VARIANTS[variant].get("tasks") != "accuracy"
-                config = HyperNASTraining.from_dict(
+                config = read(
+                    HyperNASRun,
                     {
                         "steps": arguments.steps or steps_for(size),
                         "from_model": arguments.start if starts else None,
+                        "data": "cifar10",
                         "data_dir": str(shared_table("cifar10")),
                         **options,
                         "model": {**VARIANTS[variant], "space": arguments.space, **options.get("model", {})},
@@ -151,10 +155,10 @@ def main() -> None:
 
 
 def _known_or(
-    folder: Path, table: Table, config: HyperNASTraining, size: int, test_cells: int | None, part: str
+    folder: Path, table: Table, config: HyperNASRun, size: int, test_cells: int | None, part: str
 ) -> dict[str, Any]:
     """The result of a fit, from its file where there is one."""
-    described = {"part": part, "cells": size, "config": config.to_dict(), "model": config.hypernas.to_dict()}
+    described = {"part": part, "cells": size, "config": asdict(config)}
     digest = sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
     file = folder / f"{digest}.json"
     if file.is_file():

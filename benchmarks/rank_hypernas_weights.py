@@ -19,13 +19,15 @@ import torch
 
 from benchmarks.rank_cells import read_table, shared_table
 from benchmarks.rank_hypernas import TABLE_201, read_cells, split_201
+from service.contract.hypernas import steps_for
 from service.graph_io.cells import nasbench201
 from service.models.catalog import find_card
 from service.predictors.hypernas.checkpoint import load_checkpoint
+from service.predictors.hypernas.config import HyperNASConfig
 from service.predictors.regressors.scores import rank_correlation
 from service.settings import get_settings
 from training.hypernas.cells import observed
-from training.hypernas.config import HyperNASTraining, steps_for
+from training.hypernas.config import HyperNASRun
 from training.hypernas.trainer import HyperNASTrainer
 from training.hypernas.weight_task import WeightTask
 
@@ -83,7 +85,7 @@ def compare(model: str, observations: int, weight_steps: int) -> tuple[float, fl
     cache = get_settings().home / "cache"
     steps = steps_for(observations)
     both = replace(_training(), steps=steps, weight_steps=weight_steps, from_model=model)
-    alone = replace(both, steps=-(-steps // weight_steps), model={"tasks": "weights"})
+    alone = replace(both, steps=-(-steps // weight_steps), model=HyperNASConfig(tasks="weights"))
     found = []
     for config, cells in ((both, seen), (alone, None)):
         trainer = HyperNASTrainer(config, cells, cache)
@@ -93,8 +95,8 @@ def compare(model: str, observations: int, weight_steps: int) -> tuple[float, fl
     return found[0], found[1]
 
 
-def _training() -> HyperNASTraining:
-    return HyperNASTraining(steps=1, data_dir=str(shared_table("cifar10")))
+def _training() -> HyperNASRun:
+    return HyperNASRun(steps=1, data="cifar10", data_dir=str(shared_table("cifar10")))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from service.predictors.smash.space import random_architecture
 from training.data.dataset import Dataset, load_dataset
 from training.evaluate.accuracy import network_accuracy
 from training.loop.sgd import SgdRecipe, train_network
-from training.smash.config import SmashTraining
+from training.smash.config import SmashRun
 from training.smash.score import TOLD, smash_score
 from training.smash.trainer import SmashTrainer
 
@@ -84,7 +84,7 @@ def main() -> None:
 
 
 def _trained(options: argparse.Namespace) -> Smash:
-    config = SmashTraining(
+    config = SmashRun(
         steps=options.steps,
         seed=options.seed,
         data=options.data,

@@ -2,6 +2,7 @@
 functions.
 
 | from            | must never import                             | why                                    |
+| contract        | anything of ours but the errors               | everyone builds on it                  |
 | graph_io        | torch (tracer aside), fastapi, celery, redis  | small API; a hostile file meets little |
 | ghn, predictors | training, fastapi, celery, redis              | usable as a plain library              |
 | models          | training, fastapi, celery, redis              | everyone reads the catalogue           |
@@ -33,7 +34,14 @@ TORCH = {"torch", "torchvision", "timm"}
 TRACER = ("service/graph_io/torch_tracer.py", "service/graph_io/torch_tracing/")
 KNOWS_TORCH = (*TRACER, "service/client/_torch.py")
 
+OURS = {
+    f"service.{path.stem}" for path in (ROOT / "service").iterdir() if not path.name.startswith("_")
+} | {"training", "benchmarks"}
+
 FORBIDDEN: dict[str, set[str]] = {
+    "service/contract": SERVER_SIDE
+    | TORCH
+    | OURS - {"service.contract", "service.kit", "service.errors", "service.json_pointer"},
     "service/graph_io": SERVER_SIDE
     | TORCH
     | {"service.api", "service.workers", "service.ghn", "service.store", "training"},
@@ -64,6 +72,7 @@ CLIENT_LIBRARIES = {"httpx", "pydantic", "safetensors", "numpy", "ml_dtypes", "o
 CLIENT_ROOMS = {
     "service.client",
     "service.kit",
+    "service.contract",
     "service.graph_io",
     "service.weights",
     "service.plots",
@@ -190,6 +199,9 @@ def loaded_by(names: list[str]) -> set[str]:
 # The walls are about what is really in memory, too: an innocent import may pull in torch by another way.
 LOADED_WITHOUT: dict[str, set[str]] = {
     "service/plots": TORCH | SERVER_SIDE,
+    "service/contract": TORCH | SERVER_SIDE,
+    # Help of the command line shows the kinds and their options.
+    "service/contract/kinds.py": {"pydantic"},
     "service/graph_io": TORCH | SERVER_SIDE,
     "service/weights": TORCH | SERVER_SIDE,
     "service/models/catalog.py": TORCH | SERVER_SIDE,

@@ -20,30 +20,18 @@ from service.api.describing import endpoints as describing
 from service.api.jobs import endpoints as jobs
 from service.api.middleware import BodyLimit, RequestContext
 from service.api.predict import endpoints as predict
-from service.api.predict.schemas import PredictRequest, PredictResult
 from service.api.predict.service import Predictions
 from service.api.rank import endpoints as rank
-from service.api.rank.schemas import CompareResult, EmbedRequest, EmbedResult, RankRequest, RankResult
 from service.api.services import Services
 from service.api.training import endpoints as training
-from service.api.training.schemas import TrainingRequest
+from service.api.training.schemas import training_request
 from service.api.weights import endpoints as weights
+from service.contract.kinds import ANSWERS, KINDS
+from service.kit.references import resolve
 from service.settings import Settings, get_settings
 from service.store.queue import sender
 
 VERSION = "0.1.0"
-
-# Bodies that routes read themselves, and results of jobs.
-FURTHER_MODELS = (
-    TrainingRequest,
-    PredictRequest,
-    PredictResult,
-    RankRequest,
-    RankResult,
-    EmbedRequest,
-    EmbedResult,
-    CompareResult,
-)
 
 DESCRIPTION = """\
 Predicts the weights of neural networks that nobody has trained, with graph hypernetworks.
@@ -104,5 +92,10 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
             license_info=app.license_info,
             routes=app.routes,
         )
-        app.openapi_schema = openapi.finish(document, FURTHER_MODELS)
+        app.openapi_schema = openapi.finish(
+            document,
+            # Bodies that routes read themselves, and results of jobs.
+            bodies=(training_request(), *dict.fromkeys(row.options for row in ANSWERS.values())),
+            results=[resolve(row.result) for row in (*ANSWERS.values(), *KINDS.values())],
+        )
     return app.openapi_schema

@@ -6,10 +6,9 @@ Nothing is checked here; the readers in `graph_io` do, and say more than a schem
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import WithJsonSchema
-
+from service.contract.fields import ARCHITECTURE_URL
 from service.graph_io.schemas import ARCHITECTURE, architecture_schemas
 
 NASBENCH201_EXAMPLE: dict[str, Any] = {
@@ -48,15 +47,7 @@ GRAPH_EXAMPLE: dict[str, Any] = {
 TORCHVISION_EXAMPLE: dict[str, Any] = {"format": "torchvision", "name": "resnet50"}
 
 
-# Where the schema is, for pydantic, which takes no reference that it does not know but URLs.
-ARCHITECTURE_URL = "https://weightcast.dev/schemas/architecture"
 COMPONENTS = "#/components/schemas/"
-_REFERENCE = WithJsonSchema({"$ref": ARCHITECTURE_URL})
-
-Document = Annotated[dict[str, Any], _REFERENCE]
-"""An architecture in a request; the readers check it."""
-AnyDocument = Annotated[Any, _REFERENCE]
-"""One of many: what is wrong with it is told beside the answer for the others."""
 
 
 def with_architectures(openapi: dict[str, Any]) -> dict[str, Any]:

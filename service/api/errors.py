@@ -11,19 +11,18 @@ What each source becomes:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from service import errors
-from service.json_pointer import pointer
+from service.contract.reading import invalid_fields
 
 log = structlog.get_logger("weightcast.api")
 
@@ -94,29 +93,6 @@ def internal_problem(path: str, request_id: str | None, error: BaseException) ->
         reference=reference,
     ).problem()
     return {**problem, "instance": path, **({"request_id": request_id} if request_id else {})}
-
-
-def invalid_fields(found: Sequence[Mapping[str, Any]], *, where: str = "body") -> errors.InvalidRequest:
-    """One error for all fields that pydantic refused. `where`: body, query, path or header."""
-    listed = [
-        {
-            "pointer": pointer(*entry["loc"]),
-            "in": where,
-            "detail": str(entry["msg"]),
-            "code": str(entry["type"]),
-        }
-        for entry in found[:20]
-    ]
-    first = listed[0]
-    name = first["pointer"].lstrip("/") or where
-    more = f" ({len(found) - 1} more fields are wrong.)" if len(found) > 1 else ""
-    return errors.InvalidRequest(f"{name}: {first['detail']}.{more}", field=first["pointer"], errors=listed)
-
-
-def from_validation(error: ValidationError, *, where: str = "body") -> errors.InvalidRequest:
-    return invalid_fields(
-        error.errors(include_url=False, include_input=False, include_context=False), where=where
-    )
 
 
 def install(app: FastAPI) -> None:

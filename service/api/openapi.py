@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from service import errors
 from service.api.architectures import COMPONENTS, with_architectures
@@ -74,7 +73,7 @@ def _example(error: type[errors.ServiceError]) -> dict[str, Any]:
     return {**error(error.title + ".").problem(), "request_id": "4f1c0a5b9d3e4c7f8a6b2d1e0f9c8b7a"}
 
 
-def json_body(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
+def json_body(model: type[Any], examples: dict[str, Any]) -> dict[str, Any]:
     """`openapi_extra` of a route that reads and validates its JSON body itself; pass the model to `finish`
     too.
     """
@@ -88,7 +87,9 @@ def json_body(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any
     }
 
 
-def finish(document: dict[str, Any], further_models: Sequence[type[BaseModel]]) -> dict[str, Any]:
+def finish(
+    document: dict[str, Any], *, bodies: Sequence[type[Any]], results: Sequence[type[Any]]
+) -> dict[str, Any]:
     """Problem answers are typed `application/problem+json` only, FastAPI's own 422 schema is not used here,
     and models that no route declares are added: bodies that routes read themselves, results of jobs.
     """
@@ -103,8 +104,13 @@ def finish(document: dict[str, Any], further_models: Sequence[type[BaseModel]]) 
                     response["content"] = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
                     response["description"] = errors.InvalidRequest.title
     schemas = document["components"]["schemas"]
-    _, definitions = models_json_schema(
-        [(model, "validation") for model in further_models], ref_template=COMPONENTS + "{model}"
+    _, definitions = TypeAdapter.json_schemas(
+        [
+            *((model.__name__, "validation", TypeAdapter(model)) for model in bodies),
+            # What has a default is always there in what the service says.
+            *((model.__name__, "serialization", TypeAdapter(model)) for model in results),
+        ],
+        ref_template=COMPONENTS + "{model}",
     )
     schemas.update(definitions["$defs"])
     for unused in ("HTTPValidationError", "ValidationError"):

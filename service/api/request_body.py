@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.requests import Request
 
-from service.api.errors import RequestTimeout, from_validation
+from service.api.errors import RequestTimeout
 from service.errors import InvalidInput, InvalidRequest
 from service.graph_io import json_text
 from service.graph_io.limits import GraphLimits
@@ -42,13 +42,6 @@ async def read_body(request: Request) -> bytes:
             f"The body did not arrive within {BODY_TIMEOUT_SECONDS:.0f} seconds.",
             hint="Send it faster, or send less.",
         ) from None
-
-
-def validated(model: type[Model], document: Any, *, where: str = "body") -> Model:
-    try:
-        return model.model_validate(document)
-    except ValidationError as error:
-        raise from_validation(error, where=where) from None
 
 
 async def parse_json_object(data: bytes, limits: GraphLimits) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from service.cli.console import emit_json, progress_bar, say
 from service.cli.failures import INTERRUPTED
 from service.cli.inventory_lines import inventory_lines
 from service.cli.splits import SplitName
-from service.image_options import DATA
+from service.contract.options import DATA
 
 if TYPE_CHECKING:
     from service.models.catalog import ModelCard

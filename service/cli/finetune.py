@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import sys
 import time
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,26 +15,18 @@ import typer
 from service.cli import options, sources
 from service.cli.console import ReportProgress, emit_json, progress_bar, say
 from service.cli.failures import INTERRUPTED
+from service.cli.from_contract import Values, checked, offers
 from service.cli.inventory_lines import inventory_lines
-from service.fine_tuning_options import BATCH_SIZE, EPOCHS, IMAGE_SIZE, IMAGES, LEARNING_RATE, NOISE, SEED
-from service.image_options import DATA
+from service.contract.finetune import Tuning
+from service.contract.options import DATA
 
 # A log without progress bar hears of a long epoch so often.
 _PULSE_SECONDS = 30.0
 
 
-class Start(StrEnum):
-    AUTO = "auto"
-    PREDICTED = "predicted"
-    RANDOM = "random"
-
-
-class Head(StrEnum):
-    SOLVE = "solve"
-    KEEP = "keep"
-
-
+@offers(Tuning)
 def finetune(
+    *,
     architecture: Annotated[
         str,
         typer.Argument(
@@ -60,62 +52,10 @@ def finetune(
             "[default: ARCHITECTURE's name .safetensors, here]",
         ),
     ] = None,
-    epochs: Annotated[
-        int,
-        typer.Option(
-            min=EPOCHS.least, max=EPOCHS.most, help="Passes over the images; 0 for the start itself."
-        ),
-    ] = 5,
-    images: Annotated[
-        int | None, typer.Option(min=IMAGES.least, help="Train on the first so many images.")
-    ] = None,
-    image_size: Annotated[
-        int | None,
-        typer.Option(
-            min=IMAGE_SIZE.least, max=IMAGE_SIZE.most,
-            help="Pixels a side. [default: what the network was described for]",
-        ),
-    ] = None,
+    values: Values,
     model: options.Model = None,
-    start: Annotated[
-        Start,
-        typer.Option(
-            help="What training starts from; auto: both for a tenth of the epochs, then the one that does "
-            "better on validation images."
-        ),
-    ] = Start.AUTO,
-    head: Annotated[
-        Head,
-        typer.Option(
-            help="The last layer at the start; solve: the one that suits the images best, in closed form; "
-            "keep: predicted where the GHN knows the classes, random elsewhere."
-        ),
-    ] = Head.SOLVE,
-    noise: Annotated[
-        float,
-        typer.Option(
-            min=NOISE.least, max=NOISE.most,
-            help="Noise on predicted weights, in standard deviations of each tensor.",
-        ),
-    ] = 0.0,
-    compare: Annotated[
-        bool,
-        typer.Option("--compare", help="Train from both starts to the end, and keep the better."),
-    ] = False,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(
-            min=LEARNING_RATE.least, max=LEARNING_RATE.most,
-            help="Of SGD with momentum; falls to zero along a cosine. [default: 0.0025 after a solved last "
-            "layer, else 0.025]",
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(min=BATCH_SIZE.least, max=BATCH_SIZE.most, help="Images a step.")
-    ] = None,
     mirror: options.Mirror = None,
     skip_bad: options.SkipBad = False,
-    seed: Annotated[int, typer.Option(min=SEED.least, max=SEED.most, help="Same seed: same weights.")] = 0,
     plot: options.Plot = None,
     url: options.Url = None,
     api_key: options.ApiKey = None,
@@ -134,33 +74,19 @@ def finetune(
         raise typer.BadParameter("there is no ONNX file to fill in", param_hint="--out")
     if target.exists() and Path(architecture).exists() and target.samefile(architecture):
         raise typer.BadParameter(f"{target} is the source itself", param_hint="--out")
-    given = {
-        "data": data,
-        "epochs": epochs,
-        "images": images,
-        "image_size": image_size,
-        "model": model,
-        "start": start.value,
-        "head": head.value,
-        "noise": noise,
-        "compare": compare,
-        "learning_rate": learning_rate,
-        "batch_size": batch_size,
-        "mirror": mirror,
-        "skip_bad": skip_bad or None,  # a service leaves bad files out where nothing is said
-        "seed": seed,
-    }
-    config = {name: value for name, value in given.items() if value is not None}
+    # With a service the data are a name, which it checks.
+    images = {"mirror": mirror, "skip_bad": skip_bad or url is not None}
+    chosen = replace(checked(Tuning, {**values, **images, "model": model}), data=data)
     target.parent.mkdir(parents=True, exist_ok=True)
     with progress_bar("fine-tuning") as progress:
         if url is not None:
-            result = _there(architecture, config, target, progress, url, api_key)
+            result = _there(architecture, chosen, target, progress, url, api_key)
             for line in [] if json or not result["inventory"] else inventory_lines(result["inventory"]):
                 say(line)
             for line in [] if json else _history_lines(result):
                 say(line)
         else:
-            result = _here(architecture, config, target, progress, data_dir, quiet=json)
+            result = _here(architecture, chosen, target, progress, data_dir, quiet=json)
     if plot is not None:
         from service.plots import fine_tuning_chart
 
@@ -177,7 +103,7 @@ def finetune(
 
 
 def _here(
-    source: str, config: dict[str, Any], target: Path, progress: ReportProgress, data_dir: Path | None, *,
+    source: str, chosen: Tuning, target: Path, progress: ReportProgress, data_dir: Path | None, *,
     quiet: bool,
 ) -> dict[str, Any]:  # fmt: skip
     from safetensors.numpy import load
@@ -189,7 +115,7 @@ def _here(
     from service.kit.whole_file import write_whole
     from service.settings import get_settings
     from training.data.image_folder.names import data_source
-    from training.finetune.config import FineTuning
+    from training.finetune.config import tuning
     from training.finetune.run import WEIGHTS, run
     from training.loop.divergence import TrainingDiverged
 
@@ -197,12 +123,11 @@ def _here(
     network = read_network(source, runnable=True)
     source_onnx = None if network.source_onnx is None else onnx_file(network.source_onnx)
     graph = network.graph
-    chosen = FineTuning.from_dict(
-        {"model": settings.default_model, **config, "data": data_source(config["data"], Path()),
-         "data_dir": str(data_dir or settings.data_dir)}
-    )
+    local = replace(chosen, data=data_source(chosen.data, Path()))
+    place = str(data_dir or settings.data_dir)
+    config = tuning(local, chosen.model or settings.default_model, data_dir=place)
     # Named by what is done, so that the same command goes on with it.
-    name = hashlib.sha256(f"{graph_digest(graph)} {chosen!r}".encode()).hexdigest()[:16]
+    name = hashlib.sha256(f"{graph_digest(graph)} {config!r}".encode()).hexdigest()[:16]
     folder = settings.home / "runs" / f"finetune-{name}"
 
     said = time.monotonic()
@@ -220,7 +145,7 @@ def _here(
 
     try:
         found = run(
-            graph, chosen, folder,
+            graph, config, folder,
             cache_dir=settings.home / "cache", on_progress=tell, source=source_onnx,
         )  # fmt: skip
     except TrainingDiverged:
@@ -239,14 +164,15 @@ def _here(
 
 
 def _there(
-    source: str, config: dict[str, Any], target: Path, progress: ReportProgress, url: str, api_key: str | None
+    source: str, chosen: Tuning, target: Path, progress: ReportProgress, url: str, api_key: str | None
 ) -> dict[str, Any]:
     from service.client import Client
+    from service.contract.reading import written
 
     with Client(url, api_key=api_key, timeout=None) as client:
         tuned = client.fine_tune(
             sys.stdin.buffer.read() if source == "-" else source,
-            **config,
+            **written(chosen),
             progress=lambda step: progress(step.done, step.total, step.message),
         )
     tuned.save(target)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.image_options import MIRROR, SKIP_BAD
+from service.contract.options import MIRROR, SKIP_BAD
 
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")

@@ -14,14 +14,18 @@ from service.cli import options
 from service.cli.console import ReportProgress, emit_json, progress_bar, say, table
 from service.cli.failures import REFUSED
 from service.cli.inventory_lines import inventory_lines
-from service.image_options import DATA
+from service.contract.kinds import image_rankers
+from service.contract.options import DATA
 
 if TYPE_CHECKING:
     from service.cli.records import Records
     from service.predictors.rankers.ranking import Ranker
 
 
-_PREDICTED, _SMASH = "predicted-weights:", "smash:"
+_PREDICTED = "predicted-weights"
+# What runs every network, with weights of a model, on images.
+_BY_IMAGES = (_PREDICTED, *image_rankers())
+_MODELS = " or ".join([f"{_PREDICTED}:GHN", *(f"{kind}:MODEL" for kind in image_rankers())])
 
 
 class Order(StrEnum):
@@ -50,8 +54,8 @@ def rank(
         typer.Option(
             "--predictor",
             "-p",
-            help="A predictor; or predicted-weights:GHN or smash:MODEL, which run every network, with "
-            "weights of the model, on images of --data. [default: the one that ships for the property]",
+            help=f"A predictor; or {_MODELS}, which run every network, with weights of the model, on images "
+            "of --data. [default: the one that ships for the property]",
         ),
     ] = None,
     property: Annotated[
@@ -72,14 +76,14 @@ def rank(
     data: Annotated[
         str | None,
         typer.Option(
-            help=f"For predicted-weights and smash: {DATA}.", metavar="DATA"
+            help=f"For {' and '.join(_BY_IMAGES)}: {DATA}.", metavar="DATA"
         ),
     ] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where the data set lies. [default: WEIGHTCAST_DATA_DIR]")
     ] = None,
     images: Annotated[
-        int, typer.Option(min=2, help="For predicted-weights and smash: so many validation images.")
+        int, typer.Option(min=2, help=f"For {' and '.join(_BY_IMAGES)}: so many validation images.")
     ] = 512,
     skip_bad: options.SkipBad = False,
     plot: options.Plot = None,
@@ -131,7 +135,8 @@ class _Asked:
     skip_bad: bool
 
     def by_images(self) -> bool:
-        return self.predictor is not None and self.predictor.startswith((_PREDICTED, _SMASH))
+        kind, colon, _ = (self.predictor or "").partition(":")
+        return bool(colon) and kind in _BY_IMAGES
 
 
 def _here(entries: list[Any], asked: _Asked, progress: ReportProgress) -> dict[str, Any]:
@@ -154,14 +159,14 @@ def _ranker(asked: _Asked) -> Ranker:
 
     if not asked.by_images():
         return find_ranker(asked.predictor, asked.property, read=read_document)
+    from service.kit.references import resolve
     from service.settings import get_settings
     from training.data.dataset import load_dataset
     from training.data.image_folder.names import data_source
     from training.data.inventory import inventory
     from training.evaluate.ranker import PredictedWeightsRanker
-    from training.smash.ranker import SmashRanker
 
-    settings, name = get_settings(), str(asked.predictor)
+    settings, (kind, _, name) = get_settings(), str(asked.predictor).partition(":")
     dataset = load_dataset(
         data_source(str(asked.data), Path()),
         data_dir=asked.data_dir or settings.data_dir,
@@ -170,14 +175,12 @@ def _ranker(asked: _Asked) -> Ranker:
     )
     for line in [] if dataset.report is None else inventory_lines(inventory(dataset)):
         typer.echo(line, err=True)
-    if name.startswith(_SMASH):
-        return SmashRanker(name.removeprefix(_SMASH), dataset, images=asked.images)
-    return PredictedWeightsRanker(
-        name.removeprefix(_PREDICTED),
-        dataset,
-        images=asked.images,
-        read=partial(read_document, runnable=True),
-    )
+    if kind == _PREDICTED:
+        return PredictedWeightsRanker(
+            name, dataset, images=asked.images, read=partial(read_document, runnable=True)
+        )
+    ranker: Ranker = resolve(str(image_rankers()[kind].image_ranker))(name, dataset, images=asked.images)
+    return ranker
 
 
 def _there(
@@ -198,7 +201,7 @@ def _there(
             unconnected=asked.unconnected.value,
             progress=lambda step: progress(step.done, step.total, step.message),
         )
-    answer = ranking.model_dump(mode="json", exclude={"timings_ms"})
+    answer = ranking.model_dump(mode="json", exclude={"timings_ms"}, exclude_unset=True)
     rows = [{**row, "index": places[row["index"]]} for row in answer["ranking"]]
     skipped += [{**item, "index": places[item["index"]]} for item in answer["skipped"]]
     return {**answer, "ranking": rows, "skipped": sorted(skipped, key=lambda item: int(item["index"]))}

@@ -3,55 +3,24 @@
 from __future__ import annotations
 
 import json as json_text
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from service.cli import options
 from service.cli.console import ReportProgress, emit_json, progress_bar, say, table
-from service.cli.rank import Order
+from service.cli.from_contract import Values, checked, offers
+from service.contract.search import SearchOptions
 
 
-class Space(StrEnum):
-    NASBENCH201 = "nasbench201"
-    NASBENCH101 = "nasbench101"
-    NATS_SIZE = "nats_size"
-    NASBENCH_MACRO = "nasbench_macro"
-    DARTS = "darts"
-
-
-class Algorithm(StrEnum):
-    EVOLUTION = "evolution"
-    RANDOM = "random"
-
-
+@offers(SearchOptions, leave_out=("population", "sample"))
 def search(
-    space: Annotated[Space, typer.Option(help="Where to search. darts: the DeepNets-1M training networks.")],
+    *,
+    values: Values,
     predictor: Annotated[
         str | None,
         typer.Option("--predictor", "-p", help="What scores architectures; default as `weightcast rank`."),
     ] = None,
-    evaluations: Annotated[int | None, typer.Option(min=1, help="Score so many architectures.")] = None,
-    seconds: Annotated[float | None, typer.Option(min=0.01, help="Search so long.")] = None,
-    algorithm: Annotated[Algorithm, typer.Option(help="Regularised evolution, or random draws.")] = (
-        Algorithm.EVOLUTION
-    ),
-    order: Annotated[Order, typer.Option(help="Whether high or low scores are wanted.")] = Order.DESCENDING,
-    trade_off: Annotated[
-        str | None,
-        typer.Option(help="Second objective, less is better: parameters, multiply_adds, or a predictor."),
-    ] = None,
-    max_parameters: Annotated[int | None, typer.Option(min=1, help="Most trainable parameters.")] = None,
-    max_multiply_adds: Annotated[int | None, typer.Option(min=1, help="Most multiply-adds an input.")] = None,
-    max_latency: Annotated[
-        float | None, typer.Option(help="Most latency, in units of the latency predictor.")
-    ] = None,
-    latency_predictor: Annotated[
-        str | None, typer.Option(help="A predictor that was fitted on latencies.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Same seed and evaluations: same architectures.")] = 0,
-    top_k: Annotated[int, typer.Option("--top-k", min=1, help="Show so many.")] = 10,
     plot: options.Plot = None,
     url: options.Url = None,
     api_key: options.ApiKey = None,
@@ -61,26 +30,9 @@ def search(
 
     Give --evaluations, --seconds, or both: whichever ends first.
     """
-    if evaluations is None and seconds is None:
-        raise typer.BadParameter("give --evaluations or --seconds", param_hint="--evaluations")
-    given = {
-        "space": space.value,
-        "predictor": predictor,
-        "evaluations": evaluations,
-        "seconds": seconds,
-        "algorithm": algorithm.value,
-        "order": order.value,
-        "trade_off": trade_off,
-        "max_parameters": max_parameters,
-        "max_multiply_adds": max_multiply_adds,
-        "max_latency": max_latency,
-        "latency_predictor": latency_predictor,
-        "seed": seed,
-        "top_k": top_k,
-    }
-    config = {name: value for name, value in given.items() if value is not None}
+    chosen = checked(SearchOptions, {**values, "predictor": predictor})
     with progress_bar("searching") as progress:
-        answer = _here(config, progress) if url is None else _there(config, progress, url, api_key)
+        answer = _here(chosen, progress) if url is None else _there(chosen, progress, url, api_key)
     if json:
         emit_json(answer)
     else:
@@ -91,7 +43,7 @@ def search(
         search_chart(answer).save(plot)
 
 
-def _here(config: dict[str, Any], progress: ReportProgress) -> dict[str, Any]:
+def _here(chosen: SearchOptions, progress: ReportProgress) -> dict[str, Any]:
     from service.cli.reading import read_document
     from service.search.answer import answer
     from service.search.run import Found
@@ -100,15 +52,20 @@ def _here(config: dict[str, Any], progress: ReportProgress) -> dict[str, Any]:
         best = "" if found.best is None else f"best {found.best.scores['score']:.4f}"
         progress(found.share, 1.0, best)
 
-    return answer(config, read=read_document, report=tell)
+    return answer(chosen, read=read_document, report=tell)
 
 
-def _there(config: dict[str, Any], progress: ReportProgress, url: str, api_key: str | None) -> dict[str, Any]:
+def _there(
+    chosen: SearchOptions, progress: ReportProgress, url: str, api_key: str | None
+) -> dict[str, Any]:
     from service.client import Client
+    from service.contract.reading import written
 
     with Client(url, api_key=api_key, timeout=None) as client:
-        found = client.search(**config, progress=lambda step: progress(step.done, step.total, step.message))
-    return found.model_dump(mode="json")
+        found = client.search(
+            **written(chosen), progress=lambda step: progress(step.done, step.total, step.message)
+        )
+    return found.model_dump(mode="json", exclude_unset=True)
 
 
 def _show(answer: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""weightcast train: a GHN for your own data and classes, or a SMASH hypernetwork."""
+"""weightcast train: a GHN for your own data and classes, or another model that learns from images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 import shlex
 import shutil
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,41 +15,52 @@ import typer
 from service.cli import options
 from service.cli.console import emit_json, progress_bar, say
 from service.cli.failures import INTERRUPTED
+from service.cli.from_contract import Values, assigned, checked, offers
 from service.cli.inventory_lines import inventory_lines
-from service.image_options import DATA
+from service.contract.ghn import GHNOptions, GHNTraining
+from service.contract.kinds import KINDS, TrainingKind
+from service.contract.options import DATA, MODEL_NAME, ImageTraining
 
 if TYPE_CHECKING:
     from service.settings import Settings
     from training.ghn.recipe import TrainConfig
+    from training.job import TrainingJob
 
 
-class Kind(StrEnum):
-    GHN = "ghn"
-    SMASH = "smash"
+# Where nothing is said; only it can be trained by several processes, and start from another model.
+_GHN = "ghn"
+_GHN_PREFIXES = {"gated": "ghn2", "transformer": "ghn3", "mlp": "mlp"}
 
 
-class Gnn(StrEnum):
-    GATED = "gated"
-    TRANSFORMER = "transformer"
-    MLP = "mlp"
+def kinds_here() -> list[str]:
+    """Kinds of models that are trained on images alone, and so can be trained here."""
+    return [row.name for row in KINDS.values() if row.publishes and issubclass(row.options, ImageTraining)]
 
 
-_GHN_PREFIXES = {Gnn.GATED: "ghn2", Gnn.TRANSFORMER: "ghn3", Gnn.MLP: "mlp"}
-
-
+@offers(
+    GHNOptions,
+    into="network",
+    only=("gnn", "hidden", "layers", "heads"),
+    notes={
+        "gnn": "[default: gated, which is GHN-2]",
+        "hidden": "[default: 32; transformer: 64]",
+        "layers": "[default: 3]",
+        "heads": "[default: 8]",
+    },
+)
+@offers(ImageTraining)
 def train(
+    *,
     data: Annotated[str, typer.Option(help=f"{DATA}.")],
     kind: Annotated[
-        Kind,
-        typer.Option(help="A GHN, or a SMASH hypernetwork, which generates weights for its own space alone."),
-    ] = Kind.GHN,
+        str, typer.Option(metavar=f"<{'|'.join(kinds_here())}>", help="What kind of model comes out.")
+    ] = _GHN,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where CIFAR-10 lies, or goes. [default: WEIGHTCAST_DATA_DIR]")
     ] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.01, help="Train so long.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Train so many steps.")] = None,
+    values: Values,
     name: Annotated[
-        str | None, typer.Option(help="Name of the model. [default: ghn2-DATA, ghn3-DATA or smash-DATA]")
+        str | None, typer.Option(help="Name of the model. [default: ghn2-DATA, ghn3-DATA or KIND-DATA]")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name.")] = False,
     anew: Annotated[
@@ -65,94 +75,86 @@ def train(
     processes: Annotated[
         int | None, typer.Option(min=1, help="Processes to share the work. [default: one a GPU, or a core]")
     ] = None,
-    gnn: Annotated[
-        Gnn | None,
-        typer.Option(help="GHN-2 (gated), GHN-3 (transformer), or the baseline mlp. [default: gated]"),
-    ] = None,
-    hidden: Annotated[
-        int | None, typer.Option(min=4, help="Width of a node state. [default: 32; transformer: 64]")
-    ] = None,
-    layers: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Of the transformer. [default: 3]")
-    ] = None,
-    heads: Annotated[int | None, typer.Option(min=1, max=64, help="Of the transformer. [default: 8]")] = None,
+    network: Values,
     learning_rate: Annotated[
         float | None,
         typer.Option(min=1e-7, max=1, help="The highest. [default: 0.004; transformer: 0.001; SMASH: 0.01]"),
     ] = None,
+    further: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE",
+            help="Any other option of the kind, as POST /training-jobs names it: model.blocks=2.",
+        ),
+    ] = None,
     mirror: options.Mirror = None,
     skip_bad: options.SkipBad = False,
-    seed: Annotated[int, typer.Option(help="Same seed, data and steps: same model.")] = 0,
     plot: options.Plot = None,
     json: options.Json = False,
-) -> None:
-    """Train a GHN or a SMASH hypernetwork, and keep it as a model.
+) -> None:  # fmt: skip
+    """Train a GHN, or a model of another kind that learns from images, and keep it.
 
     Ctrl-C ends the run after its current step, and keeps what was learned as a model; --resume goes on.
     Exit status 130 then. A training whose loss is no number any more ends with status 1 and no model.
     """
-    if (minutes is None) == (steps is None):
-        raise typer.BadParameter("give --minutes or --steps, one of them", param_hint="--minutes")
-    if kind is Kind.SMASH and (start is not None or processes is not None):
+    if kind not in kinds_here():
+        raise typer.BadParameter(f"kinds: {', '.join(kinds_here())}", param_hint="--kind")
+    if kind != _GHN and (start is not None or processes is not None):
         raise typer.BadParameter(
-            "a SMASH hypernetwork starts from nothing, in one process", param_hint="--from, --processes"
+            "only a GHN starts from another, or is trained in several processes",
+            param_hint="--from, --processes",
         )
-    said = {"gnn": gnn and gnn.value, "hidden": hidden, "layers": layers, "heads": heads}
-    said = {key: value for key, value in said.items() if value is not None}
-    if kind is Kind.SMASH and said:
-        raise typer.BadParameter("only a GHN is told these", param_hint="--gnn, --hidden, --layers, --heads")
-    if gnn is not Gnn.TRANSFORMER and (layers or heads) and not (resume or start):
+    if kind != _GHN and network:
+        raise typer.BadParameter("only a GHN has them", param_hint="--gnn, --hidden, --layers, --heads")
+    if network.get("gnn") != "transformer" and {"layers", "heads"} & {*network} and not (resume or start):
         raise typer.BadParameter("only a transformer has them: --gnn transformer", param_hint="--layers")
+    document = {**values, "mirror": mirror, "skip_bad": skip_bad, "learning_rate": learning_rate}
+    document |= assigned(further or ())
+    if kind == _GHN:
+        document["ghn"] = {**_checked(network), **document.get("ghn", {})}
+    chosen = checked(KINDS[kind].options, document)
+    assert isinstance(chosen, ImageTraining)  # as all of these kinds are
     from service.settings import get_settings
     from training.data.image_folder.names import data_source
 
     settings, typed = get_settings(), data
     data = data_source(data, Path())
-    prefix = "smash" if kind is Kind.SMASH else _GHN_PREFIXES[gnn or Gnn.GATED]
-    chosen = name or f"{prefix}-{_slug(data)}"
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", chosen):
+    prefix = _GHN_PREFIXES[network.get("gnn", "gated")] if kind == _GHN else kind
+    name = name or f"{prefix}-{_slug(data)}"
+    if not re.fullmatch(MODEL_NAME, name):
         raise typer.BadParameter(
             "up to 64 letters, digits, dots, dashes and underscores", param_hint="--name"
         )
-    run_folder, model_folder = settings.home / "runs" / chosen, settings.home / "models" / chosen
+    run_folder, model_folder = settings.home / "runs" / name, settings.home / "models" / name
     if resume and anew:
         raise typer.BadParameter("a run is gone on with, or replaced", param_hint="--resume, --replace")
     if model_folder.exists() and not run_folder.exists() and not anew:
         raise typer.BadParameter(
-            f"there is a model {chosen!r} already; --replace takes its place", param_hint="--name"
+            f"there is a model {name!r} already; --replace takes its place", param_hint="--name"
         )
-    if kind is Kind.GHN:
+    if kind == _GHN:
         from training.ghn.launch import prepare_environment
 
         prepare_environment()
     _check_run(run_folder, resume, anew)
-    images: dict[str, Any] = {"data": data, "data_dir": str(data_dir or settings.data_dir)}
-    images |= {"mirror": mirror, "skip_bad": skip_bad}
     again = _command(
-        kind=kind.value if kind is not Kind.GHN else None, data=typed, data_dir=data_dir, minutes=minutes,
-        steps=steps, learning_rate=learning_rate, mirror=mirror, skip_bad=skip_bad or None,
-        seed=seed or None, name=chosen, resume=True,
+        kind=kind if kind != _GHN else None, data=typed, data_dir=data_dir, minutes=values.get("minutes"),
+        steps=values.get("steps"), learning_rate=learning_rate, mirror=mirror, skip_bad=skip_bad or None,
+        seed=values.get("seed") or None, name=name, resume=True,
     )  # fmt: skip
-    if kind is Kind.SMASH:
-        values = {**images, "seed": seed, "name": chosen, "minutes": minutes, "steps": steps}
-        values |= {} if learning_rate is None else {"learning_rate": learning_rate}
-        _train_smash(values, run_folder, model_folder, settings, again=again, plot=plot, json=json)
+    settings = settings.model_copy(update={"data_dir": data_dir or settings.data_dir})
+    chosen = replace(chosen, data=data)
+    if not isinstance(chosen, GHNTraining):
+        from training.job import TrainingJob
+
+        job = TrainingJob(name=name, folder=run_folder, settings=settings)
+        _train_here(KINDS[kind], chosen, job, model_folder, again=again, plot=plot, json=json)
         return
 
+    from training.ghn.job import configured
     from training.ghn.launch import processes_for
-    from training.ghn.recipe import TrainConfig, recipe_for
 
-    config = TrainConfig(
-        name=chosen,
-        **images,
-        minutes=minutes,
-        steps=steps,
-        seed=seed,
-        from_model=start,
-        ghn=_checked(said),
-        learning_rate=learning_rate,
-        **recipe_for(data),
-    )
+    config = configured(replace(chosen, from_model=start), name=name, data_dir=str(settings.data_dir))
     count = processes or processes_for(config.largest_meta_batch, limit=settings.threads)
     # Several processes have one thread each; a single one runs its networks on all it may use.
     config = replace(config, threads=1 if count > 1 else settings.threads)
@@ -168,7 +170,7 @@ def train(
     publish(run_folder / "model", model_folder, replace=True)
     share = share_done(run_folder, config)
     if json:
-        emit_json({"name": chosen, "folder": str(model_folder), **last, "complete": share >= 1})
+        emit_json({"name": name, "folder": str(model_folder), **last, "complete": share >= 1})
     else:
         if (scores := last["validation"]) is not None:
             say(
@@ -176,7 +178,7 @@ def train(
                 f"{scores['mean']:.1f}% of {scores['images']:,} validation images correct on average, "
                 f"{scores['max']:.1f}% at best"
             )
-        say(f"{chosen}: in {model_folder}; use it with `weightcast predict SOURCE --model {chosen}`")
+        say(f"{name}: in {model_folder}; use it with `weightcast predict SOURCE --model {name}`")
     if share < 1:
         typer.echo(f"Cut short after {share:.0%} of the training; the model is as it was then.", err=True)
         typer.echo(f"`{again}` goes on.", err=True)
@@ -266,45 +268,41 @@ def _check_run(folder: Path, resume: bool, anew: bool) -> None:
         )
 
 
-def _train_smash(
-    values: dict[str, Any], run_folder: Path, model_folder: Path, settings: Settings, *,
+def _train_here(
+    row: TrainingKind, chosen: ImageTraining, job: TrainingJob, model_folder: Path, *,
     again: str, plot: Path | None, json: bool,
 ) -> None:  # fmt: skip
-    """Train, publish and report. values: fields of SmashTraining. again: the command that goes on."""
+    """Train, publish and report. again: the command that goes on."""
+    from service.kit.references import resolve
     from service.models.publish import publish
-    from training.smash.config import SmashTraining
-    from training.smash.run import run
 
-    config = SmashTraining.from_dict(values)
-    with progress_bar(config.name) as progress:
+    with progress_bar(job.folder.name) as progress:
 
-        def on_record(record: dict[str, Any]) -> None:
+        def report(record: dict[str, Any]) -> None:
             if record["kind"] == "data":
                 for line in [] if json else inventory_lines(record):
                     say(line)
                 return
-            line = f"step {record['step']}: loss {record['loss']:.3f}, {record['accuracy']:.1f}% of the batch"
+            line = f"step {record['step']}: loss {record['loss']:.3f}"
+            if "accuracy" in record:
+                line += f", {record['accuracy']:.1f}% of the batch"
             progress(record["progress"], 1.0, line)
             if not json:
                 say(line)
 
-        found = run(config, run_folder, cache_dir=settings.home / "cache", on_progress=on_record)
-    _draw(run_folder, plot)
-    if found is None:
+        result = resolve(row.run)(chosen, replace(job, report=report))
+    _draw(job.folder, plot)
+    if result is None:
         typer.echo(f"Stopped before the end, and no model was made. `{again}` goes on.", err=True)
         raise typer.Exit(INTERRUPTED)
-    publish(run_folder / "model", model_folder, replace=True)
+    publish(job.folder / "model", model_folder, replace=True)
     if json:
-        emit_json({"name": config.name, "folder": str(model_folder), **found})
+        emit_json({"name": job.name, "folder": str(model_folder), **result})
         return
-    scores = found["scores"]
-    say(
-        f"{scores['networks']} random networks with generated weights: {scores['mean']:.1f}% of "
-        f"{scores['images']:,} validation images correct on average, "
-        f"{scores['mean_permuted']:.1f}% with their descriptions mixed up"
-    )
-    ranking = f"weightcast rank FILE.jsonl --predictor smash:{config.name} --data {config.data}"
-    say(f"{config.name}: in {model_folder}; use it with `{ranking}`")
+    for line in [] if row.lines is None else resolve(row.lines)(result):
+        say(line)
+    use = "" if row.use is None else f"; use it with `{row.use.format(name=job.name, data=chosen.data)}`"
+    say(f"{job.name}: in {model_folder}{use}")
 
 
 def _draw(run_folder: Path, plot: Path | None) -> None:
@@ -318,7 +316,7 @@ def _draw(run_folder: Path, plot: Path | None) -> None:
 
 
 def _checked(said: dict[str, Any]) -> dict[str, Any]:
-    """What is told of a GHN, the published width of a transformer filled in. Raises BadParameter."""
+    """What is document of a GHN, the published width of a transformer filled in. Raises BadParameter."""
     from service.ghn.config import GHN3_CIFAR10, GHNConfig
 
     fields = {"hidden": GHN3_CIFAR10.hidden, **said} if said.get("gnn") == "transformer" else said

@@ -55,23 +55,15 @@ from service.client._errors import (
 )
 from service.client._results import (
     About,
-    Comparison,
-    Embeddings,
-    Epoch,
     FineTuningResult,
     FittedPredictor,
-    FoundArchitecture,
     Health,
     Job,
     JobEvent,
     Model,
-    PredictionResult,
     Progress,
-    RankedArchitecture,
     Ranking,
     SearchResult,
-    SkippedArchitecture,
-    WeightsFile,
 )
 from service.client._retry import RetryPolicy
 from service.client.async_client import AsyncClient
@@ -79,6 +71,15 @@ from service.client.client import Client
 from service.client.fine_tuned import FineTuned
 from service.client.job_table import JobTable
 from service.client.weights import Applied, PredictedWeights, WeightsDoNotFit
+from service.contract.results import (
+    Comparison,
+    Embeddings,
+    PredictionResult,
+    RankedArchitecture,
+    SkippedArchitecture,
+    WeightsFile,
+)
+from service.contract.training_results import Epoch, FoundArchitecture
 
 __all__ = [
     "About",

@@ -15,29 +15,26 @@ from pydantic import BaseModel, ValidationError
 from service.client._architectures import OnnxSource
 from service.client._errors import ConnectionFailed, UnexpectedAnswer
 from service.client._jobs import ProgressCallback, fetch_job, job_path, json_object, parse, run_job
-from service.client._many import Many, Order, Unconnected, merge_embeddings, merge_rankings, with_places
+from service.client._many import Many, merge_embeddings, merge_rankings, with_places
 from service.client._results import (
-    Comparison,
-    Embeddings,
     FineTuningResult,
     FittedPredictor,
     Health,
     Job,
     Model,
-    PredictionResult,
     Progress,
     Ranking,
     SearchResult,
-    WeightsFile,
 )
 from service.client._retry import RetryPolicy, problem_of, send
 from service.client._transfer import Deadline, Download, Flow, Request
 from service.client.fine_tuned import FineTuned
 from service.client.weights import PredictedWeights
+from service.contract.many import Order, Unconnected
+from service.contract.predict import Dtype
+from service.contract.results import Comparison, Embeddings, PredictionResult, WeightsFile
 
-Dtype = Literal["float32", "float16", "bfloat16"]
 Output = Literal["tiles", "safetensors", "npz"]
-TrainingKind = Literal["ghn", "predictor", "hypernas", "smash", "finetune", "search"]
 ResultT = TypeVar("ResultT", bound=BaseModel)
 
 
@@ -180,7 +177,7 @@ def cancel_job(call: Call, job_id: str) -> Flow[Job]:
 
 
 def create_training_job(
-    call: Call, kind: TrainingKind, name: str | None, config: Mapping[str, Any], idempotency_key: str | None
+    call: Call, kind: str, name: str | None, config: Mapping[str, Any], idempotency_key: str | None
 ) -> Flow[Job]:
     response = yield from send(
         _training_request(kind, name, config, idempotency_key), call.policy, call.deadline
@@ -216,7 +213,7 @@ def search(call: Call, options: Mapping[str, Any]) -> Flow[SearchResult]:
 
 
 def _training_request(
-    kind: TrainingKind,
+    kind: str,
     name: str | None,
     config: Mapping[str, Any],
     idempotency_key: str | None,

@@ -8,20 +8,18 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Literal
+from typing import Any
 
 from service.client._architectures import Architecture, encode
 from service.client._errors import ApiError
-from service.client._results import Comparison, Embeddings, RankedArchitecture, Ranking, SkippedArchitecture
+from service.client._results import Ranking
+from service.contract.many import Order
+from service.contract.results import Comparison, Embeddings, RankedArchitecture, SkippedArchitecture
 
 # What the service takes in one request, unless its operator says otherwise.
 MOST_AT_ONCE = 10_000
 MOST_BYTES_AT_ONCE = 32 * 2**20
 
-Order = Literal["ascending", "descending"]
-FitFeatures = Literal["structure", "embedding", "both"]
-Unconnected = Literal["skip", "last"]
-FailedTrainings = Literal["leave-out", "lowest", "highest"]
 
 
 @dataclass(frozen=True, slots=True)

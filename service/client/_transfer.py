@@ -3,7 +3,9 @@
 A *flow* is a generator that yields what should happen next and receives what came of it:
 
     Request  -> the httpx.Response (its body read, or poured into the request's sink); transport errors are
-    thrown in Pause    -> None, some time later
+                thrown in
+    Pause    -> None, some time later
+    Compute  -> None, when it is done
 
 `Client` and `AsyncClient` only carry out these steps, so retrying, polling and resuming are written once, and
 testable without a network.
@@ -96,7 +98,21 @@ class Pause:
     seconds: float
 
 
-Flow = Generator[Request | Pause, httpx.Response | None, T]
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Work that would hold up an event loop."""
+
+    function: Callable[[], None]
+
+
+Flow = Generator[Request | Pause | Compute, httpx.Response | None, T]
+
+
+def computed(function: Callable[[], T]) -> Flow[T]:
+    """What the function returns, worked out where it holds up nobody."""
+    results: list[T] = []
+    yield Compute(lambda: results.append(function()))
+    return results[0]
 
 
 class Deadline:

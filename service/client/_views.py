@@ -13,7 +13,8 @@ from service.weights.scales import Scale
 if TYPE_CHECKING:
     import pandas
 
-    from service.client._results import Epoch, Ranking, SearchResult
+    from service.client._results import Ranking, SearchResult
+    from service.contract.training_results import Epoch
 
 Row = Mapping[str, Any]
 

@@ -11,7 +11,8 @@ import numpy as np
 from service.client import _views
 from service.client._architectures import OnnxSource, onnx_file
 from service.client._errors import UnexpectedAnswer, refusal
-from service.client._results import Epoch, FineTuningResult
+from service.client._results import FineTuningResult
+from service.contract.training_results import Epoch
 from service.errors import InvalidRequest, ServiceError
 from service.kit.whole_file import write_whole
 from service.weights.blocks import DTYPES, Array

@@ -22,7 +22,7 @@ from service.client import _summary, _views
 from service.client._architectures import OnnxSource, onnx_file
 from service.client._errors import UnexpectedAnswer, WeightcastError, refusal
 from service.client._html import MOST_ROWS
-from service.client._results import PredictionResult
+from service.contract.results import PredictionResult
 from service.errors import InvalidRequest, ServiceError
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.kit.whole_file import whole_file, write_whole

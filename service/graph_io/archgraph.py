@@ -58,7 +58,7 @@ class Node:
 
     op: a name of the operator table (`operators.py`).
     inputs: names of the nodes whose output it reads, in the operator's order; a name may repeat (x + x).
-    cell: index of the cell or stage the node belongs to, where the format knows cells (HyperNAS, stacked
+    cell: index of the cell or stage the node belongs to, where the format knows cells (stacked
     GHNs).
     """
 

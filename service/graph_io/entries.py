@@ -17,8 +17,9 @@ from typing import Any
 
 from service.errors import InvalidArchitecture, ServiceError
 from service.graph_io.fields import Place, closest, kind_of, shown
+from service.graph_io.formats import FORMATS
 from service.graph_io.printed import OTHER_NAMES, plain_document, with_format
-from service.graph_io.read import FORMATS, format_of
+from service.graph_io.read import format_of
 from service.graph_io.schemas import MODELS
 from service.graph_io.short_texts import parse_short_text
 
@@ -117,12 +118,8 @@ def _flat(value: Mapping[str, Any], place: Place) -> Entry:
 
 def _bare(value: Mapping[str, Any], place: Place) -> Entry:
     """Fields that only one format has say the format."""
-    for form, needed in (
-        ("nasbench101", ("matrix", "ops")),
-        ("smash", ("blocks",)),
-        ("darts", ("normal", "reduce")),
-    ):
-        if all(key in value for key in needed):
+    for form, row in FORMATS.items():
+        if row.marks and all(key in value for key in row.marks):
             whole = (
                 {"genotype": {key: value[key] for key in value if key in _GENOTYPE}}
                 if form == "darts"

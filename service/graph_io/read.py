@@ -17,24 +17,14 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from service.errors import InvalidArchitecture, InvalidInput
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.fields import Place, closest, kind_of, shown
+from service.graph_io.formats import FORMATS
 from service.graph_io.json_text import parse_json
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.printed import plain_document
+from service.kit.references import resolve
 
 if TYPE_CHECKING:
     from service.graph_io.references import TorchvisionDocument
-
-FORMATS = (
-    "onnx",
-    "graph",
-    "nasbench201",
-    "nasbench101",
-    "nats_size",
-    "nasbench_macro",
-    "darts",
-    "smash",
-    "torchvision",
-)
 
 # A brace or a bracket behind byte order marks and blanks, nothing but blanks, or UTF-16: none of these bytes
 # opens an ONNX file, for as protobuf tags they stand for fields and types that ONNX does not have.
@@ -134,36 +124,12 @@ class _Reader(Protocol):
 
 
 def _reader(name: str) -> _Reader:
-    match name:
-        case "graph":
-            from service.graph_io.json_reader import read_json_graph
-
-            return read_json_graph
-        case "nasbench201":
-            from service.graph_io.cells.nasbench201 import read_nasbench201
-
-            return read_nasbench201
-        case "nasbench101":
-            from service.graph_io.cells.nasbench101 import read_nasbench101
-
-            return read_nasbench101
-        case "nats_size":
-            from service.graph_io.cells.nats_size import read_nats_size
-
-            return read_nats_size
-        case "nasbench_macro":
-            from service.graph_io.cells.nasbench_macro import read_nasbench_macro
-
-            return read_nasbench_macro
-        case "darts":
-            from service.graph_io.cells.darts import read_darts
-
-            return read_darts
-        case "smash":
-            from service.graph_io.cells.smash import read_smash
-
-            return read_smash
-    raise KeyError(name)
+    """Raises KeyError for a format that is read otherwise."""
+    row = FORMATS[name]
+    if row.reader is None:
+        raise KeyError(name)
+    reader: _Reader = resolve(row.reader)
+    return reader
 
 
 def _read_onnx(data: bytes, limits: GraphLimits, isolate: bool, runnable: bool) -> ArchGraph:

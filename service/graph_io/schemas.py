@@ -7,27 +7,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from service.graph_io.cells.darts_document import DartsDocument
-from service.graph_io.cells.nasbench101 import NASBench101Document
-from service.graph_io.cells.nasbench201 import NASBench201Document
-from service.graph_io.cells.nasbench_macro import NASBenchMacroDocument
-from service.graph_io.cells.nats_size import NatsSizeDocument
-from service.graph_io.cells.smash import SmashDocument
+from service.graph_io.formats import FORMATS
 from service.graph_io.json_reader import graph_schema
-from service.graph_io.references import OnnxDocument, TorchvisionDocument
+from service.kit.references import resolve
 
 ARCHITECTURE, _GRAPH = "Architecture", "GraphDocument"
 # The reader of graphs reads by a schema of its own, which is published by itself too.
 MODELS: dict[str, type[Any] | None] = {
-    "onnx": OnnxDocument,
-    "graph": None,
-    "nasbench201": NASBench201Document,
-    "nasbench101": NASBench101Document,
-    "nats_size": NatsSizeDocument,
-    "nasbench_macro": NASBenchMacroDocument,
-    "darts": DartsDocument,
-    "smash": SmashDocument,
-    "torchvision": TorchvisionDocument,
+    name: None if row.model is None else resolve(row.model) for name, row in FORMATS.items()
 }
 
 

@@ -12,7 +12,10 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from service.errors import InvalidRequest, NotFound, UnknownModel
+from service.contract import reading as contract
+from service.contract.many import RankRequest
+from service.contract.predict import PredictRequest
+from service.errors import NotFound, UnknownModel
 from service.graph_io import read
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.digest import graph_digest
@@ -40,17 +43,16 @@ class Operations:
         """The result of POST /predict-weights. Raises the readers' errors, UnknownModel, InvalidRequest."""
         from service.ghn.answer import check_answer, describe_answer
 
-        output, dtype = asked.get("output", "safetensors"), asked.get("dtype", "float32")
+        options = contract.read(PredictRequest, asked, where="body")
+        output, dtype = options.output, options.dtype
         check_output(output, dtype)
-        document = asked["architecture"]
-        model = self._model(asked.get("model") or self._settings.default_model)
-        graph = self._read(document)
-        include_classifier = asked.get("include_classifier", True)
-        weights = model.predict(graph, include_classifier=include_classifier)
+        model = self._model(options.model or self._settings.default_model)
+        graph = self._read(options.architecture)
+        weights = model.predict(graph, include_classifier=options.include_classifier)
         check_answer(graph, weights, dtype)
         file = BytesIO()
         write_weights(file, weights, output=output, dtype=dtype)
-        parts = (graph_digest(graph), model.card.digest, output, dtype, str(include_classifier))
+        parts = (graph_digest(graph), model.card.digest, output, dtype, str(options.include_classifier))
         return {
             "digest": hashlib.sha256("\n".join(parts).encode()).hexdigest(),
             **describe_answer(model, weights),
@@ -61,14 +63,13 @@ class Operations:
         """The result of POST /rank-architectures. Raises UnknownModel, InvalidRequest."""
         from service.predictors.rankers.ranking import Candidate, find_ranker, rank
 
-        documents = asked["architectures"]
-        ranker = find_ranker(asked.get("predictor"), asked.get("property"), read=self._read)
+        options = contract.read(RankRequest, asked, where="body")
         return rank(
-            [Candidate(index, document) for index, document in enumerate(documents)],
-            ranker,
-            top_k=asked.get("top_k"),
-            order=_one_of("order", asked.get("order", "descending"), ("ascending", "descending")),
-            unconnected=_one_of("unconnected", asked.get("unconnected", "skip"), ("skip", "last")),
+            [Candidate(index, document) for index, document in enumerate(options.architectures)],
+            find_ranker(options.predictor, options.property, read=self._read),
+            top_k=options.top_k,
+            order=options.order,
+            unconnected=options.unconnected,
         )
 
     def models(self) -> list[dict[str, Any]]:
@@ -103,10 +104,3 @@ class Operations:
 
     def _read(self, document: Any) -> ArchGraph:
         return read.read_document(document, limits=limits_of(self._settings), torchvision=True)
-
-
-def _one_of(field: str, value: Any, known: tuple[Any, ...]) -> Any:
-    if value not in known:
-        named = ", ".join(str(choice) for choice in known if choice is not None)
-        raise InvalidRequest(f"{value!r} is not known here.", field=f"/{field}", hint=f"Use {named}.")
-    return value

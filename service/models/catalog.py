@@ -12,10 +12,11 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from service.contract.kinds import model_kinds
 from service.errors import InvalidInput, UnknownModel
 from service.graph_io.fields import closest, shown
 from service.settings import get_settings
@@ -35,6 +36,12 @@ DEFAULT_PREDICTORS = {
 logger = logging.getLogger(__name__)
 
 
+def _known_kind(kind: str) -> str:
+    if kind not in model_kinds():
+        raise ValueError(f"models are of the kinds {', '.join(model_kinds())}")
+    return kind
+
+
 class ModelCard(BaseModel):
     """What is known of a model.
 
@@ -50,7 +57,9 @@ class ModelCard(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str
-    kind: Literal["ghn", "predictor", "hypernas", "smash"]
+    kind: Annotated[
+        str, AfterValidator(_known_kind), Field(json_schema_extra={"enum": [*model_kinds()]})
+    ]
     dataset: str | None = None
     num_classes: int | None = None
     classes: tuple[str, ...] | None = Field(default=None, exclude=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 
+from service.contract.search import SearchOptions
 from service.graph_io.read import read_document
 from service.predictors.features.architectures import Reader
 from service.predictors.rankers.ranking import Ranker, find_ranker
@@ -12,68 +13,68 @@ from service.search.evaluation import COUNTED, Evaluation, Evaluator, Limits
 from service.search.pareto import front
 from service.search.run import Budget, Found, Plan, Report, search
 from service.search.space import Document, find_space
-from service.search.strategies import POPULATION, SAMPLE, Fitness
+from service.search.strategies import Fitness
 
 # Points of the curve and of the front in an answer.
 _MOST_POINTS = 200
 
 
 def answer(
-    config: Mapping[str, Any],
+    options: SearchOptions,
     *,
     read: Reader = read_document,
     report: Report = lambda found: None,
     known: MutableMapping[str, Evaluation | None] | None = None,
     seconds_before: float = 0.0,
 ) -> dict[str, Any]:
-    """Search as the options of POST /training-jobs, kind `search`, say; what is not given has their defaults.
+    """Search as the options say.
 
     read: reads documents. report, known, seconds_before: as `search` has them.
 
     Raises InvalidRequest, UnknownModel.
     """
-    evaluator = _evaluator(config, read)
+    evaluator = _evaluator(options, read)
     plan = Plan(
-        algorithm=config.get("algorithm", "evolution"),
-        seed=config.get("seed", 0),
-        population=config.get("population", POPULATION),
-        sample=config.get("sample", SAMPLE),
+        algorithm=options.algorithm,
+        seed=options.seed,
+        population=options.population,
+        sample=options.sample,
     )
     found = search(
-        find_space(config["space"]),
+        find_space(options.space),
         evaluator,
         plan,
-        Budget(evaluations=config.get("evaluations"), seconds=config.get("seconds")),
+        Budget(evaluations=options.evaluations, seconds=options.seconds),
         report=report,
         known=known,
         seconds_before=seconds_before,
     )
-    said = {"space": config["space"], "algorithm": plan.algorithm, "seed": plan.seed}
-    return {**said, **summary(found, evaluator, top_k=config.get("top_k", 10))}
+    said = {"space": options.space, "algorithm": plan.algorithm, "seed": plan.seed}
+    return {**said, **summary(found, evaluator, top_k=options.top_k)}
 
 
-def _evaluator(config: Mapping[str, Any], read: Reader) -> Evaluator:
+def _evaluator(options: SearchOptions, read: Reader) -> Evaluator:
     """Raises UnknownModel, InvalidRequest."""
 
     def ranker(name: str | None) -> Ranker:
         return find_ranker(name, None, read=read)
 
-    trade_off, latency = config.get("trade_off"), config.get("latency_predictor")
+    trade_off, latency = options.trade_off, options.latency_predictor
     latency_ranker = None if latency is None else ranker(latency)
     if trade_off is None or trade_off in COUNTED:
         other: str | Ranker | None = trade_off
     else:
         other = latency_ranker if trade_off == latency else ranker(trade_off)
     return Evaluator(
-        ranker=ranker(config.get("predictor")),
+        ranker=ranker(options.predictor),
         read=read,
-        order=config.get("order", "descending"),
+        order=options.order,
         trade_off=other,
         latency=latency_ranker,
         limits=Limits(
-            max_parameters=config.get("max_parameters"),
-            max_multiply_adds=config.get("max_multiply_adds"),
-            max_latency=config.get("max_latency"),
+            max_parameters=options.max_parameters,
+            max_multiply_adds=options.max_multiply_adds,
+            max_latency=options.max_latency,
         ),
     )
 

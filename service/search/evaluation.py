@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from service.contract.many import Order
 from service.errors import InvalidRequest, ServiceError
 from service.predictors.features.architectures import Reader
 from service.predictors.features.network_cost import multiply_adds
-from service.predictors.rankers.ranking import Order, Ranker
+from service.predictors.rankers.ranking import Ranker
 from service.search.space import Document
 from service.search.strategies import Fitness
 

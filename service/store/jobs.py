@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import redis
@@ -153,7 +153,7 @@ class JobStore:
         kind: str,
         *,
         key: str,
-        payload: dict[str, Any],
+        payload: Mapping[str, Any],
         owner: str,
         queue: str,
         about: About = NOTHING_SAID,
@@ -296,6 +296,6 @@ class JobStore:
         return [summary_of(i, values) for i, values in zip(ids, answers, strict=True)]
 
 
-def _dump(value: dict[str, Any]) -> str:
+def _dump(value: Mapping[str, Any]) -> str:
     # NaN is not JSON: a measurement that is not finite must be said in another way.
     return json.dumps(value, separators=(",", ":"), allow_nan=False)

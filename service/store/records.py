@@ -12,6 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.contract.kinds import KINDS
+
 
 class JobStatus(StrEnum):
     """queued -> running -> succeeded | failed | cancelled; queued -> cancelled."""
@@ -51,8 +53,7 @@ class About(BaseModel):
     )
     task: str | None = Field(
         default=None,
-        description="The `kind` of a training job's request: ghn, predictor, hypernas, smash, finetune, "
-        "search.",
+        description=f"The `kind` of a training job's request: {', '.join(KINDS)}.",
     )
     model: str | None = Field(default=None, description="The model that answers.")
     space: str | None = Field(default=None, description="Where a search looks.")

@@ -12,11 +12,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from service.contract.predictor import PredictorTraining
+from service.contract.reading import read
+from service.documents import read_document
 from service.errors import ServiceError
 from service.models.publish import check_free, publish
 from service.predictors.rankers.fit_report import fit_report
 from service.predictors.rankers.fitted import FittedPredictor, observe, save_predictor
-from service.workers.documents import read_document
 from service.workers.pacing import paced
 from service.workers.runtime import Report, Runtime
 from service.workers.training import read_observations
@@ -30,26 +32,27 @@ def run_fit(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dic
     Errors: InvalidRequest and the readers' errors, with the number of the `observation` that is wrong;
     Conflict when the name is taken; NotFound when the observations have expired; JobCancelled.
     """
-    settings, name, config = runtime.settings, payload["name"], payload["config"]
+    settings, name = runtime.settings, payload["name"]
     models, replace = settings.home / "models", bool(payload.get("replace"))
     check_free(name, models, replace=replace)
     items = read_observations(runtime.artifacts, payload)
+    options = read(PredictorTraining, {**payload["config"], "observations": items})
     tell = paced(report)
     try:
         seen = observe(
-            items,
+            options.observations,
             read=lambda document: read_document(document, settings),
             report=lambda done, total: tell(done / total, _STAGES, "reading the architectures"),
-            features=config.get("features", "structure"),
-            ghn=config.get("ghn", settings.default_model),
-            failed=config.get("failed", "leave-out"),
+            features=options.features,
+            ghn=options.ghn or settings.default_model,
+            failed=options.failed,
         )
     except ServiceError as error:
         if "field" in error.extra:
             error.place_in("config")
         raise
     report(1, _STAGES, "fitting")
-    predictor = FittedPredictor(name, config["property"], seen)
+    predictor = FittedPredictor(name, options.property, seen)
     report(2, _STAGES, "cross-validation")
     score = predictor.cross_validate()
     report(_STAGES, _STAGES, "done")

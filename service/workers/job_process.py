@@ -1,47 +1,105 @@
-"""A process that does the work of a training job: `python -m MODULE --config FILE --run-dir FOLDER`.
+"""A process that does the work of a training job: `python -m service.workers.job_process`.
 
-What all of them promise the task that supervises them (training.py): they go on from what the folder holds.
-They end with status 0 and `result.json` when the work is done; with status 0 and without it after SIGTERM,
-once what was done is saved; with status 3 and `problem.json` when the request was wrong.
+What it promises the task that supervises it (training.py): it goes on from what the folder holds. It ends
+with status 0 and `result.json` when the work is done; with status 0 and without it after SIGTERM, once what
+was done is saved; with status 3 and `problem.json` when the request was wrong.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from argparse import ArgumentParser
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from service.errors import ServiceError
+from service.contract.kinds import plays
+from service.contract.options import Budget, Images, Options
+from service.contract.reading import read
+from service.errors import InvalidRequest, ServiceError, UnknownModel
+from service.json_pointer import pointer
+from service.kit.references import resolve
 from service.kit.whole_file import write_whole
+from service.models.catalog import find_card
 from service.settings import Settings, get_settings
+from training.data.image_folder.names import BUILT_IN, data_source
+from training.job import Result, TrainingJob
 
 RESULT, PROBLEM = "result.json", "problem.json"
 REFUSED = 3
 
-# The result, None when SIGTERM came first.
-Result = dict[str, Any] | None
-# Called with the name and the configuration of the job, and its folder.
-Work = Callable[[str | None, dict[str, Any], Path, Settings], Result]
 
-
-def run_job(work: Work, arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Do the work that the command line names, and leave its result or its problem document. Returns the
     exit status.
     """
     parser = ArgumentParser()
+    parser.add_argument("--run", required=True, help="What does the work: MODULE:FUNCTION")
+    parser.add_argument("--options", required=True, help="What it is told: MODULE:CLASS")
     parser.add_argument("--config", type=Path, required=True, help='JSON: {"name", "config"}')
     parser.add_argument("--run-dir", type=Path, required=True)
-    options = parser.parse_args(arguments)
-    job = json.loads(options.config.read_text())
+    words = parser.parse_args(arguments)
+    document = json.loads(words.config.read_text())
+    job = TrainingJob(name=document.get("name"), folder=words.run_dir, settings=get_settings())
     try:
-        result = work(job.get("name"), job["config"], options.run_dir, get_settings())
+        options = looked_up(read(resolve(words.options), document["config"]), job.settings)
+        result: Result = resolve(words.run)(options, job)
     except ServiceError as error:
         if "field" in error.extra:
             error.place_in("config")
-        write_whole(options.run_dir / PROBLEM, json.dumps(error.problem()))
+        write_whole(words.run_dir / PROBLEM, json.dumps(error.problem()))
         return REFUSED
     if result is not None:
-        write_whole(options.run_dir / RESULT, json.dumps(result))
+        write_whole(words.run_dir / RESULT, json.dumps(result))
     return 0
+
+
+def looked_up(options: Options, settings: Settings) -> Options:
+    """The options with what they name looked up: `data` is what the trainer reads, `minutes` within the
+    limit. A request comes from another machine, so it never names a path of this one.
+
+    Raises InvalidRequest naming the field, if there are no such data, or models of another kind.
+    """
+    _check_models(options)
+    if isinstance(options, Images):
+        options = replace(options, data=data_set(options.data, settings))
+    if isinstance(options, Budget) and options.minutes is not None:
+        options = replace(options, minutes=min(options.minutes, settings.training_max_minutes))
+    return options
+
+
+def data_set(name: str, settings: Settings) -> str:
+    """What the trainer reads: a data set it knows, or a folder or zip file of images inside the data folder,
+    and none outside of it.
+    """
+    source = data_source(name, settings.data_dir)
+    if source in BUILT_IN:
+        return source
+    place = Path(source).resolve()
+    if settings.data_dir.resolve() in place.parents and place.exists():
+        return str(place)
+    raise InvalidRequest(
+        f"There is no data set {name[:80]!r}.",
+        field="/data",
+        hint="Use digits, cifar10, or the name of a folder or zip file of images in WEIGHTCAST_DATA_DIR.",
+    )
+
+
+def _check_models(options: Options) -> None:
+    """Again, for they may be gone since the request."""
+    for use in options.models():
+        if use.name is None:
+            continue
+        try:
+            found = find_card(use.name).kind
+        except UnknownModel as error:
+            error.extra["field"] = pointer(use.field)
+            raise
+        if not plays(found, use.role):
+            raise InvalidRequest(
+                f"The model {use.name!r} is a {found}; {use.lacks}.", field=pointer(use.field)
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

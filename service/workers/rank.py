@@ -1,12 +1,8 @@
-"""Jobs over many architectures: rank, embed, compare. Plain functions: no Celery, no Redis.
-
-A payload holds `architectures` (artifact name of the documents, one JSON text a line) and what was asked:
-predictor, predictor_digest, property, order, unconnected, top_k; or model, model_digest.
-"""
+"""Jobs over many architectures: rank, embed, compare. Plain functions: no Celery, no Redis."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service import tracing
+from service.contract.many import EmbedPayload, RankPayload
+from service.documents import read_document
 from service.errors import ServiceError
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.entries import read_entry
@@ -22,7 +20,6 @@ from service.graph_limits import limits_of
 from service.predictors.rankers.ranking import Candidate, Ranker, find_ranker, rank, skipped_entry
 from service.settings import Settings
 from service.stages import Stopwatch
-from service.workers.documents import read_document
 from service.workers.memory import RememberingRanker, document_key
 from service.workers.pacing import paced
 from service.workers.runtime import Report, Runtime
@@ -32,7 +29,7 @@ EMBED_BATCH = 8
 _SIGNIFICANT = 7
 
 
-def run_rank(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
+def run_rank(runtime: Runtime, payload: RankPayload, report: Report) -> dict[str, Any]:
     """The answer of `rankers.ranking.rank`, with `timings_ms`: model, parse, score.
 
     Errors: UnknownModel, InvalidRequest; JobCancelled.
@@ -64,7 +61,7 @@ def _ranker(name: str | None, digest: str | None, wanted: str | None, settings: 
     )
 
 
-def run_embed(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
+def run_embed(runtime: Runtime, payload: EmbedPayload, report: Report) -> dict[str, Any]:
     """`{"model", "width", "embeddings", "indices", "skipped", "timings_ms"}`: a vector for each architecture
     that could be read; `indices` are their places in what was sent. Stages: model, parse, embed.
     """
@@ -80,7 +77,7 @@ def run_embed(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> d
     }
 
 
-def run_compare(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
+def run_compare(runtime: Runtime, payload: EmbedPayload, report: Report) -> dict[str, Any]:
     """`{"model", "distances", "indices", "skipped", "timings_ms"}`: Euclidean distances between all pairs of
     embeddings (GHN-2 paper, appendix C.2.4). Stages: model, parse, embed, compare.
     """
@@ -98,7 +95,7 @@ def run_compare(runtime: Runtime, payload: Mapping[str, Any], report: Report) ->
     }
 
 
-def _candidates(runtime: Runtime, payload: Mapping[str, Any]) -> Iterator[Candidate]:
+def _candidates(runtime: Runtime, payload: RankPayload | EmbedPayload) -> Iterator[Candidate]:
     limits = limits_of(runtime.settings)
     for index, line in enumerate(runtime.uploaded(payload["architectures"]).split(b"\n")):
         document: Any
@@ -110,12 +107,12 @@ def _candidates(runtime: Runtime, payload: Mapping[str, Any]) -> Iterator[Candid
 
 
 def _embed(
-    runtime: Runtime, payload: Mapping[str, Any], report: Report, watch: Stopwatch
+    runtime: Runtime, payload: EmbedPayload, report: Report, watch: Stopwatch
 ) -> tuple[str, list[int], NDArray[np.float32], list[dict[str, Any]]]:
     """Name of the model, indices, embeddings (networks, width), and what was skipped."""
     report(0, 1, "loading the model")
     with watch.stage("model"):
-        model = runtime.models.get(payload["model"], payload.get("model_digest"))
+        model = runtime.models.get(payload["model"], payload["model_digest"])
     with watch.stage("parse"):
         candidates = list(_candidates(runtime, payload))
     tell = paced(report)

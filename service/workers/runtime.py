@@ -1,15 +1,12 @@
 """From the payload of a prediction job to a file of weights and the result object of the API.
 
-Plain functions: no Celery, no Redis. A payload is what the API recorded with the job: graph (artifact name
-of a graph document) or torchvision (name, num_classes, image_size) with traced (artifact name to store the
-graph of that network under); source_onnx (artifact name, for the onnx output); model, model_digest, dtype,
-output, include_classifier; digest (the request key, names the file).
+Plain functions: no Celery, no Redis. A payload is what the API recorded with the job.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -17,6 +14,8 @@ import structlog
 from numpy.typing import NDArray
 
 from service import tracing
+from service.contract.predict import EXTENSIONS, PredictPayload
+from service.documents import read_document
 from service.errors import NotFound
 from service.ghn.answer import check_answer, describe_answer
 from service.ghn.device import free_memory, is_out_of_memory
@@ -31,7 +30,6 @@ from service.store.artifacts import Artifact
 from service.store.object_store import open_artifacts
 from service.weights.blocks import WeightBlocks
 from service.weights.formats import write_weights
-from service.workers.documents import read_document
 from service.workers.memory import ARCHITECTURES_KEPT
 from service.workers.models import Models, limit_threads
 
@@ -40,7 +38,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("weightcast.worker")
 
-EXTENSIONS = {"safetensors": "safetensors", "tiles": "tiles.safetensors", "onnx": "onnx", "npz": "npz"}
 _SMALL_CELL = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|none~0|none~1|skip_connect~2|"
 STAGES = ("reading the architecture", "loading the model", "predicting", "writing the file")
 
@@ -71,7 +68,7 @@ class Runtime:
             # The first operations load libraries onto the GPU: seconds that no request should wait for.
             model.predict(read_document({"format": "nasbench201", "cell": _SMALL_CELL}, self.settings))
 
-    def run_predict(self, payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    def run_predict(self, payload: PredictPayload, report: Report) -> dict[str, Any]:
         """Predict, write `<digest>.<extension>`, return the result object.
 
         Errors: the user's mistakes as ServiceErrors below 500; ServiceError when the answer is not complete
@@ -101,23 +98,23 @@ class Runtime:
             "timings_ms": watch.timings_ms(),
         }
 
-    def graph_of(self, payload: Mapping[str, Any]) -> ArchGraph:
+    def graph_of(self, payload: PredictPayload) -> ArchGraph:
         """The architecture of a payload. Errors: NotFound when the uploaded graph has expired."""
-        if payload.get("torchvision"):
+        if payload["torchvision"] is not None:
             graph = read_document({"format": "torchvision", **payload["torchvision"]}, self.settings)
-            if payload.get("traced"):
+            if payload["traced"] is not None:
                 self.artifacts.put_bytes(payload["traced"], json.dumps(graph_document(graph)).encode())
             return graph
         return read_json_graph(json.loads(self.uploaded(payload["graph"])), limits=limits_of(self.settings))
 
-    def uploaded(self, name: str) -> bytes:
+    def uploaded(self, name: str | None) -> bytes:
         """What the API stored for a job. Errors: NotFound when it has expired."""
         try:
-            return self.artifacts.read_bytes(name)
+            return self.artifacts.read_bytes(name or "")
         except NotFound:
             raise NotFound("the uploaded architecture has expired", hint="send it again") from None
 
-    def _write(self, payload: Mapping[str, Any], weights: WeightBlocks) -> Artifact:
+    def _write(self, payload: PredictPayload, weights: WeightBlocks) -> Artifact:
         output, dtype = payload["output"], payload["dtype"]
         name = f"{payload['digest']}.{EXTENSIONS[output]}"
         if output == "onnx":
@@ -128,7 +125,7 @@ class Runtime:
 
         return self.artifacts.put_file(name, write)
 
-    def _filled_onnx(self, payload: Mapping[str, Any], weights: WeightBlocks) -> bytes:
+    def _filled_onnx(self, payload: PredictPayload, weights: WeightBlocks) -> bytes:
         from service.graph_io.onnx_writer import fill_onnx
 
         return fill_onnx(self.uploaded(payload["source_onnx"]), weights.expand(payload["dtype"]))

@@ -20,6 +20,8 @@ from typing import Any
 
 import structlog
 
+from service.contract.kinds import KINDS, TrainingKind
+from service.contract.reading import dotted
 from service.errors import InvalidRequest, ServiceError, Unavailable
 from service.kit.whole_file import write_whole
 from service.models.publish import check_free, publish
@@ -32,17 +34,6 @@ from service.workers.job_process import PROBLEM, REFUSED, RESULT
 from service.workers.run_once import JobCancelled, JobContext, JobYields, TookTooLong
 
 log = structlog.get_logger("weightcast.training")
-
-# By kind: a module that keeps the promises of job_process.py.
-TRAINERS = {
-    "ghn": "service.workers.train_ghn",
-    "hypernas": "service.workers.train_hypernas",
-    "smash": "service.workers.train_smash",
-    "finetune": "service.workers.train_finetune",
-    "search": "service.workers.run_search",
-}
-# Their result is all there is.
-WITHOUT_MODEL = frozenset({"finetune", "search"})
 
 _POLL_SECONDS = 0.5
 # From SIGTERM to SIGKILL. Cancelling promises ten seconds in all; a checkpoint is worth waiting for a little
@@ -79,29 +70,24 @@ def run_training(context: JobContext) -> dict[str, Any]:
     refusals; TrainingFailed.
     """
     payload, settings = context.job.payload, context.settings
-    kind, name = payload.get("kind", "ghn"), payload["name"]
-    if kind not in TRAINERS:
-        raise InvalidRequest(
-            f"nothing trains the kind {kind!r}", field="/kind", hint=f"kinds: {', '.join(TRAINERS)}"
-        )
+    row, name = kind_of(payload), payload["name"]
     folder = settings.home / "runs" / context.job.id
     if not (folder / RESULT).exists():
-        if kind not in WITHOUT_MODEL:
+        if row.publishes:
             check_free(name, settings.home / "models", replace=bool(payload.get("replace")))
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "job.json"
         if not config.exists():
             write_whole(config, json.dumps({"name": name, "config": _config(payload, settings)}))
-        command = [sys.executable, "-m", TRAINERS[kind], "--config", str(config), "--run-dir", str(folder)]
         try:
-            Segment(context, folder, command).run()
+            Segment(context, folder, _command(row, config, folder)).run()
         except JobCancelled:
             # Not where the job was given to another worker, which goes on from them.
-            if kind in WITHOUT_MODEL and context.store.is_cancelled(context.job.id):
+            if not row.publishes and context.store.is_cancelled(context.job.id):
                 _forget(folder)
             raise
-    result = {"kind": kind, **(trainer_process.read_json(folder / RESULT) or {})}
-    if kind in WITHOUT_MODEL:
+    result = {"kind": row.name, **(trainer_process.read_json(folder / RESULT) or {})}
+    if not row.publishes:
         _forget(folder)
         return result
     published = folder / "published"
@@ -111,6 +97,22 @@ def run_training(context: JobContext) -> dict[str, Any]:
         )
         published.touch()
     return {"model": name, **result}
+
+
+def kind_of(payload: Mapping[str, Any]) -> TrainingKind:
+    """Raises InvalidRequest for a kind that this worker does not know."""
+    name = payload["kind"]
+    if name not in KINDS:
+        raise InvalidRequest(
+            f"Nothing trains the kind {name!r}.", field="/kind", hint=f"Kinds: {', '.join(KINDS)}."
+        )
+    return KINDS[name]
+
+
+def _command(row: TrainingKind, config: Path, folder: Path) -> list[str]:
+    work = ["--run", row.run, "--options", dotted(row.options)]
+    places = ["--config", str(config), "--run-dir", str(folder)]
+    return [sys.executable, "-m", "service.workers.job_process", *work, *places]
 
 
 def _forget(folder: Path) -> None:

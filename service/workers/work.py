@@ -6,11 +6,15 @@ from typing import Any
 
 import structlog
 
+from service.contract.kinds import ANSWERS, TRAINING, JobKind
 from service.errors import ServiceError, Unavailable
+from service.kit.references import resolve
 from service.store.queue import enqueue
 from service.workers.child import Child
 from service.workers.run_once import JobContext, Work, run_once
-from service.workers.training import run_training
+from service.workers.training import kind_of, run_training
+
+Result = dict[str, Any]
 
 log = structlog.get_logger("weightcast.worker")
 
@@ -18,7 +22,7 @@ log = structlog.get_logger("weightcast.worker")
 def run(child: Child, job_id: str) -> None:
     """Run the job now, unless it is done or somebody else's; send it again when it gave way."""
 
-    def work(context: JobContext) -> dict[str, Any]:
+    def work(context: JobContext) -> Result:
         return work_of(child, context.job.kind)(context)
 
     if run_once(child.store, job_id, work, child.settings):
@@ -32,38 +36,24 @@ def run(child: Child, job_id: str) -> None:
 
 def work_of(child: Child, kind: str) -> Work:
     """The function that does the work of this kind. Errors: ServiceError for a kind that no code knows."""
-    known: dict[str, Work] = {
-        "predict": lambda context: _predict(child, context),
-        "training": lambda context: _train(child, context),
-        "rank": lambda context: _over_many(child, context, "run_rank"),
-        "embed": lambda context: _over_many(child, context, "run_embed"),
-        "compare": lambda context: _over_many(child, context, "run_compare"),
-    }
-    if kind not in known:
-        raise ServiceError(f"this worker does not know jobs of the kind {kind!r}")
-    return known[kind]
+    if kind in ANSWERS:
+        return lambda context: _answer(child, context, ANSWERS[kind])
+    if kind == TRAINING:
+        return lambda context: _train(child, context)
+    raise ServiceError(f"this worker does not know jobs of the kind {kind!r}")
 
 
-def _over_many(child: Child, context: JobContext, name: str) -> dict[str, Any]:
-    # Imported late, for it loads what a worker that only trains has no use for.
-    from service.workers import rank
-
-    result: dict[str, Any] = getattr(rank, name)(child.runtime, context.job.payload, context.progress)
+def _answer(child: Child, context: JobContext, row: JobKind) -> Result:
+    # Loaded late, for a worker that only trains has no use for it.
+    result: Result = resolve(row.run)(child.runtime, context.job.payload, context.progress)
     if context.job.key:
         child.cache.put(context.job.key, result, child.settings.job_ttl_seconds)
     return result
 
 
-def _train(child: Child, context: JobContext) -> dict[str, Any]:
-    if context.job.payload.get("kind") != "predictor":
+def _train(child: Child, context: JobContext) -> Result:
+    row = kind_of(context.job.payload)
+    if row.queue == TRAINING:
         return run_training(context)
-    from service.workers.fit_predictor import run_fit
-
-    return run_fit(child.runtime, context.job.payload, context.progress)
-
-
-def _predict(child: Child, context: JobContext) -> dict[str, Any]:
-    result = child.runtime.run_predict(context.job.payload, context.progress)
-    if context.job.key:
-        child.cache.put(context.job.key, result, child.settings.job_ttl_seconds)
+    result: Result = resolve(row.run)(child.runtime, context.job.payload, context.progress)
     return result

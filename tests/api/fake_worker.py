@@ -12,6 +12,7 @@ import numpy as np
 import redis
 from safetensors.numpy import save
 
+from service.contract.predict import EXTENSIONS
 from service.errors import InvalidArchitecture, ServiceError
 from service.graph_io.json_reader import read_json_graph
 from service.settings import Settings
@@ -24,7 +25,6 @@ from service.store.workers import WorkerInfo, WorkerRegistry
 from service.weights.blocks import Block, Provenance, WeightBlocks
 from service.weights.formats import write_weights
 
-EXTENSIONS = {"safetensors": "safetensors", "tiles": "tiles.safetensors", "onnx": "onnx", "npz": "npz"}
 # Answers to jobs of which it understands nothing.
 WITHOUT_WORK: dict[str, dict[str, Any]] = {
     "rank": {"property": "accuracy", "predictor": "structure", "ranking": [], "skipped": []},

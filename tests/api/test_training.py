@@ -10,15 +10,13 @@ import httpx
 import pytest
 
 from service.api.architectures import NASBENCH201_EXAMPLE, TORCHVISION_EXAMPLE
-from service.api.training.finetune import FineTuneOptions
-from service.api.training.ghn import GHNOptions, GHNTraining, TrainingStage
-from service.api.training.predictors import HyperNASOptions, HyperNASTraining
 from service.api.training.schemas import TRAINING_EXAMPLE
-from service.api.training.search import SearchOptions
-from service.api.training.smash import SmashOptions, SmashTraining
+from service.contract.finetune import FineTuneOptions, Tuning
+from service.contract.ghn import GHNOptions, GHNTraining, TrainingStage
+from service.contract.kinds import KINDS
+from service.contract.reading import read, written
+from service.contract.search import SearchOptions
 from service.ghn.config import GHNConfig
-from service.predictors.hypernas.config import HyperNASConfig
-from service.predictors.smash.config import SmashConfig
 from service.search.answer import answer
 from service.settings import Settings
 from service.store.artifacts import ArtifactStore
@@ -26,10 +24,9 @@ from service.store.connection import connect
 from service.store.jobs import JobStore
 from service.store.workers import WorkerInfo, WorkerRegistry
 from tests.predictors.rankers.test_ranking import cell
-from training.finetune.config import FineTuning
+from training.finetune.config import FineTuning, tuning
+from training.ghn.job import configured
 from training.ghn.recipe import Stage, TrainConfig
-from training.hypernas.config import HyperNASTraining as HyperNASRun
-from training.smash.config import SmashTraining as SmashRun
 
 from .checks import assert_problem
 
@@ -71,14 +68,7 @@ async def test_a_job_is_queued_with_what_was_said(client: httpx.AsyncClient, sto
     assert job.payload == {
         "kind": "ghn",
         "name": "mine",
-        "config": {
-            "data": "digits",
-            "skip_bad": True,
-            "steps": 10,
-            "seed": 3,
-            "ghn": {"hidden": 16},
-            "stages": [{"images": 8}],
-        },
+        "config": {"steps": 10, "seed": 3, "ghn": {"hidden": 16}, "stages": [{"images": 8}]},
     }
     assert store.queue_depth("training") == 1
     listed = (await client.get("/training-jobs")).json()
@@ -140,7 +130,7 @@ async def test_observations_travel_apart(
     assert answer.status_code == 202, answer.text
     job = store.get(answer.json()["id"])
     assert job is not None and job.queue == "training"
-    assert job.payload["config"] == {"minutes": 1, "property": "accuracy", "skip_bad": True, "seed": 0}
+    assert job.payload["config"] == {"minutes": 1}
     lines = ArtifactStore(api_settings.artifact_dir).read_bytes(job.payload["observations"]).splitlines()
     assert [json.loads(line) for line in lines] == observed()
 
@@ -150,7 +140,7 @@ async def test_searches_need_no_name(client: httpx.AsyncClient, store: JobStore)
     jobs = [(await client.post("/training-jobs", json=body)).json()["id"] for _ in range(2)]
     assert len(set(jobs)) == 2
     job = store.get(jobs[0])
-    assert job is not None and job.payload["config"]["algorithm"] == "evolution"
+    assert job is not None and job.payload["config"] == {"space": "darts", "evaluations": 5}
 
 
 def search(**config: Any) -> dict[str, Any]:
@@ -172,9 +162,7 @@ async def test_the_network_of_a_fine_tuning_travels_apart(
     assert answer.status_code == 202, answer.text
     job = store.get(answer.json()["id"])
     assert job is not None and job.queue == "training" and job.about.name == "tuned"
-    assert job.payload["config"] == {
-        "data": "digits", "skip_bad": True, "seed": 0, "epochs": 2, "noise": 0
-    }  # fmt: skip
+    assert job.payload["config"] == {"epochs": 2}
     graph = json.loads(ArtifactStore(api_settings.artifact_dir).read_bytes(job.payload["graph"]))
     assert graph["format"] == "graph" and graph["input_shape"] == [3, 32, 32]
     # A second one of the same name is another run, not a conflict: no model comes out.
@@ -185,11 +173,11 @@ async def test_the_network_of_a_fine_tuning_travels_apart(
     assert job.payload["graph"] is None and job.about.name == "resnet50"
 
 
-def test_the_schema_offers_what_fine_tuning_takes() -> None:
-    taken = {entry.name for entry in fields(FineTuning)} - {"data_dir"}
-    assert set(FineTuneOptions.model_fields) == taken | {"architecture"}
-    said = FineTuneOptions(architecture={}, epochs=2, compare=True).given()
-    assert FineTuning.from_dict(said) == FineTuning(epochs=2, compare=True, skip_bad=True)
+def test_the_contract_offers_what_fine_tuning_takes() -> None:
+    assert names(Tuning) == names(FineTuning) - {"data_dir"}
+    told = FineTuneOptions(architecture={}, epochs=2, compare=True)
+    config = FineTuning(epochs=2, compare=True, model="tiny", data_dir="d")
+    assert tuning(told, "tiny", data_dir="d") == config
 
 
 def smash(**config: Any) -> dict[str, Any]:
@@ -201,21 +189,17 @@ async def test_a_smash_job_is_queued(client: httpx.AsyncClient, store: JobStore)
     assert answer.status_code == 202, answer.text
     job = store.get(answer.json()["id"])
     assert job is not None and (job.queue, job.about.task) == ("training", "smash")
-    config = {"data": "digits", "steps": 5, "seed": 0, "model": {"kernels": [3, 7]}, "images": 16}
-    config["skip_bad"] = True  # one damaged file must not end a job
+    config = {"steps": 5, "model": {"kernels": [3, 7]}, "images": 16}
     assert job.payload == {"kind": "smash", "name": "mine", "config": config}
     again = await client.post("/training-jobs", json=smash(steps=6))
     assert again.status_code == 409 and again.json()["field"] == "/name"
 
 
-def test_the_schema_offers_what_smash_takes() -> None:
-    assert set(SmashTraining.model_fields) == {entry.name for entry in fields(SmashRun)} - {
-        "name",
-        "data_dir",
-    }
-    assert set(SmashOptions.model_fields) == {entry.name for entry in fields(SmashConfig)} - {"num_classes"}
-    said = SmashTraining(steps=5, model=SmashOptions(kernels=[3])).given()
-    assert SmashRun.from_dict(said).smash(7) == SmashConfig(kernels=(3,), num_classes=7)
+async def test_null_stands_for_what_is_not_said(client: httpx.AsyncClient, store: JobStore) -> None:
+    answer = await client.post("/training-jobs", json=smash(images=None, model={"unit": None, "depth": 2}))
+    assert answer.status_code == 202, answer.text
+    job = store.get(answer.json()["id"])
+    assert job is not None and job.payload["config"] == {"steps": 5, "model": {"depth": 2}}
 
 
 WRONG_BY_FIELD: dict[str, tuple[dict[str, Any], str]] = {
@@ -276,35 +260,38 @@ async def test_nobody_trains(client: httpx.AsyncClient) -> None:
     assert_problem(await client.post("/training-jobs", content=b"x"), 415)
 
 
-def test_the_schema_offers_what_the_trainer_takes() -> None:
-    def names(config: Any) -> set[str]:
-        return {entry.name for entry in fields(config)}
-
-    assert set(GHNTraining.model_fields) == names(TrainConfig) - {"name", "data_dir", "threads"}
-    assert set(TrainingStage.model_fields) == names(Stage)
-    assert set(GHNOptions.model_fields) == names(GHNConfig) - {"num_classes"}
+def names(config: Any) -> set[str]:
+    return {entry.name for entry in fields(config)}
 
 
-def test_the_schema_offers_what_the_other_trainers_take() -> None:
-    taken = {entry.name for entry in fields(HyperNASRun)} | {"observations", "property"}
-    assert set(HyperNASTraining.model_fields) <= taken - {"name", "data_dir"}
-    assert set(HyperNASOptions.model_fields) <= {entry.name for entry in fields(HyperNASConfig)}
-    said = HyperNASTraining.model_validate({"observations": observed(), "steps": 5, "seed": 2}).given()
-    config = HyperNASRun.from_dict({key: value for key, value in said.items() if key != "property"})
-    assert (config.steps, config.seed) == (5, 2)
+def test_the_contract_offers_what_the_trainers_take() -> None:
+    assert names(GHNTraining) == names(TrainConfig) - {"name", "data_dir", "threads"}
+    assert names(GHNOptions) == names(GHNConfig) - {"num_classes"}
 
 
 def test_every_option_of_a_search_is_understood() -> None:
     least: dict[str, Any] = {"space": "nasbench201", "predictor": "structure", "evaluations": 4}
-    found = answer(SearchOptions(**least, max_parameters=10**7, top_k=2).given())
+    found = answer(read(SearchOptions, {**least, "max_parameters": 10**7, "top_k": 2}))
     assert found["evaluations"] == 4 and len(found["best"]) == 2
-    # What the schema fills in is what the search does by itself.
-    filled = answer(SearchOptions(**least).given())
-    assert {**answer(least), "seconds": 0} == {**filled, "seconds": 0}
 
 
-def test_every_accepted_default_is_the_trainers() -> None:
-    stage = TrainingStage()
-    assert stage.model_dump() == {entry.name: getattr(Stage(), entry.name) for entry in fields(Stage)}
-    config = GHNTraining(steps=5, ghn=GHNOptions(hidden=16), stages=[stage]).given()
-    assert TrainConfig.from_dict({"name": "x", **config}).stages == (Stage(),)
+def test_what_is_said_of_a_ghn_reaches_its_trainer() -> None:
+    told = GHNTraining(steps=5, ghn=GHNOptions(hidden=16), stages=(TrainingStage(images=8),))
+    config = configured(told, name="x", data_dir="d")
+    assert config.stages == (Stage(images=8),) and config.ghn == {"hidden": 16}
+
+
+@pytest.mark.parametrize("kind", [*KINDS])
+def test_what_is_written_down_is_read_as_it_was(kind: str) -> None:
+    options = read(KINDS[kind].options, SOME[kind])
+    assert read(KINDS[kind].options, written(options)) == options
+
+
+SOME: dict[str, dict[str, Any]] = {
+    "ghn": {"minutes": 2, "ghn": {"gnn": "mlp"}, "stages": [{"until": 0.5}, {"cost": 3}]},
+    "predictor": {"observations": observed(), "failed": "lowest"},
+    "hypernas": {"observations": observed(), "model": {"tasks": "accuracy", "hidden": 8}},
+    "smash": {"steps": 3, "model": {"kernels": [1, 3, 5], "groups": [1]}},
+    "finetune": {"architecture": NASBENCH201_EXAMPLE, "start": "random", "mirror": False},
+    "search": {"space": "darts", "seconds": 3, "max_latency": 2.5, "latency_predictor": "fast"},
+}

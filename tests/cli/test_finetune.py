@@ -65,7 +65,7 @@ def test_json(run: Run, net: Path) -> None:
 def test_an_interrupted_command_goes_on(run: Run, net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     quick = (*QUICK, "--start", "predicted")
     whole = run("finetune", net, *quick, "--out", "whole.safetensors")
-    from training.finetune.run import work
+    from training.finetune import work
 
     go_on = work.Work._measured
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from service.contract.smash import SmashOptions
 from service.ghn.checkpoint import save_checkpoint
 from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
@@ -19,7 +20,7 @@ from service.settings import get_settings
 from tests.cli.conftest import SMALL_GRAPH, Run, problems, write_json
 from training.ghn.launch import ENVIRONMENT
 from training.loop.run_folder import RunFolder
-from training.smash.config import SmashTraining
+from training.smash.config import SmashRun
 from training.smash.run import run as run_smash
 
 TRAIN = {
@@ -239,8 +240,8 @@ def test_smash_is_trained_and_ranks(run: Run, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("WEIGHTCAST_HOME", str(tmp_path / "own"))
     get_settings.cache_clear()
 
-    def small(config: SmashTraining, folder: Path, **options: Any) -> dict[str, Any] | None:
-        model = {"unit": 4, "blocks": 1, "banks": 2, "layers": 1, "hidden": 8, "depth": 1}
+    def small(config: SmashRun, folder: Path, **options: Any) -> dict[str, Any] | None:
+        model = SmashOptions(unit=4, blocks=1, banks=2, layers=1, hidden=8, depth=1)
         smaller = replace(config, model=model, image_size=8, validate_networks=2, images=8)
         return run_smash(smaller, folder, **options)
 

@@ -22,7 +22,8 @@ from service.client import (
 )
 from service.client import _notebook as notebook
 from service.client._notebook import notebook_progress
-from service.client._results import FineTuningResult, Rival
+from service.client._results import FineTuningResult
+from service.contract.training_results import Rival
 from service.extras import NotInstalled
 from service.plots import Chart
 from service.weights.blocks import Block, Provenance, WeightBlocks

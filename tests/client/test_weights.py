@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from service.client import PredictedWeights, Refused, UnexpectedAnswer, WeightsDoNotFit
-from service.client._results import PredictionResult
+from service.contract.results import PredictionResult
 from service.graph_io.limits import DEFAULT_LIMITS
 from service.weights.blocks import Block, Provenance, WeightBlocks
 from service.weights.formats import read_tiles, write_weights

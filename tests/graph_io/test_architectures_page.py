@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from service.graph_io.read import FORMATS, read_document
+from service.graph_io.formats import FORMATS
+from service.graph_io.read import read_document
 
 PAGE = (Path(__file__).parents[2] / "docs" / "architectures.md").read_text(encoding="utf-8")
 EXAMPLES = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]

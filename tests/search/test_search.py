@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 from typing import Any
 
 import pytest
 
+from service.contract.reading import read
+from service.contract.search import SearchOptions
 from service.errors import InvalidRequest, UnknownModel
 from service.graph_io.cells import nasbench201
 from service.graph_io.read import read_document
@@ -24,8 +27,9 @@ class Stopped(Exception):
     pass
 
 
-def config(**options: Any) -> dict[str, Any]:
-    return {"space": "nasbench201", "predictor": "structure", "evaluations": 120, **options}
+def config(**options: Any) -> SearchOptions:
+    least = {"space": "nasbench201", "predictor": "structure", "evaluations": 120}
+    return read(SearchOptions, {**least, **options})
 
 
 def test_the_front_is_what_nothing_dominates() -> None:
@@ -98,7 +102,7 @@ def test_limits_hold_and_a_seed_decides(algorithm: str) -> None:
     assert curve == sorted(set(curve)) and curve[-1] == scores[0]
     again = answer(asked)
     assert {**again, "seconds": 0} == {**found, "seconds": 0}
-    assert answer({**asked, "seed": 4})["best"] != found["best"]
+    assert answer(replace(asked, seed=4))["best"] != found["best"]
 
 
 def test_low_scores_can_be_wanted() -> None:
@@ -150,7 +154,7 @@ def test_what_was_found_before_counts_even_where_the_time_was_used_up() -> None:
 
 def test_what_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.search.run.MOST_IDLE_DRAWS", 20)
-    with pytest.raises(InvalidRequest, match="budget"):
+    with pytest.raises(InvalidRequest, match="evaluations"):
         answer(config(evaluations=None))
     with pytest.raises(InvalidRequest, match="acceptable"):
         answer(config(max_multiply_adds=1))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.served import RunningService, command_of, soon
+from service.contract.kinds import KINDS
 from tests.predictors.rankers.test_ranking import observations, some_cells
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400), pytest.mark.xdist_group("search-jobs")]
@@ -24,7 +25,7 @@ def ask(
 
 
 def searchers(service: RunningService) -> list[int]:
-    return [p.pid for p in service.children() if "service.workers.run_search" in command_of(p)]
+    return [p.pid for p in service.children() if KINDS["search"].run in command_of(p)]
 
 
 def test_a_predictor_is_fitted_and_guides_a_search(service: RunningService) -> None:

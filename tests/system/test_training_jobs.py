@@ -12,6 +12,7 @@ from torch import nn
 
 from benchmarks.served import RunningService, command_of, soon
 from service.client import Client
+from service.contract.kinds import KINDS
 from service.graph_io.json_writer import graph_document
 from service.graph_io.torch_tracer import trace
 
@@ -43,7 +44,7 @@ def steps_done(service: RunningService, job: dict[str, Any]) -> int:
 
 
 def trainers(service: RunningService) -> list[int]:
-    return [p.pid for p in service.children() if "service.workers.train_ghn" in command_of(p)]
+    return [p.pid for p in service.children() if KINDS["ghn"].run in command_of(p)]
 
 
 def test_the_model_can_be_used_when_the_job_is_done(service: RunningService) -> None:

@@ -14,7 +14,8 @@ import pytest
 from service.search import run as loop
 from service.search.evaluation import Evaluator
 from service.settings import Settings
-from service.workers import job_process, run_search
+from service.workers import job_process
+from tests.job_runs import run_job
 
 CONFIG = {
     "space": "nasbench201",
@@ -37,9 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def run(folder: Path, **config: Any) -> dict[str, Any] | None:
     """The exit status must be 0; the result, None if there is none."""
-    folder.mkdir(exist_ok=True)
-    (folder / "job.json").write_text(json.dumps({"name": None, "config": {**CONFIG, **config}}))
-    assert run_search.main(["--config", str(folder / "job.json"), "--run-dir", str(folder)]) == 0
+    assert run_job("search", folder, {**CONFIG, **config}, None) == 0
     result = folder / "result.json"
     return dict(json.loads(result.read_text())) if result.exists() else None
 
@@ -73,9 +72,7 @@ def test_a_stopped_search_goes_on_where_it_was(folder: Path, monkeypatch: pytest
 
 def test_a_refusal_is_a_problem_document(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "MOST_IDLE_DRAWS", 20)
-    (folder / "job.json").write_text(json.dumps({"config": {**CONFIG, "max_parameters": 1}}))
-    status = run_search.main(["--config", str(folder / "job.json"), "--run-dir", str(folder)])
-    assert status == 3
+    assert run_job("search", folder, {**CONFIG, "max_parameters": 1}, None) == 3
     assert json.loads((folder / "problem.json").read_text())["field"] == "/config"
 
 

@@ -10,6 +10,8 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from service.contract.predict import PredictPayload
+from service.documents import read_document
 from service.errors import LimitExceeded, NotFound, ServiceError, UnknownModel
 from service.ghn.answer import check_answer
 from service.ghn.model import GHN
@@ -17,10 +19,10 @@ from service.ghn.predict import predict_blocks
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.json_reader import read_json_graph
 from service.graph_io.limits import DEFAULT_LIMITS
+from service.models.catalog import find_card
 from service.settings import Settings
 from service.weights.blocks import Block, Provenance, WeightBlocks
 from service.weights.formats import read_tiles
-from service.workers.documents import read_document
 from service.workers.runtime import Runtime
 from tests.simulated_gpu import SimulatedGpu
 
@@ -62,16 +64,21 @@ def runtime(tiny: Settings) -> Runtime:
     return Runtime(tiny)
 
 
-def payload(runtime: Runtime, **changes: Any) -> dict[str, Any]:
-    graph = runtime.artifacts.put_content(json.dumps(GRAPH).encode(), "graph.json").name
-    asked = {
-        "graph": graph,
-        "model": "tiny",
-        "dtype": "float32",
-        "output": "safetensors",
-        "include_classifier": True,
-    }
-    return {**asked, "digest": DIGEST, **changes}
+def payload(runtime: Runtime, **changes: Any) -> PredictPayload:
+    made = PredictPayload(
+        graph=runtime.artifacts.put_content(json.dumps(GRAPH).encode(), "graph.json").name,
+        source_onnx=None,
+        torchvision=None,
+        traced=None,
+        model="tiny",
+        model_digest=find_card("tiny").digest,
+        dtype="float32",
+        output="safetensors",
+        include_classifier=True,
+        digest=DIGEST,
+    )
+    made.update(changes)  # type: ignore[typeddict-item]
+    return made
 
 
 def test_the_file_holds_every_parameter(runtime: Runtime) -> None:

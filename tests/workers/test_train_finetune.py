@@ -14,8 +14,8 @@ from service.graph_io.torch_tracer import trace
 from service.settings import Settings
 from service.store.object_store import open_artifacts
 from service.workers.job_process import PROBLEM, REFUSED, RESULT
-from service.workers.train_finetune import main
 from tests.cli.conftest import SMALL_GRAPH
+from tests.job_runs import run_job
 
 SMALL: dict[str, Any] = {
     "architecture": SMALL_GRAPH, "start": "predicted", "epochs": 1, "images": 64, "batch_size": 32
@@ -23,10 +23,7 @@ SMALL: dict[str, Any] = {
 
 
 def run(settings: Settings, config: dict[str, Any]) -> int:
-    folder = settings.home / "run"
-    folder.mkdir()
-    (folder / "job.json").write_text(json.dumps({"name": "mine", "config": config}))
-    return main(["--config", str(folder / "job.json"), "--run-dir", str(folder)])
+    return run_job("finetune", settings.home / "run", config)
 
 
 def test_the_weights_become_an_artifact(tiny: Settings) -> None:
@@ -48,12 +45,13 @@ def test_the_weights_become_an_artifact(tiny: Settings) -> None:
         ({"data_dir": "/etc"}, "/config/data_dir"),
         ({"data": "../outside"}, "/config/data"),
         ({"no_such_option": 1}, "/config/no_such_option"),
+        ({"batch_size": 1}, "/config/batch_size"),
         ({"batch_size": 96}, "/config/batch_size"),
-        ({"model": "ranker"}, None),
+        ({"model": "ranker"}, "/config/model"),
     ],
 )
 def test_a_wrong_request_leaves_a_problem_document(
-    tiny: Settings, config: dict[str, Any], field: str | None
+    tiny: Settings, config: dict[str, Any], field: str
 ) -> None:
     asked = {name: value for name, value in {**SMALL, **config}.items() if value is not None}
     assert run(tiny, asked) == REFUSED

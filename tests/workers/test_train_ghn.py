@@ -10,9 +10,8 @@ import pytest
 
 from service.errors import InvalidRequest
 from service.settings import Settings
-from service.workers.job_process import PROBLEM, REFUSED
-from service.workers.train_ghn import main
-from service.workers.training_options import data_set
+from service.workers.job_process import PROBLEM, REFUSED, data_set
+from tests.job_runs import run_job
 
 
 @pytest.mark.parametrize(
@@ -21,9 +20,9 @@ from service.workers.training_options import data_set
         ({"steps": 1, "data_dir": "/etc"}, "/config/data_dir"),
         ({"steps": 1, "data": "../outside"}, "/config/data"),
         ({"steps": 1, "data": "/"}, "/config/data"),
-        ({}, "/config/minutes"),
+        ({}, "/config"),
         ({"steps": 1, "minutes": 1}, "/config"),
-        ({"steps": 1, "no_such_option": 1}, "/config"),
+        ({"steps": 1, "no_such_option": 1}, "/config/no_such_option"),
         ({"steps": 1, "from_model": "no-such-model"}, "/config/from_model"),
         ({"steps": 1, "from_model": "/etc"}, "/config/from_model"),
         ({"steps": 1, "from_model": "ranker"}, "/config/from_model"),
@@ -34,10 +33,7 @@ def test_a_wrong_request_leaves_a_problem_document(
     tiny: Settings, config: dict[str, Any], field: str
 ) -> None:
     run = tiny.home / "run"
-    run.mkdir()
-    job = run / "job.json"
-    job.write_text(json.dumps({"name": "mine", "config": config}))
-    assert main(["--config", str(job), "--run-dir", str(run)]) == REFUSED
+    assert run_job("ghn", run, config) == REFUSED
     problem = json.loads((run / PROBLEM).read_text())
     assert problem["status"] == 422 and problem["field"] == field
     assert not list(run.glob("checkpoint-*"))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from service.contract.kinds import KINDS
 from service.settings import Settings
 from service.store.jobs import JobStore
 from service.store.records import Job, JobStatus
@@ -20,33 +24,46 @@ from service.workers.training import run_training
 
 # Ten steps a run, a tenth of a second each, one checkpoint a step. It can be told to misbehave.
 TRAINER = """
+from __future__ import annotations
 import json, math, os, signal, sys, time
-from pathlib import Path
-job = json.loads(Path(sys.argv[sys.argv.index("--config") + 1]).read_text())
-run = Path(sys.argv[sys.argv.index("--run-dir") + 1])
-config, state, stop = job["config"], run / "state", []
-signal.signal(signal.SIGTERM, lambda *_: None if config.get("deaf") else stop.append(1))
-(run / "pid").write_text(str(os.getpid()))
-if config.get("refused"):
-    (run / "problem.json").write_text(json.dumps({"title": "no", "status": 422, "detail": config["refused"]}))
-    sys.exit(3)
-if config.get("crash"):
-    sys.exit("the trainer crashed")
-step = int(state.read_text()) if state.exists() else 0
-while step < 10 and not stop:
-    time.sleep(config.get("seconds", 0.02))
-    step += 1
-    if step == config.get("killed_at") and not (run / "killed").exists():
-        (run / "killed").touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    with (run / "metrics.jsonl").open("a") as file:
-        loss = math.nan if step == 3 else 1 / step
-        file.write(json.dumps({"step": step, "progress": step / 10, "loss": loss}) + "\\n")
-    state.write_text(str(step))
-if step == 10:
+from dataclasses import dataclass
+from service.contract.options import Options
+
+@dataclass(frozen=True, kw_only=True)
+class Orders(Options):
+    deaf: bool = False
+    refused: str | None = None
+    crash: bool = False
+    seconds: float = 0.02
+    killed_at: int | None = None
+
+def run(orders, job):
+    run, stop = job.folder, []
+    state = run / "state"
+    signal.signal(signal.SIGTERM, lambda *_: None if orders.deaf else stop.append(1))
+    (run / "pid").write_text(str(os.getpid()))
+    if orders.refused:
+        problem = {"title": "no", "status": 422, "detail": orders.refused}
+        (run / "problem.json").write_text(json.dumps(problem))
+        sys.exit(3)
+    if orders.crash:
+        sys.exit("the trainer crashed")
+    step = int(state.read_text()) if state.exists() else 0
+    while step < 10 and not stop:
+        time.sleep(orders.seconds)
+        step += 1
+        if step == orders.killed_at and not (run / "killed").exists():
+            (run / "killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        with (run / "metrics.jsonl").open("a") as file:
+            loss = math.nan if step == 3 else 1 / step
+            file.write(json.dumps({"step": step, "progress": step / 10, "loss": loss}) + "\\n")
+        state.write_text(str(step))
+    if step < 10:
+        return None
     (run / "model").mkdir(exist_ok=True)
     (run / "model" / "weights").write_text("w")
-    (run / "result.json").write_text(json.dumps({"steps": step}))
+    return {"steps": step}
 """
 
 
@@ -54,7 +71,11 @@ if step == 10:
 def store(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JobStore:
     (tmp_path / "fake_trainer.py").write_text(TRAINER)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', os.getcwd())}")
-    monkeypatch.setitem(training.TRAINERS, "ghn", "fake_trainer")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "fake_trainer", raising=False)
+    orders = import_module("fake_trainer").Orders
+    for kind in ("ghn", "finetune"):
+        monkeypatch.setitem(KINDS, kind, replace(KINDS[kind], run="fake_trainer:run", options=orders))
     monkeypatch.setattr(training, "_POLL_SECONDS", 0.05)
     return JobStore.from_settings(settings)
 
@@ -124,7 +145,6 @@ def test_cancelling_takes_less_than_ten_seconds_even_of_a_deaf_trainer(
 def test_a_cancelled_fine_tuning_leaves_no_tensors(
     store: JobStore, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(training.TRAINERS, "finetune", "fake_trainer")
     payload = {"kind": "finetune", "name": None, "config": {"seconds": 1}}
     job = store.create("training", key="", payload=payload, owner="anna", queue="training")
     folder = settings.home / "runs" / job.id
@@ -141,8 +161,8 @@ def test_a_cancelled_fine_tuning_leaves_no_tensors(
 
 
 def test_segments_make_one_run(store: JobStore, settings: Settings) -> None:
-    job, segments = make(store, seconds=0.4), 1
-    short = settings.model_copy(update={"training_segment_seconds": 3.0})
+    job, segments = make(store, seconds=1.0), 1
+    short = settings.model_copy(update={"training_segment_seconds": 6.0})
     while run_once(store, job.id, run_training, short):
         segments += 1
         assert status(store, job) is JobStatus.RUNNING and not is_alive(settings, job)
@@ -153,12 +173,12 @@ def test_segments_make_one_run(store: JobStore, settings: Settings) -> None:
 def test_a_job_that_had_no_turn_yet_gets_one_early(
     store: JobStore, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "LEAST_STRETCH_SECONDS", 1.0)
+    monkeypatch.setattr(training, "LEAST_STRETCH_SECONDS", 6.0)
     monkeypatch.setattr(training, "_LOOK_SECONDS", 0.1)
-    long, new = make(store, "long", seconds=0.4), make(store, "new", seconds=0.01)
+    long, new = make(store, "long", seconds=1.0), make(store, "new", seconds=0.01)
     started = time.monotonic()
     assert run_once(store, long.id, run_training, settings)
-    assert time.monotonic() - started >= 1
+    assert time.monotonic() - started >= 6
     first = steps_told(store, long)
     assert first and first[-1] < 10 and not is_alive(settings, long)
     # The other one ends in one go, for the long one has had its turn, and then that one does.

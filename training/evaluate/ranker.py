@@ -1,5 +1,5 @@
 """Ranking architectures by how their networks do with weights that nobody trained, and no observations: those
-that a GHN predicts (GHN paper, section 4), or a SMASH hypernetwork generates (`smash_ranker.py`).
+that a GHN predicts (GHN paper, section 4), or that another model generates.
 
 Whether that orders networks as training does depends on the model: measure it on your space first.
 """

@@ -6,28 +6,21 @@ share of the time budget that has passed), never on the state of a random genera
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from service.contract.ghn import Schedule, TrainingStage
 from training.data.deepnets import Bounds
-from training.loop.budget import Budgeted, falling_rate
+from training.loop.budget import falling_rate
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Stage:
+@dataclass(frozen=True, kw_only=True)
+class Stage(TrainingStage):
     """Part of a run. until: share of the budget at which it ends (1: the run's end).
 
     cost: bound on `network_cost` of the networks, None without one. meta_batch networks a step, each on
     `images` images.
     """
-
-    until: float = 1.0
-    image_size: int = 32
-    cost: float | None = None
-    most_channels: int = 128
-    most_parameters: float = 3.1e6
-    meta_batch: int = 4
-    images: int = 64
 
     @property
     def bounds(self) -> Bounds:
@@ -60,7 +53,7 @@ def recipe_for(data: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(Budgeted):
+class TrainConfig(Schedule):
     """data, data_dir, mirror, skip_bad: as `data.load_dataset` takes them. Give minutes or steps.
 
     ghn: fields of GHNConfig that differ from GHN-2's. learning_rate: the highest, after a linear warm-up,
@@ -73,27 +66,11 @@ class TrainConfig(Budgeted):
     """
 
     name: str
-    data: str
     data_dir: str | None = None
-    mirror: bool | None = None
-    skip_bad: bool = False
-    seed: int = 0
-    from_model: str | None = None
     ghn: dict[str, Any] = field(default_factory=dict)
     stages: tuple[Stage, ...] = CIFAR_STAGES
-    learning_rate: float | None = None
-    final_learning_rate: float = 3e-5
     warmup_steps: int = 150
-    weight_decay: float = 1e-5
-    clip: float = 5.0
-    ema: float = 0.998
-    bfloat16: bool = True
-    crop: bool = False
     threads: int = 0
-    log_steps: int = 20
-    checkpoint_minutes: float = 2.0
-    validate_minutes: float = 12.0
-    validate_networks: int = 8
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -122,8 +99,8 @@ class TrainConfig(Budgeted):
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        stages = (
-            Stage(**stage) if isinstance(stage, dict) else stage
-            for stage in values.get("stages", CIFAR_STAGES)
-        )
-        return super().from_dict({**values, "stages": tuple(stages)})
+        """The configuration of which this is `asdict`. Raises ValueError for unknown fields."""
+        unknown = sorted(set(values) - {entry.name for entry in fields(cls)})
+        if unknown:
+            raise ValueError(f"unknown training options: {', '.join(unknown)}")
+        return cls(**{**values, "stages": tuple(Stage(**stage) for stage in values["stages"])})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def ship(
 
 def _recipe(config: TrainConfig) -> dict[str, Any]:
     kept = ("stages", "final_learning_rate", "warmup_steps", "weight_decay", "clip", "ema", "seed")
-    values = config.to_dict()
+    values = asdict(config)
     return {"learning_rate": config.highest_rate, **{key: values[key] for key in kept}}
 
 

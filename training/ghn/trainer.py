@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from training.ghn.recipe import Stage, TrainConfig
 from training.ghn.start import start_of
 from training.ghn.step import NetworkRunner, accumulate, begin_thread, rare_collections
 from training.ghn.team import Team
+from training.loop.budget import share_used
 from training.loop.cores import usable_cores
 from training.loop.divergence import LossWatch, is_lost
 from training.loop.interruption import Interruption
@@ -146,12 +147,12 @@ class Trainer:
     @property
     def progress(self) -> float:
         """Share of the budget that is used."""
-        return self.config.used(self.step, self.seconds)
+        return share_used(self.config, self.step, self.seconds)
 
     def run_until_done(self) -> None:
         """Train until the budget is used or a signal comes; the leader starts the other processes."""
         if self.team.leads:
-            self.folder.write_config(self.config.to_dict())
+            self.folder.write_config(asdict(self.config))
             self._record({"kind": "data", **inventory(self.dataset)})
         with ExitStack() as stack:
             stack.enter_context(self._interruption.by_signals())
@@ -369,7 +370,7 @@ def _mean(values: Sequence[float]) -> float:
 def share_done(folder: Path, config: TrainConfig) -> float:
     """Share of a budget that the run in a folder has used, by its newest checkpoint."""
     found = RunFolder(folder).load()
-    return 0.0 if found is None else min(1.0, config.used(found[1]["step"], found[1]["seconds"]))
+    return 0.0 if found is None else min(1.0, share_used(config, found[1]["step"], found[1]["seconds"]))
 
 
 def load_config(folder: Path) -> TrainConfig:

@@ -7,15 +7,18 @@ run repeats an uninterrupted one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from service.contract.hypernas import HyperNASTraining, Schedule, steps_for
 from service.errors import InvalidRequest
 from service.predictors.hypernas.batch import CellBatch
 from service.predictors.hypernas.checkpoint import Checkpoint, known_values, save_checkpoint
+from service.predictors.hypernas.config import HyperNASConfig
 from service.predictors.regressors.few_shot import rank_correlation
 from training.data.inventory import inventory, source_fields
 from training.hypernas.cells import (
@@ -26,24 +29,42 @@ from training.hypernas.cells import (
     observed,
     read_observations,
 )
-from training.hypernas.config import HyperNASTraining
+from training.hypernas.config import HyperNASRun
 from training.hypernas.trainer import HyperNASTrainer, scores
-from training.loop.run import Progress, train_until_done
+from training.job import Report, Result, TrainingJob, silent
+from training.loop.run import train_until_done
 from training.loop.run_folder import RunFolder
 
 _BOOTSTRAPS = 500
 _NAMES = {"both": "HyperNAS", "accuracy": "HyperNAS-P", "weights": "HyperNAS-H"}
 
 
+def train(options: HyperNASTraining, job: TrainingJob) -> Result:
+    """A job of the kind `hypernas`. Raises what `run` raises."""
+    schedule = {entry.name: getattr(options, entry.name) for entry in fields(Schedule)}
+    if options.minutes is None and options.steps is None:
+        schedule["steps"] = steps_for(len(options.observations))
+    config = HyperNASRun(
+        **schedule,
+        model=HyperNASConfig(**vars(options.model)),
+        name=job.name or "hypernas",
+        data_dir=str(job.settings.data_dir),
+    )
+    return run(
+        config, job.folder, options.observations,
+        measured=options.property, cache_dir=job.settings.home / "cache", on_progress=job.report,
+    )  # fmt: skip
+
+
 def run(
-    config: HyperNASTraining,
+    config: HyperNASRun,
     folder: Path,
     items: Sequence[Any],
     *,
     measured: str = "accuracy",
     cache_dir: Path | None = None,
-    on_progress: Progress = lambda record: None,
-) -> dict[str, Any] | None:
+    on_progress: Report = silent,
+) -> Result:
     """Train until the budget is used and leave the model in `folder/model`; None when a signal came first.
 
     items: observations, `{"architecture", "value"}` each; none for a model that generates weights alone.
@@ -57,7 +78,7 @@ def run(
     seen, kept_back = (None, None) if readings is None else _parts(config, readings)
     trainer = HyperNASTrainer(config, seen, cache_dir)
     if not train_until_done(
-        trainer, RunFolder(folder), config.to_dict(),
+        trainer, RunFolder(folder), asdict(config),
         learning_rate=config.learning_rate, log_steps=config.log_steps,
         checkpoint_minutes=config.checkpoint_minutes, on_progress=on_progress,
     ):  # fmt: skip
@@ -73,10 +94,10 @@ def run(
     return result
 
 
-def _readings(config: HyperNASTraining, items: Sequence[Any]) -> Readings | None:
+def _readings(config: HyperNASRun, items: Sequence[Any]) -> Readings | None:
     """None for a model that generates weights alone."""
-    if config.hypernas.tasks != "weights":
-        return read_observations(items, config.hypernas)
+    if config.model.tasks != "weights":
+        return read_observations(items, config.model)
     if items:
         raise InvalidRequest(
             "A model that generates weights alone learns from no observations.", field="/observations"
@@ -84,7 +105,7 @@ def _readings(config: HyperNASTraining, items: Sequence[Any]) -> Readings | None
     return None
 
 
-def _parts(config: HyperNASTraining, readings: Readings) -> tuple[Observed, tuple[CellBatch, Floats] | None]:
+def _parts(config: HyperNASRun, readings: Readings) -> tuple[Observed, tuple[CellBatch, Floats] | None]:
     """What is learned from, and what is kept back to measure: no network is in both."""
     count = int(config.held_out * len(readings))
     if len(readings) - count < FEWEST_OBSERVATIONS:
@@ -127,7 +148,7 @@ def _counted(readings: Readings) -> dict[str, int]:
 def _save_model(
     trainer: HyperNASTrainer, folder: Path, measured: str, result: dict[str, Any], readings: Readings | None
 ) -> None:
-    config, model, seen = trainer.config, trainer.config.hypernas, trainer.observations
+    config, model, seen = trainer.config, trainer.config.model, trainer.observations
     value_K, score_K = (
         (np.zeros(0), np.zeros(0))
         if seen is None

@@ -23,9 +23,10 @@ from service.predictors.hypernas.checkpoint import load_checkpoint
 from service.predictors.hypernas.model import HyperNAS
 from training.data.classes import check_classes
 from training.hypernas.cells import Floats, Observed
-from training.hypernas.config import HyperNASTraining
+from training.hypernas.config import HyperNASRun
 from training.hypernas.objective import AdaptiveObjective
 from training.hypernas.weight_task import WeightTask
+from training.loop.budget import share_used
 from training.loop.run import restore_trained, trained_tensors
 
 _SCORED_AT_ONCE = 2048
@@ -39,15 +40,15 @@ class HyperNASTrainer:
     """The state of a run. seconds: time spent training so far, over all resumptions."""
 
     def __init__(
-        self, config: HyperNASTraining, observations: Observed | None, cache_dir: Path | None = None
+        self, config: HyperNASRun, observations: Observed | None, cache_dir: Path | None = None
     ) -> None:
-        if config.hypernas.tasks != "weights" and observations is None:
+        if config.model.tasks != "weights" and observations is None:
             raise InvalidRequest("Predicting accuracy needs observations.", field="/observations")
-        self.weight_task = WeightTask(config, cache_dir) if config.hypernas.tasks != "accuracy" else None
+        self.weight_task = WeightTask(config, cache_dir) if config.model.tasks != "accuracy" else None
         if self.weight_task is not None:
             config = config.for_classes(len(self.weight_task.dataset.classes))
         self.config, self.observations = config, observations
-        model = config.hypernas
+        model = config.model
         with torch.random.fork_rng():  # modules initialise themselves from the global generator
             torch.manual_seed(config.seed)
             self.hypernas = HyperNAS(model)
@@ -70,7 +71,7 @@ class HyperNASTrainer:
     @property
     def progress(self) -> float:
         """Share of the budget that is used."""
-        return self.config.used(self.step, self.seconds)
+        return share_used(self.config, self.step, self.seconds)
 
     def run_until_done(self) -> None:
         while self.progress < 1:

@@ -21,7 +21,7 @@ from service.predictors.hypernas.model import HyperNAS
 from service.predictors.hypernas.small_network import SmallNetwork, small_network
 from training.data.dataset import Dataset, ImageSet, batches, configured_dataset, sample_batch
 from training.hypernas.cells import random_cell
-from training.hypernas.config import HyperNASTraining
+from training.hypernas.config import HyperNASRun
 
 # Networks of random cells on which a hypernetwork is measured, the same in every run.
 _VALIDATION_SEED = 1
@@ -30,10 +30,10 @@ _VALIDATION_SEED = 1
 class WeightTask:
     """Random architectures of the space, each with images of its own."""
 
-    def __init__(self, config: HyperNASTraining, cache_dir: Path | None = None) -> None:
+    def __init__(self, config: HyperNASRun, cache_dir: Path | None = None) -> None:
         self.dataset: Dataset = configured_dataset(config, cache_dir, image_size=config.image_size)
         config = config.for_classes(len(self.dataset.classes))
-        self._config, self._model = config, config.hypernas
+        self._config, self._model = config, config.model
         if len(self.dataset.classes) != self._model.num_classes:
             raise InvalidRequest(
                 f"The images have {len(self.dataset.classes)} classes, the model {self._model.num_classes}.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from service.errors import InvalidRequest
+from training.job import Report
 from training.loop.divergence import LossWatch
 from training.loop.interruption import Interruption
 from training.loop.run_folder import RunFolder
-
-Progress = Callable[[dict[str, Any]], None]
 
 # Slow steps are told of more often than every so many of them.
 LOG_SECONDS = 10.0
@@ -42,7 +40,7 @@ class Steps(Protocol):
 
 def train_until_done(
     trainer: Steps, records: RunFolder, config: dict[str, Any], *,
-    learning_rate: float, log_steps: int, checkpoint_minutes: float, on_progress: Progress,
+    learning_rate: float, log_steps: int, checkpoint_minutes: float, on_progress: Report,
 ) -> bool:  # fmt: skip
     """Go on from the folder's newest checkpoint. Returns whether the budget is used; if not, a signal came.
 

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+from service.contract.smash import SmashTraining
 from service.predictors.smash.checkpoint import save_checkpoint
 from training.data.inventory import inventory, source_fields
-from training.loop.run import Progress, train_until_done
+from training.job import Report, Result, TrainingJob, silent
+from training.loop.cores import usable_cores
+from training.loop.run import train_until_done
 from training.loop.run_folder import RunFolder
-from training.smash.config import SmashTraining
+from training.smash.config import SmashRun
 from training.smash.score import TOLD
 from training.smash.trainer import SmashTrainer
 
 
+def train(options: SmashTraining, job: TrainingJob) -> Result:
+    """A job of the kind `smash`. Raises what `run` raises."""
+    settings = job.settings
+    torch.set_num_threads(settings.threads or usable_cores())
+    config = SmashRun(**vars(options), name=job.name or "smash", data_dir=str(settings.data_dir))
+    return run(config, job.folder, cache_dir=settings.home / "cache", on_progress=job.report)
+
+
 def run(
-    config: SmashTraining,
+    config: SmashRun,
     folder: Path,
     *,
     cache_dir: Path | None = None,
-    on_progress: Progress = lambda record: None,
-) -> dict[str, Any] | None:
+    on_progress: Report = silent,
+) -> Result:
     """Train until the budget is used and leave the model in `folder/model`; None when a signal came first. A
     folder that holds a run is gone on with: with a budget in steps as if it had not been interrupted.
 
@@ -34,7 +47,7 @@ def run(
     trainer = SmashTrainer(config, cache_dir)
     on_progress({"kind": "data", **inventory(trainer.dataset)})
     if not train_until_done(
-        trainer, RunFolder(folder), config.to_dict(),
+        trainer, RunFolder(folder), asdict(config),
         learning_rate=config.learning_rate, log_steps=config.log_steps,
         checkpoint_minutes=config.checkpoint_minutes, on_progress=on_progress,
     ):  # fmt: skip
@@ -47,6 +60,16 @@ def run(
     }
     save_checkpoint(folder / "model", trainer.smash, _card(trainer, result))
     return result
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    """What a person is told of the result."""
+    scores = result["scores"]
+    return [
+        f"{scores['networks']} random networks with generated weights: {scores['mean']:.1f}% of "
+        f"{scores['images']:,} validation images correct on average, "
+        f"{scores['mean_permuted']:.1f}% with their descriptions mixed up"
+    ]
 
 
 def _measure(trainer: SmashTrainer) -> dict[str, Any]:

@@ -20,8 +20,9 @@ from service.predictors.smash.model import Smash
 from service.predictors.smash.space import random_architecture
 from training.data.classes import check_classes
 from training.data.dataset import Dataset, configured_dataset, sample_batch
+from training.loop.budget import share_used
 from training.loop.run import restore_trained, trained_tensors
-from training.smash.config import SmashTraining
+from training.smash.config import SmashRun
 from training.smash.score import Told, smash_score
 
 # Of the architectures that are measured, in every run the same.
@@ -35,7 +36,7 @@ class SmashTrainer:
     Raises InvalidRequest for an unknown data set, InvalidInput for images that cannot be read.
     """
 
-    def __init__(self, config: SmashTraining, cache_dir: Path | None = None) -> None:
+    def __init__(self, config: SmashRun, cache_dir: Path | None = None) -> None:
         self.config = config
         self.dataset: Dataset = configured_dataset(config, cache_dir, image_size=config.image_size)
         if len(self.dataset.classes) < 2:
@@ -52,7 +53,7 @@ class SmashTrainer:
     @property
     def progress(self) -> float:
         """Share of the budget that is used."""
-        return self.config.used(self.step, self.seconds)
+        return share_used(self.config, self.step, self.seconds)
 
     def run_until_done(self) -> None:
         while self.progress < 1:

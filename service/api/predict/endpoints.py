@@ -24,12 +24,13 @@ from service.api.middleware import record_of
 from service.api.openapi import BINARY, problems
 from service.api.predict.accept import wants_file
 from service.api.predict.parsing import ONNX_MEDIA_TYPES, read_submission
-from service.api.predict.schemas import EXTENSIONS, PredictOptions, PredictRequest
 from service.api.predict.service import Predictions, weights_name
 from service.api.prefer import parse_prefer
 from service.api.services import Injected, services_of
 from service.api.weights.endpoints import weights_response
 from service.api.weights.files import MEDIA_TYPES
+from service.contract.predict import EXTENSIONS, PredictOptions, PredictRequest
+from service.contract.reading import properties
 from service.store.records import Job, JobStatus
 
 router = APIRouter(tags=["predict"])
@@ -42,7 +43,7 @@ async def predictions_of(request: Request) -> Predictions:
 
 
 def _option_schemas() -> dict[str, Any]:
-    return dict(PredictOptions.model_json_schema()["properties"])
+    return dict(properties(PredictOptions))
 
 
 def _form_schema() -> dict[str, Any]:

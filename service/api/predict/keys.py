@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict
 
-from service.api.predict.schemas import PredictOptions
+from service.contract.predict import PredictOptions
 from service.graph_io.references import TorchvisionDocument
 from service.weights.blocks import POSTPROCESS_VERSION
 

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import anyio.to_thread
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from service.api.errors import from_validation
-from service.api.predict.schemas import PredictOptions, PredictRequest
 from service.api.request_body import is_json, media_type, parse_json_object, read_body
 from service.api.services import services_of
+from service.contract.predict import PredictOptions, PredictRequest
+from service.contract.reading import read, read_texts
 from service.errors import InvalidInput, InvalidRequest, UnsupportedMediaType
 from service.graph_io.limits import GraphLimits
 from service.graph_io.read import sniff
@@ -85,12 +85,11 @@ async def _from_json(body: bytes, query: Mapping[str, str], limits: GraphLimits)
             field=pointer(next(iter(query))[:60]),
             hint="Put options beside `architecture` in the body.",
         )
-    try:
-        asked = PredictRequest.model_validate(await parse_json_object(body, limits), strict=True)
-    except ValidationError as error:
-        raise from_validation(error) from None
-    options = PredictOptions(**asked.model_dump(exclude={"architecture"}))
-    return Submission(options, await _sha256(body), architecture=asked.architecture, place=("architecture",))
+    document = await parse_json_object(body, limits)
+    options = read(PredictRequest, document, where="body", strict=True)
+    return Submission(
+        options, await _sha256(body), architecture=options.architecture, place=("architecture",)
+    )
 
 
 async def _from_file(
@@ -103,7 +102,7 @@ async def _from_file(
     place: tuple[str, ...] = (),
 ) -> Submission:
     """A file by its content, whatever its name or media type says."""
-    options = _text_options(fields, where=where)
+    options = read_texts(PredictOptions, fields, where=where)
     content = await _sha256(data)
     if sniff(data) == "json":
         document = await parse_json_object(data, limits)
@@ -152,13 +151,6 @@ async def _from_form(request: Request, limits: GraphLimits) -> Submission:
         )
     options = {**request.query_params, **fields}
     return await _from_file(data, options, limits, where="form", name=file_name, place=("architecture",))
-
-
-def _text_options(fields: Mapping[str, str], *, where: str) -> PredictOptions:
-    try:
-        return PredictOptions.model_validate_strings(dict(fields))
-    except ValidationError as error:
-        raise from_validation(error, where=where) from None
 
 
 async def _sha256(data: bytes) -> str:

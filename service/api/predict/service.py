@@ -20,6 +20,7 @@ from service.api.predict.keys import prediction_digest, submission_key
 from service.api.predict.parsing import Submission
 from service.api.predict.reading import ArchitectureReader, ReadArchitecture
 from service.api.services import Services
+from service.contract.predict import PredictPayload
 from service.errors import Conflict, InvalidRequest, Unavailable, UnsupportedOperator
 from service.models.catalog import ModelCard
 from service.store.measurements import count_unsupported
@@ -97,7 +98,7 @@ class Predictions:
             raise InvalidRequest(
                 f"The model {name!r} is a {card.kind}; it predicts no weights.", field="/model"
             )
-        submission = replace(submission, options=options.model_copy(update={"model": card.name}))
+        submission = replace(submission, options=replace(options, model=card.name))
         kind = "onnx" if submission.onnx is not None else "json"
         key = submission_key(submission.content, kind, options, card.digest)
         known = services.cache.get(f"submission:{key}")
@@ -186,7 +187,7 @@ class Predictions:
             return live
         services.admission.check(QUEUE, caller)
         options = asked.submission.options
-        payload = {
+        payload: PredictPayload = {
             "graph": architecture.store_graph(services.artifacts),
             "source_onnx": architecture.store_source(services.artifacts)
             if options.output == "onnx"

@@ -6,15 +6,16 @@ from typing import Any
 
 import anyio.to_thread
 from fastapi import APIRouter
-from pydantic import BaseModel
 from starlette.responses import Response
 
 from service import errors
 from service.api.architectures import NASBENCH201_EXAMPLE, TORCHVISION_EXAMPLE
 from service.api.openapi import json_body, problems
 from service.api.rank.reading import JSON_LINES, read_many
-from service.api.rank.schemas import EmbedOptions, EmbedRequest, RankOptions, RankRequest
 from service.api.rank.service import Asked, answer, embedding_payload, ranking_payload
+from service.contract.many import EmbedOptions, EmbedRequest, RankOptions, RankRequest
+from service.contract.options import Options
+from service.contract.reading import properties
 from service.store.records import Job
 
 router = APIRouter(tags=["rank"])
@@ -23,7 +24,7 @@ router = APIRouter(tags=["rank"])
 MOST_COMPARED = 300
 
 
-def _describe(model: type[BaseModel], options: type[BaseModel]) -> dict[str, Any]:
+def _describe(model: type[Options], options: type[Options]) -> dict[str, Any]:
     """JSON or JSON lines; beside lines the options are query parameters."""
     architectures = {"architectures": [NASBENCH201_EXAMPLE, TORCHVISION_EXAMPLE]}
     described = json_body(model, {"two": architectures})
@@ -37,7 +38,7 @@ def _describe(model: type[BaseModel], options: type[BaseModel]) -> dict[str, Any
             "schema": schema,
             "description": "Option beside JSON lines.",
         }
-        for name, schema in options.model_json_schema()["properties"].items()
+        for name, schema in properties(options).items()
     ]
     return described
 
@@ -58,7 +59,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     responses=_RESPONSES,
 )
 async def rank_architectures(asked: Asked) -> Response:
-    """The job's result is a `RankResult`. What cannot be read is in `skipped` and does not stop the rest."""
+    """The job's result is a `Ranking`. What cannot be read is in `skipped` and does not stop the rest."""
     settings = asked.services.settings
     lines, options = await read_many(asked.request, RankOptions, most=settings.max_architectures)
     payload = await anyio.to_thread.run_sync(ranking_payload, settings, options)
@@ -74,7 +75,7 @@ async def rank_architectures(asked: Asked) -> Response:
     responses=_RESPONSES,
 )
 async def embed_architectures(asked: Asked) -> Response:
-    """The job's result is an `EmbedResult`: means of a GHN's node states, alike for networks that compute
+    """The job's result is an `Embeddings`: means of a GHN's node states, alike for networks that compute
     alike.
     """
     settings = asked.services.settings
@@ -92,7 +93,7 @@ async def embed_architectures(asked: Asked) -> Response:
     responses=_RESPONSES,
 )
 async def compare_architectures(asked: Asked) -> Response:
-    """The job's result is a `CompareResult`: distances between the embeddings of up to 300 architectures."""
+    """The job's result is a `Comparison`: distances between the embeddings of up to 300 architectures."""
     settings = asked.services.settings
     most = min(MOST_COMPARED, settings.max_architectures)
     lines, options = await read_many(asked.request, EmbedOptions, most=most)

@@ -10,12 +10,12 @@ import json
 from typing import Any, TypeVar
 
 import anyio.to_thread
-from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from service.api.errors import from_validation
-from service.api.request_body import is_json, media_type, parse_json_object, read_body, validated
+from service.api.request_body import is_json, media_type, parse_json_object, read_body
 from service.api.services import services_of
+from service.contract.options import Options
+from service.contract.reading import read, read_texts
 from service.errors import InvalidRequest, LimitExceeded, UnsupportedMediaType
 
 JSON_LINES = (
@@ -25,10 +25,10 @@ JSON_LINES = (
     "application/x-jsonlines",
 )
 
-Options = TypeVar("Options", bound=BaseModel)
+OptionsT = TypeVar("OptionsT", bound=Options)
 
 
-async def read_many(request: Request, model: type[Options], *, most: int) -> tuple[bytes, Options]:
+async def read_many(request: Request, model: type[OptionsT], *, most: int) -> tuple[bytes, OptionsT]:
     """The architectures, one a line, and the options.
 
     UnsupportedMediaType; InvalidInput, InvalidRequest, LimitExceeded for a body that is wrong as a whole.
@@ -42,7 +42,7 @@ async def read_many(request: Request, model: type[Options], *, most: int) -> tup
         architectures = document.pop("architectures", None)
         if not isinstance(architectures, list):
             raise InvalidRequest("The request lacks the array `architectures`.", field="/architectures")
-        options = validated(model, document)
+        options = read(model, document, where="body")
         _check_count(len(architectures), most)
         lines = await anyio.to_thread.run_sync(_as_lines, architectures)
     else:
@@ -58,11 +58,8 @@ def _as_lines(architectures: list[Any]) -> list[bytes]:
     return [json.dumps(item, separators=(",", ":")).encode() for item in architectures]
 
 
-def _from_query(request: Request, model: type[Options]) -> Options:
-    try:
-        return model.model_validate_strings(dict(request.query_params))
-    except ValidationError as error:
-        raise from_validation(error, where="query") from None
+def _from_query(request: Request, model: type[OptionsT]) -> OptionsT:
+    return read_texts(model, request.query_params, where="query")
 
 
 def _check_count(count: int, most: int) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import anyio.to_thread
 from fastapi import Depends, Header
@@ -20,8 +20,17 @@ from service.api.jobs.endpoints import job_response
 from service.api.jobs.failures import failure_response
 from service.api.models import find_model
 from service.api.prefer import parse_prefer
-from service.api.rank.schemas import EmbedOptions, RankOptions
 from service.api.services import Injected, Services
+from service.contract.kinds import plays
+from service.contract.many import (
+    EmbedOptions,
+    EmbedQuestion,
+    Question,
+    RankOptions,
+    RankQuestion,
+    model_of,
+)
+from service.contract.options import RANKS
 from service.models.catalog import default_predictor
 from service.settings import Settings
 from service.store.queue import enqueue
@@ -32,8 +41,6 @@ QUEUE = "rank"
 ANSWER_VERSION = 1
 # Counts, and needs no model.
 BUILT_IN = "structure"
-# Kinds of models that score architectures.
-RANKING_KINDS = ("predictor", "hypernas")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +67,13 @@ def _asking(
 Asked = Annotated[Asking, Depends(_asking)]
 
 
-def ranking_payload(settings: Settings, options: RankOptions) -> dict[str, Any]:
+def ranking_payload(settings: Settings, options: RankOptions) -> RankQuestion:
     """What a ranking is to do. UnknownModel, InvalidRequest. Blocking."""
     name = options.predictor or default_predictor(options.property)
     digest, predicted = None, "accuracy"
     if name != BUILT_IN:
         card = find_model(settings, name)
-        if card.kind not in RANKING_KINDS:
+        if not plays(card.kind, RANKS):
             raise errors.InvalidRequest(
                 f"The model {name!r} is a {card.kind}; it ranks nothing here.",
                 field="/predictor",
@@ -89,7 +96,7 @@ def ranking_payload(settings: Settings, options: RankOptions) -> dict[str, Any]:
     }
 
 
-def embedding_payload(settings: Settings, options: EmbedOptions) -> dict[str, Any]:
+def embedding_payload(settings: Settings, options: EmbedOptions) -> EmbedQuestion:
     """What to embed with. UnknownModel, InvalidRequest. Blocking."""
     card = find_model(settings, options.model or settings.default_model)
     if card.kind != "ghn":
@@ -99,7 +106,7 @@ def embedding_payload(settings: Settings, options: EmbedOptions) -> dict[str, An
     return {"model": card.name, "model_digest": card.digest}
 
 
-async def answer(asked: Asking, kind: str, lines: bytes, payload: dict[str, Any]) -> Response:
+async def answer(asked: Asking, kind: str, lines: bytes, payload: Question) -> Response:
     """200 or 202 with the job; the problem where the request was at fault.
 
     lines: the architectures, a JSON text each.
@@ -127,14 +134,14 @@ async def answer(asked: Asking, kind: str, lines: bytes, payload: dict[str, Any]
 
 
 def _start(
-    services: Services, caller: Principal, kind: str, lines: bytes, payload: dict[str, Any], key: str
+    services: Services, caller: Principal, kind: str, lines: bytes, payload: Question, key: str
 ) -> Job:
     """The job of an equal request that is under way, one that ends at once with the known answer, or a new
     one. Unavailable, TooManyRequests. Blocking.
     """
     jobs = services.jobs
     about = About(
-        model=payload.get("predictor") or payload.get("model"), architectures=lines.count(b"\n") + 1
+        model=model_of(payload), architectures=lines.count(b"\n") + 1
     )
     if (live := jobs.by_key(key)) is not None:
         return live

@@ -20,8 +20,9 @@ from service.api.predict.service import Predictions
 from service.api.prefer import parse_prefer
 from service.api.services import Injected
 from service.api.training.reading import read_network, read_training_request
-from service.api.training.schemas import EXAMPLES, TrainingRequest
-from service.api.training.service import KIND, forget, start
+from service.api.training.schemas import EXAMPLES, training_request
+from service.api.training.service import forget, start
+from service.contract.kinds import TRAINING
 from service.store.records import Job, JobPage
 
 router = APIRouter(tags=["training"])
@@ -35,14 +36,14 @@ Trainer = Annotated[Principal, Depends(require("train"))]
     summary="Train a model or a network, fit a predictor, or search",
     status_code=202,
     response_model=Job,
-    openapi_extra=json_body(TrainingRequest, EXAMPLES),
+    openapi_extra=json_body(training_request(), EXAMPLES),
     responses={
         200: {
             "description": "The job has ended: with `Prefer: wait=N`, or started by an earlier request with "
             "this key.",
             "model": Job,
         },
-        202: {"content": {"application/json": {"example": {**RUNNING_JOB_EXAMPLE, "kind": KIND}}}},
+        202: {"content": {"application/json": {"example": {**RUNNING_JOB_EXAMPLE, "kind": TRAINING}}}},
         **problems(errors.Conflict, errors.UnknownModel, body=True),
     },
 )
@@ -57,14 +58,14 @@ async def create_training_job(
     """Follow it at `/jobs/{id}/events`: measurements arrive as `metrics`. The model appears in `/models` when
     it is done; what a search has found, and where the weights of a fine-tuned network lie, is the result.
     """
-    asked, body = await read_training_request(request)
+    training, body = await read_training_request(request)
     preference = parse_prefer(
         prefer, default_wait_seconds=0, max_wait_seconds=services.settings.max_wait_seconds
     )
 
     async def begin() -> Job:
-        architecture = await read_network(asked, predictions.reader)
-        return await anyio.to_thread.run_sync(start, services, caller, asked, architecture)
+        architecture = await read_network(training, predictions.reader)
+        return await anyio.to_thread.run_sync(start, services, caller, training, architecture)
 
     job = await once(services.jobs, caller, "training-jobs", idempotency_key, body, begin)
     job = await services.watcher.wait(job, preference.wait_seconds, request) or job
@@ -89,7 +90,7 @@ async def list_training_jobs(
     """Your own; all of them with the scope admin."""
     owner = None if caller.may("admin") else caller.id
     return await anyio.to_thread.run_sync(
-        lambda: services.jobs.list(KIND, limit=limit, cursor=cursor, owner=owner)
+        lambda: services.jobs.list(TRAINING, limit=limit, cursor=cursor, owner=owner)
     )
 
 

@@ -8,15 +8,17 @@ import anyio.to_thread
 from pydantic import ValidationError
 from starlette.requests import Request
 
-from service.api.errors import invalid_fields
 from service.api.predict.reading import ArchitectureReader, ReadArchitecture
 from service.api.request_body import is_json, media_type, parse_json_object, read_body
 from service.api.services import services_of
-from service.api.training.schemas import AnyJob, FineTuneJob, TrainingRequest
+from service.api.training.schemas import JobRequest, training_request
+from service.contract.kinds import KINDS
+from service.contract.options import OneNetwork
+from service.contract.reading import invalid_fields
 from service.errors import ServiceError, UnsupportedMediaType
 
 
-async def read_training_request(request: Request) -> tuple[AnyJob, str]:
+async def read_training_request(request: Request) -> tuple[JobRequest, str]:
     """What is asked for, and the digest of the body.
 
     Raises UnsupportedMediaType, InvalidInput, InvalidRequest naming the field.
@@ -30,18 +32,20 @@ async def read_training_request(request: Request) -> tuple[AnyJob, str]:
     document = await parse_json_object(body, services_of(request).graph_limits)
     try:
         # In a thread: thousands of observations take a while.
-        asked = await anyio.to_thread.run_sync(TrainingRequest.model_validate, document)
+        asked = await anyio.to_thread.run_sync(training_request().model_validate, document)
     except ValidationError as error:
         raise _named(error) from None
     return asked.root, hashlib.sha256(body).hexdigest()
 
 
-async def read_network(asked: AnyJob, reader: ArchitectureReader) -> ReadArchitecture | None:
-    """The network of a fine-tuning, checked; None for other kinds. The readers' errors, naming the field."""
-    if not isinstance(asked, FineTuneJob):
+async def read_network(job: JobRequest, reader: ArchitectureReader) -> ReadArchitecture | None:
+    """The network that the job is about, checked; None for kinds without one. The readers' errors, naming the
+    field.
+    """
+    if not isinstance(job.config, OneNetwork):
         return None
     try:
-        return await reader.read_document(asked.config.architecture)
+        return await reader.read_document(job.config.architecture)
     except ServiceError as error:
         error.place_in("config", "architecture")
         raise
@@ -50,8 +54,7 @@ async def read_network(asked: AnyJob, reader: ArchitectureReader) -> ReadArchite
 def _named(error: ValidationError) -> Exception:
     """Pydantic puts the kind in front of every place; the body has no such level."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    kinds = set(TrainingRequest.model_json_schema()["discriminator"]["mapping"])
     for entry in found:
-        if entry["loc"] and entry["loc"][0] in kinds:
+        if entry["loc"] and entry["loc"][0] in KINDS:
             entry["loc"] = entry["loc"][1:]
     return invalid_fields(found)

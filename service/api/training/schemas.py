@@ -1,78 +1,63 @@
-"""What POST /training-jobs takes: a union by `kind`."""
+"""What POST /training-jobs takes: a union by `kind`, made of the rows of `service.contract.kinds`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from functools import lru_cache
+from typing import Annotated, Any, Literal, Union
 
-from pydantic import Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel, create_model
 
 from service.api.architectures import NASBENCH201_EXAMPLE
-from service.api.training.finetune import FineTuneOptions
-from service.api.training.ghn import GHNTraining
-from service.api.training.options import ModelName, Options
-from service.api.training.predictors import HyperNASTraining, PredictorTraining
-from service.api.training.search import SearchOptions
-from service.api.training.smash import SmashTraining
+from service.contract.kinds import KINDS, TrainingKind
+from service.contract.options import MODEL_NAME, Options
+
+_ModelName = Annotated[str, Field(pattern=MODEL_NAME)]
+_LABEL = Field(default=None, description="What you call it; says nothing to us.")
 
 
-class ModelJob(Options):
-    """What has a model as its outcome."""
+class JobRequest(BaseModel):
+    """A training job of any kind. config: options of the kind."""
 
-    name: ModelName = Field(description="Name of the model that comes out.")
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str
+    name: str | None
+    config: Options
+
+    @property
+    def row(self) -> TrainingKind:
+        return KINDS[self.kind]
+
+
+class ModelRequest(JobRequest):
+    """One that a model comes of. replace: take the place of a model of the same owner that has this name."""
+
+    name: _ModelName = Field(description="Name of the model that comes out.")
     replace: bool = Field(default=False, description="Take the place of a model of yours that has this name.")
 
 
-class GHNJob(ModelJob):
-    """Train a GHN. It can be used under `name` when the job is done."""
-
-    kind: Literal["ghn"]
-    config: GHNTraining
-
-
-class PredictorJob(ModelJob):
-    """Fit a predictor to your own results, in seconds. It ranks under `name` when the job is done."""
-
-    kind: Literal["predictor"]
-    config: PredictorTraining
-
-
-class HyperNASJob(ModelJob):
-    """Train a HyperNAS predictor. It ranks under `name` when the job is done."""
-
-    kind: Literal["hypernas"]
-    config: HyperNASTraining
-
-
-class SmashJob(ModelJob):
-    """Train a SMASH hypernetwork. It generates weights under `name` when the job is done."""
-
-    kind: Literal["smash"]
-    config: SmashTraining
-
-
-class FineTuneJob(Options):
-    """Train one network from the weights that a GHN predicts for it. Its weights are in the job's result; no
-    model comes out.
-    """
-
-    kind: Literal["finetune"]
-    name: ModelName | None = Field(default=None, description="What you call it; says nothing to us.")
-    config: FineTuneOptions
-
-
-class SearchJob(Options):
-    """Search for good architectures. They are in the job's result; no model comes out."""
-
-    kind: Literal["search"]
-    name: ModelName | None = Field(default=None, description="What you call it; says nothing to us.")
-    config: SearchOptions
-
-
-AnyJob = GHNJob | PredictorJob | HyperNASJob | SmashJob | FineTuneJob | SearchJob
-
-
-class TrainingRequest(RootModel[Annotated[AnyJob, Field(discriminator="kind")]]):
+def training_request() -> type[RootModel[JobRequest]]:
     """A training job; `kind` says which."""
+    return _union_of(tuple(KINDS.values()))
+
+
+@lru_cache(maxsize=4)
+def _union_of(rows: tuple[TrainingKind, ...]) -> type[RootModel[JobRequest]]:
+    union: Any = Union[tuple(_request_of(row) for row in rows)]  # noqa: UP007
+    root: Any = RootModel[Annotated[union, Field(discriminator="kind")]]
+    made: type[RootModel[JobRequest]] = create_model(
+        "TrainingRequest", __base__=root, __doc__=training_request.__doc__
+    )
+    return made
+
+
+def _request_of(row: TrainingKind) -> type[JobRequest]:
+    fields: dict[str, Any] = {"kind": (Literal[row.name], ...), "config": (row.options, ...)}
+    base: type[JobRequest] = ModelRequest
+    if not row.publishes:
+        base, fields["name"] = JobRequest, (_ModelName | None, _LABEL)
+    title = row.options.__name__.removesuffix("Training").removesuffix("Options")
+    return create_model(f"{title}Job", __base__=base, __doc__=row.summary, **fields)
 
 
 TRAINING_EXAMPLE: dict[str, Any] = {

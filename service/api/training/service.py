@@ -1,4 +1,4 @@
-"""A training job from what was asked to the queue."""
+"""A training job from its request to the queue."""
 
 from __future__ import annotations
 
@@ -11,64 +11,59 @@ from service import errors
 from service.api.auth import Principal
 from service.api.models import find_model
 from service.api.predict.reading import ReadArchitecture
-from service.api.rank.service import RANKING_KINDS
 from service.api.services import Services
-from service.api.training.options import Observation
-from service.api.training.schemas import AnyJob, FineTuneJob, HyperNASJob, ModelJob, PredictorJob, SearchJob
+from service.api.training.schemas import JobRequest, ModelRequest
+from service.contract.kinds import TRAINING, plays
+from service.contract.options import APART, Observation, Observed, Options
+from service.contract.reading import written
+from service.contract.search import BUILT_IN
 from service.json_pointer import pointer
 from service.models.publish import check_free
 from service.settings import Settings
 from service.store.queue import enqueue
 from service.store.records import About, Job
 
-KIND = "training"
-# Fitting takes seconds: it must not wait behind a training run that takes days.
-QUEUES = {
-    "ghn": "training",
-    "hypernas": "training",
-    "smash": "training",
-    "finetune": "training",
-    "search": "training",
-    "predictor": "rank",
-}
-# Names that requests give another meaning.
-RESERVED = ("structure", "parameters", "multiply_adds")
-
 
 def start(
-    services: Services, caller: Principal, asked: AnyJob, architecture: ReadArchitecture | None = None
+    services: Services, caller: Principal, request: JobRequest, architecture: ReadArchitecture | None = None
 ) -> Job:
-    """Record and queue the job. architecture: of a fine-tuning.
+    """Record and queue the job. architecture: of a kind that takes one.
 
     Raises InvalidRequest for a budget above the limit, Conflict where the name is taken, UnknownModel,
     Unavailable. Blocking.
     """
-    settings, queue = services.settings, QUEUES[asked.kind]
-    _check_budget(settings, asked)
-    payload: dict[str, Any] = {"kind": asked.kind, "name": asked.name, "config": asked.config.given()}
-    _check_ghn(settings, asked)
-    if isinstance(asked, SearchJob | FineTuneJob):
-        key = ""
-        if isinstance(asked, SearchJob):
-            _check_predictors(settings, asked)
-    else:
-        _check_name(settings, asked)
-        if asked.replace:
-            payload["replace"] = True
+    settings, row, options = services.settings, request.row, request.config
+    _check_budget(settings, options)
+    _check_models(settings, options)
+    key = ""
+    if isinstance(request, ModelRequest):
+        _check_name(settings, request)
         # The key is the name: two jobs that would publish the same model cannot run side by side.
-        key = f"training:{asked.name}"
-    services.admission.check(queue, caller)
-    if isinstance(asked, PredictorJob | HyperNASJob):
-        payload["observations"] = _keep(services, asked.config.observations)
+        key = f"training:{request.name}"
+    services.admission.check(row.queue, caller)
+    payload: dict[str, Any] = {"kind": row.name, "name": request.name}
+    payload["config"] = written(options, leave_out=APART)
+    if isinstance(request, ModelRequest) and request.replace:
+        payload["replace"] = True
+    if isinstance(options, Observed):
+        payload["observations"] = _keep(services, options.observations)
     if architecture is not None:
         payload["graph"] = architecture.store_runnable(services.artifacts)
         payload["source"] = architecture.store_source(services.artifacts)
         payload["torchvision"] = architecture.torchvision
-    about = _about(asked, architecture)
-    job = services.jobs.create(KIND, key=key, payload=payload, owner=caller.id, queue=queue, about=about)
+    about = About.model_validate(
+        {
+            "name": request.name or (architecture.name if architecture is not None else "") or None,
+            "task": row.name,
+            **options.about(),
+        }
+    )
+    job = services.jobs.create(
+        TRAINING, key=key, payload=payload, owner=caller.id, queue=row.queue, about=about
+    )
     if not job.is_new:
         raise errors.Conflict(
-            f"A job that trains {asked.name!r} is under way.",
+            f"A job that trains {request.name!r} is under way.",
             field="/name",
             job=job.links["self"],
             hint="Choose another name.",
@@ -83,7 +78,7 @@ def forget(services: Services, caller: Principal, job: Job) -> None:
     Raises NotFound for a job of another kind, Forbidden for another owner's, Conflict while it runs.
     Blocking.
     """
-    if job.kind != KIND:
+    if job.kind != TRAINING:
         raise errors.NotFound(f"There is no training job {job.id}.")
     if job.owner != caller.id and not caller.may("admin"):
         raise errors.Forbidden(
@@ -98,76 +93,43 @@ def forget(services: Services, caller: Principal, job: Job) -> None:
     shutil.rmtree(services.settings.home / "runs" / job.id, ignore_errors=True)
 
 
-def _about(asked: AnyJob, architecture: ReadArchitecture | None) -> About:
-    about = About(name=asked.name, task=asked.kind)
-    if isinstance(asked, FineTuneJob):
-        called = asked.name or (architecture.name if architecture is not None else "")
-        return about.model_copy(update={"name": called or None, "model": asked.config.model})
-    if isinstance(asked, SearchJob):
-        return about.model_copy(update={"space": asked.config.space, "model": asked.config.predictor})
-    if isinstance(asked, PredictorJob | HyperNASJob):
-        return about.model_copy(update={"architectures": len(asked.config.observations)})
-    return about
-
-
-def _check_budget(settings: Settings, asked: AnyJob) -> None:
-    limit = settings.training_max_minutes
-    if isinstance(asked, PredictorJob | FineTuneJob):
-        return  # bounded by what they are given; the worker ends what takes longer all the same
-    if isinstance(asked, SearchJob):
-        field, minutes = "/config/seconds", (asked.config.seconds or 0) / 60
-    else:
-        field, minutes = "/config/minutes", asked.config.minutes or 0
-    if minutes > limit:
+def _check_budget(settings: Settings, options: Options) -> None:
+    longest, limit = options.longest(), settings.training_max_minutes
+    if longest is not None and longest.minutes > limit:
         raise errors.InvalidRequest(
-            f"A training job may take {limit:g} minutes.", field=field, limit=limit, value=minutes
+            f"A training job may take {limit:g} minutes.",
+            field=pointer("config", longest.field),
+            limit=limit,
+            value=longest.minutes,
         )
 
 
-def _check_name(settings: Settings, asked: ModelJob) -> None:
-    if asked.name in RESERVED:
+def _check_name(settings: Settings, request: ModelRequest) -> None:
+    if request.name in BUILT_IN:
         raise errors.Conflict(
-            f"Requests give the name {asked.name!r} another meaning.",
+            f"Requests give the name {request.name!r} another meaning.",
             field="/name",
             hint="Choose another name.",
         )
-    check_free(asked.name, settings.home / "models", replace=asked.replace)
+    check_free(request.name, settings.home / "models", replace=request.replace)
 
 
-def _check_ghn(settings: Settings, asked: AnyJob) -> None:
-    if isinstance(asked, PredictorJob) and asked.config.ghn is not None:
-        name, field, lacks = asked.config.ghn, "/config/ghn", "it embeds nothing"
-    elif isinstance(asked, FineTuneJob) and asked.config.start != "random":
-        name, field = asked.config.model or settings.default_model, "/config/model"
-        lacks = "it predicts no weights"
-    else:
-        return
-    try:
-        card = find_model(settings, name)
-    except errors.UnknownModel as error:
-        error.extra["field"] = field
-        raise
-    if card.kind != "ghn":
-        raise errors.InvalidRequest(f"The model {card.name!r} is a {card.kind}; {lacks}.", field=field)
-
-
-def _check_predictors(settings: Settings, asked: SearchJob) -> None:
-    for field, name in asked.config.predictors().items():
+def _check_models(settings: Settings, options: Options) -> None:
+    """Every model that the options name must be there, and be of the right kind."""
+    for use in options.models():
+        field = pointer("config", use.field)
         try:
-            card = find_model(settings, name)
+            card = find_model(settings, use.name or settings.default_model)
         except errors.UnknownModel as error:
-            error.extra["field"] = pointer("config", field)
+            error.extra["field"] = field
             raise
-        if card.kind not in RANKING_KINDS:
+        if not plays(card.kind, use.role):
             raise errors.InvalidRequest(
-                f"The model {name!r} is a {card.kind}; it scores nothing.", field=pointer("config", field)
+                f"The model {card.name!r} is a {card.kind}; {use.lacks}.", field=field
             )
 
 
 def _keep(services: Services, observations: Sequence[Observation]) -> str:
-    """The name of an artifact with one observation a line: a job's record stays small."""
-    lines = (
-        json.dumps(observation.model_dump(exclude_unset=True), separators=(",", ":"))
-        for observation in observations
-    )
+    """The name of an artifact with one observation a line."""
+    lines = (json.dumps(observation, separators=(",", ":")) for observation in observations)
     return services.artifacts.put_content("\n".join(lines).encode(), "lines.json").name

@@ -36,7 +36,8 @@ function readAll(text) {
 export function setUpFit(form, place, onFitted) {
   const fields = form.elements;
   const list = new ListInput(fields.observations, fields.file, document.getElementById("fit-status"), describeResults);
-  fields.kind.addEventListener("change", () => { document.getElementById("fit-minutes").hidden = fields.kind.value !== "hypernas"; });
+  const takesMinutes = () => "minutes" in fields.kind.selectedOptions[0].dataset;
+  fields.kind.addEventListener("change", () => { document.getElementById("fit-minutes").hidden = !takesMinutes(); });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const button = form.querySelector("button[type=submit]");
@@ -45,7 +46,7 @@ export function setUpFit(form, place, onFitted) {
     button.disabled = true;
     try {
       const config = { observations: readAll(list.text), property: fields.property.value.trim() };
-      if (fields.kind.value === "hypernas") config.minutes = Number(fields.minutes.value);
+      if (takesMinutes()) config.minutes = Number(fields.minutes.value);
       const asked = { kind: fields.kind.value, name: fields.name.value, config };
       if (fields.replace.checked) asked.replace = true;
       const body = JSON.stringify(asked);

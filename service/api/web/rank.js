@@ -9,7 +9,6 @@ import { problemCard } from "./problem.js";
 import { rankingParts } from "./ranking.js";
 
 const EXAMPLES = 50;
-const RANKING_KINDS = ["predictor", "hypernas"];
 // Of these the lowest come first, until somebody wants it otherwise.
 const LESS_IS_BETTER = ["latency", "convergence"];
 const BUILT_IN = [{ name: "structure", title: "structure (size and depth, untrained)", property: "accuracy" }];
@@ -54,7 +53,8 @@ export class RankView {
   /** What can rank, from the service's models. @param {object} known @param {string} [wanted] a predictor to choose */
   know({ models, default_predictors: usual }, wanted = "") {
     this.usual = usual;
-    const fitted = models.filter((model) => RANKING_KINDS.includes(model.kind));
+    // GHNs and the like predict no property.
+    const fitted = models.filter((model) => model.training?.property);
     this.predictors = [...BUILT_IN, ...fitted.map(({ name, training }) => {
       const predicted = training?.property || "accuracy";
       return { name, title: usual[predicted] === name ? `${name} (default)` : name, property: predicted };

@@ -38,7 +38,8 @@ function searchJob(fields) {
   return { kind: "search", config };
 }
 
-const JOBS = { ghn: modelJob, smash: modelJob, finetune: tuningJob, search: searchJob };
+// All other kinds learn from images, and become a model.
+const JOBS = { finetune: tuningJob, search: searchJob };
 
 export class TrainForm {
   /**
@@ -81,7 +82,7 @@ export class TrainForm {
     button.disabled = true;
     this.trouble.replaceChildren();
     try {
-      const asked = await JOBS[this.fields.kind.value](this.fields, this.picker);
+      const asked = await (JOBS[this.fields.kind.value] ?? modelJob)(this.fields, this.picker);
       const init = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(asked) };
       this.onStarted(await getJson("/training-jobs", init));
     } catch (error) {

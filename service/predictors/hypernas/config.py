@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-Encoding = Literal["propagated", "isolated", "positional"]
+from service.contract.hypernas import Encoding, Network, Space
+
 Tasks = Literal["both", "accuracy", "weights"]
-Space = Literal["nasbench201", "nasbench101"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HyperNASConfig:
+@dataclass(frozen=True, kw_only=True)
+class HyperNASConfig(Network):
     """Defaults are HyperNAS (paper 2509.18151) for cells of NAS-Bench-201.
 
     space: whose cells it reads; it decides what stands between the stages of the network.
@@ -30,18 +30,12 @@ class HyperNASConfig:
     hypernetwork_hidden: width of the hidden layer that the heads of the hypernetwork share.
     """
 
-    space: Space = "nasbench201"
-    hidden: int = 32
-    layers: int = 3
     regressor_hidden: int = 32
     dropout: float = 0.3
-    encoding: Encoding = "propagated"
     stages: int = 3
     cells_per_stage: int = 1
     tasks: Tasks = "both"
-    preference: float = 1.5
     prune: bool = True
-    channels: int = 8
     hypernetwork_hidden: int = 64
     num_classes: int = 10
 
@@ -61,9 +55,9 @@ class HyperNASConfig:
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value!r}")
         choices = {
-            "space": ("nasbench201", "nasbench101"),
-            "encoding": ("propagated", "isolated", "positional"),
-            "tasks": ("both", "accuracy", "weights"),
+            "space": get_args(Space),
+            "encoding": get_args(Encoding),
+            "tasks": get_args(Tasks),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:

@@ -11,14 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import log10
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from service.contract.kinds import KINDS
+from service.contract.many import Order, Unconnected
 from service.errors import InvalidArchitecture, InvalidRequest, NotConnected, ServiceError
 from service.graph_io.entries import read_entry
 from service.graph_io.read import format_of, read_document
-from service.models.catalog import default_predictor, find_card
+from service.kit.references import resolve
+from service.models.catalog import ModelCard, default_predictor, find_card
 from service.predictors.features.architectures import Reader, is_bare_cell
 from service.predictors.features.network_cost import multiply_adds
 from service.predictors.features.structure import CONV1, CONV3, cell_structure
@@ -39,8 +42,6 @@ STRUCTURE_NOTE = (
 )
 _SIGNIFICANT = 6
 
-Order = Literal["ascending", "descending"]
-Unconnected = Literal["skip", "last"]
 Report = Callable[[int], None]
 
 
@@ -148,21 +149,25 @@ def find_ranker(predictor: str | None, wanted: str | None, *, read: Reader = rea
 def _trained(name: str, read: Reader) -> Ranker:
     """A model of the catalogue as a ranker; its kind decides which."""
     card = find_card(name)
-    if card.kind == "hypernas":
-        # torch, which the other rankers do without
-        from service.predictors.hypernas.ranker import HyperNASRanker
-
-        return HyperNASRanker(card)
-    if card.kind == "smash":
+    row = KINDS[card.kind]
+    if row.ranker is not None:
+        ranker: Ranker = resolve(row.ranker)(card, read)
+        return ranker
+    if row.image_ranker is not None:
         raise InvalidRequest(
-            f"{name!r} is a SMASH model: its scores need images.",
+            f"{name!r} is a {card.kind} model: its scores need images.",
             field="/predictor",
-            hint=f"Rank with `weightcast rank FILE --predictor smash:{name} --data DATA`.",
+            hint=f"Rank with `weightcast rank FILE --predictor {card.kind}:{name} --data DATA`.",
         )
+    raise InvalidRequest(f"{name!r} is a {card.kind}; it ranks nothing here.", field="/predictor")
+
+
+def fitted_ranker(card: ModelCard, read: Reader) -> Ranker:
+    """A predictor that was fitted to observations, or one that ships with Weightcast."""
     if is_pretrained(card):
         return PretrainedRanker(card, read)
     note = card.scores.get("note")
-    return FittedRanker(load_predictor(name), read, note if isinstance(note, str) else None)
+    return FittedRanker(load_predictor(card.name), read, note if isinstance(note, str) else None)
 
 
 def skipped_entry(candidate: Candidate, error: ServiceError) -> dict[str, Any]:

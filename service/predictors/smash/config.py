@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from service.contract.smash import SmashOptions
+
 _POSITIVE = (
     "unit",
     "blocks",
@@ -21,27 +23,16 @@ _POSITIVE = (
 _CHOICES = ("kernels", "dilations", "groups")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SmashConfig:
-    """The space (paper 003, section 3.1): networks of so many blocks. What varies, and at most: banks of a
-    block, layers of a block, channels of a bank and of a layer in units; kernels, dilations, groups of the
-    convolutions are one of the values given.
+@dataclass(frozen=True, kw_only=True)
+class SmashConfig(SmashOptions):
+    """A space of any size (paper 003, section 3.1): networks of so many blocks. What varies, and at most:
+    banks of a block, layers of a block, channels of a bank and of a layer in units; kernels, dilations,
+    groups of the convolutions are one of the values given.
 
     unit: channels that one cell of the conditioning tensor stands for, on either side of a filter.
     hidden, depth: width and residual 3x3 convolutions of the hypernetwork.
     """
 
-    unit: int = 8
-    blocks: int = 3
-    banks: int = 4
-    bank_units: int = 2
-    layer_units: int = 2
-    layers: int = 4
-    kernels: tuple[int, ...] = (3, 5)
-    dilations: tuple[int, ...] = (1, 2)
-    groups: tuple[int, ...] = (1, 2)
-    hidden: int = 48
-    depth: int = 4
     num_classes: int = 10
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from service.cli.inventory_lines import inventory_lines
+from service.contract.smash import SmashOptions
 from service.errors import InvalidRequest
 from service.executor.networks import Network
 from service.graph_io.archgraph import ArchGraph
@@ -30,7 +31,7 @@ from training.finetune.config import FineTuning
 from training.finetune.run import run
 from training.finetune.starting_weights import trained_on
 from training.loop.sgd import random_parameters
-from training.smash.config import SmashTraining
+from training.smash.config import SmashRun
 from training.smash.run import run as run_smash
 
 CLASSES = {"cat": 30, "dog": 30}
@@ -95,9 +96,9 @@ def test_classes_of_a_run_stay() -> None:
 
 
 def test_a_smash_run_refuses_other_names(tmp_path: Path) -> None:
-    model = {"unit": 4, "blocks": 1, "banks": 2, "layers": 1, "hidden": 8, "depth": 1}
+    model = SmashOptions(unit=4, blocks=1, banks=2, layers=1, hidden=8, depth=1)
     data = write_images(tmp_path / "data", CLASSES)
-    config = SmashTraining(
+    config = SmashRun(
         name="mine", data=str(data), steps=1, model=model, image_size=8, images=8, validate_networks=2
     )
     records: list[dict[str, Any]] = []
@@ -170,7 +171,9 @@ def test_the_inventory_counts_and_hides_paths(tmp_path: Path) -> None:
     assert str(tmp_path) not in json.dumps(document)
     assert source_fields(dataset) == {"classes": ["cat", "dog"], "data_path": str(data)}
     lines = inventory_lines(document)
-    assert lines[0] == ("photos: 2 classes, 30 images (24 train, 3 validation, 3 test), mirrored in training")
+    assert lines[0] == (
+        "photos: 2 classes, 30 images (24 train, 3 validation, 3 test), mirrored in training"
+    )
     assert lines[2].split() == ["cat", "16", "2", "2"]
     assert "left out, unreadable: 1 (dog/x.jpg: empty)" in lines
     assert "left out, hidden: 1 (.git)" in lines
@@ -181,7 +184,9 @@ def test_many_classes_are_summed_up() -> None:
     classes = {f"{number:03d}": {"train": number, "validation": 0, "test": 1} for number in range(1, 31)}
     images = {"train": 465, "validation": 0, "test": 30}
     lines = inventory_lines({"name": "n", "images": images, "classes": classes, "mirror": False})
-    assert lines[0].endswith("not mirrored in training") and lines[1:] == ["1 to 30 training images a class"]
+    assert lines[0].endswith("not mirrored in training") and lines[1:] == [
+        "1 to 30 training images a class"
+    ]
 
 
 def test_one_network_has_no_standard_error() -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ if __name__ == "__main__":
 
 def start(folder: Path, processes: int, **options: Any) -> subprocess.Popen[bytes]:
     """A run in a process of its own, with a checkpoint at every step."""
-    config = {**CONFIG.to_dict(), "checkpoint_minutes": 0.0, **options}
+    config = {**asdict(CONFIG), "checkpoint_minutes": 0.0, **options}
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, json.dumps(config), str(folder), str(processes)],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
@@ -238,6 +238,6 @@ def test_learning_rate_warms_up_and_falls() -> None:
 
 def test_configuration_refuses_what_it_does_not_know() -> None:
     with pytest.raises(ValueError, match="colour"):
-        TrainConfig.from_dict({**CONFIG.to_dict(), "colour": "red"})
+        TrainConfig.from_dict({**asdict(CONFIG), "colour": "red"})
     with pytest.raises(ValueError, match="minutes or steps"):
         replace(CONFIG, minutes=1.0)

@@ -12,17 +12,18 @@ import numpy as np
 import pytest
 import torch
 
+from service.contract.reading import read
 from service.errors import InvalidRequest, UnknownModel
 from service.executor.networks import Network
 from service.graph_io.cells.smash import build_smash, parse_smash
 from service.predictors.rankers.ranking import Candidate, find_ranker, rank
 from service.predictors.smash.checkpoint import load_checkpoint
 from service.settings import Settings, get_settings
-from service.workers import train_smash
 from service.workers.job_process import PROBLEM, REFUSED, RESULT
+from tests.job_runs import run_job
 from training.data.dataset import load_dataset
 from training.evaluate.accuracy import measure
-from training.smash.config import SmashTraining
+from training.smash.config import SmashRun
 from training.smash.ranker import SmashRanker
 from training.smash.run import run
 from training.smash.score import TOLD, generated_weights, smash_score
@@ -51,7 +52,7 @@ def one_thread() -> Any:
 def learned() -> SmashTrainer:
     """A short training, long enough that networks are better than guessing."""
     options = {**TINY, "steps": 100, "images": 32, "learning_rate": 0.02, "validate_networks": 8}
-    trainer = SmashTrainer(SmashTraining.from_dict(options))
+    trainer = SmashTrainer(read(SmashRun, options))
     records = [trainer.train_step() for _ in range(100)]
     first, last = (np.mean([record["loss"] for record in part]) for part in (records[:10], records[-10:]))
     assert last < 0.9 * first
@@ -77,7 +78,7 @@ def test_the_score_is_that_of_the_generated_weights(learned: SmashTrainer) -> No
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
     options = {**TINY, "steps": 6, "validate_steps": 2, "log_steps": 1, "networks": 2, "seed": 3}
-    config = SmashTraining.from_dict(options)
+    config = read(SmashRun, options)
     assert run(config, tmp_path / "whole") is not None
 
     def stop(record: dict[str, Any]) -> None:
@@ -87,7 +88,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
     assert run(config, tmp_path / "parts", on_progress=stop) is None
     assert not (tmp_path / "parts" / "model").exists()
     with pytest.raises(InvalidRequest, match="another model"):
-        run(replace(config, model={**TINY["model"], "hidden": 9}), tmp_path / "parts")
+        run(replace(config, model=replace(config.model, hidden=9)), tmp_path / "parts")
     assert run(config, tmp_path / "parts") is not None
     whole, parts = (load_checkpoint(tmp_path / name / "model") for name in ("whole", "parts"))
     for name, value in whole.state_dict().items():
@@ -115,8 +116,8 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
     ],
 )
 def test_configuration_refuses_nonsense(options: dict[str, Any]) -> None:
-    with pytest.raises((ValueError, TypeError)):
-        SmashTraining.from_dict(options)
+    with pytest.raises(InvalidRequest):
+        read(SmashRun, options)
 
 
 @pytest.fixture
@@ -129,10 +130,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 def job(settings: Settings, name: str, config: dict[str, Any]) -> tuple[int, Path]:
     folder = settings.home / "runs" / name
-    folder.mkdir(parents=True)
-    (folder / "job.json").write_text(json.dumps({"name": name, "config": config}))
-    arguments = ["--config", str(folder / "job.json"), "--run-dir", str(folder)]
-    return train_smash.main(arguments), folder
+    return run_job("smash", folder, config, name), folder
 
 
 def test_a_job_leaves_a_model_that_ranks(settings: Settings) -> None:
@@ -149,7 +147,7 @@ def test_a_job_leaves_a_model_that_ranks(settings: Settings) -> None:
     (folder / "model").rename(settings.home / "models" / "mine")
     dataset = load_dataset("digits")  # 16 pixels; the model was trained on 8
     ranker = SmashRanker("mine", dataset, by="loss", images=64)
-    trainer = SmashTrainer(SmashTraining.from_dict({**TINY, "steps": 1}))
+    trainer = SmashTrainer(read(SmashRun, {**TINY, "steps": 1}))
     random = np.random.default_rng(0)
     documents = [trainer._draw(random) for _ in range(3)]
     others = [{"format": "nasbench201", "cell": "|x~0|"}, {**documents[0], "num_classes": 4}]
@@ -178,9 +176,9 @@ def test_a_job_leaves_a_model_that_ranks(settings: Settings) -> None:
     [
         ({"data_dir": "/etc", "steps": 1}, "/config/data_dir"),
         ({"data": "../outside", "steps": 1}, "/config/data"),
-        ({}, "/config/minutes"),
-        ({"steps": 1, "no_such_option": 1}, "/config"),
-        ({"steps": 1, "model": {"kernels": [2]}}, "/config"),
+        ({}, "/config"),
+        ({"steps": 1, "no_such_option": 1}, "/config/no_such_option"),
+        ({"steps": 1, "model": {"kernels": [2]}}, "/config/model/kernels"),
     ],
 )
 def test_a_wrong_request_leaves_a_problem_document(

@@ -1,5 +1,4 @@
-"""The process that searches for a training job of the kind `search`. See job_process.py; it has no model to
-publish.
+"""A search for a job of the kind `search`. It has no model to publish.
 
 What it finds out goes to `history.jsonl`; a search that was stopped is run again with it, which costs no
 scoring, and so goes on where it was.
@@ -9,18 +8,17 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from service.contract.search import SearchOptions
+from service.documents import read_document
 from service.search.answer import answer
 from service.search.evaluation import Evaluation
 from service.search.run import Found
-from service.settings import Settings
-from service.workers.documents import read_document
-from service.workers.job_process import run_job
+from training.job import Result, TrainingJob
 
 _EVENTS = 200
 
@@ -29,31 +27,28 @@ class Stopped(Exception):
     """SIGTERM came."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        return run_job(run, arguments)
-    except Stopped:
-        return 0  # what was found out is in the folder
-
-
 def _stop(*_: Any) -> None:
     raise Stopped
 
 
-def run(name: str | None, config: dict[str, Any], folder: Path, settings: Settings) -> dict[str, Any]:
-    """Search, going on from what the folder holds.
+def run(options: SearchOptions, job: TrainingJob) -> Result:
+    """Search, going on from what the folder holds. None when SIGTERM came first.
 
-    Raises ServiceErrors for what cannot be searched; Stopped.
+    Raises ServiceErrors for what cannot be searched.
     """
+    signal.signal(signal.SIGTERM, _stop)
+    folder = job.folder
     with _History(folder / "history.jsonl") as history, (folder / "metrics.jsonl").open("a") as metrics:
-        return answer(
-            config,
-            read=lambda document: read_document(document, settings),
-            report=_Metrics(metrics),
-            known=history,
-            seconds_before=history.seconds,
-        )
+        try:
+            return answer(
+                options,
+                read=lambda document: read_document(document, job.settings),
+                report=_Metrics(metrics),
+                known=history,
+                seconds_before=history.seconds,
+            )
+        except Stopped:
+            return None  # what was found out is in the folder
 
 
 class _Metrics:
@@ -117,7 +112,3 @@ def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
         path.write_bytes(whole)
     for line in whole.splitlines():
         yield json.loads(line)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

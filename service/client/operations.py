@@ -1,0 +1,285 @@
+"""What both clients do: every operation as a flow. `Client` and `AsyncClient` carry the flows out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Unpack
+
+from service.client import _logic
+from service.client._architectures import Architecture, encode
+from service.client._jobs import ProgressCallback, result_of, wait_until_final
+from service.client._logic import Output
+from service.client._many import encode_many, encode_observations
+from service.client._operation import operation
+from service.client._options import FineTuneFields, FitFields, SearchFields
+from service.client._results import FittedPredictor, Health, Job, Model, Ranking, SearchResult
+from service.client._session import Session
+from service.client._transfer import Flow, computed
+from service.client.fine_tuned import FineTuned
+from service.client.weights import PredictedWeights
+from service.contract.many import Order, Unconnected
+from service.contract.predict import Dtype
+from service.contract.results import Comparison, Embeddings
+
+
+class Operations:
+    """timeout: seconds that a call may take in all, retries and waiting included; None takes the client's.
+    progress: called with a `Progress` now and then.
+    """
+
+    _session: Session
+
+    @operation
+    def predict_weights(
+        self,
+        model_or_graph: Architecture,
+        *,
+        model: str = "ghn2-cifar10",
+        dtype: Dtype = "float32",
+        output: Output = "tiles",
+        include_classifier: bool = True,
+        input_shape: Sequence[int] | None = None,
+        example: Any = None,
+        name: str | None = None,
+        timeout: float | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Flow[PredictedWeights]:
+        """Predict the weights of a network; see `encode` for what may be passed. Waits for the answer.
+
+        output: how the numbers travel; `tiles` is the smallest, and all give the same numbers.
+        input_shape: of one input without the batch axis, for a torch module whose input cannot be guessed.
+        example: what a torch module is called with (a tensor, a tuple of arguments, a dictionary of keyword
+            arguments), for one with several inputs; instead of `input_shape`, and never sent.
+        timeout: seconds in all. progress: called with a `Progress` now and then, downloads included.
+
+        Raises ApiError, JobFailed, JobTimeout, ConnectionFailed.
+        """
+        call = self._session.call(timeout, progress)
+        encoded = yield from computed(
+            lambda: encode(model_or_graph, input_shape=input_shape, example=example, name=name)
+        )
+        return (
+            yield from _logic.predict_weights(
+                call,
+                encoded.document,
+                model=model,
+                dtype=dtype,
+                output=output,
+                include_classifier=include_classifier,
+                source_onnx=encoded.source_onnx,
+            )
+        )
+
+    @operation
+    def rank_architectures(
+        self,
+        architectures: Iterable[Architecture],
+        *,
+        predictor: str | None = None,
+        property: str | None = None,
+        order: Order = "descending",
+        unconnected: Unconnected = "skip",
+        top_k: int | None = None,
+        timeout: float | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Flow[Ranking]:
+        """Order architectures by a predicted property. Ones that cannot be read are in `skipped`.
+
+        More than 10,000 go in several requests. predictor: see `models()`; the service's default ranks
+        without any training. property: refused if the predictor predicts something else. unconnected:
+        whether cells whose output nothing reaches are skipped, or come behind all others without a score.
+        """
+        call = self._session.call(timeout, progress)
+        many = yield from computed(lambda: encode_many(architectures))
+        return (
+            yield from _logic.rank_architectures(
+                call,
+                many,
+                predictor=predictor,
+                property=property,
+                order=order,
+                unconnected=unconnected,
+                top_k=top_k,
+            )
+        )
+
+    @operation
+    def embed_architectures(
+        self,
+        architectures: Iterable[Architecture],
+        *,
+        model: str | None = None,
+        timeout: float | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Flow[Embeddings]:
+        """One vector for each architecture, by a GHN; None is the service's default. More than 10,000 go in
+        several requests.
+        """
+        call = self._session.call(timeout, progress)
+        many = yield from computed(lambda: encode_many(architectures))
+        return (yield from _logic.embed_architectures(call, many, model=model))
+
+    @operation
+    def compare_architectures(
+        self,
+        architectures: Iterable[Architecture],
+        *,
+        model: str | None = None,
+        timeout: float | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Flow[Comparison]:
+        """Distances between the embeddings of all pairs, of up to 300 architectures."""
+        call = self._session.call(timeout, progress)
+        many = yield from computed(lambda: encode_many(architectures))
+        return (yield from _logic.compare_architectures(call, many, model=model))
+
+    @operation
+    def fit_predictor(
+        self,
+        observations: Iterable[tuple[Architecture, float | None]],
+        *,
+        name: str,
+        replace: bool = False,
+        timeout: float | None = None,
+        progress: ProgressCallback | None = None,
+        **options: Unpack[FitFields],
+    ) -> Flow[FittedPredictor]:
+        """Fit a predictor to architectures that you have trained or measured, and wait for it. It ranks under
+        `name` from then on, and says how sure it is.
+
+        observations: (architecture, value) pairs, 7 to 20,000. property: what the values are. features: what
+        to learn from: counts over the structure, embeddings by `ghn` (the service's default GHN where none is
+        named), or both. failed: what becomes of trainings whose value is None, NaN or infinite: left out, or
+        taken for lower or higher than all others, so that a search keeps away from what is like them.
+        replace: take the place of a predictor of this name that is there.
+        """
+        call = self._session.call(timeout, progress)
+        documents = yield from computed(lambda: encode_observations(observations))
+        config = {"observations": documents, **options}
+        return (yield from _logic.fit_predictor(call, name, config, replace=replace))
+
+    @operation
+    def fine_tune(
+        self,
+        model_or_graph: Architecture,
+        *,
+        data: str,
+        name: str | None = None,
+        input_shape: Sequence[int] | None = None,
+        example: Any = None,
+        timeout: float | None = None,
+        progress: ProgressCallback | None = None,
+        **options: Unpack[FineTuneFields],
+    ) -> Flow[FineTuned]:
+        """Predict a network's weights, train it on images, and bring its weights back. Waits for the end.
+
+        model_or_graph, input_shape, example: as for `predict_weights`. data: digits, cifar10, or a folder
+        or zip file of images in the service's data folder; the network has as many outputs as they have
+        classes. mirror: half of the training images; where nothing is said, unless classes are single
+        characters. skip_bad: False ends the job where files cannot be read. model:
+        the GHN that predicts the start. start: where nothing is said, the better of both after a tenth of the
+        epochs. head: "solve" (the last layer in closed form) where nothing is said. epochs: 0 for the start
+        itself. noise: on predicted weights, in their standard deviations. compare: train from both starts to
+        the end, and keep the better. timeout: seconds in all;
+        a training that takes longer goes on, and `wait_for_job` finds it.
+
+        Raises ApiError, JobFailed, JobTimeout, ConnectionFailed.
+        """
+        call = self._session.call(timeout, progress)
+        encoded = yield from computed(
+            lambda: encode(model_or_graph, input_shape=input_shape, example=example, runnable=True)
+        )
+        config = {"architecture": encoded.document, "data": data, **options}
+        return (yield from _logic.fine_tune(call, name, config, encoded.source_onnx))
+
+    @operation
+    def search(
+        self,
+        space: str,
+        *,
+        timeout: float | None = None,
+        progress: ProgressCallback | None = None,
+        **options: Unpack[SearchFields],
+    ) -> Flow[SearchResult]:
+        """Search a space for architectures that a predictor scores high, and wait for what it finds.
+
+        space: nasbench201, nasbench101, nats_size, nasbench_macro, darts. predictor: as for
+        `rank_architectures`. evaluations, seconds: the budget, one or both. trade_off: a second objective,
+        less is better: parameters, multiply_adds, or the name of a predictor. max_*: what is allowed.
+        """
+        call = self._session.call(timeout, progress)
+        return (yield from _logic.search(call, {"space": space, **options}))
+
+    @operation
+    def models(self, *, timeout: float | None = None) -> Flow[list[Model]]:
+        """Every checkpoint that the service can use."""
+        return (yield from _logic.list_models(self._session.call(timeout)))
+
+    @operation
+    def model(self, name: str, *, timeout: float | None = None) -> Flow[Model]:
+        """One checkpoint's record. Raises NotFound."""
+        return (yield from _logic.get_model(self._session.call(timeout), name))
+
+    @operation
+    def describe_model(self, name: str, description: str, *, timeout: float | None = None) -> Flow[Model]:
+        """Say what a model of your own is for. Raises NotFound, and Conflict for one of the package."""
+        return (yield from _logic.describe_model(self._session.call(timeout), name, description))
+
+    @operation
+    def remove_model(self, name: str, *, timeout: float | None = None) -> Flow[None]:
+        """Remove a model of your own. Raises NotFound, and Conflict for one of the package."""
+        yield from _logic.remove_model(self._session.call(timeout), name)
+
+    @operation
+    def job(self, job_id: str, *, timeout: float | None = None) -> Flow[Job]:
+        """A job's present state. Raises NotFound, also when its record has expired."""
+        return (yield from _logic.get_job(self._session.call(timeout), job_id))
+
+    @operation
+    def wait_for_job(
+        self,
+        job: Job | str,
+        *,
+        timeout: float | None = None,
+        progress: ProgressCallback | None = None,
+        check: bool = True,
+    ) -> Flow[Job]:
+        """Wait until a job has ended. Raises JobFailed or JobCancelled unless `check` is false, and
+        JobTimeout.
+        """
+        call = self._session.call(timeout, progress)
+        current = (yield from _logic.get_job(call, job)) if isinstance(job, str) else job
+        final = yield from wait_until_final(current, call.policy, call.deadline, call.progress)
+        if check:
+            result_of(final)
+        return final
+
+    @operation
+    def cancel_job(self, job_id: str, *, timeout: float | None = None) -> Flow[Job]:
+        """Ask a queued or running job to stop. Raises Conflict if it has ended."""
+        return (yield from _logic.cancel_job(self._session.call(timeout), job_id))
+
+    @operation
+    def create_training_job(
+        self,
+        kind: str,
+        name: str | None,
+        config: Mapping[str, Any] | None = None,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> Flow[Job]:
+        """Start training, or a search (which needs no name). Returns at once; follow it with `job_events` or
+        `wait_for_job`. kind: one of `service.contract.kinds.KINDS`, if the service knows it too.
+
+        idempotency_key: two calls with the same key start one job; by default each has its own.
+        """
+        call = self._session.call(timeout)
+        return (yield from _logic.create_training_job(call, kind, name, config or {}, idempotency_key))
+
+    @operation
+    def health(self, *, timeout: float | None = None) -> Flow[Health]:
+        """Whether the service can take work; one try, no retries. Raises ConnectionFailed if nothing
+        answers.
+        """
+        return (yield from _logic.health(self._session.call(timeout)))

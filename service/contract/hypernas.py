@@ -1,0 +1,108 @@
+"""Training a HyperNAS predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import Literal
+
+from service.contract.fields import option
+from service.contract.options import (
+    DATA_NAME,
+    MODEL_NAME,
+    Budget,
+    Images,
+    ModelUse,
+    Observed,
+    Options,
+    Seeded,
+)
+
+Space = Literal["nasbench201", "nasbench101"]
+Encoding = Literal["propagated", "isolated", "positional"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network(Options):
+    """The network that is trained, as far as every door offers it."""
+
+    space: Space = field(default="nasbench201", metadata=option("Whose cells it reads."))
+    hidden: int = field(default=32, metadata=option("Width of a node state.", ge=4, le=512))
+    layers: int = field(default=3, metadata=option("Graph convolutions.", ge=1, le=16))
+    encoding: Encoding = field(
+        default="propagated", metadata=option("How a cell knows of the one before it.")
+    )
+    preference: float = field(
+        default=1.5,
+        metadata=option("q of the multi-task objective.", gt=0, le=4, allow_inf_nan=False),
+    )
+    channels: int = field(
+        default=8, metadata=option("Of the networks whose weights are generated.", ge=1, le=64)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HyperNASOptions(Network):
+    """The network that is trained."""
+
+    tasks: Literal["both", "accuracy"] = field(
+        default="both", metadata=option("`accuracy` is the single-task variant, which needs no images.")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule(Seeded, Budget, Images):
+    """How it is trained."""
+
+    data: str = field(
+        default="digits",
+        metadata=option(
+            "Images of the weight task: `digits`, `cifar10`, or the name of a folder of images in the "
+            "server's data folder.",
+            pattern=DATA_NAME,
+        ),
+    )
+    steps: int | None = field(
+        default=None, metadata=option("Train so many steps.", ge=1, le=1_000_000)
+    )
+    learning_rate: float = field(
+        default=0.015,
+        metadata=option("The highest.", gt=0, le=1, allow_inf_nan=False),
+    )
+    image_size: int = field(default=16, metadata=option("Pixels a side.", ge=8, le=64))
+    networks: int = field(
+        default=1, metadata=option("Networks of the weight task a step.", ge=1, le=64)
+    )
+    images: int = field(default=32, metadata=option("Images a network.", ge=1, le=1024))
+    held_out: float = field(
+        default=0.2,
+        metadata=option(
+            "Share of the observations that measures Kendall's tau.", ge=0, le=0.5, allow_inf_nan=False
+        ),
+    )
+    from_model: str | None = field(
+        default=None, metadata=option("A HyperNAS model to start from.", pattern=MODEL_NAME)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HyperNASTraining(Schedule, Observed):
+    """`config` of kind `hypernas`. Give `minutes` or `steps`, or neither for a short run."""
+
+    model: HyperNASOptions = HyperNASOptions()
+
+    def __post_init__(self) -> None:
+        if self.minutes is not None and self.steps is not None:
+            raise ValueError("give minutes or steps, one of them")
+
+    def models(self) -> Iterator[ModelUse]:
+        if self.from_model is not None:
+            yield ModelUse("from_model", self.from_model, "hypernas", "a HyperNAS cannot start from it")
+
+
+def steps_for(observations: int) -> int:
+    """Steps for so many observations: more of them bear, and need, more. From validation cells of
+    NAS-Bench-201: 250 at 39, and at 469 more than 300.
+    """
+    return max(250, round(40 * sqrt(observations)))

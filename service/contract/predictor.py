@@ -1,0 +1,40 @@
+"""Fitting a predictor to observations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from service.contract.fields import option
+from service.contract.options import MODEL_NAME, ModelUse, Observed
+
+Features = Literal["structure", "embedding", "both"]
+Failed = Literal["leave-out", "lowest", "highest"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictorTraining(Observed):
+    """`config` of kind `predictor`: a regressor from your own results, in seconds."""
+
+    features: Features = field(
+        default="structure",
+        metadata=option(
+            "What to learn from: counts over a network's structure, its embedding by a GHN, or both."
+        ),
+    )
+    ghn: str | None = field(
+        default=None,
+        metadata=option("The GHN that embeds. Default: the server's.", pattern=MODEL_NAME),
+    )
+    failed: Failed = field(
+        default="leave-out",
+        metadata=option(
+            "What becomes of trainings that failed (value null): left out, or taken for worse than all "
+            "others, at the lower or the upper end of the values."
+        ),
+    )
+
+    def models(self) -> Iterator[ModelUse]:
+        if self.ghn is not None:
+            yield ModelUse("ghn", self.ghn, "ghn", "it embeds nothing")

@@ -1,0 +1,99 @@
+"""Documents checked against the classes of the contract, and what is written down of an option object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, fields
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
+
+from service.contract.options import Options
+from service.errors import InvalidRequest
+from service.json_pointer import pointer
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+
+_adapters: dict[type[Options], TypeAdapter[Any]] = {}
+
+
+def read(
+    options: type[OptionsT], document: Mapping[str, Any], *, where: str = "options", strict: bool = False
+) -> OptionsT:
+    """Raises InvalidRequest naming every field that is wrong. where: body, query, form or options."""
+    try:
+        checked: OptionsT = adapter(options).validate_python(dict(document), strict=strict)
+        return checked
+    except ValidationError as error:
+        raise from_validation(error, where=where) from None
+
+
+def read_texts(options: type[OptionsT], texts: Mapping[str, str], *, where: str) -> OptionsT:
+    """From a query or a form, where everything is text. Raises InvalidRequest as `read`."""
+    try:
+        checked: OptionsT = adapter(options).validate_strings(dict(texts))
+        return checked
+    except ValidationError as error:
+        raise from_validation(error, where=where) from None
+
+
+def adapter(options: type[Options]) -> TypeAdapter[Any]:
+    """Made once: it takes milliseconds."""
+    if options not in _adapters:
+        _adapters[options] = TypeAdapter(options)
+    return _adapters[options]
+
+
+def properties(options: type[Options]) -> dict[str, Any]:
+    """JSON Schemas of the options by name."""
+    return dict(adapter(options).json_schema()["properties"])
+
+
+def written(options: Options, *, leave_out: Sequence[str] = ()) -> dict[str, Any]:
+    """What differs from the defaults, for JSON: `read` makes the same object of it."""
+    return {
+        entry.name: _value(getattr(options, entry.name))
+        for entry in fields(options)
+        if entry.name not in leave_out and getattr(options, entry.name) != _default(entry)
+    }
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, Options):
+        return written(value)
+    if isinstance(value, tuple | list):
+        return [_value(item) for item in value]
+    return to_jsonable_python(value)
+
+
+def _default(entry: Field[Any]) -> Any:
+    return entry.default if entry.default_factory is MISSING else entry.default_factory()
+
+
+def dotted(options: type[Options]) -> str:
+    """The name by which `resolve` finds the class."""
+    return f"{options.__module__}:{options.__qualname__}"
+
+
+def from_validation(error: ValidationError, *, where: str = "body") -> InvalidRequest:
+    return invalid_fields(
+        error.errors(include_url=False, include_input=False, include_context=False), where=where
+    )
+
+
+def invalid_fields(found: Sequence[Mapping[str, Any]], *, where: str = "body") -> InvalidRequest:
+    """One error for all fields that pydantic refused. `where`: body, query, path, header or options."""
+    listed = [
+        {
+            "pointer": pointer(*entry["loc"]),
+            "in": where,
+            "detail": str(entry["msg"]),
+            "code": str(entry["type"]),
+        }
+        for entry in found[:20]
+    ]
+    first = listed[0]
+    name = first["pointer"].lstrip("/") or where
+    more = f" ({len(found) - 1} more fields are wrong.)" if len(found) > 1 else ""
+    return InvalidRequest(f"{name}: {first['detail']}.{more}", field=first["pointer"], errors=listed)

@@ -1,0 +1,106 @@
+"""Results of jobs, as they travel: what workers answer, the API publishes and the client returns.
+
+Fields that a newer service adds are kept (`model_extra`) rather than refused; what an older one does not say
+has a default.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# A JSON object whose members depend on what it is about.
+Json = dict[str, Any]
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
+
+
+class WeightsFile(Answer):
+    """Where weights lie."""
+
+    url: str = Field(description="Path of the file on this server.")
+    size: int | None = Field(default=None, description="Bytes.")
+    sha256: str | None = Field(
+        default=None, description="SHA-256 of the file, hexadecimal; also its ETag."
+    )
+
+
+class PredictionResult(Answer):
+    """`result` of a succeeded job of kind `predict`; see `PredictedWeights` for the numbers themselves."""
+
+    digest: str = Field(description="Same architecture, model and options: same digest.")
+    model: str
+    cached: bool = Field(default=False, description="Whether the answer was known before this request.")
+    num_tensors: int
+    num_parameters: int
+    complete: bool = Field(description="Every trainable parameter of the network is in the file.")
+    coverage: float = Field(description="Share of the parameters whose values come from the GHN, 0 to 1.")
+    defaulted: list[str] = Field(
+        default_factory=list, description="Tensors that hold the field's standard initialisation instead."
+    )
+    weights: WeightsFile
+    timings_ms: dict[str, float] = Field(default_factory=dict)
+
+
+Timings = Annotated[dict[str, float], Field(description="By stage of the work, and `total`.")]
+
+
+class RankedArchitecture(Answer):
+    """`rank` counts from 1; `index` is the place in what was sent, from 0."""
+
+    rank: int
+    index: int
+    name: str | None = None
+    score: float | None = Field(
+        description="null: the cell is no network, where these were to be last, see `unconnected`."
+    )
+    value: float | None = Field(default=None, description="Of a fitted predictor: in observed units.")
+    interval: list[float] | None = Field(default=None, description="Of a fitted predictor: 90%.")
+
+
+class SkippedArchitecture(Answer):
+    """An architecture that could not be read or ranked, and why."""
+
+    index: int
+    name: str | None = None
+    reason: str | Json = Field(default="", description="A sentence; of an older service, the problem.")
+    problem: Json = Field(default_factory=dict, description="The problem document.")
+
+
+class Ranking(Answer):
+    """`result` of a succeeded job of kind `rank`."""
+
+    property: str
+    predictor: str | None = None
+    note: str | None = Field(default=None, description="What to know about the scores.")
+    ranking: list[RankedArchitecture]
+    skipped: list[SkippedArchitecture] = Field(default_factory=list)
+    timings_ms: Timings = Field(default_factory=dict)
+
+
+class Embeddings(Answer):
+    """`result` of a succeeded job of kind `embed`. One vector for each architecture that could be read;
+    `indices` are their places in what was sent.
+    """
+
+    model: str
+    width: int | None = None
+    embeddings: list[list[float]]
+    indices: list[int] = Field(default_factory=list)
+    skipped: list[SkippedArchitecture] = Field(default_factory=list)
+    timings_ms: Timings = Field(default_factory=dict)
+
+
+class Comparison(Answer):
+    """`result` of a succeeded job of kind `compare`. `distances[i][j]` is Euclidean, between the embeddings
+    of architectures `indices[i]` and `indices[j]`.
+    """
+
+    model: str
+    distances: list[list[float]]
+    indices: list[int] = Field(default_factory=list)
+    skipped: list[SkippedArchitecture] = Field(default_factory=list)
+    timings_ms: Timings = Field(default_factory=dict)

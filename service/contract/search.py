@@ -1,0 +1,90 @@
+"""Searching a space for good architectures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from service.contract.fields import option
+from service.contract.many import Order
+from service.contract.options import MODEL_NAME, RANKS, Longest, ModelUse, Seeded
+
+Space = Literal["nasbench201", "nasbench101", "nats_size", "nasbench_macro", "darts"]
+Algorithm = Literal["evolution", "random"]
+
+# What scores without a model.
+BUILT_IN = ("structure", "parameters", "multiply_adds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions(Seeded):
+    """`config` of kind `search`. Give `evaluations`, `seconds`, or both: whichever ends first."""
+
+    space: Space = field(metadata=option("Where to search."))
+    algorithm: Algorithm = field(
+        default="evolution",
+        metadata=option("Regularised evolution (Real et al. 2019), or random draws."),
+    )
+    predictor: str | None = field(
+        default=None,
+        metadata=option(
+            "What scores architectures, as in POST /rank-architectures.", pattern=MODEL_NAME
+        ),
+    )
+    order: Order = field(
+        default="descending", metadata=option("Whether high or low scores are wanted.")
+    )
+    trade_off: str | None = field(
+        default=None,
+        metadata=option(
+            "A second objective, less is better: `parameters`, `multiply_adds`, or the name of a predictor. "
+            "The result then has the Pareto front.",
+            pattern=MODEL_NAME,
+        ),
+    )
+    evaluations: int | None = field(
+        default=None, metadata=option("How many architectures are scored.", ge=1, le=1_000_000)
+    )
+    seconds: float | None = field(
+        default=None, metadata=option("How long to search.", gt=0, allow_inf_nan=False)
+    )
+    max_parameters: int | None = field(
+        default=None, metadata=option("Most trainable parameters.", ge=1)
+    )
+    max_multiply_adds: int | None = field(default=None, metadata=option("For one input.", ge=1))
+    max_latency: float | None = field(
+        default=None,
+        metadata=option("In units of the latency predictor's observations.", gt=0, allow_inf_nan=False),
+    )
+    latency_predictor: str | None = field(
+        default=None,
+        metadata=option(
+            "A predictor that was fitted on latencies; what `max_latency` bounds.", pattern=MODEL_NAME
+        ),
+    )
+    top_k: int = field(default=10, metadata=option("How many of the best are answered.", ge=1, le=1000))
+    population: int = field(
+        default=50, metadata=option("Of the evolution: how many live.", ge=2, le=10_000)
+    )
+    sample: int = field(
+        default=10, metadata=option("Of the evolution: how many compete.", ge=1, le=10_000)
+    )
+
+    def __post_init__(self) -> None:
+        if self.evaluations is None and self.seconds is None:
+            raise ValueError("give evaluations, seconds, or both")
+        if (self.max_latency is None) != (self.latency_predictor is None):
+            raise ValueError("give max_latency and latency_predictor, or neither")
+
+    def models(self) -> Iterator[ModelUse]:
+        for name in ("predictor", "trade_off", "latency_predictor"):
+            model = getattr(self, name)
+            if model is not None and model not in BUILT_IN:
+                yield ModelUse(name, model, RANKS, "it scores nothing")
+
+    def longest(self) -> Longest:
+        return Longest("seconds", (self.seconds or 0) / 60)
+
+    def about(self) -> Mapping[str, object]:
+        return {"space": self.space, "model": self.predictor}
