@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from service.ghn.chain import module_graph, modules_of
 from service.ghn.config import GHNConfig
 from service.ghn.shape_encoder import shape_indices
 from service.graph_io.operators import Primitive
@@ -41,6 +42,37 @@ class Messages:
             self.direct_NN.to(device),
             None if self.virtual_NN is None else self.virtual_NN.to(device),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One module of every graph that has so many. start, stop: its rows. graph_n: whose node a row is.
+    is_entry_n: whether it reads nothing within its module. messages: of these rows alone, counted from 0.
+    """
+
+    start: int
+    stop: int
+    graph_n: Tensor
+    is_entry_n: Tensor
+    messages: Messages
+
+    def to(self, device: torch.device | str) -> Module:
+        return replace(
+            self,
+            graph_n=self.graph_n.to(device),
+            is_entry_n=self.is_entry_n.to(device),
+            messages=self.messages.to(device),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The modules of networks that are chains of them, for the stacked GNN: those of one number together."""
+
+    modules: tuple[Module, ...]
+
+    def to(self, device: torch.device | str) -> Chain:
+        return Chain(tuple(module.to(device) for module in self.modules))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +109,7 @@ class GraphBatch:
     graphs: tuple[PrimitiveGraph, ...]
     primitive_N: Tensor
     shape_N4: Tensor
-    edges: Messages | Paths
+    edges: Messages | Chain | Paths
     rows: tuple[NDArray[np.int64], ...]
 
     @classmethod
@@ -85,16 +117,16 @@ class GraphBatch:
         """Memory grows with the square of the nodes: of the batch where messages are passed, of each graph
         for a transformer."""
         starts = np.cumsum([0, *(len(graph) for graph in graphs)])
-        edges: Messages | Paths
+        edges: Messages | Chain | Paths
         if config.is_transformer:
             order = row_of = np.arange(starts[-1])
             edges = _paths(graphs, config.virtual_edge_cutoff)
+        elif config.gnn == "stacked":
+            order, edges = _chain(graphs, config)
+            row_of = _inverse(order)
         else:
-            depth_N = np.concatenate([_depths(graph) for graph in graphs])
-            order = np.argsort(depth_N, kind="stable")
-            row_of = np.empty_like(order)
-            row_of[order] = np.arange(len(order))
-            edges = _messages(graphs, depth_N[order], row_of, config)
+            order, edges = _by_level(graphs, config)
+            row_of = _inverse(order)
         features = [
             shape_indices(shape, config.num_classes, config.max_kernel)
             for graph in graphs
@@ -118,6 +150,41 @@ class GraphBatch:
         )
 
 
+def _inverse(order: NDArray[np.int64]) -> NDArray[np.int64]:
+    row_of = np.empty_like(order)
+    row_of[order] = np.arange(len(order))
+    return row_of
+
+
+def _by_level(graphs: Sequence[PrimitiveGraph], config: GHNConfig) -> tuple[NDArray[np.int64], Messages]:
+    """The nodes of all graphs in the order of their rows, and their messages."""
+    depth_N = np.concatenate([_depths(graph) for graph in graphs])
+    order = np.argsort(depth_N, kind="stable")
+    return order, _messages(graphs, depth_N[order], _inverse(order), config)
+
+
+def _chain(graphs: Sequence[PrimitiveGraph], config: GHNConfig) -> tuple[NDArray[np.int64], Chain]:
+    """The nodes of all graphs in the order of their rows, and their modules."""
+    firsts = np.cumsum([0, *(len(graph) for graph in graphs)])
+    numbers = [modules_of(graph) for graph in graphs]
+    orders: list[NDArray[np.int64]] = []
+    modules: list[Module] = []
+    start = 0
+    for number in range(max(int(each.max()) for each in numbers) + 1):
+        nodes = [np.flatnonzero(each == number) for each in numbers]
+        parts = [module_graph(graph, chosen) for graph, chosen in zip(graphs, nodes, strict=True)]
+        order, messages = _by_level(parts, config)
+        entry = np.array([not sources for part in parts for sources in part.predecessors])
+        owner = np.repeat(np.arange(len(graphs)), [len(chosen) for chosen in nodes])
+        orders.append(np.concatenate([first + c for first, c in zip(firsts, nodes, strict=False)])[order])
+        stop = start + len(order)
+        modules.append(
+            Module(start, stop, torch.from_numpy(owner[order]), torch.from_numpy(entry[order]), messages)
+        )
+        start = stop
+    return np.concatenate(orders), Chain(tuple(modules))
+
+
 def _depths(graph: PrimitiveGraph) -> NDArray[np.int64]:
     depth: list[int] = []
     for sources in graph.predecessors:
@@ -134,7 +201,7 @@ def _messages(
     num_nodes = len(row_of)
     bounds = np.flatnonzero(np.diff(sorted_depth_N, prepend=-1)).tolist()
     direct = np.zeros((num_nodes, num_nodes), dtype=np.float32)
-    virtual = np.zeros_like(direct) if config.virtual_edges and config.gnn == "gated" else None
+    virtual = np.zeros_like(direct) if config.virtual_edges and config.gnn != "mlp" else None
     # Path lengths are small integers: their reciprocals come from a table.
     reciprocal = np.zeros(config.virtual_edge_cutoff + 1, dtype=np.float32)
     reciprocal[1:] = 1.0 / np.arange(1, config.virtual_edge_cutoff + 1)

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-_TRANSFORMER_FIELDS = ("layers", "heads")
+# Fields that one GNN alone has; checkpoints of others do not hold them.
+_OF_ONE_GNN = {
+    "layers": "transformer",
+    "heads": "transformer",
+    "share_cells": "stacked",
+    "pass_embedding": "stacked",
+    "most_cells": "stacked",
+}
+_POSITIVE = (
+    "hidden", "max_channels", "max_kernel", "num_classes", "rounds", "layers", "heads", "most_cells",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,10 +29,13 @@ class GHNConfig:
     max_channels: most input and output channels that the decoder emits; wider tensors repeat them.
     max_kernel: most spatial positions an axis that the decoder emits (11 for CIFAR-10, 16 for ImageNet).
     gnn: "gated" passes messages along the graph; "transformer" attends to all nodes; "mlp" is the baseline
-        that sees single nodes.
+        that sees single nodes; "stacked" is a gated one for each cell in turn (`stacked_gnn.StackedGNN`).
     virtual_edge_cutoff: longest shortest path that becomes a virtual edge, or that attention knows the length
         of; 1 switches virtual edges off (GHN-1).
     layers, heads: of the transformer alone; heads share `hidden` evenly.
+    share_cells, pass_embedding, most_cells: of the stacked one alone: one set of parameters for all cells, or
+        `most_cells` of them; whether a cell is told the mean state of the one before it.
+    decoder: "conv" is GHN-2's; "mlp" GHN-1's (`mlp_decoder.MLPDecoder`).
     rounds: T of equation 3, forward and backward passes over the graph.
     propagation: "forward_backward" visits the nodes in execution order and back; "synchronous" updates all
         at once (GHN-1 paper, section 3).
@@ -34,17 +47,21 @@ class GHNConfig:
     max_channels: int = 64
     max_kernel: int = 11
     num_classes: int = 10
-    gnn: Literal["gated", "transformer", "mlp"] = "gated"
+    gnn: Literal["gated", "transformer", "mlp", "stacked"] = "gated"
     virtual_edge_cutoff: int = 50
     layers: int = 3
     heads: int = 8
+    share_cells: bool = True
+    pass_embedding: bool = True
+    most_cells: int = 20
+    decoder: Literal["conv", "mlp"] = "conv"
     rounds: int = 1
     propagation: Literal["forward_backward", "synchronous"] = "forward_backward"
     layer_norm: bool = True
     normalize: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "max_channels", "max_kernel", "num_classes", "rounds", "layers", "heads"):
+        for name in _POSITIVE:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value!r}")
@@ -54,8 +71,10 @@ class GHNConfig:
             )
         if not 1 <= self.virtual_edge_cutoff <= 253:
             raise ValueError(f"virtual_edge_cutoff must be 1 to 253, got {self.virtual_edge_cutoff}")
-        if self.gnn not in ("gated", "transformer", "mlp"):
-            raise ValueError(f"gnn must be 'gated', 'transformer' or 'mlp', got {self.gnn!r}")
+        if self.gnn not in ("gated", "transformer", "mlp", "stacked"):
+            raise ValueError(f"gnn must be 'gated', 'transformer', 'mlp' or 'stacked', got {self.gnn!r}")
+        if self.decoder not in ("conv", "mlp") or (self.decoder == "mlp" and self.is_transformer):
+            raise ValueError(f"decoder must be 'conv', or 'mlp' without a transformer, got {self.decoder!r}")
         if self.gnn == "transformer" and self.hidden % self.heads:
             raise ValueError(f"hidden must be divisible by heads, got {self.hidden} and {self.heads}")
         if self.propagation not in ("forward_backward", "synchronous"):
@@ -72,9 +91,12 @@ class GHNConfig:
         return self.gnn == "transformer"
 
     def to_dict(self) -> dict[str, Any]:
-        """What a checkpoint holds: the transformer's fields only for a transformer."""
-        hidden = () if self.is_transformer else _TRANSFORMER_FIELDS
-        return {name: value for name, value in asdict(self).items() if name not in hidden}
+        """What a checkpoint holds: the fields of its own GNN, and the decoder where it is not the usual one."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if _OF_ONE_GNN.get(name, self.gnn) == self.gnn and (name, value) != ("decoder", "conv")
+        }
 
     def differences(self) -> dict[str, Any]:
         """The fields that are not GHN-2's, apart from the classes, which are the data's."""
@@ -84,9 +106,10 @@ class GHNConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> GHNConfig:
         """Raises ValueError for an unknown or a missing field."""
-        expected = {field.name for field in fields(cls)}
-        if values.get("gnn") != "transformer":
-            expected -= set(_TRANSFORMER_FIELDS)
+        gnn = values.get("gnn")
+        expected = {field.name for field in fields(cls) if _OF_ONE_GNN.get(field.name, gnn) == gnn}
+        if "decoder" not in values:
+            expected.remove("decoder")
         if set(values) != expected:
             unknown, missing = sorted(set(values) - expected), sorted(expected - set(values))
             raise ValueError(f"not a GHN configuration: unknown fields {unknown}, missing fields {missing}")

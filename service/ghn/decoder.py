@@ -7,8 +7,9 @@ GHN-3: D = 4C, E = 8C
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -23,40 +24,69 @@ VECTOR_HIDDEN = 64
 
 @dataclass(frozen=True, slots=True)
 class Cuts:
-    """Parts of the decoder's weights: windows of its map by (height, width), corners of its channels by (out,
-    in).
-    """
+    """Parts of a decoder's weights. rows, offsets: of its last layer, by (out, in) for a `WeightDecoder`,
+    which also has windows of its map by (height, width). """
 
-    spatial: dict[tuple[int, ...], Tensor]
-    spatial_bias: dict[tuple[int, ...], Tensor]
     rows: dict[tuple[int, ...], Tensor]
     offsets: dict[tuple[int, ...], Tensor]
+    spatial: dict[tuple[int, ...], Tensor] = field(default_factory=dict)
+    spatial_bias: dict[tuple[int, ...], Tensor] = field(default_factory=dict)
 
 
-class WeightDecoder(nn.Module):
+class BlockDecoder(nn.Module, ABC):
+    """Node states to blocks of weights, and to those of classifiers. Classes below make `classifier` last:
+    what is drawn for one seed depends on the order. """
+
+    classifier: nn.Linear
+
+    def __init__(self, config: GHNConfig) -> None:
+        super().__init__()
+        self.max_channels, self.max_kernel = config.max_channels, config.max_kernel
+
+    @abstractmethod
+    def cut(self, shapes: Iterable[tuple[int, ...]]) -> Cuts:
+        """The parts of the decoder's weights that blocks of these shapes (out, in, height, width) need."""
+
+    @abstractmethod
+    def forward(self, h_PC: Tensor, shape: tuple[int, ...], cuts: Cuts) -> Tensor:
+        """Values w_POIHW of blocks (out, in, height, width); out and in at most `max_channels`, height and
+        width at most `max_kernel`. cuts: made by `cut` for this shape among others."""
+
+    @staticmethod
+    def make_classifier(config: GHNConfig) -> nn.Linear:
+        """Over the output axis of the block at the position of a 1x1 weight."""
+        return nn.Linear(config.max_channels, config.num_classes)
+
+    @property
+    def classifier_shape(self) -> tuple[int, int, int, int]:
+        """Shape of the block that classifiers are made from."""
+        return (self.max_channels, self.max_channels, 1, 1)
+
+    def forward_classifier(self, h_PC: Tensor, cuts: Cuts) -> Tensor:
+        """Values w_POI of classifier weights: O = num_classes, I = `max_channels`."""
+        w_POI = self(h_PC, self.classifier_shape, cuts).flatten(2)
+        return self.classifier(torch.relu(w_POI).transpose(1, 2)).transpose(1, 2)  # type: ignore[no-any-return]
+
+
+class WeightDecoder(BlockDecoder):
     """Linear(C -> D*K*K), ReLU, 1x1 conv D -> E, ReLU, 1x1 conv E -> 64*64, giving a (64, 64, K, K) map of
     which the top-left corner is used; GHN-3's centre, row K // 2 being that of a 1x1 weight. Only what is
     asked for is computed: a 1x1 weight needs one of the K*K positions.
     """
 
     def __init__(self, config: GHNConfig) -> None:
-        super().__init__()
-        self.max_channels, self.max_kernel = config.max_channels, config.max_kernel
+        super().__init__(config)
         self.centred = config.is_transformer
         self.map_channels = 4 * config.hidden if config.is_transformer else MAP_CHANNELS
         hidden = 8 * config.hidden if config.is_transformer else HIDDEN_CHANNELS
         self.spatial = nn.Linear(config.hidden, self.map_channels * config.max_kernel**2)
         self.mix = nn.Linear(self.map_channels, hidden)
         self.channels = nn.Linear(hidden, config.max_channels**2)
-        # Classifier: over the output axis of the map at the position of a 1x1 weight.
-        self.classifier = nn.Linear(config.max_channels, config.num_classes)
+        self.classifier = self.make_classifier(config)
 
     def cut(self, shapes: Iterable[tuple[int, ...]]) -> Cuts:
-        """The parts of the decoder's weights that blocks of these shapes (out, in, height, width) need.
-
-        All at once, because the gradient of a slice is as large as what it was cut from: cutting a group at
-        a time would fill and add megabytes of zeros for every group.
-        """
+        """All at once, because the gradient of a slice is as large as what it was cut from: cutting a group
+        at a time would fill and add megabytes of zeros for every group. """
         shapes = list(shapes)
         size, grid = self.max_kernel, (self.max_channels, self.max_channels)
         # Positions before channels: the 1x1 convolutions are then plain products over the last axis.
@@ -72,8 +102,6 @@ class WeightDecoder(nn.Module):
         )
 
     def forward(self, h_PC: Tensor, shape: tuple[int, ...], cuts: Cuts) -> Tensor:
-        """Values w_POIHW of blocks (out, in, height, width); out and in at most `max_channels`, height and
-        width at most `max_kernel`. cuts: made by `cut` for this shape among others."""
         params, (out_channels, in_channels, height, width) = h_PC.shape[0], shape
         weight = cuts.spatial[height, width].reshape(height * width * self.map_channels, -1)
         bias = cuts.spatial_bias[height, width].reshape(-1)
@@ -85,16 +113,6 @@ class WeightDecoder(nn.Module):
         offset = cuts.offsets[out_channels, in_channels].reshape(-1)
         w_PSX = nn.functional.linear(x_PSE, rows, offset)
         return w_PSX.view(params, height, width, out_channels, in_channels).permute(0, 3, 4, 1, 2)
-
-    @property
-    def classifier_shape(self) -> tuple[int, int, int, int]:
-        """Shape of the block that classifiers are made from."""
-        return (self.max_channels, self.max_channels, 1, 1)
-
-    def forward_classifier(self, h_PC: Tensor, cuts: Cuts) -> Tensor:
-        """Values w_POI of classifier weights: O = num_classes, I = `max_channels`."""
-        w_POI = self(h_PC, self.classifier_shape, cuts).flatten(2)
-        return self.classifier(torch.relu(w_POI).transpose(1, 2)).transpose(1, 2)  # type: ignore[no-any-return]
 
 
 class VectorDecoder(nn.Module):

@@ -176,7 +176,7 @@ def _to_tensor(array: Array, like: Tensor) -> Tensor:
 
 
 class MessageMLP(nn.Module):
-    """Linear, ReLU, Linear, ReLU. The passes read its weights; it is never called itself."""
+    """Linear, ReLU, Linear, ReLU. Its weights are read; it is never called itself."""
 
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()
@@ -197,9 +197,12 @@ class GatedGNN(nn.Module):
         self.gru = nn.GRUCell(config.hidden, config.hidden)
 
     def forward(self, h_NC: Tensor, batch: GraphBatch) -> Tensor:
+        assert isinstance(batch.edges, Messages)  # GraphBatch.from_graphs of the same configuration
+        return self.propagate(h_NC, batch.edges)
+
+    def propagate(self, h_NC: Tensor, edges: Messages) -> Tensor:
         w1, b1, w2, b2 = self._joined_mlps()
-        gru, edges = self.gru, batch.edges
-        assert isinstance(edges, Messages)  # GraphBatch.from_graphs of the same configuration
+        gru = self.gru
         for _ in range(self.rounds):
             if self.synchronous:
                 h_NC = self._synchronous_step(h_NC, edges, w1, b1, w2, b2)
@@ -212,6 +215,11 @@ class GatedGNN(nn.Module):
                     edges.virtual_NN.to(h_NC.dtype), edges.levels, reverse,
                 )  # fmt: skip
         return h_NC
+
+    def told(self, h_NC: Tensor, sender_NC: Tensor) -> Tensor:
+        """Node states after one message, from a sender each."""
+        relu, mlp = torch.relu, self.message
+        return self.gru(relu(mlp.second(relu(mlp.first(sender_NC)))), h_NC)  # type: ignore[no-any-return]
 
     def _joined_mlps(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Both message MLPs as one: a node's two messages come from one pair of products."""

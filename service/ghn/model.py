@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 from service.ghn.batch import GraphBatch
 from service.ghn.config import GHNConfig
-from service.ghn.decoder import Cuts, VectorDecoder, WeightDecoder
+from service.ghn.decoder import BlockDecoder, Cuts, VectorDecoder, WeightDecoder
 from service.ghn.gated_gnn import GatedGNN, NodeMLP
 from service.ghn.initial import initialise_as_ghn3
+from service.ghn.mlp_decoder import MLPDecoder
 from service.ghn.normalization import fan_in_scale, squash
 from service.ghn.shape_encoder import ShapeEncoder
+from service.ghn.stacked_gnn import StackedGNN
 from service.ghn.transformer import GraphTransformer
 from service.graph_io.archgraph import Parameter
 from service.graph_io.operators import Primitive
@@ -42,6 +44,7 @@ _GNNS: dict[str, Callable[[GHNConfig], nn.Module]] = {
     "gated": GatedGNN,
     "transformer": GraphTransformer,
     "mlp": NodeMLP,
+    "stacked": StackedGNN,
 }
 
 
@@ -59,7 +62,7 @@ class GHN(nn.Module):
         self.shape_encoder = ShapeEncoder(config)
         self.gnn: nn.Module = _GNNS[config.gnn](config)
         self.layer_norm = nn.LayerNorm(config.hidden) if config.layer_norm else nn.Identity()
-        self.decoder = WeightDecoder(config)
+        self.decoder: BlockDecoder = (MLPDecoder if config.decoder == "mlp" else WeightDecoder)(config)
         self.vector_decoder = VectorDecoder(config)
         if config.is_transformer:
             initialise_as_ghn3(self)
@@ -67,7 +70,7 @@ class GHN(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where weights are decoded."""
-        return self.decoder.mix.weight.device
+        return self.decoder.classifier.weight.device
 
     def decode_on(self, device: torch.device) -> GHN:
         """Move the decoders, in place; what comes before them stays.
