@@ -91,7 +91,8 @@ class GHNConfig:
         return self.gnn == "transformer"
 
     def to_dict(self) -> dict[str, Any]:
-        """What a checkpoint holds: the fields of its own GNN, and the decoder where it is not the usual one."""
+        """What a checkpoint holds: the fields of its own GNN, and the decoder where it is not the usual one.
+        """
         return {
             name: value
             for name, value in asdict(self).items()

@@ -10,7 +10,7 @@ from service.errors import InvalidRequest
 
 Document = dict[str, Any]
 
-SPACES = ("nasbench201", "nasbench101", "nats_size", "nasbench_macro", "darts")
+SPACES = ("nasbench201", "nasbench101", "nats_size", "nasbench_macro", "darts", "smash", "ghn1")
 
 
 class Space(Protocol):
@@ -35,8 +35,15 @@ class Space(Protocol):
         ...
 
 
-def find_space(name: str) -> Space:
-    """The space of that name. Raises InvalidRequest, listing the spaces there are."""
+def find_space(name: str, *, smash_model: str | None = None) -> Space:
+    """The space of that name. smash_model: whose networks `smash` is to draw, instead of the usual ones.
+
+    Raises InvalidRequest, listing the spaces there are; UnknownModel.
+    """
+    if name == "smash" and smash_model is not None:
+        from service.search.smash import SmashSpace
+
+        return SmashSpace.of_model(smash_model)
     found = _spaces().get(name)
     if found is None:
         raise InvalidRequest(
@@ -48,7 +55,9 @@ def find_space(name: str) -> Space:
 def _spaces() -> dict[str, Callable[[], Space]]:
     from service.search.choices import nasbench_macro_space, nats_size_space
     from service.search.darts import DartsSpace
+    from service.search.ghn1 import GHN1Space
     from service.search.nasbench import NASBench101Space, NASBench201Space
+    from service.search.smash import SmashSpace
 
     return {
         "nasbench201": NASBench201Space,
@@ -56,4 +65,6 @@ def _spaces() -> dict[str, Callable[[], Space]]:
         "nats_size": nats_size_space,
         "nasbench_macro": nasbench_macro_space,
         "darts": DartsSpace,
+        "smash": SmashSpace,
+        "ghn1": GHN1Space,
     }

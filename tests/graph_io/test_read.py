@@ -64,6 +64,12 @@ DOCUMENTS: list[dict[str, Any]] = [
         "channels": 8,
         "cells": 3,
     },
+    {
+        "format": "ghn1",
+        "nodes": [["conv_1x7_7x1", [0, 1]], ["dil_conv_3x3", [2]], ["max_pool_3x3", [1, 2]]],
+        "channels": 4,
+        "blocks": 3,
+    },
 ]
 
 

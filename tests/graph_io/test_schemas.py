@@ -79,6 +79,7 @@ EVERY_FIELD: list[dict[str, Any]] = [
     },
     {**BY_FORMAT["nats_size"](), "num_classes": 3, "image_size": 8, "name": "n"},
     {**BY_FORMAT["nasbench_macro"](), "num_classes": 3, "image_size": 8, "name": "n"},
+    {**BY_FORMAT["ghn1"](), "num_classes": 3, "image_size": 8, "name": "n"},
     {"format": "torchvision", "name": "squeezenet1_1", "num_classes": 3, "image_size": 64},
     {**BY_FORMAT["onnx"](), "name": "n"},
 ]
@@ -95,6 +96,7 @@ REQUIRED = {
     "nasbench_macro": ["format", "code"],
     "darts": ["format", "genotype", "normal", "reduce"],
     "smash": ["format", "blocks", "banks", "bank_channels", "layers", "read", "write", "kernel"],
+    "ghn1": ["format", "nodes"],
     "torchvision": ["format", "name"],
 }
 

@@ -42,7 +42,8 @@ class NetworkBuilder:
 
         shape: (out, in / groups, height, width) of the weight.
         """
-        padding = dilation * (shape[-1] // 2)
+        paddings = tuple(dilation * (size // 2) for size in shape[2:])
+        padding: AttrValue = paddings[0] if len(set(paddings)) == 1 else paddings
         return self._add(
             name,
             "conv",

@@ -20,20 +20,20 @@ def random_architecture(
         "format": "smash",
         "num_classes": config.num_classes,
         "image_size": image_size,
-        "blocks": [_block(config, random) for _ in range(config.blocks)],
+        "blocks": [random_block(config, random) for _ in range(config.blocks)],
     }
 
 
-def _block(config: SmashConfig, random: np.random.Generator) -> dict[str, Any]:
+def random_block(config: SmashConfig, random: np.random.Generator) -> dict[str, Any]:
     banks = _up_to(config.banks, random)
     return {
         "banks": banks,
         "bank_channels": config.unit * _up_to(config.bank_units, random),
-        "layers": [_layer(config, banks, random) for _ in range(_up_to(config.layers, random))],
+        "layers": [random_layer(config, banks, random) for _ in range(_up_to(config.layers, random))],
     }
 
 
-def _layer(config: SmashConfig, banks: int, random: np.random.Generator) -> dict[str, Any]:
+def random_layer(config: SmashConfig, banks: int, random: np.random.Generator) -> dict[str, Any]:
     channels = config.unit * _up_to(config.layer_units, random)
     groups = [count for count in config.groups if channels % count == 0]
     convs = [
