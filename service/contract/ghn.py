@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 
 from service.contract.fields import Limits, option
 from service.contract.options import MODEL_NAME, ImageTraining, ModelUse, Options
+from service.contract.search import Space
 
-Gnn = Literal["gated", "transformer", "mlp"]
+Gnn = Literal["gated", "transformer", "mlp", "stacked"]
+Decoder = Literal["conv", "mlp"]
 Propagation = Literal["forward_backward", "synchronous"]
 
 
@@ -27,7 +29,10 @@ class GHNOptions(Options):
         default=None, metadata=option("Largest kernel that is decoded.", ge=1, le=32)
     )
     gnn: Gnn | None = field(
-        default=None, metadata=option("`transformer` is GHN-3; `mlp` is the baseline.")
+        default=None,
+        metadata=option(
+            "`transformer` is GHN-3; `mlp` is the baseline; `stacked` is GHN-1's, cell by cell."
+        ),
     )
     layers: int | None = field(default=None, metadata=option("Of a transformer.", ge=1, le=64))
     heads: int | None = field(
@@ -36,6 +41,19 @@ class GHNOptions(Options):
     virtual_edge_cutoff: int | None = field(
         default=None,
         metadata=option("Longest path that becomes a virtual edge; 1: none.", ge=1, le=253),
+    )
+    share_cells: bool | None = field(
+        default=None, metadata=option("Of a stacked one: one set of parameters for all cells.")
+    )
+    pass_embedding: bool | None = field(
+        default=None, metadata=option("Of a stacked one: each cell is told what the one before it is.")
+    )
+    most_cells: int | None = field(
+        default=None,
+        metadata=option("Of a stacked one: sets of parameters that are not shared.", ge=1, le=200),
+    )
+    decoder: Decoder | None = field(
+        default=None, metadata=option("`mlp` is GHN-1's perceptron, for small kernels and few channels.")
     )
     rounds: int | None = field(
         default=None, metadata=option("Passes over the graph, there and back.", ge=1, le=16)
@@ -76,6 +94,17 @@ class Schedule(ImageTraining):
         default=None,
         metadata=option(
             "Start with the weights of this model; it keeps its `ghn` configuration.", pattern=MODEL_NAME
+        ),
+    )
+    space: Space | None = field(
+        default=None,
+        metadata=option("Train on the networks of this search space, instead of those of DeepNets."),
+    )
+    network: dict[str, int] | None = field(
+        default=None,
+        metadata=option(
+            "Fields of their documents, instead of what the space says, such as `channels`; of `ghn1` also "
+            "`states`."
         ),
     )
     crop: bool = field(

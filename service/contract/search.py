@@ -10,7 +10,7 @@ from service.contract.fields import option
 from service.contract.many import Order
 from service.contract.options import MODEL_NAME, RANKS, Longest, ModelUse, Seeded
 
-Space = Literal["nasbench201", "nasbench101", "nats_size", "nasbench_macro", "darts"]
+Space = Literal["nasbench201", "nasbench101", "nats_size", "nasbench_macro", "darts", "smash", "ghn1"]
 Algorithm = Literal["evolution", "random"]
 
 # What scores without a model.

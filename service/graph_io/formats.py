@@ -47,6 +47,9 @@ _ROWS = (
         marks=("normal", "reduce"),
     ),
     Format("smash", f"{_CELLS}.smash:SmashDocument", f"{_CELLS}.smash:read_smash", marks=("blocks",)),
+    Format(
+        "ghn1", f"{_CELLS}.ghn1:GHN1Document", f"{_CELLS}.ghn1:read_ghn1", marks=("operations",)
+    ),
     Format("torchvision", "service.graph_io.references:TorchvisionDocument", None),
 )
 

@@ -15,6 +15,7 @@ from service.executor.cost import network_cost
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.primitives import PrimitiveGraph, to_primitives
 from training.data.deepnets import Bounds, architecture_graph
+from training.data.spaces import SpaceNetworks
 from training.loop.worker_processes import end_with
 
 
@@ -27,22 +28,30 @@ class Task:
     cost: float
 
 
-def make_task(seed: int, index: int, num_classes: int, bounds: Bounds) -> Task:
+def make_task(
+    seed: int, index: int, num_classes: int, bounds: Bounds, networks: SpaceNetworks | None = None
+) -> Task:
+    """networks: of which space; DeepNets without it."""
+    if networks is None:
+        graph = architecture_graph("train", seed, index, num_classes=num_classes, bounds=bounds)
+    else:
+        graph = networks.graph("train", seed, index, num_classes=num_classes, bounds=bounds)
     # Parameters that the network never reads get no gradient: nothing to train.
-    graph = replace(
-        architecture_graph("train", seed, index, num_classes=num_classes, bounds=bounds), unattached=()
-    )
+    graph = replace(graph, unattached=())
     return Task(graph, to_primitives(graph), network_cost(graph, bounds.image_size))
 
 
 class ArchitectureSource:
-    """Architectures number `start`, `start + stride`, ... of the train split.
+    """Architectures number `start`, `start + stride`, ... of the train split, or of a search space.
 
     ahead: how many are made before they are asked for.
     """
 
-    def __init__(self, seed: int, start: int, num_classes: int, *, stride: int = 1, ahead: int = 24) -> None:
-        self._seed, self._next, self._stride = seed, start, stride
+    def __init__(
+        self, seed: int, start: int, num_classes: int, *,
+        stride: int = 1, ahead: int = 24, networks: SpaceNetworks | None = None,
+    ) -> None:  # fmt: skip
+        self._seed, self._next, self._stride, self._networks = seed, start, stride, networks
         self._classes, self._ahead = num_classes, ahead
         self._pending: deque[tuple[Bounds, Future[Task]]] = deque()
         self._pool = ProcessPoolExecutor(
@@ -61,7 +70,9 @@ class ArchitectureSource:
             index = self._next - (len(self._pending) + 1) * self._stride
             # Bounds change between stages: what was made for the old ones is made again.
             tasks.append(
-                future.result() if made_for == bound else make_task(self._seed, index, self._classes, bound)
+                future.result()
+                if made_for == bound
+                else make_task(self._seed, index, self._classes, bound, self._networks)
             )
             self._submit(bound)
         while len(self._pending) < self._ahead:
@@ -69,7 +80,9 @@ class ArchitectureSource:
         return tasks
 
     def _submit(self, bounds: Bounds) -> None:
-        future = self._pool.submit(make_task, self._seed, self._next, self._classes, bounds)
+        future = self._pool.submit(
+            make_task, self._seed, self._next, self._classes, bounds, self._networks
+        )
         self._pending.append((bounds, future))
         self._next += self._stride
 

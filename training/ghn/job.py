@@ -49,7 +49,7 @@ def _train(options: GHNTraining, job: TrainingJob) -> Result:
         "minutes": round(trainer.seconds / 60, 2),
         "networks": trainer.networks_seen,
         "skipped": trainer.skipped,
-        "scores": {"id-val": trainer.last_scores},
+        "scores": {options.space or "id-val": trainer.last_scores},
         "inventory": inventory(trainer.dataset),
     }
 

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from service.contract.ghn import Schedule, TrainingStage
 from training.data.deepnets import Bounds
+from training.data.spaces import SpaceNetworks
 from training.loop.budget import falling_rate
 
 
@@ -59,10 +60,12 @@ class TrainConfig(Schedule):
     ghn: fields of GHNConfig that differ from GHN-2's. learning_rate: the highest, after a linear warm-up,
     None for what suits the GNN (`highest_rate`); falls along a cosine to final_learning_rate. clip: largest
     gradient norm. ema: decay of the averaged weights, which are what is saved as the model.
-    validate_networks networks of id-val are measured every validate_minutes. crop: images are cropped after
-    padding, besides being mirrored; a short run sees too few images to need that. threads: of each
-    process, 0 for the cores shared evenly. from_model: the model or run whose weights the run starts with
-    (`training.ghn.start`).
+    space: a search space whose networks it trains on, instead of those of DeepNets; network: fields of their
+    documents that differ from what the space says (`training.data.spaces`).
+    validate_networks networks of id-val, or of the space, are measured every validate_minutes. crop: images
+    are cropped after padding, besides being mirrored; a short run sees too few images to need that. threads:
+    of each process, 0 for the cores shared evenly. from_model: the model or run whose weights the run starts
+    with (`training.ghn.start`).
     """
 
     name: str
@@ -76,6 +79,10 @@ class TrainConfig(Schedule):
         super().__post_init__()
         if not self.stages or self.stages[-1].until < 1:
             raise ValueError("the last stage must last until 1")
+
+    @property
+    def networks(self) -> SpaceNetworks | None:
+        return None if self.space is None else SpaceNetworks(space=self.space, fields=self.network or {})
 
     def stage(self, progress: float) -> Stage:
         return next((stage for stage in self.stages if progress < stage.until), self.stages[-1])

@@ -23,6 +23,7 @@ from torch import Tensor
 from service.errors import InvalidRequest
 from service.ghn.checkpoint import save_checkpoint
 from service.ghn.model import GHN
+from service.graph_io.archgraph import ArchGraph
 from training.data.classes import check_classes
 from training.data.dataset import configured_dataset
 from training.data.inventory import inventory, source_fields
@@ -188,6 +189,7 @@ class Trainer:
             first + (self.team.rank - first) % self.team.size,
             len(self.dataset.classes),
             stride=self.team.size,
+            networks=config.networks,
         )
         last_save = last_check = last_log = self.seconds
         recent: list[dict[str, float]] = []
@@ -298,7 +300,7 @@ class Trainer:
         count = self.config.validate_networks
         if not count:
             return
-        networks = validation_networks(count, len(self.dataset.classes))
+        networks = self._unseen_networks(count)
         ghn, dtype = self.learned.averaged(), torch.bfloat16 if self.config.bfloat16 else torch.float32
         measured = [0.0] * count
         for index in self.team.share(0, count):
@@ -319,6 +321,15 @@ class Trainer:
             seconds = round(self.seconds, 1)
             self._record({"kind": "validation", "step": self.step, "seconds": seconds, **self.last_scores})
 
+    def _unseen_networks(self, count: int) -> list[ArchGraph]:
+        classes, networks = len(self.dataset.classes), self.config.networks
+        if networks is None:
+            return validation_networks(count, classes)
+        bounds = self.config.stages[-1].bounds
+        return [
+            networks.graph("test", 0, index, num_classes=classes, bounds=bounds) for index in range(count)
+        ]
+
     # Saving
 
     def save_model(self, folder: Path) -> None:
@@ -330,6 +341,7 @@ class Trainer:
             "num_classes": len(self.dataset.classes),
             **source_fields(self.dataset),
             "training": {
+                **({"space": self.config.space} if self.config.space else {}),
                 "steps": self.step,
                 "minutes": round(self.seconds / 60, 1),
                 "networks": self.networks_seen,
@@ -337,7 +349,7 @@ class Trainer:
                 "skipped": self.skipped,
                 **({"from": self.origin} if self.origin else {}),
             },
-            "scores": {"id-val": self.last_scores} if self.last_scores else {},
+            "scores": {self.config.space or "id-val": self.last_scores} if self.last_scores else {},
         }
         save_checkpoint(folder, self.learned.averaged(), card)
 
