@@ -39,7 +39,7 @@ class GHN1Space:
         ]
         return {
             "format": "ghn1",
-            "nodes": _chained(nodes),
+            "operations": _chained(nodes),
             "channels": self.channels,
             "blocks": self.blocks,
             "num_classes": self.num_classes,
@@ -50,14 +50,14 @@ class GHN1Space:
         """Another operation at one node, or other states that it reads."""
         while True:
             changed = deepcopy(document)
-            node = random.randrange(len(changed["nodes"]))
-            operation, sources = changed["nodes"][node]
+            node = random.randrange(len(changed["operations"]))
+            operation, sources = changed["operations"][node]
             if random.random() < 0.5:
                 operation = random.choice(OPERATIONS)
             else:
                 sources = _sources(random, INPUTS + node)
-            changed["nodes"][node] = [operation, sources]
-            changed["nodes"] = _chained(changed["nodes"])
+            changed["operations"][node] = [operation, sources]
+            changed["operations"] = _chained(changed["operations"])
             if changed != document:
                 return changed
 

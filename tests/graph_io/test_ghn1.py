@@ -17,7 +17,8 @@ from service.search.ghn1 import GHN1Space
 
 
 def block(*nodes: tuple[str, list[int]], **fields: Any) -> dict[str, Any]:
-    return {"format": "ghn1", "nodes": [list(node) for node in nodes], "channels": 4, "blocks": 3, **fields}
+    operations = [list(node) for node in nodes]
+    return {"format": "ghn1", "operations": operations, "channels": 4, "blocks": 3, **fields}
 
 
 def numbers(operation: str, c: int) -> int:
@@ -73,10 +74,10 @@ def naive(document: dict[str, Any], w: dict[str, Tensor], x: Tensor) -> Tensor:
             name = f"blocks.{index}.inputs.{place}"
             given = F.conv2d(F.relu(given), w[f"{name}.1.weight"], stride=given.shape[-1] // side)
             states.append(norm(given, f"{name}.2"))
-        for node, (kind, sources) in enumerate(document["nodes"]):
+        for node, (kind, sources) in enumerate(document["operations"]):
             name = f"blocks.{index}.nodes.{node}"
             states.append(operation(sum(states[source] for source in sources), kind, name))
-        read = {source for _, sources in document["nodes"] for source in sources}
+        read = {source for _, sources in document["operations"] for source in sources}
         leaves = [state for place, state in enumerate(states) if place not in read and place > 1]
         older, newer = newer, torch.cat(leaves, 1)
     return F.linear(newer.mean((2, 3)), w["classifier.weight"], w["classifier.bias"])
@@ -98,10 +99,10 @@ def test_equals_its_definition() -> None:
 @pytest.mark.parametrize(
     ("document", "field"),
     [
-        (block(("conv_1x1", [2])), "/nodes/0/1/0"),
-        (block(("conv_1x1", [1, 1])), "/nodes/0/1"),
-        (block(("conv_1x1", [0])), "/nodes"),
-        (block(("conv_9x9", [1])), "/nodes/0/0"),
+        (block(("conv_1x1", [2])), "/operations/0/1/0"),
+        (block(("conv_1x1", [1, 1])), "/operations/0/1"),
+        (block(("conv_1x1", [0])), "/operations"),
+        (block(("conv_9x9", [1])), "/operations/0/0"),
     ],
 )
 def test_what_is_no_block_is_refused_by_its_field(document: dict[str, Any], field: str) -> None:
@@ -113,7 +114,7 @@ def test_what_is_no_block_is_refused_by_its_field(document: dict[str, Any], fiel
 def test_the_space_draws_blocks_of_the_papers_size() -> None:
     space, random = GHN1Space(), Random(0)
     drawn = [space.sample(random) for _ in range(30)]
-    assert all(len(document["nodes"]) == 15 for document in drawn)
-    assert {operation for document in drawn for operation, _ in document["nodes"]} == set(OPERATIONS)
+    assert all(len(document["operations"]) == 15 for document in drawn)
+    assert {operation for document in drawn for operation, _ in document["operations"]} == set(OPERATIONS)
     assert all(read_ghn1({**document, "blocks": 3}).num_parameters > 0 for document in drawn[:5])
-    assert len(GHN1Space(states=7).sample(random)["nodes"]) == 5
+    assert len(GHN1Space(states=7).sample(random)["operations"]) == 5

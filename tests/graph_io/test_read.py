@@ -66,7 +66,7 @@ DOCUMENTS: list[dict[str, Any]] = [
     },
     {
         "format": "ghn1",
-        "nodes": [["conv_1x7_7x1", [0, 1]], ["dil_conv_3x3", [2]], ["max_pool_3x3", [1, 2]]],
+        "operations": [["conv_1x7_7x1", [0, 1]], ["dil_conv_3x3", [2]], ["max_pool_3x3", [1, 2]]],
         "channels": 4,
         "blocks": 3,
     },

@@ -96,7 +96,7 @@ REQUIRED = {
     "nasbench_macro": ["format", "code"],
     "darts": ["format", "genotype", "normal", "reduce"],
     "smash": ["format", "blocks", "banks", "bank_channels", "layers", "read", "write", "kernel"],
-    "ghn1": ["format", "nodes"],
+    "ghn1": ["format", "operations"],
     "torchvision": ["format", "name"],
 }
 

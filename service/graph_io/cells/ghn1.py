@@ -1,6 +1,6 @@
 """The block space of GHN-1 (Zhang et al. 2019, section 5.1): one block, repeated.
 
-    {"format": "ghn1", "nodes": [["sep_conv_3x3", [0, 1]], ["max_pool_3x3", [2]]]}
+    {"format": "ghn1", "operations": [["sep_conv_3x3", [0, 1]], ["max_pool_3x3", [2]]]}
 
 States 0 and 1 are the block's inputs, the outputs of the last two blocks, each brought to the block's width
 by a 1x1 convolution. Node i makes state i + 2: its operation of the sum of the states that it names. The
@@ -10,7 +10,8 @@ The network: a 3x3 convolution, the blocks, global average pool, classifier. Aft
 the blocks the resolution is halved and the width doubled, as after 6 and 12 of the paper's 18.
 
 Equation 1 of the paper applies an operation to each input and sums what comes out; here it is applied once,
-to the sum. For convolutions alone both are the same."""
+to the sum. For convolutions alone both are the same.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +51,7 @@ class GHN1Document:
     """A block of GHN-1's space, repeated."""
 
     format: Literal["ghn1"] = "ghn1"
-    nodes: Annotated[
+    operations: Annotated[
         tuple[_Node, ...],
         Field(
             min_length=1,
@@ -68,7 +69,7 @@ class GHN1Document:
 def read_ghn1(document: Mapping[str, Any], *, limits: GraphLimits = DEFAULT_LIMITS) -> ArchGraph:
     """The network of a document as above. Raises InvalidArchitecture or LimitExceeded, naming the field."""
     network = read_model(GHN1Document, document)
-    _check(network.nodes)
+    _check(network.operations)
     net, width = NetworkBuilder(network.image_size, limits), network.channels
     state = net.conv("stem.0", net.input(), (width, 3, 3, 3))
     state = net.batch_norm("stem.1", state, width)
@@ -81,7 +82,7 @@ def read_ghn1(document: Mapping[str, Any], *, limits: GraphLimits = DEFAULT_LIMI
         else:
             halved = newer[2]
         net.cell = index
-        output, channels = _block(net, f"blocks.{index}", network.nodes, width, (older, newer), halved)
+        output, channels = _block(net, f"blocks.{index}", network.operations, width, (older, newer), halved)
         older, newer = newer, (output, channels, halved)
     net.cell = None
     return net.build(net.classifier("classifier", newer[0], newer[1], network.num_classes), network.name)
@@ -90,13 +91,13 @@ def read_ghn1(document: Mapping[str, Any], *, limits: GraphLimits = DEFAULT_LIMI
 def _check(nodes: tuple[_Node, ...]) -> None:
     """A node reads states that exist by then, each once."""
     for index, (_, sources) in enumerate(nodes):
-        place = Place(("nodes",)) / index / 1
+        place = Place(("operations",)) / index / 1
         for position, source in enumerate(sources):
             read_integer(source, place / position, least=0, most=index + 1)
         if len(set(sources)) < len(sources):
             raise place.refuse(f"{place.named} names a state twice.")
     if not any(1 in sources for _, sources in nodes):
-        raise Place(("nodes",)).refuse(
+        raise Place(("operations",)).refuse(
             "No node reads state 1, the block before.", "Without that, every other block would be left out."
         )
 
