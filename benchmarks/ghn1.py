@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,24 +21,21 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.cheap_scores import BATCH, ghn_scores, scores_after_steps
 from benchmarks.score_quality import quality
 from service.executor.networks import Network
-from service.ghn.checkpoint import load_checkpoint
 from service.graph_io.archgraph import ArchGraph
 from service.predictors.features.network_cost import multiply_adds
-from service.settings import get_settings
 from training.data.dataset import Dataset, load_dataset
 from training.data.deepnets import Bounds
 from training.data.spaces import SpaceNetworks
-from training.evaluate.accuracy import measure, network_accuracy, predicted_parameters
+from training.evaluate.accuracy import network_accuracy
 from training.ghn.recipe import Stage, TrainConfig
-from training.ghn.trainer import train
 from training.loop.sgd import SgdRecipe, train_network
 
 _SMALL = {"channels": 8, "blocks": 3}
 _IMAGE_SIZE = 8
 _CALIBRATION_BATCHES = 8
-_BATCH = 64
 # GHN-1's T = 5 and seven states. Its perceptron is slow to learn without GHN-2's normalisation.
 _GHN: dict[str, Any] = {
     "gnn": "stacked", "rounds": 5, "virtual_edge_cutoff": 1, "decoder": "mlp",
@@ -99,12 +95,17 @@ def main() -> None:
     lines = [
         _line("multiply-adds", np.array([float(multiply_adds(graph)) for graph in graphs]), truth),
         *(
-            _line(f"SGD, {steps} steps", _after_steps(folder.parent, steps, graphs, dataset), truth)
+            _line(
+                f"SGD, {steps} steps",
+                scores_after_steps(folder.parent, steps, graphs, dataset).scores,
+                truth,
+            )
             for steps in (5, 10)
         ),
     ]
     for name in options.variants:
-        score, seconds = _scores(name, folder / name, graphs, dataset, options)
+        column = ghn_scores(_config(name, options), folder / name, graphs, dataset)
+        score, seconds = column.scores, column.before
         note = (
             f"{score.mean():.1f}% generated, {seconds:.0f} s of training; paper {VARIANTS[name].paper or '-'}"
         )
@@ -128,7 +129,7 @@ def _column(path: Path, graphs: list[ArchGraph], dataset: Dataset, options: argp
     known: list[float] = json.loads(path.read_text()) if path.exists() else []
     path.parent.mkdir(parents=True, exist_ok=True)
     for number, graph in enumerate(graphs[len(known) :], start=len(known) + 1):
-        recipe = SgdRecipe(epochs=options.epochs, batch_size=_BATCH)
+        recipe = SgdRecipe(epochs=options.epochs, batch_size=BATCH)
         params = train_network(Network(graph), dataset, recipe)
         known.append(
             network_accuracy(
@@ -139,39 +140,6 @@ def _column(path: Path, graphs: list[ArchGraph], dataset: Dataset, options: argp
         path.write_text(json.dumps(known))
         print(f"trained {number} of {len(graphs)}: {known[-1]:.1f}%", file=sys.stderr)
     return np.array(known[: len(graphs)])
-
-
-def _after_steps(folder: Path, steps: int, graphs: list[ArchGraph], dataset: Dataset) -> Any:
-    """Accuracy on validation images after so many steps from random weights."""
-    path = folder / f"{dataset.name}-{steps}-sgd-steps.json"
-    known: list[float] = json.loads(path.read_text()) if path.exists() else []
-    batches = max(1, min(steps, len(dataset.train) // _BATCH))
-    recipe = SgdRecipe(epochs=max(1, round(steps / batches)), images=batches * _BATCH, batch_size=_BATCH)
-    for graph in graphs[len(known) :]:
-        network = Network(graph)
-        params = train_network(network, dataset, recipe)
-        known.append(measure(network, params, dataset, dataset.validation)[0])
-        path.write_text(json.dumps(known))
-    return np.array(known[: len(graphs)])
-
-
-def _scores(
-    name: str, folder: Path, graphs: list[ArchGraph], dataset: Dataset, options: argparse.Namespace
-) -> tuple[Any, float]:
-    """Accuracy on validation images with the variant's weights, and seconds of its training."""
-    path = folder / "scores.json"
-    known = json.loads(path.read_text()) if path.exists() else {"scores": [], "seconds": 0.0}
-    if not known["scores"]:
-        config = _config(name, options)
-        started = time.monotonic()
-        train(config, folder, cache_dir=get_settings().home / "cache", resume=True, on_progress=_tell)
-        known["seconds"] = time.monotonic() - started
-    ghn = load_checkpoint(folder / "model")
-    for graph in graphs[len(known["scores"]) :]:
-        params = predicted_parameters(ghn, graph)
-        known["scores"].append(measure(Network(graph), params, dataset, dataset.validation)[0])
-    path.write_text(json.dumps(known))
-    return np.array(known["scores"][: len(graphs)]), known["seconds"]
 
 
 def _config(name: str, options: argparse.Namespace) -> TrainConfig:
@@ -191,11 +159,6 @@ def _config(name: str, options: argparse.Namespace) -> TrainConfig:
         validate_networks=0,
         validate_minutes=1e6,
     )
-
-
-def _tell(record: dict[str, Any]) -> None:
-    if record["kind"] == "train" and record["step"] % 100 == 0:
-        print(f"step {record['step']}: loss {record['loss']:.3f}, {record['seconds']:.0f} s", file=sys.stderr)
 
 
 def _draw(score: Any, truth: Any, path: Path) -> None:
