@@ -16,16 +16,16 @@ from service.cli.failures import REFUSED
 from service.cli.inventory_lines import inventory_lines
 from service.contract.kinds import image_rankers
 from service.contract.options import DATA
+from service.contract.scoring import IMAGES, PREDICTED_WEIGHTS, by_images
 
 if TYPE_CHECKING:
     from service.cli.records import Records
     from service.predictors.rankers.ranking import Ranker
 
 
-_PREDICTED = "predicted-weights"
 # What runs every network, with weights of a model, on images.
-_BY_IMAGES = (_PREDICTED, *image_rankers())
-_MODELS = " or ".join([f"{_PREDICTED}:GHN", *(f"{kind}:MODEL" for kind in image_rankers())])
+_BY_IMAGES = (PREDICTED_WEIGHTS, *image_rankers())
+_MODELS = " or ".join([f"{PREDICTED_WEIGHTS}:GHN", *(f"{kind}:MODEL" for kind in image_rankers())])
 
 
 class Order(StrEnum):
@@ -76,7 +76,8 @@ def rank(
     data: Annotated[
         str | None,
         typer.Option(
-            help=f"For {' and '.join(_BY_IMAGES)}: {DATA}.", metavar="DATA"
+            help=f"For {' and '.join(_BY_IMAGES)}: {DATA}; with --url its name in the service's data folder.",
+            metavar="DATA",
         ),
     ] = None,
     data_dir: Annotated[
@@ -84,7 +85,7 @@ def rank(
     ] = None,
     images: Annotated[
         int, typer.Option(min=2, help=f"For {' and '.join(_BY_IMAGES)}: so many validation images.")
-    ] = 512,
+    ] = IMAGES,
     skip_bad: options.SkipBad = False,
     plot: options.Plot = None,
     url: options.Url = None,
@@ -100,10 +101,8 @@ def rank(
     from service.cli.records import ARCHITECTURE_LINES, read_records
 
     asked = _Asked(predictor, property, top_k, order, unconnected, data, data_dir, images, skip_bad)
-    if asked.by_images() and (data is None or url is not None):
-        raise typer.BadParameter(
-            f"{asked.predictor} runs here, on images: give --data, and no --url", param_hint="--predictor"
-        )
+    if by_images(predictor) and data is None:
+        raise typer.BadParameter(f"{predictor} runs networks on images: give --data", param_hint="--data")
     records = read_records(file, ARCHITECTURE_LINES)
     entries = records.values
     with progress_bar("ranking") as progress:
@@ -134,10 +133,6 @@ class _Asked:
     images: int
     skip_bad: bool
 
-    def by_images(self) -> bool:
-        kind, colon, _ = (self.predictor or "").partition(":")
-        return bool(colon) and kind in _BY_IMAGES
-
 
 def _here(entries: list[Any], asked: _Asked, progress: ReportProgress) -> dict[str, Any]:
     from service.predictors.rankers.ranking import Candidate
@@ -157,16 +152,15 @@ def _ranker(asked: _Asked) -> Ranker:
     from service.cli.reading import read_document
     from service.predictors.rankers.ranking import find_ranker
 
-    if not asked.by_images():
+    if not by_images(asked.predictor):
         return find_ranker(asked.predictor, asked.property, read=read_document)
-    from service.kit.references import resolve
     from service.settings import get_settings
     from training.data.dataset import load_dataset
     from training.data.image_folder.names import data_source
     from training.data.inventory import inventory
-    from training.evaluate.ranker import PredictedWeightsRanker
+    from training.evaluate.search_images import SearchImages
 
-    settings, (kind, _, name) = get_settings(), str(asked.predictor).partition(":")
+    settings = get_settings()
     dataset = load_dataset(
         data_source(str(asked.data), Path()),
         data_dir=asked.data_dir or settings.data_dir,
@@ -175,12 +169,13 @@ def _ranker(asked: _Asked) -> Ranker:
     )
     for line in [] if dataset.report is None else inventory_lines(inventory(dataset)):
         typer.echo(line, err=True)
-    if kind == _PREDICTED:
-        return PredictedWeightsRanker(
-            name, dataset, images=asked.images, read=partial(read_document, runnable=True)
-        )
-    ranker: Ranker = resolve(str(image_rankers()[kind].image_ranker))(name, dataset, images=asked.images)
-    return ranker
+    images = SearchImages(
+        dataset=dataset, images=asked.images, read=partial(read_document, runnable=True)
+    )
+    try:
+        return images.ranker(str(asked.predictor))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--predictor") from None
 
 
 def _there(
@@ -191,6 +186,9 @@ def _there(
     from service.client import Client
 
     places, documents, skipped = unreadable(entries)
+    on_images: dict[str, Any] = {}
+    if by_images(asked.predictor):
+        on_images = {"data": asked.data, "images": asked.images, "skip_bad": asked.skip_bad}
     with Client(url, api_key=api_key, timeout=None) as client:
         ranking = client.rank_architectures(
             documents,
@@ -199,6 +197,7 @@ def _there(
             top_k=asked.top_k,
             order=asked.order.value,
             unconnected=asked.unconnected.value,
+            **on_images,
             progress=lambda step: progress(step.done, step.total, step.message),
         )
     answer = ranking.model_dump(mode="json", exclude={"timings_ms"}, exclude_unset=True)

@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import json as json_text
-from typing import Annotated, Any
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from service.cli import options
 from service.cli.console import ReportProgress, emit_json, progress_bar, say, table
 from service.cli.from_contract import Values, checked, offers
+from service.cli.inventory_lines import inventory_lines
+from service.contract.options import DATA
 from service.contract.search import SearchOptions
+
+if TYPE_CHECKING:
+    from training.evaluate.search_images import SearchImages
 
 
 @offers(SearchOptions, leave_out=("population", "sample"))
 def search(
     *,
     values: Values,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Images to score or train on: {DATA}; with --url its name in the service's data folder.",
+            metavar="DATA",
+        ),
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where the data set lies. [default: WEIGHTCAST_DATA_DIR]")
+    ] = None,
+    skip_bad: options.SkipBad = False,
     predictor: Annotated[
         str | None,
-        typer.Option("--predictor", "-p", help="What scores architectures; default as `weightcast rank`."),
+        typer.Option(
+            "--predictor", "-p",
+            help="What scores architectures, as for `weightcast rank`; by generated weights with --data.",
+        ),
     ] = None,
     plot: options.Plot = None,
     url: options.Url = None,
@@ -30,9 +51,17 @@ def search(
 
     Give --evaluations, --seconds, or both: whichever ends first.
     """
-    chosen = checked(SearchOptions, {**values, "predictor": predictor})
+    # A path is no name: here it is looked up as it is.
+    named = data if data is None or url is not None else "here"
+    chosen = checked(
+        SearchOptions, {**values, "predictor": predictor, "data": named, "skip_bad": skip_bad}
+    )
     with progress_bar("searching") as progress:
-        answer = _here(chosen, progress) if url is None else _there(chosen, progress, url, api_key)
+        answer = (
+            _here(chosen, data, data_dir, progress)
+            if url is None
+            else _there(chosen, progress, url, api_key)
+        )
     if json:
         emit_json(answer)
     else:
@@ -43,7 +72,9 @@ def search(
         search_chart(answer).save(plot)
 
 
-def _here(chosen: SearchOptions, progress: ReportProgress) -> dict[str, Any]:
+def _here(
+    chosen: SearchOptions, data: str | None, data_dir: Path | None, progress: ReportProgress
+) -> dict[str, Any]:
     from service.cli.reading import read_document
     from service.search.answer import answer
     from service.search.run import Found
@@ -52,7 +83,33 @@ def _here(chosen: SearchOptions, progress: ReportProgress) -> dict[str, Any]:
         best = "" if found.best is None else f"best {found.best.scores['score']:.4f}"
         progress(found.share, 1.0, best)
 
-    return answer(chosen, read=read_document, report=tell)
+    images = None if data is None else _images(data, data_dir, chosen)
+    return answer(chosen, read=read_document, report=tell, images=images)
+
+
+def _images(data: str, data_dir: Path | None, chosen: SearchOptions) -> SearchImages:
+    from service.cli.reading import read_document
+    from service.settings import get_settings
+    from training.data.dataset import load_dataset
+    from training.data.image_folder.names import data_source
+    from training.data.inventory import inventory
+    from training.evaluate.search_images import SearchImages
+
+    settings = get_settings()
+    dataset = load_dataset(
+        data_source(data, Path()),
+        data_dir=data_dir or settings.data_dir,
+        cache_dir=settings.home / "cache",
+        skip_bad=chosen.skip_bad,
+    )
+    for line in [] if dataset.report is None else inventory_lines(inventory(dataset)):
+        typer.echo(line, err=True)
+    return SearchImages(
+        dataset=dataset,
+        images=chosen.images,
+        epochs=chosen.train_epochs,
+        read=partial(read_document, runnable=True),
+    )
 
 
 def _there(
@@ -78,8 +135,18 @@ def _show(answer: dict[str, Any]) -> None:
     if answer.get("front"):
         say(f"What nothing surpasses in both, score and {answer['trade_off']}:")
         say(table(("score", *costs, "architecture"), [_cells(entry, costs) for entry in answer["front"]]))
+    if (trained := answer.get("trained")) is not None:
+        say(f"Accuracy on test images after {trained['epochs']} epochs of training, mean and 90% interval:")
+        groups = (("the best", "best"), ("random ones", "random"), ("difference", "difference"))
+        rows = [(label, *_mean(trained[group])) for label, group in groups]
+        say(table(("", "mean", "interval"), rows))
     if answer.get("note"):
         typer.echo(answer["note"], err=True)
+
+
+def _mean(group: dict[str, Any]) -> tuple[str, str]:
+    low, high = group["interval"]
+    return f"{group['mean']:.1f}", f"{low:.1f} to {high:.1f}"
 
 
 def _cells(entry: dict[str, Any], costs: list[str]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from service.cli.from_contract import Values, assigned, checked, offers
 from service.cli.inventory_lines import inventory_lines
 from service.contract.ghn import GHNOptions, GHNTraining
 from service.contract.kinds import KINDS, TrainingKind
-from service.contract.options import DATA, MODEL_NAME, ImageTraining
+from service.contract.options import DATA, MODEL_NAME, Images, ImageTraining, Observed
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 # Where nothing is said; only it can be trained by several processes, and start from another model.
 _GHN = "ghn"
-_GHN_PREFIXES = {"gated": "ghn2", "transformer": "ghn3", "mlp": "mlp"}
+_GHN_PREFIXES = {"gated": "ghn2", "transformer": "ghn3", "mlp": "mlp", "stacked": "ghn1"}
 
 
 def kinds_here() -> list[str]:
-    """Kinds of models that are trained on images alone, and so can be trained here."""
-    return [row.name for row in KINDS.values() if row.publishes and issubclass(row.options, ImageTraining)]
+    """Kinds of models that are trained on images, some of them on observations as well."""
+    return [row.name for row in KINDS.values() if row.publishes and issubclass(row.options, Images)]
 
 
 @offers(
@@ -80,6 +80,14 @@ def train(
         float | None,
         typer.Option(min=1e-7, max=1, help="The highest. [default: 0.004; transformer: 0.001; SMASH: 0.01]"),
     ] = None,
+    observations: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", exists=True, dir_okay=False,
+            help="Networks and their values, as `weightcast predictor fit` reads them, for kinds that learn "
+            "from them (hypernas).",
+        ),
+    ] = None,
     further: Annotated[
         list[str] | None,
         typer.Option(
@@ -108,12 +116,18 @@ def train(
         raise typer.BadParameter("only a GHN has them", param_hint="--gnn, --hidden, --layers, --heads")
     if network.get("gnn") != "transformer" and {"layers", "heads"} & {*network} and not (resume or start):
         raise typer.BadParameter("only a transformer has them: --gnn transformer", param_hint="--layers")
+    if issubclass(KINDS[kind].options, Observed) != (observations is not None):
+        raise typer.BadParameter(
+            "for kinds that learn from them, and those need them", param_hint="--observations"
+        )
     document = {**values, "mirror": mirror, "skip_bad": skip_bad, "learning_rate": learning_rate}
     document |= assigned(further or ())
     if kind == _GHN:
         document["ghn"] = {**_checked(network), **document.get("ghn", {})}
+    if observations is not None:
+        document["observations"] = _observations(observations)
     chosen = checked(KINDS[kind].options, document)
-    assert isinstance(chosen, ImageTraining)  # as all of these kinds are
+    assert isinstance(chosen, Images)  # as all of these kinds are
     from service.settings import get_settings
     from training.data.image_folder.names import data_source
 
@@ -140,7 +154,7 @@ def train(
     again = _command(
         kind=kind if kind != _GHN else None, data=typed, data_dir=data_dir, minutes=values.get("minutes"),
         steps=values.get("steps"), learning_rate=learning_rate, mirror=mirror, skip_bad=skip_bad or None,
-        seed=values.get("seed") or None, name=name, resume=True,
+        seed=values.get("seed") or None, name=name, observations=observations, resume=True,
     )  # fmt: skip
     settings = settings.model_copy(update={"data_dir": data_dir or settings.data_dir})
     chosen = replace(chosen, data=data)
@@ -269,7 +283,7 @@ def _check_run(folder: Path, resume: bool, anew: bool) -> None:
 
 
 def _train_here(
-    row: TrainingKind, chosen: ImageTraining, job: TrainingJob, model_folder: Path, *,
+    row: TrainingKind, chosen: Images, job: TrainingJob, model_folder: Path, *,
     again: str, plot: Path | None, json: bool,
 ) -> None:  # fmt: skip
     """Train, publish and report. again: the command that goes on."""
@@ -283,7 +297,9 @@ def _train_here(
                 for line in [] if json else inventory_lines(record):
                     say(line)
                 return
-            line = f"step {record['step']}: loss {record['loss']:.3f}"
+            line = f"step {record['step']}"
+            if "loss" in record:
+                line += f": loss {record['loss']:.3f}"
             if "accuracy" in record:
                 line += f", {record['accuracy']:.1f}% of the batch"
             progress(record["progress"], 1.0, line)
@@ -303,6 +319,19 @@ def _train_here(
         say(line)
     use = "" if row.use is None else f"; use it with `{row.use.format(name=job.name, data=chosen.data)}`"
     say(f"{job.name}: in {model_folder}{use}")
+
+
+def _observations(file: Path) -> list[Any]:
+    """Raises the ServiceError of a line that cannot be read."""
+    from service.cli.records import RESULT_LINES, read_records
+    from service.cli.value_field import with_value
+    from service.errors import ServiceError
+
+    values = read_records(file, RESULT_LINES).values
+    for item in values:
+        if isinstance(item, ServiceError):
+            raise item
+    return list(with_value(values, None, "accuracy"))
 
 
 def _draw(run_folder: Path, plot: Path | None) -> None:

@@ -30,7 +30,7 @@ from service.client._retry import RetryPolicy, problem_of, send
 from service.client._transfer import Deadline, Download, Flow, Request
 from service.client.fine_tuned import FineTuned
 from service.client.weights import PredictedWeights
-from service.contract.many import Order, Unconnected
+from service.contract.many import Distance, Order, Unconnected
 from service.contract.predict import Dtype
 from service.contract.results import Comparison, Embeddings, PredictionResult, WeightsFile
 
@@ -103,6 +103,7 @@ def rank_architectures(
     order: Order,
     unconnected: Unconnected,
     top_k: int | None,
+    on_images: Mapping[str, Any],
 ) -> Flow[Ranking]:
     asked = {
         "predictor": predictor,
@@ -110,6 +111,7 @@ def rank_architectures(
         "order": order,
         "unconnected": unconnected,
         "top_k": top_k,
+        **on_images,
     }
     answers = yield from _over_parts(call, "rank", many, asked)
     parts = [(part, _validate(Ranking, answer, "the ranking")) for part, answer in answers]
@@ -122,8 +124,11 @@ def embed_architectures(call: Call, many: Many, *, model: str | None) -> Flow[Em
     return merge_embeddings(many, parts)
 
 
-def compare_architectures(call: Call, many: Many, *, model: str | None) -> Flow[Comparison]:
-    answer = yield from _over(call, "compare", many, {"model": model})
+def compare_architectures(
+    call: Call, many: Many, *, model: str | None, by: Distance
+) -> Flow[Comparison]:
+    asked = {"model": model, "by": None if by == "embedding" else by}
+    answer = yield from _over(call, "compare", many, asked)
     return with_places(many, _validate(Comparison, answer, "the comparison"))
 
 

@@ -56,3 +56,8 @@ class SearchFields(TypedDict, total=False):
     top_k: int
     population: int
     sample: int
+    data: str | None
+    skip_bad: bool
+    images: int
+    train: int | None
+    train_epochs: int

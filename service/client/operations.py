@@ -17,7 +17,7 @@ from service.client._session import Session
 from service.client._transfer import Flow, computed
 from service.client.fine_tuned import FineTuned
 from service.client.weights import PredictedWeights
-from service.contract.many import Order, Unconnected
+from service.contract.many import Distance, Order, Unconnected
 from service.contract.predict import Dtype
 from service.contract.results import Comparison, Embeddings
 
@@ -80,6 +80,9 @@ class Operations:
         order: Order = "descending",
         unconnected: Unconnected = "skip",
         top_k: int | None = None,
+        data: str | None = None,
+        images: int | None = None,
+        skip_bad: bool | None = None,
         timeout: float | None = None,
         progress: ProgressCallback | None = None,
     ) -> Flow[Ranking]:
@@ -88,6 +91,8 @@ class Operations:
         More than 10,000 go in several requests. predictor: see `models()`; the service's default ranks
         without any training. property: refused if the predictor predicts something else. unconnected:
         whether cells whose output nothing reaches are skipped, or come behind all others without a score.
+        data, images, skip_bad: for the predictors predicted-weights:GHN and smash:MODEL, which run every
+        network on so many validation images of a data set on the worker.
         """
         call = self._session.call(timeout, progress)
         many = yield from computed(lambda: encode_many(architectures))
@@ -100,6 +105,7 @@ class Operations:
                 order=order,
                 unconnected=unconnected,
                 top_k=top_k,
+                on_images={"data": data, "images": images, "skip_bad": skip_bad},
             )
         )
 
@@ -125,13 +131,16 @@ class Operations:
         architectures: Iterable[Architecture],
         *,
         model: str | None = None,
+        by: Distance = "embedding",
         timeout: float | None = None,
         progress: ProgressCallback | None = None,
     ) -> Flow[Comparison]:
-        """Distances between the embeddings of all pairs, of up to 300 architectures."""
+        """Distances between all pairs of up to 300 architectures: of their embeddings, or, without a model,
+        the cost of the best assignment between their nodes.
+        """
         call = self._session.call(timeout, progress)
         many = yield from computed(lambda: encode_many(architectures))
-        return (yield from _logic.compare_architectures(call, many, model=model))
+        return (yield from _logic.compare_architectures(call, many, model=model, by=by))
 
     @operation
     def fit_predictor(
@@ -203,9 +212,11 @@ class Operations:
     ) -> Flow[SearchResult]:
         """Search a space for architectures that a predictor scores high, and wait for what it finds.
 
-        space: nasbench201, nasbench101, nats_size, nasbench_macro, darts. predictor: as for
+        space: nasbench201, nasbench101, nats_size, nasbench_macro, darts, smash, ghn1. predictor: as for
         `rank_architectures`. evaluations, seconds: the budget, one or both. trade_off: a second objective,
         less is better: parameters, multiply_adds, or the name of a predictor. max_*: what is allowed.
+        data, images: for the predictors predicted-weights:GHN and smash:MODEL. train: at the end the best so
+        many and as many random ones are trained on `data`, `train_epochs` each, and compared (`trained`).
         """
         call = self._session.call(timeout, progress)
         return (yield from _logic.search(call, {"space": space, **options}))

@@ -18,6 +18,8 @@ MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 DATA_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 FEWEST_OBSERVATIONS, MOST_OBSERVATIONS = 7, 20_000
 
+# Data sets that come with Weightcast, or are fetched: they never change.
+BUILT_IN_DATA = ("digits", "cifar10")
 DATA = "digits, cifar10, or a folder or zip file of images with one sub-folder a class"
 MIRROR = (
     "Mirror half of the training images. Where nothing is said: yes, unless a class is named by a single "

@@ -95,11 +95,11 @@ class Embeddings(Answer):
 
 
 class Comparison(Answer):
-    """`result` of a succeeded job of kind `compare`. `distances[i][j]` is Euclidean, between the embeddings
-    of architectures `indices[i]` and `indices[j]`.
-    """
+    """`result` of a succeeded job of kind `compare`. `distances[i][j]` lies between architectures
+    `indices[i]` and `indices[j]`: Euclidean between their embeddings, or the cost of an assignment of their
+    nodes. """
 
-    model: str
+    model: str | None = Field(description="null: of distances by nodes.")
     distances: list[list[float]]
     indices: list[int] = Field(default_factory=list)
     skipped: list[SkippedArchitecture] = Field(default_factory=list)

@@ -8,7 +8,8 @@ from typing import Literal
 
 from service.contract.fields import option
 from service.contract.many import Order
-from service.contract.options import MODEL_NAME, RANKS, Longest, ModelUse, Seeded
+from service.contract.options import DATA_NAME, MODEL_NAME, SKIP_BAD, Longest, ModelUse, Seeded
+from service.contract.scoring import IMAGES, PREDICTOR_NAME, check_images, scorer
 
 Space = Literal["nasbench201", "nasbench101", "nats_size", "nasbench_macro", "darts", "smash", "ghn1"]
 Algorithm = Literal["evolution", "random"]
@@ -29,7 +30,7 @@ class SearchOptions(Seeded):
     predictor: str | None = field(
         default=None,
         metadata=option(
-            "What scores architectures, as in POST /rank-architectures.", pattern=MODEL_NAME
+            "What scores architectures, as in POST /rank-architectures.", pattern=PREDICTOR_NAME
         ),
     )
     order: Order = field(
@@ -63,6 +64,28 @@ class SearchOptions(Seeded):
             "A predictor that was fitted on latencies; what `max_latency` bounds.", pattern=MODEL_NAME
         ),
     )
+    data: str | None = field(
+        default=None,
+        metadata=option(
+            "Images to run networks on with generated weights, and for `train`: `digits`, `cifar10`, or the "
+            "name of a folder or zip file of images in the server's data folder.",
+            pattern=DATA_NAME,
+        ),
+    )
+    skip_bad: bool = field(default=True, metadata=option(SKIP_BAD))
+    images: int = field(
+        default=IMAGES, metadata=option("So many validation images a score.", ge=2, le=100_000)
+    )
+    train: int | None = field(
+        default=None,
+        metadata=option(
+            "At the end train the best so many, and as many random ones, and compare them on test images.",
+            ge=2, le=50,
+        ),
+    )  # fmt: skip
+    train_epochs: int = field(
+        default=5, metadata=option("Of each of these trainings.", ge=1, le=1000)
+    )
     top_k: int = field(default=10, metadata=option("How many of the best are answered.", ge=1, le=1000))
     population: int = field(
         default=50, metadata=option("Of the evolution: how many live.", ge=2, le=10_000)
@@ -76,12 +99,14 @@ class SearchOptions(Seeded):
             raise ValueError("give evaluations, seconds, or both")
         if (self.max_latency is None) != (self.latency_predictor is None):
             raise ValueError("give max_latency and latency_predictor, or neither")
+        check_images(self.predictor, self.data, also=self.train is not None)
 
     def models(self) -> Iterator[ModelUse]:
         for name in ("predictor", "trade_off", "latency_predictor"):
             model = getattr(self, name)
             if model is not None and model not in BUILT_IN:
-                yield ModelUse(name, model, RANKS, "it scores nothing")
+                found = scorer(model)
+                yield ModelUse(name, found.model, found.role, found.lacks)
 
     def longest(self) -> Longest:
         return Longest("seconds", (self.seconds or 0) / 60)

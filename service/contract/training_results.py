@@ -125,6 +125,30 @@ class FoundArchitecture(Answer):
     costs: dict[str, float] = Field(default_factory=dict)
 
 
+class Mean(Answer):
+    """interval: 90%."""
+
+    mean: float
+    interval: list[float]
+
+
+class TrainedGroup(Mean):
+    """values: accuracies on test images, percent."""
+
+    values: list[float]
+
+
+class TrainedGroups(Answer):
+    """Networks that were trained for so many epochs from random weights. difference: of the means, best minus
+    random; the interval is Welch's.
+    """
+
+    epochs: int
+    best: TrainedGroup
+    random: TrainedGroup
+    difference: Mean
+
+
 class SearchResult(Answer):
     """best: in order, the first is the best. front: with two objectives, what nothing else surpasses in both.
     curve: the best score after so many evaluations, where it improved. ended: evaluations, seconds (which
@@ -146,6 +170,9 @@ class SearchResult(Answer):
     best: list[FoundArchitecture]
     front: list[FoundArchitecture] = Field(default_factory=list)
     curve: list[dict[str, float]] = Field(default_factory=list)
+    trained: TrainedGroups | None = Field(
+        default=None, description="With `train`: what the best and random ones reach after training."
+    )
 
 
 class SetAside(Answer):

@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
-from typing import Any
+from random import Random
+from typing import Any, Protocol
 
+from service.contract.scoring import by_images, smash_model
 from service.contract.search import SearchOptions
+from service.errors import InvalidRequest, ServiceError
 from service.graph_io.read import read_document
 from service.predictors.features.architectures import Reader
 from service.predictors.rankers.ranking import Ranker, find_ranker
+from service.search.comparison import compared
 from service.search.evaluation import COUNTED, Evaluation, Evaluator, Limits
 from service.search.pareto import front
 from service.search.run import Budget, Found, Plan, Report, search
-from service.search.space import Document, find_space
+from service.search.space import Document, Space, WithClasses, find_space
 from service.search.strategies import Fitness
 
+_MOST_DRAWS = 1000
 # Points of the curve and of the front in an answer.
 _MOST_POINTS = 200
+
+
+class Images(Protocol):
+    """What scores by generated weights, and training, need."""
+
+    @property
+    def classes(self) -> int: ...
+
+    def ranker(self, predictor: str) -> Ranker: ...
+
+    def trained_accuracy(self, document: Document) -> float:
+        """Percent of test images."""
+        ...
 
 
 def answer(
@@ -26,14 +44,20 @@ def answer(
     report: Report = lambda found: None,
     known: MutableMapping[str, Evaluation | None] | None = None,
     seconds_before: float = 0.0,
+    images: Images | None = None,
+    trained: MutableMapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Search as the options say.
 
-    read: reads documents. report, known, seconds_before: as `search` has them.
+    read: reads documents. images: where the options need some. trained: accuracies by `space.key` of what was
+    trained before; what is trained is added. report, known, seconds_before: as `search` has them.
 
     Raises InvalidRequest, UnknownModel.
     """
-    evaluator = _evaluator(options, read)
+    evaluator = _evaluator(options, read, images)
+    space = find_space(options.space, smash_model=smash_model(options.predictor))
+    if images is not None:
+        space = WithClasses(space, images.classes)
     plan = Plan(
         algorithm=options.algorithm,
         seed=options.seed,
@@ -41,7 +65,7 @@ def answer(
         sample=options.sample,
     )
     found = search(
-        find_space(options.space),
+        space,
         evaluator,
         plan,
         Budget(evaluations=options.evaluations, seconds=options.seconds),
@@ -50,13 +74,58 @@ def answer(
         seconds_before=seconds_before,
     )
     said = {"space": options.space, "algorithm": plan.algorithm, "seed": plan.seed}
-    return {**said, **summary(found, evaluator, top_k=options.top_k)}
+    answered = {**said, **summary(found, evaluator, top_k=options.top_k)}
+    if options.train is not None and images is not None:
+        answered["trained"] = _trained(found, space, options, images, {} if trained is None else trained)
+    return answered
 
 
-def _evaluator(options: SearchOptions, read: Reader) -> Evaluator:
+def _trained(
+    found: Found,
+    space: Space,
+    options: SearchOptions,
+    images: Images,
+    known: MutableMapping[str, float],
+) -> dict[str, Any]:
+    """The best and as many random architectures after training. Raises InvalidRequest where a space has none
+    that can be trained.
+    """
+    count, random = options.train or 0, Random(f"weightcast/search/train/{options.seed}")
+    order = _best_first([evaluation.fitness for _, evaluation in found.items])
+    best = [found.items[place][0] for place in order[:count]]
+    if len(best) < 2:
+        raise InvalidRequest(
+            "Only one architecture was found: nothing to compare.",
+            field="/evaluations",
+            hint="Search longer.",
+        )
+
+    def accuracy(document: Document) -> float:
+        key = space.key(document)
+        if key not in known:
+            known[key] = images.trained_accuracy(document)
+        return known[key]
+
+    drawn: list[float] = []
+    refused: ServiceError | None = None
+    for _ in range(_MOST_DRAWS):
+        if len(drawn) == count:
+            break
+        try:
+            drawn.append(accuracy(space.sample(random)))
+        except ServiceError as error:  # no network, or one that does not take the images
+            refused = error
+    if len(drawn) < count:
+        raise refused or InvalidRequest("Nothing that was drawn can be trained.", field="/space")
+    return {"epochs": options.train_epochs, **compared([accuracy(document) for document in best], drawn)}
+
+
+def _evaluator(options: SearchOptions, read: Reader, images: Images | None) -> Evaluator:
     """Raises UnknownModel, InvalidRequest."""
 
     def ranker(name: str | None) -> Ranker:
+        if name is not None and images is not None and by_images(name):
+            return images.ranker(name)
         return find_ranker(name, None, read=read)
 
     trade_off, latency = options.trade_off, options.latency_predictor

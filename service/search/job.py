@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from service.contract.search import SearchOptions
 from service.documents import read_document
@@ -19,6 +19,9 @@ from service.search.answer import answer
 from service.search.evaluation import Evaluation
 from service.search.run import Found
 from training.job import Result, TrainingJob
+
+if TYPE_CHECKING:
+    from training.evaluate.search_images import SearchImages
 
 _EVENTS = 200
 
@@ -38,6 +41,7 @@ def run(options: SearchOptions, job: TrainingJob) -> Result:
     """
     signal.signal(signal.SIGTERM, _stop)
     folder = job.folder
+    trained = _Trained(folder / "trained.jsonl")
     with _History(folder / "history.jsonl") as history, (folder / "metrics.jsonl").open("a") as metrics:
         try:
             return answer(
@@ -46,9 +50,48 @@ def run(options: SearchOptions, job: TrainingJob) -> Result:
                 report=_Metrics(metrics),
                 known=history,
                 seconds_before=history.seconds,
+                images=_images(options, job),
+                trained=trained,
             )
         except Stopped:
             return None  # what was found out is in the folder
+
+
+def _images(options: SearchOptions, job: TrainingJob) -> SearchImages | None:
+    if options.data is None:
+        return None
+    # torch, which other searches do without
+    from training.data.dataset import load_dataset
+    from training.data.served import data_set
+    from training.evaluate.search_images import SearchImages
+
+    dataset = load_dataset(
+        data_set(options.data, job.settings),
+        data_dir=job.settings.data_dir,
+        cache_dir=job.settings.home / "cache",
+        skip_bad=options.skip_bad,
+    )
+    return SearchImages(
+        dataset=dataset,
+        images=options.images,
+        epochs=options.train_epochs,
+        read=lambda document: read_document(document, job.settings, runnable=True),
+    )
+
+
+class _Trained(dict[str, float]):
+    """Accuracies of networks that were trained, each written down as it comes."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        for line in _whole_lines(path):
+            super().__setitem__(line["key"], line["accuracy"])
+
+    def __setitem__(self, key: str, accuracy: float) -> None:
+        super().__setitem__(key, accuracy)
+        with self._path.open("a") as file:
+            file.write(json.dumps({"key": key, "accuracy": accuracy}) + "\n")
 
 
 class _Metrics:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
 
@@ -33,6 +34,31 @@ class Space(Protocol):
     def key(self, document: Document) -> str:
         """Equal for two documents of one architecture, as far as the space can tell."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class WithClasses:
+    """A space whose networks tell so many classes apart."""
+
+    space: Space
+    classes: int
+
+    @property
+    def name(self) -> str:
+        return self.space.name
+
+    @property
+    def size(self) -> int | None:
+        return self.space.size
+
+    def sample(self, random: Random) -> Document:
+        return {**self.space.sample(random), "num_classes": self.classes}
+
+    def mutate(self, document: Document, random: Random) -> Document:
+        return {**self.space.mutate(document, random), "num_classes": self.classes}
+
+    def key(self, document: Document) -> str:
+        return self.space.key(document)
 
 
 def find_space(name: str, *, smash_model: str | None = None) -> Space:

@@ -22,7 +22,7 @@ from service.kit.references import resolve
 from service.kit.whole_file import write_whole
 from service.models.catalog import find_card
 from service.settings import Settings, get_settings
-from training.data.image_folder.names import BUILT_IN, data_source
+from training.data.served import data_set
 from training.job import Result, TrainingJob
 
 RESULT, PROBLEM = "result.json", "problem.json"
@@ -66,23 +66,6 @@ def looked_up(options: Options, settings: Settings) -> Options:
     if isinstance(options, Budget) and options.minutes is not None:
         options = replace(options, minutes=min(options.minutes, settings.training_max_minutes))
     return options
-
-
-def data_set(name: str, settings: Settings) -> str:
-    """What the trainer reads: a data set it knows, or a folder or zip file of images inside the data folder,
-    and none outside of it.
-    """
-    source = data_source(name, settings.data_dir)
-    if source in BUILT_IN:
-        return source
-    place = Path(source).resolve()
-    if settings.data_dir.resolve() in place.parents and place.exists():
-        return str(place)
-    raise InvalidRequest(
-        f"There is no data set {name[:80]!r}.",
-        field="/data",
-        hint="Use digits, cifar10, or the name of a folder or zip file of images in WEIGHTCAST_DATA_DIR.",
-    )
 
 
 def _check_models(options: Options) -> None:

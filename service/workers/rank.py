@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service import tracing
-from service.contract.many import EmbedPayload, RankPayload
+from service.contract.many import EmbedPayload, NodesPayload, OnImages, RankPayload
 from service.documents import read_document
 from service.errors import ServiceError
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.entries import read_entry
 from service.graph_io.json_text import parse_json
+from service.graph_io.node_assignment import assignment_cost
+from service.graph_io.primitives import PrimitiveGraph, to_primitives
 from service.graph_limits import limits_of
 from service.predictors.rankers.ranking import Candidate, Ranker, find_ranker, rank, skipped_entry
 from service.settings import Settings
@@ -37,7 +39,11 @@ def run_rank(runtime: Runtime, payload: RankPayload, report: Report) -> dict[str
     watch, settings = Stopwatch(tracing.span), runtime.settings
     report(0, 1, "loading the predictor")
     with watch.stage("model"):
-        ranker = _ranker(payload["predictor"], payload["predictor_digest"], payload["property"], settings)
+        ranker = (
+            _ranker(payload["predictor"], payload["predictor_digest"], payload["property"], settings)
+            if "on_images" not in payload
+            else _image_ranker(payload["predictor"], payload["on_images"], settings)
+        )
     with watch.stage("parse"):
         candidates = list(_candidates(runtime, payload))
     tell = paced(report)
@@ -61,6 +67,26 @@ def _ranker(name: str | None, digest: str | None, wanted: str | None, settings: 
     )
 
 
+def _image_ranker(predictor: str, on_images: OnImages, settings: Settings) -> Ranker:
+    """Not kept: images of a folder may be others the next time. Errors: UnknownModel, InvalidRequest."""
+    from training.data.dataset import load_dataset
+    from training.data.served import data_set
+    from training.evaluate.search_images import SearchImages
+
+    dataset = load_dataset(
+        data_set(on_images["data"], settings),
+        data_dir=settings.data_dir,
+        cache_dir=settings.home / "cache",
+        skip_bad=on_images["skip_bad"],
+    )
+    images = SearchImages(
+        dataset=dataset,
+        images=on_images["images"],
+        read=lambda document: read_document(document, settings, runnable=True),
+    )
+    return images.ranker(predictor)
+
+
 def run_embed(runtime: Runtime, payload: EmbedPayload, report: Report) -> dict[str, Any]:
     """`{"model", "width", "embeddings", "indices", "skipped", "timings_ms"}`: a vector for each architecture
     that could be read; `indices` are their places in what was sent. Stages: model, parse, embed.
@@ -77,10 +103,13 @@ def run_embed(runtime: Runtime, payload: EmbedPayload, report: Report) -> dict[s
     }
 
 
-def run_compare(runtime: Runtime, payload: EmbedPayload, report: Report) -> dict[str, Any]:
+def run_compare(runtime: Runtime, payload: EmbedPayload | NodesPayload, report: Report) -> dict[str, Any]:
     """`{"model", "distances", "indices", "skipped", "timings_ms"}`: Euclidean distances between all pairs of
-    embeddings (GHN-2 paper, appendix C.2.4). Stages: model, parse, embed, compare.
+    embeddings, or costs of assignments between nodes (GHN-2 paper, appendix C.2.4). Stages: model, parse,
+    embed, compare.
     """
+    if "by" in payload:
+        return _compare_nodes(runtime, payload, report)
     watch = Stopwatch()
     name, indices, vectors, skipped = _embed(runtime, payload, report, watch)
     with watch.stage("compare"):
@@ -90,6 +119,32 @@ def run_compare(runtime: Runtime, payload: EmbedPayload, report: Report) -> dict
         "model": name,
         "distances": [[_rounded(value) for value in row] for row in distances],
         "indices": indices,
+        "skipped": skipped,
+        "timings_ms": watch.timings_ms(),
+    }
+
+
+def _compare_nodes(runtime: Runtime, payload: NodesPayload, report: Report) -> dict[str, Any]:
+    watch, tell = Stopwatch(), paced(report)
+    found: dict[int, PrimitiveGraph] = {}
+    skipped: list[dict[str, Any]] = []
+    with watch.stage("parse"):
+        candidates = list(_candidates(runtime, payload))
+        for done, candidate in enumerate(candidates, start=1):
+            try:
+                document = read_entry(candidate.document).document
+                found[candidate.index] = to_primitives(read_document(document, runtime.settings))
+            except ServiceError as error:
+                skipped.append(skipped_entry(candidate, error))
+            tell(done, len(candidates), "reading the architectures")
+    with watch.stage("compare"):
+        distances = [
+            [float(assignment_cost(one, other)) for other in found.values()] for one in found.values()
+        ]
+    return {
+        "model": None,
+        "distances": distances,
+        "indices": list(found),
         "skipped": skipped,
         "timings_ms": watch.timings_ms(),
     }

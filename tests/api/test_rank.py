@@ -10,10 +10,14 @@ from typing import Any
 import httpx
 import pytest
 import redis
+import torch
 from fastapi import FastAPI
 
 from service.client import AsyncClient, Conflict, JobFailed, Refused
 from service.predictors.rankers.fitted import FittedPredictor, observe, save_predictor
+from service.predictors.smash.checkpoint import save_checkpoint
+from service.predictors.smash.config import SmashConfig
+from service.predictors.smash.model import Smash
 from service.settings import Settings, get_settings
 from service.store.cache import ResultCache
 from service.store.connection import connect, connect_cache
@@ -193,3 +197,87 @@ async def test_the_client_ranks_embeds_and_compares(app: FastAPI, ranker: list[s
         with pytest.raises(Refused):
             await client.embed_architectures(NETWORKS, model="none-such")
     assert ranker == ["rank", "embed", "compare"]
+
+
+# On images: they are named, and lie with the worker.
+
+BLOCK = {"banks": 1, "bank_channels": 4, "layers": [{"read": [0], "write": [0], "channels": 4}]}
+NETWORK = {"format": "smash", "blocks": [BLOCK], "image_size": 8}
+ON_DIGITS: dict[str, Any] = {"data": "digits", "images": 64}
+
+
+@pytest.fixture
+def smash(api_settings: Settings) -> str:
+    torch.manual_seed(0)
+    config = SmashConfig(blocks=1, banks=1, layers=1, unit=4, bank_units=1, layer_units=1, hidden=4, depth=1)
+    card = {"name": "small", "kind": "smash", "training": {"image_size": 8}}
+    save_checkpoint(api_settings.home / "models" / "small", Smash(config), card)
+    return "smash:small"
+
+
+async def test_a_smash_model_and_a_ghn_rank(app: FastAPI, ranker: list[str], smash: str) -> None:
+    async with transport_to(app) as transport, AsyncClient("http://localhost", transport=transport) as client:
+        networks = [NETWORK, {**NETWORK, "stem_channels": 3}, GRAPH]
+        found = await client.rank_architectures(networks, predictor=smash, **ON_DIGITS)
+        assert found.predictor == smash
+        assert sorted(row.index for row in found.ranking) == [0, 1]
+        assert [item.index for item in found.skipped] == [2]
+        assert all(0 <= row.score <= 100 for row in found.ranking if row.score is not None)
+        cells = [{"format": "ghn1", "operations": [["conv_1x1", [1]]], "channels": 4, "blocks": 2}]
+        found = await client.rank_architectures(cells, predictor="predicted-weights:tiny", **ON_DIGITS)
+        assert found.note is not None and "64 validation images of digits" in found.note
+        assert len(found.ranking) == 1
+    assert ranker == ["rank", "rank"]
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"predictor": "smash:small"}, ""),
+        ({"data": "digits"}, ""),
+        ({"predictor": "smash:tiny", "data": "digits"}, "/predictor"),
+        ({"predictor": "predicted-weights:small", "data": "digits"}, "/predictor"),
+        ({"predictor": "small"}, "/predictor"),
+        ({"predictor": "smash:none", "data": "digits"}, None),
+        ({"predictor": "smash:small", "data": "../secret"}, "/data"),
+        ({"predictor": "smash:small", "data": "nowhere"}, "/data"),
+    ],
+)
+async def test_what_does_not_fit_is_refused(
+    client: httpx.AsyncClient, ranker: list[str], smash: str, options: dict[str, Any], field: str | None
+) -> None:
+    refused = await client.post("/rank-architectures", json={"architectures": [NETWORK], **options})
+    assert 400 <= refused.status_code < 500, refused.text
+    if field is not None:
+        assert refused.json().get("field", "") == field
+
+
+async def test_a_search_by_generated_weights_is_a_job(
+    client: httpx.AsyncClient, ranker: list[str], smash: str
+) -> None:
+    config = {"space": "smash", "predictor": smash, "evaluations": 4, "data": "digits"}
+    trained = {"kind": "search", "config": {**config, "train": 2, "train_epochs": 1}}
+    made = await client.post("/training-jobs", json=trained, headers={"Prefer": "wait=60"})
+    assert made.status_code == 200, made.text
+    found = made.json()["result"]
+    assert found["predictor"] == smash
+    assert len(found["trained"]["best"]["values"]) == len(found["trained"]["random"]["values"]) == 2
+    other = {"kind": "search", "config": {**config, "predictor": "smash:tiny"}}
+    refused = await client.post("/training-jobs", json=other)
+    assert (refused.status_code, refused.json()["field"]) == (422, "/config/predictor")
+
+
+async def test_distances_by_nodes_need_no_model(app: FastAPI, ranker: list[str]) -> None:
+    async with transport_to(app) as transport, AsyncClient("http://localhost", transport=transport) as client:
+        sparse, dense = cell(*["nor_conv_1x1"] * 6), cell(*["nor_conv_3x3"] * 6)
+        found = await client.compare_architectures([sparse, BROKEN, dense, GRAPH], by="nodes")
+    assert (found.model, found.indices) == (None, [0, 2, 3])
+    assert [item.index for item in found.skipped] == [1]
+    # The cells differ in shapes alone.
+    assert found.distances[0][1] == found.distances[1][0] == 0
+    assert found.distances[0][2] > 0
+
+
+async def test_a_model_and_distances_by_nodes_do_not_go_together(client: httpx.AsyncClient) -> None:
+    body = {"architectures": [GRAPH, GRAPH], "model": "tiny", "by": "nodes"}
+    assert (await client.post("/compare-architectures", json=body)).status_code == 422

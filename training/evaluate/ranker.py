@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from service.contract.scoring import IMAGES, PREDICTED_WEIGHTS
 from service.executor.networks import Network
 from service.executor.onnx_check import check_onnx
 from service.ghn.registry import load_model
@@ -28,8 +29,6 @@ from training.evaluate.accuracy import measure, native_dtype, predicted_paramete
 
 By = Literal["accuracy", "loss"]
 
-PREFIX = "predicted-weights:"
-DEFAULT_IMAGES = 512
 _SIGNIFICANT = 6
 # Whoever read the document has bounded it.
 _READ_BEFORE = replace(DEFAULT_LIMITS, max_bytes=sys.maxsize // 2)
@@ -100,10 +99,10 @@ class PredictedWeightsRanker(ImageRanker):
         dataset: Dataset,
         *,
         by: By = "accuracy",
-        images: int = DEFAULT_IMAGES,
+        images: int = IMAGES,
         read: Reader = partial(read_document, runnable=True),
     ) -> None:
-        super().__init__(f"{PREFIX}{ghn}", f"weights predicted by {ghn}", dataset, by, images)
+        super().__init__(f"{PREDICTED_WEIGHTS}:{ghn}", f"weights predicted by {ghn}", dataset, by, images)
         self._model, self._read = load_model(ghn), read
 
     def _network(self, document: Any) -> tuple[ArchGraph, Mapping[str, Tensor]]:

@@ -13,7 +13,14 @@ from service.api.architectures import NASBENCH201_EXAMPLE, TORCHVISION_EXAMPLE
 from service.api.openapi import json_body, problems
 from service.api.rank.reading import JSON_LINES, read_many
 from service.api.rank.service import Asked, answer, embedding_payload, ranking_payload
-from service.contract.many import EmbedOptions, EmbedRequest, RankOptions, RankRequest
+from service.contract.many import (
+    CompareOptions,
+    CompareRequest,
+    EmbedOptions,
+    EmbedRequest,
+    RankOptions,
+    RankRequest,
+)
 from service.contract.options import Options
 from service.contract.reading import properties
 from service.store.records import Job
@@ -89,13 +96,15 @@ async def embed_architectures(asked: Asked) -> Response:
     operation_id="compareArchitectures",
     summary="Distances between architectures",
     response_model=Job,
-    openapi_extra=_describe(EmbedRequest, EmbedOptions),
+    openapi_extra=_describe(CompareRequest, CompareOptions),
     responses=_RESPONSES,
 )
 async def compare_architectures(asked: Asked) -> Response:
-    """The job's result is a `Comparison`: distances between the embeddings of up to 300 architectures."""
+    """The job's result is a `Comparison`: distances between up to 300 architectures."""
     settings = asked.services.settings
     most = min(MOST_COMPARED, settings.max_architectures)
-    lines, options = await read_many(asked.request, EmbedOptions, most=most)
+    lines, options = await read_many(asked.request, CompareOptions, most=most)
+    if options.by == "nodes":
+        return await answer(asked, "compare", lines, {"by": options.by})
     payload = await anyio.to_thread.run_sync(embedding_payload, settings, options)
     return await answer(asked, "compare", lines, payload)

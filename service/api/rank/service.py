@@ -30,7 +30,8 @@ from service.contract.many import (
     RankQuestion,
     model_of,
 )
-from service.contract.options import RANKS
+from service.contract.options import BUILT_IN_DATA
+from service.contract.scoring import scorer
 from service.models.catalog import default_predictor
 from service.settings import Settings
 from service.store.queue import enqueue
@@ -72,21 +73,24 @@ def ranking_payload(settings: Settings, options: RankOptions) -> RankQuestion:
     name = options.predictor or default_predictor(options.property)
     digest, predicted = None, "accuracy"
     if name != BUILT_IN:
-        card = find_model(settings, name)
-        if not plays(card.kind, RANKS):
+        found = scorer(name)
+        card = find_model(settings, found.model)
+        if not plays(card.kind, found.role):
             raise errors.InvalidRequest(
-                f"The model {name!r} is a {card.kind}; it ranks nothing here.",
+                f"The model {found.model!r} is a {card.kind}; {found.lacks}.",
                 field="/predictor",
-                hint="`weightcast rank` ranks by what networks do with a model's weights on images.",
+                hint="A GHN ranks as predicted-weights:NAME, a SMASH model as smash:NAME; both need `data`.",
             )
-        digest, predicted = card.digest, str(card.training.get("property", predicted))
+        digest = card.digest
+        if not found.kind:
+            predicted = str(card.training.get("property", predicted))
     if options.property not in (None, predicted):
         raise errors.InvalidRequest(
             f"The predictor {name!r} predicts {predicted!r}, not {options.property!r}.",
             field="/property",
             hint=f"Rank by {predicted!r}, or name a predictor that was fitted on the property.",
         )
-    return {
+    question: RankQuestion = {
         "predictor": name,
         "predictor_digest": digest,
         "property": predicted,
@@ -94,6 +98,11 @@ def ranking_payload(settings: Settings, options: RankOptions) -> RankQuestion:
         "unconnected": options.unconnected,
         "top_k": options.top_k,
     }
+    if options.data is not None:
+        question["on_images"] = {
+            "data": options.data, "images": options.images, "skip_bad": options.skip_bad,
+        }  # fmt: skip
+    return question
 
 
 def embedding_payload(settings: Settings, options: EmbedOptions) -> EmbedQuestion:
@@ -145,7 +154,10 @@ def _start(
     )
     if (live := jobs.by_key(key)) is not None:
         return live
-    if (known := services.cache.get(key)) is not None:
+    # Built-in images never change; what is in a folder may, and then an old answer is none.
+    on_images = payload.get("on_images")
+    may_be_known = not isinstance(on_images, dict) or on_images.get("data") in BUILT_IN_DATA
+    if may_be_known and (known := services.cache.get(key)) is not None:
         made = jobs.create(kind, key="", payload={}, owner=caller.id, queue=QUEUE, about=about)
         jobs.begin(made.id, made.id)
         jobs.finish(made.id, known, made.id)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from service.contract.options import BUILT_IN_DATA
 from service.errors import InvalidInput
 from training.data.image_folder.layout import layout_of
 from training.data.image_folder.tree import open_tree
 
-BUILT_IN = ("digits", "cifar10")
+BUILT_IN = BUILT_IN_DATA
 
 
 def data_source(name: str, within: Path) -> str:

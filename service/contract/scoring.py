@@ -1,0 +1,59 @@
+"""What a `predictor` may be: a model that ranks by itself, or KIND:NAME, by whose weights networks are run on
+images.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from service.contract.options import RANKS
+
+PREDICTED_WEIGHTS = "predicted-weights"
+PREDICTOR_NAME = r"^([a-z][a-z-]{0,31}:)?[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+# How many validation images a network is run on, where nothing is said.
+IMAGES = 512
+
+
+class Scorer(NamedTuple):
+    """kind: whose weights networks are run with, "" where the model ranks by itself. model: its name. role:
+    what it must be (`options.ModelUse`). """
+
+    kind: str
+    model: str
+    role: str
+
+    @property
+    def lacks(self) -> str:
+        return f"{self.kind}:NAME needs a {self.role}" if self.kind else "it scores nothing by itself"
+
+
+def scorer(predictor: str) -> Scorer:
+    """What a predictor's name says. Raises ValueError for a kind whose models generate no weights."""
+    from service.contract.kinds import image_rankers  # which knows the classes that have predictors
+
+    kind, colon, model = predictor.partition(":")
+    if not colon:
+        return Scorer("", predictor, RANKS)
+    kinds = (PREDICTED_WEIGHTS, *image_rankers())
+    if kind not in kinds:
+        raise ValueError(f"{kind}: generates no weights; these do: {', '.join(kinds)}")
+    return Scorer(kind, model, "ghn" if kind == PREDICTED_WEIGHTS else kind)
+
+
+def by_images(predictor: str | None) -> bool:
+    return predictor is not None and ":" in predictor
+
+
+def check_images(predictor: str | None, data: str | None, *, also: bool = False) -> None:
+    """Raises ValueError for images where nothing needs them, and the other way round. also: something else
+    needs them.
+    """
+    if predictor is not None:
+        scorer(predictor)
+    if (data is None) == (by_images(predictor) or also):
+        raise ValueError("what runs or trains networks needs `data`, and nothing else does")
+
+
+def smash_model(predictor: str | None) -> str | None:
+    """The SMASH model that scores, where one does."""
+    return predictor.removeprefix("smash:") if predictor and predictor.startswith("smash:") else None

@@ -1,0 +1,61 @@
+"""What a search or a ranking asks of images: scores of networks with generated weights, and, at the end, what
+networks do once they are trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from service.contract.kinds import image_rankers
+from service.contract.scoring import IMAGES, PREDICTED_WEIGHTS, scorer
+from service.executor.networks import Network
+from service.graph_io.read import read_document
+from service.kit.references import resolve
+from service.predictors.features.architectures import Reader
+from training.data.dataset import Dataset
+from training.data.network_images import check_fits
+from training.evaluate.accuracy import network_accuracy
+from training.evaluate.ranker import ImageRanker, PredictedWeightsRanker
+from training.loop.sgd import SgdRecipe, random_parameters, train_network
+
+_BATCH = 64
+_READ = partial(read_document, runnable=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchImages:
+    """images: validation images of a score. epochs: of a training."""
+
+    dataset: Dataset
+    images: int = IMAGES
+    epochs: int = 5
+    read: Reader = _READ
+
+    @property
+    def classes(self) -> int:
+        """How many classes the images have."""
+        return len(self.dataset.classes)
+
+    def ranker(self, predictor: str) -> ImageRanker:
+        """predictor: KIND:NAME. Raises UnknownModel, InvalidRequest, and ValueError for an unknown kind."""
+        found = scorer(predictor)
+        if found.kind == PREDICTED_WEIGHTS:
+            return PredictedWeightsRanker(found.model, self.dataset, images=self.images, read=self.read)
+        ranker = resolve(str(image_rankers()[found.kind].image_ranker))
+        made: ImageRanker = ranker(found.model, self.dataset, images=self.images)
+        return made
+
+    def trained_accuracy(self, document: Mapping[str, Any]) -> float:
+        """Percent of test images after training from random weights. Batch normalisation uses statistics of
+        training images.
+        """
+        graph = self.read(document)
+        size = graph.input_shape[-1]
+        dataset = self.dataset.resized(size) if document.get("format") == "smash" else self.dataset
+        network = Network(graph)
+        check_fits(network, random_parameters(graph), dataset)
+        params = train_network(network, dataset, SgdRecipe(epochs=self.epochs, batch_size=_BATCH))
+        return network_accuracy(graph, params, dataset, dataset.test, recalibrate=True)
