@@ -117,6 +117,7 @@ _TRAININGS = (
         summary="Train a HyperNAS predictor. It ranks under `name` when the job is done.",
         options=HyperNASTraining,
         run="training.hypernas.run:train",
+        use="weightcast rank FILE.jsonl --predictor {name}",
         result="service.contract.training_results:TrainedModel",
         publishes=True,
         ranker="service.predictors.hypernas.ranker:ranker_of",
