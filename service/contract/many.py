@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Literal, NotRequired, final
 
 from typing_extensions import TypedDict
 
@@ -161,12 +161,14 @@ class RankPayload(RankQuestion):
     architectures: str
 
 
+@final
 class EmbedPayload(EmbedQuestion):
     """What travels to the worker. architectures: artifact with a JSON text a line."""
 
     architectures: str
 
 
+@final
 class NodesPayload(NodesQuestion):
     """What travels to the worker. architectures: artifact with a JSON text a line."""
 

@@ -150,7 +150,7 @@ def _compare_nodes(runtime: Runtime, payload: NodesPayload, report: Report) -> d
     }
 
 
-def _candidates(runtime: Runtime, payload: RankPayload | EmbedPayload) -> Iterator[Candidate]:
+def _candidates(runtime: Runtime, payload: RankPayload | EmbedPayload | NodesPayload) -> Iterator[Candidate]:
     limits = limits_of(runtime.settings)
     for index, line in enumerate(runtime.uploaded(payload["architectures"]).split(b"\n")):
         document: Any
