@@ -24,7 +24,7 @@ from service.settings import get_settings
 from training.data.dataset import Dataset, sample_batch
 from training.evaluate.accuracy import measure, predicted_parameters
 from training.ghn.recipe import TrainConfig
-from training.ghn.trainer import train
+from training.ghn.trainer import share_done, train
 from training.loop.sgd import SgdRecipe, random_parameters, train_network
 
 BATCH = 64
@@ -54,10 +54,13 @@ def scores_after_steps(folder: Path, steps: int, graphs: Sequence[ArchGraph], da
 def ghn_scores(config: TrainConfig, folder: Path, graphs: Sequence[ArchGraph], dataset: Dataset) -> Column:
     """With the weights of a GHN that is trained as `config` says."""
     column = _Kept(folder / "scores.json")
-    if not (folder / "model").exists():
+    if share_done(folder, config) < 1 or not (folder / "model").exists():
         started = time.monotonic()
         train(config, folder, cache_dir=get_settings().home / "cache", resume=True, on_progress=_tell)
         column.before += time.monotonic() - started
+        if share_done(folder, config) < 1:
+            # A signal ends a training with a model; one that is cut short is no column.
+            raise SystemExit("stopped; run again to go on")
     ghn = load_checkpoint(folder / "model")
     return column.filled(graphs, dataset, lambda graph: predicted_parameters(ghn, graph))
 
