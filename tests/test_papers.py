@@ -18,7 +18,10 @@ from service.cli.app import app
 PAGE = (Path(__file__).resolve().parents[1] / "docs/papers.md").read_text()
 COMMANDS = sorted(set(re.findall(r"`((?:python -m benchmarks|weightcast) ?[^`]*)`", PAGE)))
 ITEMS = {
-    "GHN-1": [*(f"Table {n}" for n in range(1, 5)), *(f"Figure {n}" for n in range(1, 11))],
+    "GHN-1": [
+        "Table 1", "Table 2", "Table 3", "Table 3, NAS-Bench-201", "Table 4",
+        *(f"Figure {n}" for n in range(1, 11)),
+    ],
     "GHN-2": [*(f"Table {n}" for n in range(1, 14)), *(f"Figure {n}" for n in range(1, 14))],
     "HyperNAS": ["Ranking", "Search", "Ablations"],
     "SMASH": [*(f"Figure {n}" for n in range(1, 4)), "Experiment 2", "Experiment 3", "Transfer"],
