@@ -87,7 +87,7 @@ def test_fit(url: str, tmp_path: Path) -> None:
     assert (there["method"], there["certainty"]) == (here["method"], here["certainty"])
     again = run(*asked, "--name", "there", "--url", url)
     assert again.exit_code != 0 and "there is a model 'there' already" in again.stderr.lower()
-    assert run(*asked, "--name", "here").exit_code == again.exit_code
+    assert run(*asked, "--name", "here").exit_code == 2
     assert run(*asked, "--name", "there", "--url", url, "--replace").exit_code == 0
     assert run(*asked, "--name", "here", "--replace").exit_code == 0
     assert run("models", "describe", "there", "for speed", "--url", url).exit_code == 0
