@@ -1,0 +1,160 @@
+"""Fifty callers at once: how long each waits, and what the service keeps of their jobs in memory.
+
+    python -m benchmarks.load [--clients 50] [--seconds 60] [--jobs 5000] [--json FILE]
+
+Starts a service of its own. First all callers ask for known networks, then for networks that nobody asked for,
+then for rankings of thirty cells each, so long each; every caller sends its next request when it has the
+answer to the one before. An `error` is any other answer than 200. Then new networks until so many jobs have
+run, with the memory of the processes after each fifth of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+from benchmarks.fault_requests import cell
+from benchmarks.faults import own_service
+from benchmarks.served import RunningService, command_of
+
+Body = tuple[str, dict[str, Any]]
+_WIDTHS = range(8, 200)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--clients", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--jobs", type=int, default=5000)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    rng = random.Random(0)
+    fresh = new_networks()
+    known = [next(fresh) for _ in range(20)]
+    kinds: dict[str, Callable[[], Body]] = {
+        "known networks": lambda: rng.choice(known),
+        "new networks": lambda: next(fresh),
+        "rankings of 30 cells": lambda: (
+            "/rank-architectures",
+            {"architectures": [cell(rng) for _ in range(30)]},
+        ),
+    }
+    rows: dict[str, Any] = {}
+    print("| requests | answers a second | p50 ms | p95 ms | p99 ms | errors |\n|" + " --- |" * 6)
+    with own_service() as service:
+        for path, body in known:
+            service.post(path, body, Prefer="wait=60").raise_for_status()
+        for name, make in kinds.items():
+            times, errors = asyncio.run(load(service.url, make, options.clients, options.seconds))
+            p50, p95, p99 = np.percentile(np.array(times) * 1e3, [50, 95, 99])
+            rows[name] = {"n": len(times), "p50": p50, "p95": p95, "p99": p99, "errors": errors}
+            rate = len(times) / options.seconds
+            print(f"| {name} | {rate:.0f} | {p50:.0f} | {p95:.0f} | {p99:.0f} | {len(errors)} |", flush=True)
+        print("\n| jobs | " + " | ".join(f"{name} MiB" for name in memory(service)) + " |\n|" + " --- |" * 4)
+        rows["memory"] = []
+        for part in range(6):
+            if part:
+                batch = list(itertools.islice(fresh, options.jobs // 5))
+                asyncio.run(run_all(service.url, batch, options.clients))
+            found = memory(service)
+            rows["memory"].append(found)
+            print(
+                f"| {part * (options.jobs // 5)} | " + " | ".join(map(str, found.values())) + " |", flush=True
+            )
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1))
+
+
+def new_networks() -> Iterator[Body]:
+    """Small networks, none like another, as tiles."""
+    for wide, narrow, classes in itertools.product(_WIDTHS, _WIDTHS, range(2, 12)):
+        yield "/predict-weights", {"architecture": network(wide, narrow, classes), "output": "tiles"}
+
+
+def network(wide: int, narrow: int, classes: int) -> dict[str, Any]:
+    """Two convolutions and a linear layer."""
+
+    def weight(name: str, *shape: int) -> dict[str, Any]:
+        return {"weight": {"name": f"{name}.weight", "shape": list(shape)}}
+
+    nodes = [
+        {"name": "x", "op": "input"},
+        {"name": "one", "op": "conv", "inputs": ["x"], "params": weight("one", wide, 3, 3, 3)},
+        {"name": "two", "op": "conv", "inputs": ["one"], "params": weight("two", narrow, wide, 3, 3)},
+        {"name": "pool", "op": "global_avg_pool", "inputs": ["two"]},
+        {"name": "flat", "op": "flatten", "inputs": ["pool"]},
+        {"name": "fc", "op": "linear", "inputs": ["flat"], "params": weight("fc", classes, narrow)},
+    ]
+    return {"format": "graph", "input_shape": [3, 32, 32], "nodes": nodes}
+
+
+async def load(
+    url: str, make: Callable[[], Body], clients: int, seconds: float
+) -> tuple[list[float], list[str]]:
+    """Seconds of every request of so many callers, and the answers that were not 200."""
+    times: list[float] = []
+    errors: list[str] = []
+    deadline = time.monotonic() + seconds
+
+    async def call(client: httpx.AsyncClient) -> None:
+        while time.monotonic() < deadline:
+            started = time.monotonic()
+            said = await _ask(client, *make())
+            times.append(time.monotonic() - started)
+            if said != "200":
+                errors.append(said)
+
+    async with _client(url, clients) as client:
+        await asyncio.gather(*(call(client) for _ in range(clients)))
+    return times, errors
+
+
+async def run_all(url: str, bodies: list[Body], clients: int) -> None:
+    """Ask for each of them. Raises AssertionError for an answer that is not 200."""
+    waiting = iter(bodies)
+
+    async def call(client: httpx.AsyncClient) -> None:
+        for path, body in waiting:
+            said = await _ask(client, path, body)
+            assert said == "200", said
+
+    async with _client(url, clients) as client:
+        await asyncio.gather(*(call(client) for _ in range(clients)))
+
+
+def _client(url: str, clients: int) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
+    return httpx.AsyncClient(base_url=url, timeout=120, limits=limits, trust_env=False)
+
+
+async def _ask(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> str:
+    try:
+        answer = await client.post(path, json=body, headers={"Prefer": "wait=60"})
+    except httpx.HTTPError as error:
+        return repr(error)
+    return str(answer.status_code)
+
+
+def memory(service: RunningService) -> dict[str, int]:
+    """Resident MiB of the API, the process that predicts, and Redis."""
+    named = {" ".join(command_of(process)): process for process in service.children()}
+
+    def resident(text: str) -> int:
+        return round(next(p for name, p in named.items() if text in name).memory_info().rss / 2**20)
+
+    worker = service.workers("predict")[1].memory_info().rss / 2**20
+    return {"API": resident("service.api.server"), "worker": round(worker), "Redis": resident("redis-server")}
+
+
+if __name__ == "__main__":
+    main()
