@@ -2,8 +2,8 @@
 
     python -m benchmarks.load [--clients 50] [--seconds 60] [--jobs 5000] [--json FILE]
 
-Starts a service of its own. First all callers ask for known networks, then for networks that nobody asked for,
-then for rankings of thirty cells each, so long each; every caller sends its next request when it has the
+Starts a service of its own. First all callers ask for known networks, then for networks that nobody asked
+for, then for rankings of thirty cells each, so long each; a caller sends its next request when it has the
 answer to the one before. An `error` is any other answer than 200. Then new networks until so many jobs have
 run, with the memory of the processes after each fifth of them.
 """
