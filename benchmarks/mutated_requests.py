@@ -123,20 +123,21 @@ class Mutator:
         return self._post(f"/predict-weights?output={output}", data, "application/octet-stream")
 
     def _form(self) -> bytes:
-        boundary = self._rng.choice(["b", "b" * 70, "b\xff", "", "a b"])
-        name = self._rng.choice(["architecture", "output", "x", "", "architecture\x00"])
+        boundary = self._rng.choice(["b", "b", "b", "b" * 70, "b\xff", "", "a b"])
+        name = self._rng.choice(["architecture", "architecture", "output", "x", "", "architecture\x00"])
         file = self._rng.choice(
             ['; filename="n.onnx"', "", '; filename="../../n"', '; filename="', "; filename*=u'x"]
         )
         content = bytes(self._rng.choice(self._files).SerializeToString())
-        content = self._bytes_changed(content)[: self._rng.choice([50, 10**6])]
+        if self._rng.random() < 0.5:
+            content = self._bytes_changed(content)[: self._rng.choice([50, 10**6])]
         part = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'.encode(
             "latin-1"
         )
         end = self._rng.choice([f"\r\n--{boundary}--\r\n", "", "\r\n--", f"\r\n--{boundary}"]).encode(
             "latin-1"
         )
-        parts = self._rng.choice([1, 1, 2, 30])
+        parts = self._rng.choice([1, 1, 1, 2, 30])
         body = (part + content[: 10**6 // parts] + b"\r\n") * parts + end
         return self._post("/predict-weights", body, f"multipart/form-data; boundary={boundary}")
 

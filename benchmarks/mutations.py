@@ -38,11 +38,15 @@ _PATIENCE_SECONDS = 60.0
 
 @dataclass(slots=True)
 class Tally:
-    """What came of the requests, by kind and status; `strange` holds the first few worth a look."""
+    """What came of the requests, by kind and status.
+
+    busy: what 503 said. strange: the first few answers that are worth a look.
+    """
 
     answers: dict[str, Counter[str]] = field(default_factory=dict)
     slow: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
+    busy: Counter[str] = field(default_factory=Counter)
     strange: list[dict[str, Any]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -56,6 +60,8 @@ class Tally:
             self.slowest = max(self.slowest, seconds)
             is_slow = seconds > SLOW_SECONDS + _ASKED_WAIT_SECONDS
             self.slow[kind] += is_slow
+            if said == "503":
+                self.busy[detail.partition('"detail":"')[2].partition('"')[0][:90]] += 1
             is_strange = is_slow or said == "none" or (said.startswith("5") and said != "503")
             if is_strange and len(self.strange) < 50:
                 head = request[:2000].decode("latin-1")
@@ -96,6 +102,7 @@ def main() -> None:
         row = [by["2xx"], by["3xx"] + by["4xx"], by["503"], by["5xx"], by["none"], tally.slow[kind]]
         print(f"| {kind} | {sum(counter.values())} | " + " | ".join(map(str, row)) + " |")
     print(f"\n{tally.count:,} requests, the slowest {tally.slowest:.1f} s")
+    print("what 503 said: " + ", ".join(f"{text} ({count})" for text, count in tally.busy.most_common()))
     print(f"in the log: {len(crashes)} crashed requests, {len(failures)} jobs that failed by our own fault")
     print("memory in MiB: " + ", ".join(f"{name} {warm[name]} to {after[name]}" for name in warm))
     if options.json:

@@ -27,7 +27,8 @@ from service.workers import stopping
 
 # A worker of the left queue serves the right ones: rankings need the same models as predictions.
 SERVES = {"predict": ("predict", "rank"), "rank": ("rank",), "training": ("training",)}
-MAX_TASKS_PER_CHILD = 500  # against slow leaks
+# Against slow leaks. Not more often: a new child loads torch for seconds, in which nothing is predicted.
+MAX_TASKS_PER_CHILD = 10_000
 
 app = Celery("weightcast", include=["service.workers.tasks"], set_as_current=False)
 

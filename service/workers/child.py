@@ -28,7 +28,7 @@ from service.store.jobs import JobStore
 from service.store.workers import ANNOUNCE_EVERY_SECONDS, WorkerInfo, WorkerRegistry
 from service.workers.recovery import Reconciler
 from service.workers.runtime import Runtime
-from service.workers.stopping import QUEUES_VARIABLE
+from service.workers.stopping import QUEUES_VARIABLE, announced
 
 log = structlog.get_logger("weightcast.worker")
 
@@ -90,6 +90,8 @@ def _live(queues: list[str]) -> None:
     me = [WorkerInfo(queue=queue, name=name, facts=facts) for queue in queues]
     while not _stopped.wait(ANNOUNCE_EVERY_SECONDS if _announce(registry, me) else 1.0):
         reconciler.step()
+    if not announced():
+        return  # another child takes over: what is asked for meanwhile waits for it, and is not refused
     for worker in me:
         try:
             registry.withdraw(worker)

@@ -1,0 +1,41 @@
+"""The pulse of a worker's child: who counts on it when it ends."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from service.settings import Settings
+from service.store.cache import ResultCache
+from service.store.connection import connect_cache
+from service.store.jobs import JobStore
+from service.store.workers import WorkerRegistry
+from service.workers import child
+from service.workers.runtime import Runtime
+
+
+@pytest.mark.parametrize("worker_stops", [True, False])
+def test_a_child_that_is_replaced_leaves_its_queue_open(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, worker_stops: bool
+) -> None:
+    """Jobs that come before the next child is warm wait for it; a worker that stops says goodbye."""
+    store, cache = JobStore.from_settings(settings), ResultCache(connect_cache(settings))
+    own = child.Child(settings, store, cache, Runtime(settings))
+    stopped = threading.Event()
+    monkeypatch.setattr(child, "current", lambda: own)
+    monkeypatch.setattr(child, "_warm_up", lambda *_: True)
+    monkeypatch.setattr(child, "_facts", lambda *_: {})
+    monkeypatch.setattr(child, "_stopped", stopped)
+    monkeypatch.setattr(child, "announced", lambda: worker_stops)
+    pulse = threading.Thread(target=child._live, args=(["predict"],))
+    pulse.start()
+    registry = WorkerRegistry(store.redis)
+    deadline = time.monotonic() + 10
+    while not registry.serves("predict"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    stopped.set()
+    pulse.join(10)
+    assert registry.serves("predict") is not worker_stops
