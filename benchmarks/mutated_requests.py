@@ -138,7 +138,7 @@ class Mutator:
             "latin-1"
         )
         parts = self._rng.choice([1, 1, 1, 2, 30])
-        body = (part + content[: 10**6 // parts] + b"\r\n") * parts + end
+        body = b"\r\n".join([part + content[: 10**6 // parts]] * parts) + end
         return self._post("/predict-weights", body, f"multipart/form-data; boundary={boundary}")
 
     def _header(self) -> bytes:

@@ -55,10 +55,10 @@ def predict_blocks(
 @torch.inference_mode()
 def embed_graphs(
     ghn: GHN, graphs: Sequence[PrimitiveGraph], *, max_nodes: int = 2048
-) -> list[NDArray[np.float32]]:
-    """Node states of each graph, (nodes, hidden), in the graph's node order. Graphs are batched up to
-    `max_nodes` nodes."""
-    results: list[NDArray[np.float32]] = []
+) -> list[NDArray[np.floating]]:
+    """Node states of each graph, (nodes, hidden), in the graph's node order and the GHN's precision. Graphs
+    are batched up to `max_nodes` nodes."""
+    results: list[NDArray[np.floating]] = []
     start = 0
     while start < len(graphs):
         stop, nodes = start + 1, len(graphs[start])

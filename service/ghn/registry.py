@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from service.models.catalog import ModelCard, find_card
 from service.weights.blocks import WeightBlocks
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoadedModel:
     """A GHN that decodes weights on `ghn.device`. Embeddings come from the CPU, the same everywhere."""
 
@@ -38,13 +39,18 @@ class LoadedModel:
 
     def embed(self, graphs: Sequence[ArchGraph]) -> NDArray[np.float32]:
         """One embedding a network, (networks, hidden): the mean of its node states (GHN-2 paper, section
-        5.2)."""
-        states = embed_graphs(self.ghn, [to_primitives(graph) for graph in graphs])
-        return (
-            np.stack([state.mean(axis=0) for state in states])
-            if states
-            else np.zeros((0, self.ghn.config.hidden), np.float32)
-        )
+        5.2).
+
+        The states are in double precision: in single, the last digits of a network's embedding would depend
+        on which others are embedded with it.
+        """
+        states = embed_graphs(self._in_double, [to_primitives(graph) for graph in graphs])
+        means = [state.mean(axis=0) for state in states]
+        return np.array(means, dtype=np.float32).reshape(len(means), self.ghn.config.hidden)
+
+    @cached_property
+    def _in_double(self) -> GHN:
+        return self.ghn.in_double()
 
     def on_cpu(self) -> LoadedModel:
         """The same model, all of it on the CPU; this one stays as it is."""

@@ -20,6 +20,7 @@ from service.graph_io.node_assignment import assignment_cost
 from service.graph_io.primitives import PrimitiveGraph, to_primitives
 from service.graph_limits import limits_of
 from service.predictors.rankers.ranking import Candidate, Ranker, find_ranker, rank, skipped_entry
+from service.predictors.rounding import significant
 from service.settings import Settings
 from service.stages import Stopwatch
 from service.workers.memory import RememberingRanker, document_key
@@ -202,4 +203,4 @@ def _embed(
 
 def _rounded(value: Any) -> float:
     """To what float32 holds: shorter as text."""
-    return float(f"{float(value):.{_SIGNIFICANT}g}")
+    return significant(value, _SIGNIFICANT)

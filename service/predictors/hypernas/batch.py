@@ -35,6 +35,10 @@ class CellBatch:
     def __len__(self) -> int:
         return len(self.operation_BV)
 
+    def double(self) -> CellBatch:
+        """The same in double precision."""
+        return CellBatch(self.operation_BV, self.flow_B2VV.double(), self.mask_BV.double())
+
     def __getitem__(self, rows: Tensor | slice) -> CellBatch:
         return CellBatch(self.operation_BV[rows], self.flow_B2VV[rows], self.mask_BV[rows])
 

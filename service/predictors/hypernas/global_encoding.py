@@ -48,7 +48,7 @@ class GlobalEncoding(nn.Module):
         nodes: list[Tensor] = []
         features: list[Tensor] = []
         for place, is_reduction in enumerate(cell_sequence(self.config)):
-            here = self._reductions(len(cell)) if is_reduction else cell
+            here = self._reductions(cell) if is_reduction else cell
             if self.config.encoding == "positional":
                 before_BC = self.position_NC[place].expand(len(cell), -1)
             node_BVC = self.encoder(here, before_BC)
@@ -63,16 +63,17 @@ class GlobalEncoding(nn.Module):
         """Every cell by itself: equal cells have equal features, and the network's is its cell's."""
         nothing_BC = no_context(cell, self.config.hidden)
         own_BVC = self.encoder(cell, nothing_BC)
-        reduction_BVC = self.encoder(self._reductions(len(cell)), nothing_BC)
+        reduction_BVC = self.encoder(self._reductions(cell), nothing_BC)
         nodes = (reduction_BVC if reduces else own_BVC for reduces in cell_sequence(self.config))
         return NetworkFeatures(tuple(nodes), pool(own_BVC, cell.mask_BV))
 
-    def _reductions(self, count: int) -> CellBatch:
-        reduction = self._reduction
+    def _reductions(self, cell: CellBatch) -> CellBatch:
+        """A reduction beside each of the cells, in their precision."""
+        reduction, count = self._reduction, len(cell)
         return CellBatch(
             reduction.operation_BV.expand(count, -1),
-            reduction.flow_B2VV.expand(count, -1, -1, -1),
-            reduction.mask_BV.expand(count, -1),
+            reduction.flow_B2VV.to(cell.flow_B2VV).expand(count, -1, -1, -1),
+            reduction.mask_BV.to(cell.mask_BV).expand(count, -1),
         )
 
 

@@ -13,6 +13,7 @@ from service.predictors.features.architectures import Reader
 from service.predictors.hypernas.batch import batch_of_rows, cell_row
 from service.predictors.hypernas.cell_graph import read_cell
 from service.predictors.hypernas.checkpoint import load_checkpoint
+from service.predictors.rounding import significant
 
 _AT_ONCE = 2048
 _SIGNIFICANT = 6
@@ -36,6 +37,7 @@ class HyperNASRanker:
             raise InvalidInput(
                 f"{card.name!r} was trained to generate weights alone: it cannot rank.", model=card.name
             )
+        self._checkpoint.hypernas.double()  # rounding.py says why
         self.name, self.property = card.name, self._checkpoint.property
 
     def features(self, document: Any) -> list[float]:
@@ -48,11 +50,11 @@ class HyperNASRanker:
         parts = []
         with torch.no_grad():
             for start in range(0, len(different), _AT_ONCE):
-                cells = batch_of_rows(different[start : start + _AT_ONCE].tolist())
-                parts.append(self._checkpoint.hypernas.score(cells).double().numpy())
+                cells = batch_of_rows(different[start : start + _AT_ONCE].tolist()).double()
+                parts.append(self._checkpoint.hypernas.score(cells).numpy())
         score = np.concatenate(parts)[place.reshape(-1)]
         value = np.interp(score, self._checkpoint.score_K, self._checkpoint.value_K)
         return [
-            {"score": round(float(one), _SIGNIFICANT), "value": float(other)}
+            {"score": round(float(one), _SIGNIFICANT), "value": significant(other)}
             for one, other in zip(score, value, strict=True)
         ]

@@ -31,6 +31,7 @@ from service.predictors.rankers.pretrained import (
     is_pretrained,
     nasbench201_multiply_adds,
 )
+from service.predictors.rounding import significant
 from service.stages import stage
 
 STRUCTURE = "structure"
@@ -118,9 +119,13 @@ class FittedRanker:
     def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:
         found = self._predictor.regressor.predict(np.array(rows, dtype=np.float64))
         return [
-            {"score": round(float(score), _SIGNIFICANT), "value": float(value), "interval": [low, high]}
+            {
+                "score": round(float(score), _SIGNIFICANT),
+                "value": significant(value),
+                "interval": [significant(low), significant(high)],
+            }
             for score, value, low, high in zip(
-                found.score_M, found.value_M, found.low_M.tolist(), found.high_M.tolist(), strict=True
+                found.score_M, found.value_M, found.low_M, found.high_M, strict=True
             )
         ]
 

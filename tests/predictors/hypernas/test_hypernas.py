@@ -243,6 +243,11 @@ def test_a_saved_model_is_listed_and_ranks(home: Path) -> None:
         assert 10 <= row["value"] <= 90
     assert answer["ranking"][0]["index"] == int(expected.argmax())
     assert [row["index"] for row in answer["skipped"]] == [30]
+    # Alone, each gets what it got in company, to the last digit.
+    ranker = find_ranker("mine", None)
+    for row in answer["ranking"]:
+        (alone,) = rank([candidates[row["index"]]], ranker)["ranking"]
+        assert row == {**alone, "rank": row["rank"]}
     with pytest.raises(InvalidRequest, match="latency"):
         find_ranker("mine", "latency")
 
