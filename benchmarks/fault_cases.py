@@ -20,6 +20,7 @@ import redis
 
 from benchmarks.fault_requests import cell
 from benchmarks.served import RunningService, command_of, soon
+from service.store.workers import WorkerRegistry
 
 _rng = random.SystemRandom()
 ATTEMPTS = 3
@@ -32,7 +33,7 @@ def network(name: str) -> dict[str, Any]:
 
 def poison(service: RunningService) -> str:
     """A job that kills its worker each time it runs, beside jobs of others."""
-    soon(service.is_ready)
+    await_warm(service)
     job = _queued(service, network("densenet201"))
     with ThreadPoolExecutor(4) as pool:
         others = [pool.submit(_answered, service) for _ in range(6)]
@@ -46,7 +47,7 @@ def poison(service: RunningService) -> str:
 
 def cancelled(service: RunningService) -> str:
     """A job that waits behind others, and one that runs."""
-    soon(service.is_ready)
+    await_warm(service)
     running, *_, waiting = (_queued(service, network("densenet201")) for _ in range(4))
     soon(lambda: service.get(f"/jobs/{running['id']}").json()["status"] != "queued", every=0.002)
     seconds = []
@@ -63,7 +64,7 @@ def cancelled(service: RunningService) -> str:
 
 def damaged(service: RunningService) -> str:
     """A file of weights in which a byte changes."""
-    soon(service.is_ready)
+    await_warm(service)
     body = {"architecture": cell(random.Random(_rng.random()))}
     first = _succeeded(service.post("/predict-weights", body, Prefer="wait=60"))
     weights = first["result"]["weights"]
@@ -85,7 +86,7 @@ def damaged(service: RunningService) -> str:
 
 def full_disk(service: RunningService) -> str:
     """No file of the API or the worker may grow: what a full disk does to them."""
-    soon(service.is_ready)
+    await_warm(service)
     answers = []
     with _no_room(service):
         for architecture in (cell(random.Random(_rng.random())), network("resnet18")):
@@ -99,7 +100,7 @@ def full_disk(service: RunningService) -> str:
 
 def restart(service: RunningService) -> str:
     """What is answered from the death of Redis, and of the worker, until all works again."""
-    soon(service.is_ready)
+    await_warm(service)
     statuses: list[int] = []
     for find in (_redis_process, lambda s: s.workers("predict")[0]):
         find(service).kill()
@@ -126,6 +127,18 @@ CASES: dict[str, Callable[[RunningService], str]] = {
     "a full disk": full_disk,
     "a restart": restart,
 }
+
+
+def await_warm(service: RunningService) -> None:
+    """Wait for the process that predicts now, and not for one that was killed a moment ago and still counts."""
+
+    def is_warm() -> bool:
+        workers = service.workers("predict")
+        with redis_of(service) as client:
+            names = [worker.name for worker in WorkerRegistry(client).present().get("predict", [])]
+        return len(workers) == 2 and any(name.endswith(f":{workers[1].pid}") for name in names)
+
+    soon(lambda: service.is_ready() and is_warm(), 120)
 
 
 def redis_of(service: RunningService) -> redis.Redis:

@@ -47,8 +47,10 @@ def main() -> None:
     options = parser.parse_args()
     rows: dict[str, Any] = {}
     with own_service() as service:
-        rows["cases"] = {name: case(service) for name, case in CASES.items()}
-        for name, outcome in rows["cases"].items():
+        rows["cases"] = {}
+        print("| fault | what came of it |\n| --- | --- |")
+        for name, case in CASES.items():
+            rows["cases"][name] = outcome = case(service)
             print(f"| {name} | {outcome} |", flush=True)
     if not options.cases:
         rows["storm"] = storm(mixed_calls(options.jobs), options.every)
