@@ -130,7 +130,7 @@ CASES: dict[str, Callable[[RunningService], str]] = {
 
 
 def await_warm(service: RunningService) -> None:
-    """Wait for the process that predicts now, and not for one that was killed a moment ago and still counts."""
+    """Wait for the process that predicts now; one that was killed a moment ago still counts for a while."""
 
     def is_warm() -> bool:
         workers = service.workers("predict")

@@ -1,4 +1,4 @@
-"""Single faults, against real processes: what `python -m benchmarks.faults --cases` prints holds."""
+"""Single faults, against real processes: what `python -m benchmarks.faults --only cases` prints holds."""
 
 from __future__ import annotations
 
