@@ -34,6 +34,7 @@ log = structlog.get_logger("weightcast.worker")
 
 _WARM_UP_AGAIN_SECONDS = 5.0
 _stopped = threading.Event()
+_tried = threading.Event()  # the first warm-up has ended, well or not
 _pulse: list[threading.Thread] = []
 
 
@@ -70,6 +71,11 @@ def start() -> None:
     _pulse[0].start()
 
 
+def await_warm_up(seconds: float) -> bool:
+    """Wait so long for the first warm-up. True when it is over, or when none is under way."""
+    return not _pulse or _tried.wait(seconds)
+
+
 def stop() -> None:
     """Say goodbye, so that nobody counts on this worker; but do not wait for a warm-up."""
     _stopped.set()
@@ -81,8 +87,10 @@ def stop() -> None:
 def _live(queues: list[str]) -> None:
     child = current()
     while not _warm_up(child, queues):
+        _tried.set()
         if _stopped.wait(_WARM_UP_AGAIN_SECONDS):
             return
+    _tried.set()
     registry = WorkerRegistry(child.store.redis)
     reconciler = Reconciler(child.store, child.settings)
     name = f"{socket.gethostname()}:{os.getpid()}"

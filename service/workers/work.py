@@ -10,11 +10,12 @@ from service.contract.kinds import ANSWERS, TRAINING, JobKind
 from service.errors import ServiceError, Unavailable
 from service.kit.references import resolve
 from service.store.queue import enqueue
-from service.workers.child import Child
-from service.workers.run_once import JobContext, Work, run_once
+from service.workers.child import Child, await_warm_up
+from service.workers.run_once import JobCancelled, JobContext, Work, run_once
 from service.workers.training import kind_of, run_training
 
 Result = dict[str, Any]
+_LOOK_EVERY_SECONDS = 0.3
 
 log = structlog.get_logger("weightcast.worker")
 
@@ -23,6 +24,10 @@ def run(child: Child, job_id: str) -> None:
     """Run the job now, unless it is done or somebody else's; send it again when it gave way."""
 
     def work(context: JobContext) -> Result:
+        # What the work needs takes seconds to load; a job that is cancelled meanwhile must not wait for it.
+        while not await_warm_up(_LOOK_EVERY_SECONDS):
+            if context.should_stop():
+                raise JobCancelled
         return work_of(child, context.job.kind)(context)
 
     if run_once(child.store, job_id, work, child.settings):

@@ -1,4 +1,4 @@
-"""The pulse of a worker's child: who counts on it when it ends."""
+"""The child of a worker: who counts on it when it ends, and what it does before it is warm."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from service.settings import Settings
 from service.store.cache import ResultCache
 from service.store.connection import connect_cache
 from service.store.jobs import JobStore
+from service.store.records import JobStatus
 from service.store.workers import WorkerRegistry
-from service.workers import child
+from service.workers import child, work
 from service.workers.runtime import Runtime
 
 
@@ -28,6 +29,7 @@ def test_a_child_that_is_replaced_leaves_its_queue_open(
     monkeypatch.setattr(child, "_warm_up", lambda *_: True)
     monkeypatch.setattr(child, "_facts", lambda *_: {})
     monkeypatch.setattr(child, "_stopped", stopped)
+    monkeypatch.setattr(child, "_tried", threading.Event())
     monkeypatch.setattr(child, "announced", lambda: worker_stops)
     pulse = threading.Thread(target=child._live, args=(["predict"],))
     pulse.start()
@@ -39,3 +41,23 @@ def test_a_child_that_is_replaced_leaves_its_queue_open(
     stopped.set()
     pulse.join(10)
     assert registry.serves("predict") is not worker_stops
+
+
+def test_a_job_that_is_cancelled_while_its_worker_loads_ends_at_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, cache = JobStore.from_settings(settings), ResultCache(connect_cache(settings))
+    own = child.Child(settings, store, cache, Runtime(settings))
+    monkeypatch.setattr(child, "_pulse", [threading.current_thread()])
+    monkeypatch.setattr(child, "_tried", threading.Event())
+    job = store.create("predict", key="", payload={}, owner="a", queue="predict")
+    running = threading.Thread(target=work.run, args=(own, job.id))
+    running.start()
+    deadline = time.monotonic() + 10
+    while store.get(job.id).status is not JobStatus.RUNNING:  # type: ignore[union-attr]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    store.request_cancel(job.id)
+    running.join(5)
+    ended = store.get(job.id)
+    assert not running.is_alive() and ended is not None and ended.status is JobStatus.CANCELLED
