@@ -17,6 +17,8 @@ from typing import Any
 import httpx
 import psutil
 
+from service.parent_death import wrapped
+
 START_SECONDS = 120.0
 _WORKER = "service.workers.app"
 
@@ -98,8 +100,14 @@ def start(home: Path, **options: str) -> RunningService:
     command = [sys.executable, "-m", "service.cli", "serve", "--port", "0"]
     told = home.parent / "serve.out"
     with log.open("w") as errors, told.open("w") as output:
+        # It ends with this process, however that happens.
         process = subprocess.Popen(
-            command, env=environment, stdout=output, stderr=errors, text=True, start_new_session=True
+            wrapped(command, with_signal=signal.SIGTERM),
+            env=environment,
+            stdout=output,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
         )
     running = RunningService(process, home, "", log)
     try:
