@@ -104,7 +104,7 @@ def restart(service: RunningService) -> str:
     statuses: list[int] = []
     for find in (_redis_process, lambda s: s.workers("predict")[0]):
         find(service).kill()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             body = {"architecture": cell(random.Random(_rng.random())), "output": "tiles"}
             answer = service.post("/predict-weights", body, Prefer="wait=5")
