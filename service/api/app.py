@@ -67,8 +67,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.services = services
     app.state.predictions = Predictions(services)
+    app.state.routes = []  # of all resources, for who must know every method of a path
     for resource in (predict, describing, rank, training, jobs, weights, models, info, health, pages):
         app.include_router(resource.router)
+        app.state.routes += resource.router.routes
     errors.install(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestContext, observe=services.metrics.observe)
@@ -97,5 +99,6 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
             # Bodies that routes read themselves, and results of jobs.
             bodies=(training_request(), *dict.fromkeys(row.options for row in ANSWERS.values())),
             results=[resolve(row.result) for row in (*ANSWERS.values(), *KINDS.values())],
+            is_open=app.state.services.keys.is_open,
         )
     return app.openapi_schema

@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from service import errors
+from service.api.allowed import allow_header
 from service.contract.reading import invalid_fields
 
 log = structlog.get_logger("weightcast.api")
@@ -112,7 +113,8 @@ def install(app: FastAPI) -> None:
 
     async def http_error(request: Request, error: Exception) -> ProblemResponse:
         assert isinstance(error, HTTPException)
-        return error_response(_from_http_exception(error, request), request, error.headers)
+        headers = allow_header(request) if error.status_code == 405 else error.headers
+        return error_response(_from_http_exception(error, request), request, headers)
 
     app.add_exception_handler(errors.ServiceError, service_error)
     app.add_exception_handler(RequestValidationError, validation_error)

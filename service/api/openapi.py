@@ -88,13 +88,21 @@ def json_body(model: type[Any], examples: dict[str, Any]) -> dict[str, Any]:
 
 
 def finish(
-    document: dict[str, Any], *, bodies: Sequence[type[Any]], results: Sequence[type[Any]]
+    document: dict[str, Any],
+    *,
+    bodies: Sequence[type[Any]],
+    results: Sequence[type[Any]],
+    is_open: bool,
 ) -> dict[str, Any]:
     """Problem answers are typed `application/problem+json` only, FastAPI's own 422 schema is not used here,
     and models that no route declares are added: bodies that routes read themselves, results of jobs.
+
+    is_open: the server has no keys, so none need be sent.
     """
     for path in document["paths"].values():
         for operation in path.values():
+            if is_open and "security" in operation:
+                operation["security"].append({})
             for status, response in operation.get("responses", {}).items():
                 content = response.get("content", {})
                 if PROBLEM_JSON in content and "application/json" in content:

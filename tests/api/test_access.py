@@ -55,6 +55,15 @@ async def test_wrong_keys(guarded: httpx.AsyncClient) -> None:
         assert_problem(response, 401)
 
 
+@pytest.mark.parametrize("keys", [None, "a-key"])
+async def test_the_description_says_whether_keys_are_needed(api_settings: Settings, keys: str | None) -> None:
+    own = api_settings.model_copy(update={"api_keys": SecretStr(keys) if keys else None})
+    async with client_of(own) as client:
+        document = (await client.get("/openapi.json")).json()
+    calls = [call for path in document["paths"].values() for call in path.values() if "security" in call]
+    assert len(calls) > 10 and all(({} in call["security"]) is (keys is None) for call in calls)
+
+
 async def test_both_ways_to_send_a_key(guarded: httpx.AsyncClient) -> None:
     assert (await guarded.get("/models", headers=bearer("plain"))).status_code == 200
     assert (await guarded.get("/models", headers=bearer("hashed"))).status_code == 200

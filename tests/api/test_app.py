@@ -25,6 +25,11 @@ async def test_unknown_paths_and_methods(client: httpx.AsyncClient) -> None:
     assert_problem(response, 405, "method-not-allowed")
     assert "GET" in response.headers["allow"]
     assert_problem(await client.get("/predict-weights"), 405)
+    # Where several routes share a path, all their methods are named.
+    for path, methods in ((f"/jobs/{'0' * 32}", "DELETE, GET"), (f"/weights/{'ab' * 32}.npz", "GET, HEAD")):
+        response = await client.patch(path)
+        assert_problem(response, 405)
+        assert response.headers["allow"] == methods
 
 
 async def test_request_ids(client: httpx.AsyncClient) -> None:
