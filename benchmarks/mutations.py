@@ -77,19 +77,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    tally = Tally()
     with own_service(queue_limit="100000", queued_jobs_per_key="100000") as service:
-        openapi = service.get("/openapi.json").json()
-        deadline = time.monotonic() + options.seconds
         warm = _memory(service)
-
-        def send(thread: int) -> None:
-            mutator = Mutator(openapi, options.seed * THREADS + thread)
-            while tally.count < options.count and time.monotonic() < deadline:
-                one(service, *mutator.request(), tally)
-
-        with ThreadPoolExecutor(THREADS) as pool:
-            list(pool.map(send, range(THREADS)))
+        tally = send_all(service, options.count, options.seconds, options.seed)
         soon(service.is_ready)
         after, log = _memory(service), service.log.read_text().splitlines()
     crashes = [text for text in log if '"request.crashed"' in text or '"request.failed"' in text]
@@ -108,6 +98,22 @@ def main() -> None:
     if options.json:
         found = {"strange": tally.strange, "crashes": crashes[:30], "failures": failures[:30]}
         options.json.write_text(json.dumps(found, indent=1))
+
+
+def send_all(service: RunningService, count: int, seconds: float, seed: int) -> Tally:
+    """Send about so many mutated requests, for so long at most."""
+    tally = Tally()
+    openapi = service.get("/openapi.json").json()
+    deadline = time.monotonic() + seconds
+
+    def send(thread: int) -> None:
+        mutator = Mutator(openapi, seed * THREADS + thread)
+        while tally.count < count and time.monotonic() < deadline:
+            one(service, *mutator.request(), tally)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(send, range(THREADS)))
+    return tally
 
 
 def one(service: RunningService, kind: str, request: bytes, tally: Tally) -> None:
