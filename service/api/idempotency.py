@@ -11,6 +11,7 @@ import anyio.to_thread
 from fastapi import Header
 
 from service.api.auth import Principal
+from service.api.jobs.failures import asks_to_try_later
 from service.store.jobs import JobStore
 from service.store.records import Job
 
@@ -39,7 +40,7 @@ async def once(
     existing = await anyio.to_thread.run_sync(jobs.idempotency, scoped, body)
     if existing is not None:
         job = await anyio.to_thread.run_sync(jobs.get, existing)
-        if job is not None:
+        if job is not None and not asks_to_try_later(job):
             return job
     try:
         job = await start()

@@ -14,7 +14,9 @@ from safetensors.numpy import load
 
 from service.api.architectures import GRAPH_EXAMPLE, NASBENCH201_EXAMPLE, TORCHVISION_EXAMPLE
 from service.api.predict.service import Predictions
+from service.errors import Unavailable
 from service.store.jobs import JobStore
+from service.store.workers import WorkerInfo
 from service.weights.formats import read_tiles
 
 from .checks import assert_problem
@@ -204,6 +206,24 @@ async def test_bad_input_found_by_the_worker_is_the_callers_problem(
     problem = assert_problem(response, 422, "invalid-architecture")
     job = (await client.get(problem["job"])).json()
     assert job["status"] == "failed" and job["error"]["status"] == 422
+
+
+
+@pytest.mark.parametrize("path", ["/predict-weights", "/rank-architectures"])
+async def test_a_worker_without_room_is_try_again_later(
+    client: httpx.AsyncClient, worker: FakeWorker, path: str
+) -> None:
+    worker.registry.announce(WorkerInfo(queue="rank", name="fake:2"), 600)
+    worker.fails_with = Unavailable("the artifact folder cannot be written", retry_after=30).problem()
+    body = {"architecture": GRAPH_EXAMPLE, "architectures": [GRAPH_EXAMPLE]}
+    del body["architectures" if path == "/predict-weights" else "architecture"]
+    headers = {"Idempotency-Key": "the same for both"}
+    refused = await client.post(path, json=body, headers=headers)
+    assert_problem(refused, 503, "unavailable")
+    assert refused.headers["retry-after"] == "30"
+    worker.fails_with = None  # there is room again
+    answer = await client.post(path, json=body, headers=headers)
+    assert answer.status_code == 200 and answer.json()["status"] == "succeeded"
 
 
 async def test_our_own_failure_is_a_failed_job(client: httpx.AsyncClient, worker: FakeWorker) -> None:
