@@ -38,7 +38,7 @@ def poison(service: RunningService) -> str:
     with ThreadPoolExecutor(4) as pool:
         others = [pool.submit(_answered, service) for _ in range(6)]
         deaths = _kill_whoever_runs(service, job["id"])
-        ended = service.final(job["id"], 120)
+        ended = service.final(job["id"], 200)
         assert ended["status"] == "failed" and "retries-exhausted" in ended["error"]["type"], ended
         assert deaths == ATTEMPTS
         assert all(other.result()["status"] == "succeeded" for other in others)
@@ -162,7 +162,7 @@ def _answered(service: RunningService) -> dict[str, Any]:
         answer = service.post("/predict-weights", body, Prefer="respond-async")
         return answer if answer.status_code in (200, 202) else None
 
-    return service.final(soon(accepted, 120, 0.3).json()["id"], 120)
+    return service.final(soon(accepted, 200, 0.3).json()["id"], 200)
 
 
 def _succeeded(answer: httpx.Response) -> dict[str, Any]:
