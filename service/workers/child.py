@@ -26,6 +26,7 @@ from service.store.cache import ResultCache
 from service.store.connection import connect_cache
 from service.store.jobs import JobStore
 from service.store.workers import ANNOUNCE_EVERY_SECONDS, WorkerInfo, WorkerRegistry
+from service.workers.hearing import hearing
 from service.workers.recovery import Reconciler
 from service.workers.runtime import Runtime
 from service.workers.stopping import QUEUES_VARIABLE, announced
@@ -98,6 +99,10 @@ def _live(queues: list[str]) -> None:
     me = [WorkerInfo(queue=queue, name=name, facts=facts) for queue in queues]
     while not _stopped.wait(ANNOUNCE_EVERY_SECONDS if _announce(registry, me) else 1.0):
         reconciler.step()
+        if hearing.is_deaf(_waiting(child.store, queues)):
+            log.error("worker.deaf", queues=queues)
+            # It holds no job. Whoever started it starts it again; this process ends with it.
+            os.kill(os.getppid(), signal.SIGKILL)
     if not announced():
         return  # another child takes over: what is asked for meanwhile waits for it, and is not refused
     for worker in me:
@@ -105,6 +110,14 @@ def _live(queues: list[str]) -> None:
             registry.withdraw(worker)
         except Unavailable:
             return  # it expires by itself
+
+
+def _waiting(store: JobStore, queues: list[str]) -> int:
+    """Messages in these queues; none, as long as Redis does not say."""
+    try:
+        return sum(store.queue_depth(queue) for queue in queues)
+    except Unavailable:
+        return 0
 
 
 def _facts(settings: Settings, queues: list[str]) -> dict[str, str]:

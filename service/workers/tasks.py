@@ -9,8 +9,10 @@ from service.workers.app import app
 def _run(job_id: str) -> None:
     # Imported in the child: what the work needs (torch) must not be loaded in the parent.
     from service.workers import child, work
+    from service.workers.hearing import hearing
 
-    work.run(child.current(), job_id)
+    with hearing.at_work():
+        work.run(child.current(), job_id)
 
 
 for _name in TASK_OF_QUEUE.values():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 
@@ -14,6 +16,7 @@ from service.store.jobs import JobStore
 from service.store.records import JobStatus
 from service.store.workers import WorkerRegistry
 from service.workers import child, work
+from service.workers.hearing import Hearing
 from service.workers.runtime import Runtime
 
 
@@ -61,3 +64,46 @@ def test_a_job_that_is_cancelled_while_its_worker_loads_ends_at_once(
     running.join(5)
     ended = store.get(job.id)
     assert not running.is_alive() and ended is not None and ended.status is JobStatus.CANCELLED
+
+
+def test_jobs_that_wait_for_an_idle_process_are_not_heard() -> None:
+    now = 0.0
+    hearing = Hearing(clock=lambda: now)
+
+    def asked(waiting: int, at: float) -> bool:
+        nonlocal now
+        now = at
+        return hearing.is_deaf(waiting)
+
+    assert not asked(3, 0) and not asked(3, 59) and asked(3, 61)
+    # An empty queue and a job that came are both signs of hearing.
+    assert not asked(0, 62) and not asked(1, 63) and not asked(1, 120)
+    with hearing.at_work():
+        assert not asked(9, 500) and not asked(9, 900)
+    assert not asked(9, 901) and not asked(9, 960) and asked(9, 962)
+
+
+def test_a_deaf_worker_is_ended_by_its_child(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, cache = JobStore.from_settings(settings), ResultCache(connect_cache(settings))
+    own = child.Child(settings, store, cache, Runtime(settings))
+    stopped, ended = threading.Event(), []
+
+    def end(pid: int, number: int) -> None:
+        ended.append((pid, number))
+        stopped.set()
+
+    monkeypatch.setattr(child, "current", lambda: own)
+    monkeypatch.setattr(child, "_warm_up", lambda *_: True)
+    monkeypatch.setattr(child, "_facts", lambda *_: {})
+    monkeypatch.setattr(child, "_stopped", stopped)
+    monkeypatch.setattr(child, "_tried", threading.Event())
+    monkeypatch.setattr(child, "ANNOUNCE_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr("service.workers.hearing.PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(child, "hearing", Hearing())
+    monkeypatch.setattr(child.os, "kill", end)
+    store.redis.lpush("predict", "a message that nobody takes")
+    pulse = threading.Thread(target=child._live, args=(["predict"],))
+    pulse.start()
+    pulse.join(10)
+    stopped.set()
+    assert ended == [(os.getppid(), signal.SIGKILL)]
