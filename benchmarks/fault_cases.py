@@ -38,8 +38,8 @@ def poison(service: RunningService) -> str:
     with ThreadPoolExecutor(4) as pool:
         others = [pool.submit(_answered, service) for _ in range(6)]
         deaths = _kill_whoever_runs(service, job["id"])
-        ended = service.final(job["id"], 200)
-        assert ended["status"] == "failed" and "retries-exhausted" in ended["error"]["type"], ended
+        final = service.final(job["id"], 200)
+        assert final["status"] == "failed" and "retries-exhausted" in final["error"]["type"], final
         assert deaths == ATTEMPTS
         assert all(other.result()["status"] == "succeeded" for other in others)
     return f"failed after {deaths} attempts, {len(others)} of {len(others)} other jobs succeeded"
@@ -52,12 +52,12 @@ def cancelled(service: RunningService) -> str:
     soon(lambda: service.get(f"/jobs/{running['id']}").json()["status"] != "queued", every=0.002)
     seconds = []
     for job in (waiting, running):
-        asked = time.monotonic()
+        start = time.monotonic()
         service.delete(f"/jobs/{job['id']}")
-        ended = service.final(job["id"], 20)
-        seconds.append(time.monotonic() - asked)
+        final = service.final(job["id"], 20)
+        seconds.append(time.monotonic() - start)
         # Asked while its last step ran, a job may be done.
-        assert ended["status"] == "cancelled" or job is running, ended
+        assert final["status"] == "cancelled" or job is running, final
     assert max(seconds) < 10
     return f"queued: {seconds[0]:.2f} s, running: {seconds[1]:.2f} s"
 

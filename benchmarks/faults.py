@@ -97,10 +97,10 @@ def storm(calls: list[Call], every: float) -> dict[str, Any]:
     exact = [number for number, call in enumerate(calls) if call.is_exact]
     with own_service() as calm, ThreadPoolExecutor(CALLERS) as pool:
         quiet = Caller(calm)
-        kept = list(pool.map(lambda number: quiet.final(quiet.accepted(calls[number])), exact))
+        expected = list(pool.map(lambda number: quiet.final(quiet.accepted(calls[number])), exact))
     differing = [
         calls[number].kind
-        for number, there in zip(exact, kept, strict=True)
+        for number, there in zip(exact, expected, strict=True)
         if (job := jobs[number]) is not None and there is not None and essence(job) != essence(there)
     ]
     failed = [job for job in jobs if job is not None and job["status"] != "succeeded"]
@@ -209,13 +209,13 @@ def _reruns(service: RunningService, moments: list[float]) -> list[float]:
     return waits
 
 
-def print_storm(found: dict[str, Any]) -> None:
+def print_storm(outcome: dict[str, Any]) -> None:
     print("\n| of the jobs | |\n| --- | --- |")
-    for name, value in found.items():
+    for name, value in outcome.items():
         if name != "back":
             print(f"| {name} | {value if value != [] else 0} |")
     print("\n| part | times | back, median s | longest s |\n| --- | --- | --- | --- |")
-    for name, times in found["back"].items():
+    for name, times in outcome["back"].items():
         print(f"| {name} | {len(times)} | {statistics.median(times):.1f} | {max(times):.1f} |")
 
 

@@ -66,10 +66,10 @@ def main() -> None:
             if part:
                 batch = list(itertools.islice(fresh, options.jobs // 5))
                 asyncio.run(run_all(service.url, batch, options.clients))
-            found = memory(service)
-            rows["memory"].append(found)
+            sizes = memory(service)
+            rows["memory"].append(sizes)
             print(
-                f"| {part * (options.jobs // 5)} | " + " | ".join(map(str, found.values())) + " |", flush=True
+                f"| {part * (options.jobs // 5)} | " + " | ".join(map(str, sizes.values())) + " |", flush=True
             )
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
@@ -109,10 +109,10 @@ async def load(
     async def call(client: httpx.AsyncClient) -> None:
         while time.monotonic() < deadline:
             started = time.monotonic()
-            said = await _ask(client, *make())
+            status = await _ask(client, *make())
             times.append(time.monotonic() - started)
-            if said != "200":
-                errors.append(said)
+            if status != "200":
+                errors.append(status)
 
     async with _client(url, clients) as client:
         await asyncio.gather(*(call(client) for _ in range(clients)))
@@ -125,8 +125,8 @@ async def run_all(url: str, bodies: list[Body], clients: int) -> None:
 
     async def call(client: httpx.AsyncClient) -> None:
         for path, body in waiting:
-            said = await _ask(client, path, body)
-            assert said == "200", said
+            status = await _ask(client, path, body)
+            assert status == "200", status
 
     async with _client(url, clients) as client:
         await asyncio.gather(*(call(client) for _ in range(clients)))

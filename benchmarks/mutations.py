@@ -40,7 +40,7 @@ _PATIENCE_SECONDS = 60.0
 class Tally:
     """What came of the requests, by kind and status.
 
-    busy: what 503 said. strange: the first few answers that are worth a look.
+    busy: what came with 503. strange: the first few answers that are worth a look.
     """
 
     answers: dict[str, Counter[str]] = field(default_factory=dict)
@@ -54,19 +54,19 @@ class Tally:
     def count(self) -> int:
         return sum(sum(counter.values()) for counter in self.answers.values())
 
-    def add(self, kind: str, said: str, seconds: float, request: bytes, detail: str) -> None:
+    def add(self, kind: str, status: str, seconds: float, request: bytes, detail: str) -> None:
         with self.lock:
-            self.answers.setdefault(kind, Counter())[said] += 1
+            self.answers.setdefault(kind, Counter())[status] += 1
             self.slowest = max(self.slowest, seconds)
             is_slow = seconds > SLOW_SECONDS + _ASKED_WAIT_SECONDS
             self.slow[kind] += is_slow
-            if said == "503":
+            if status == "503":
                 self.busy[detail.partition('"detail":"')[2].partition('"')[0][:90]] += 1
-            is_strange = is_slow or said == "none" or (said.startswith("5") and said != "503")
+            is_strange = is_slow or status == "none" or (status.startswith("5") and status != "503")
             if is_strange and len(self.strange) < 50:
                 head = request[:2000].decode("latin-1")
                 self.strange.append(
-                    {"kind": kind, "said": said, "s": seconds, "head": head, "detail": detail}
+                    {"kind": kind, "status": status, "s": seconds, "head": head, "detail": detail}
                 )
 
 
@@ -87,12 +87,12 @@ def main() -> None:
     print("| input | requests | 2xx | 4xx | 503 | other 5xx | no answer | over 5 s |\n|" + " --- |" * 8)
     for kind, counter in sorted(tally.answers.items()):
         by = Counter[str]()
-        for said, count in counter.items():
-            by[said if said in ("503", "none") else f"{said[0]}xx"] += count
+        for status, count in counter.items():
+            by[status if status in ("503", "none") else f"{status[0]}xx"] += count
         row = [by["2xx"], by["3xx"] + by["4xx"], by["503"], by["5xx"], by["none"], tally.slow[kind]]
         print(f"| {kind} | {sum(counter.values())} | " + " | ".join(map(str, row)) + " |")
     print(f"\n{tally.count:,} requests, the slowest {tally.slowest:.1f} s")
-    print("what 503 said: " + ", ".join(f"{text} ({count})" for text, count in tally.busy.most_common()))
+    print("reasons of 503: " + ", ".join(f"{text} ({count})" for text, count in tally.busy.most_common()))
     print(f"in the log: {len(crashes)} crashed requests, {len(failures)} jobs that failed by our own fault")
     print("memory in MiB: " + ", ".join(f"{name} {warm[name]} to {after[name]}" for name in warm))
     if options.json:
@@ -119,20 +119,20 @@ def send_all(service: RunningService, count: int, seconds: float, seed: int) -> 
 def one(service: RunningService, kind: str, request: bytes, tally: Tally) -> None:
     """Send one request and note what came of it; what it started is cancelled."""
     address = urlsplit(service.url)
-    started, said, body = time.monotonic(), "none", b""
+    started, status, body = time.monotonic(), "none", b""
     try:
         place = (address.hostname or "", address.port or 0)
         with socket.create_connection(place, timeout=_PATIENCE_SECONDS) as sock:
             sock.sendall(request)
             answer = http.client.HTTPResponse(sock, method=request.split(b" ", 1)[0].decode("latin-1"))
             answer.begin()
-            said, body = str(answer.status), answer.read(10_000)
-            if said == "503" and answer.getheader("Retry-After") is None:
-                said = "500"
+            status, body = str(answer.status), answer.read(10_000)
+            if status == "503" and answer.getheader("Retry-After") is None:
+                status = "500"
     except (OSError, http.client.HTTPException) as error:
         body = repr(error).encode()
-    tally.add(kind, said, time.monotonic() - started, request, body[:1000].decode("latin-1"))
-    if said == "202":
+    tally.add(kind, status, time.monotonic() - started, request, body[:1000].decode("latin-1"))
+    if status == "202":
         _cancel(service, body)
 
 

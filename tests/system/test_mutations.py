@@ -18,7 +18,7 @@ pytestmark = [
 def test_every_wrong_request_has_an_answer(service: RunningService) -> None:
     tally = send_all(service, count=1000, seconds=60.0, seed=7)
     assert tally.count > 100 and tally.strange == []
-    statuses = {said for counter in tally.answers.values() for said in counter}
+    statuses = {status for counter in tally.answers.values() for status in counter}
     assert {"200", "422"} < statuses
     log = service.log.read_text()
     assert '"request.crashed"' not in log and '"request.failed"' not in log

@@ -70,26 +70,26 @@ def test_jobs_that_wait_for_an_idle_process_are_not_heard() -> None:
     now = 0.0
     hearing = Hearing(clock=lambda: now)
 
-    def asked(waiting: int, at: float) -> bool:
+    def deaf(waiting: int, at: float) -> bool:
         nonlocal now
         now = at
         return hearing.is_deaf(waiting)
 
-    assert not asked(3, 0) and not asked(3, 59) and asked(3, 61)
+    assert not deaf(3, 0) and not deaf(3, 59) and deaf(3, 61)
     # An empty queue and a job that came are both signs of hearing.
-    assert not asked(0, 62) and not asked(1, 63) and not asked(1, 120)
+    assert not deaf(0, 62) and not deaf(1, 63) and not deaf(1, 120)
     with hearing.at_work():
-        assert not asked(9, 500) and not asked(9, 900)
-    assert not asked(9, 901) and not asked(9, 960) and asked(9, 962)
+        assert not deaf(9, 500) and not deaf(9, 900)
+    assert not deaf(9, 901) and not deaf(9, 960) and deaf(9, 962)
 
 
 def test_a_deaf_worker_is_ended_by_its_child(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     store, cache = JobStore.from_settings(settings), ResultCache(connect_cache(settings))
     own = child.Child(settings, store, cache, Runtime(settings))
-    stopped, ended = threading.Event(), []
+    stopped, signals = threading.Event(), []
 
     def end(pid: int, number: int) -> None:
-        ended.append((pid, number))
+        signals.append((pid, number))
         stopped.set()
 
     monkeypatch.setattr(child, "current", lambda: own)
@@ -106,4 +106,4 @@ def test_a_deaf_worker_is_ended_by_its_child(settings: Settings, monkeypatch: py
     pulse.start()
     pulse.join(10)
     stopped.set()
-    assert ended == [(os.getppid(), signal.SIGKILL)]
+    assert signals == [(os.getppid(), signal.SIGKILL)]

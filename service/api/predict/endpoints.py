@@ -145,8 +145,8 @@ async def predict_weights(
 
 async def _answer(request: Request, job: Job, output: str, headers: dict[str, str]) -> Response:
     """200 or 202 with the job; the file where it was asked for; the problem of a job that failed at once."""
-    if (failed := failure_response(request, job, headers)) is not None:
-        return failed
+    if (problem := failure_response(request, job, headers)) is not None:
+        return problem
     if job.status is JobStatus.SUCCEEDED and wants_file(
         request.headers.get("accept"), MEDIA_TYPES[EXTENSIONS[output]]
     ):

@@ -137,8 +137,8 @@ async def answer(asked: Asking, kind: str, lines: bytes, payload: Question) -> R
     route = f"{kind}-architectures"
     job = await once(services.jobs, asked.caller, route, asked.idempotency_key, key, start)
     job = await services.watcher.wait(job, preference.wait_seconds, asked.request) or job
-    if (failed := failure_response(asked.request, job, preference.headers)) is not None:
-        return failed
+    if (problem := failure_response(asked.request, job, preference.headers)) is not None:
+        return problem
     return job_response(job, headers={**preference.headers, "Vary": "Prefer"})
 
 

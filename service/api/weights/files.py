@@ -129,22 +129,22 @@ def _size_of(file: BinaryIO) -> int:
 async def _checked(
     chunks: AsyncGenerator[bytes, None], sha256: str, check: Callable[[bool], None]
 ) -> AsyncGenerator[bytes, None]:
-    """The same chunks; the last is held back until the digest of all is known.
+    """The same chunks; the last one is held back until the digest of all is known.
 
     Errors: DamagedFile.
     """
-    digest, held = hashlib.sha256(), b""
+    digest, last = hashlib.sha256(), b""
     async with aclosing(chunks):
         async for chunk in chunks:
-            if held:
-                yield held
-            held = chunk
+            if last:
+                yield last
+            last = chunk
             await anyio.to_thread.run_sync(digest.update, chunk)
     is_whole = digest.hexdigest() == sha256
     await anyio.to_thread.run_sync(check, is_whole)
     if not is_whole:
         raise DamagedFile("the file does not have its digest any more", sha256=sha256)
-    yield held
+    yield last
 
 
 async def _read(file: BinaryIO, part: ByteRange) -> AsyncGenerator[bytes, None]:
