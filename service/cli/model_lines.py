@@ -6,19 +6,16 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-_DOES = {
-    "ghn": "predicts weights",
-    "predictor": "ranks",
-    "hypernas": "ranks",
-    "smash": "generates weights for its own space",
-}
+from service.contract.kinds import KINDS
+
 _WIDTH = 100
 _LABEL_WIDTH = 34
 
 
 def purpose(card: Mapping[str, Any]) -> str:
     """What a model does: "ranks by latency"."""
-    does = _DOES.get(card["kind"], card["kind"])
+    kind = KINDS.get(card["kind"])
+    does = (kind and kind.does) or card["kind"]
     measured = (card.get("training") or {}).get("property")
     return f"{does} by {measured}" if measured else does
 

@@ -78,7 +78,7 @@ def train(
     network: Values,
     learning_rate: Annotated[
         float | None,
-        typer.Option(min=1e-7, max=1, help="The highest. [default: 0.004; transformer: 0.001; SMASH: 0.01]"),
+        typer.Option(min=1e-7, max=1, help="The highest. [default: what suits the kind and the GNN]"),
     ] = None,
     observations: Annotated[
         Path | None,

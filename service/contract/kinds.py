@@ -43,6 +43,7 @@ class JobKind:
 class TrainingKind(JobKind):
     """publishes: whether a model of this kind comes out, under the name of the job; otherwise the result is
     all there is, and a name only what its owner calls it.
+    does: what its models do, in words.
     lines: `module:function` that makes lines for a person of the result, as the command line shows them.
     use: how the model is used from the command line, of its `name` and the `data` that it was trained on.
     ranker: `module:function` of a model's card and a reader of documents: the `Ranker` of such a model, where
@@ -52,6 +53,7 @@ class TrainingKind(JobKind):
 
     queue: Queue = "training"
     publishes: bool
+    does: str = ""
     lines: str | None = None
     use: str | None = None
     ranker: str | None = None
@@ -100,6 +102,7 @@ _TRAININGS = (
         run="training.ghn.job:train",
         result="service.contract.training_results:GHNResult",
         publishes=True,
+        does="predicts weights",
     ),
     TrainingKind(
         name="predictor",
@@ -110,6 +113,7 @@ _TRAININGS = (
         run="service.workers.fit_predictor:run_fit",
         result="service.contract.training_results:FittedPredictor",
         publishes=True,
+        does="ranks",
         ranker="service.predictors.rankers.ranking:fitted_ranker",
     ),
     TrainingKind(
@@ -120,6 +124,7 @@ _TRAININGS = (
         use="weightcast rank FILE.jsonl --predictor {name}",
         result="service.contract.training_results:TrainedModel",
         publishes=True,
+        does="ranks",
         ranker="service.predictors.hypernas.ranker:ranker_of",
     ),
     TrainingKind(
@@ -131,6 +136,7 @@ _TRAININGS = (
         lines="training.smash.run:lines",
         use="weightcast rank FILE.jsonl --predictor smash:{name} --data {data}",
         publishes=True,
+        does="generates weights for its own space",
         image_ranker="training.smash.ranker:SmashRanker",
     ),
     TrainingKind(

@@ -1,4 +1,4 @@
-// The form that starts the training of a GHN, of a SMASH hypernetwork or of a network, or a search.
+// The form that starts the training of a model or of a network, or a search.
 import { getJson, Problem } from "./api.js";
 import { element } from "./dom.js";
 import { problemCard } from "./problem.js";
