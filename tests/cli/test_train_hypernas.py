@@ -26,7 +26,8 @@ def test_it_learns_from_a_file_of_results_and_ranks(run: Run, tmp_path: Path) ->
     assert made.exit_code == 0, made.output
     answer = json.loads(made.stdout)
     assert (answer["name"], answer["steps"]) == ("hypernas-digits", 8)
-    assert answer["scores"]["held_out"] == 8
+    # A fifth of those that are networks.
+    assert 5 <= answer["scores"]["held_out"] <= 8
     (tmp_path / "cells.jsonl").write_text("\n".join(json.dumps(cell) for cell in some_cells(5, seed=1)))
     ranked = json.loads(run("rank", "cells.jsonl", "--predictor", "hypernas-digits", "--json").stdout)
     assert len(ranked["ranking"]) == 5
