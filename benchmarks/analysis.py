@@ -173,16 +173,16 @@ def _variances(ghn: GHN, folder: Path | None) -> str:
     plain = GHN(replace(ghn.config, normalize=False)).eval()
     plain.load_state_dict(ghn.state_dict())
     graph = _resnets()[0]
-    found = {
+    variances = {
         "predicted": _activation_variances(predicted_parameters(ghn, graph)),
         "predicted, not normalised": _activation_variances(predicted_parameters(plain, graph)),
         "random initialisation": _activation_variances(random_parameters(graph)),
     }
     if folder is not None:
-        _draw(found, folder / "activation-variance.svg")
+        _draw(variances, folder / "activation-variance.svg")
     rows = [
         f"| {kind} | {' | '.join(f'{values[layer]:.3g}' for layer in (0, 1, 5, 10, 15))} |"
-        for kind, values in found.items()
+        for kind, values in variances.items()
     ]
     return (
         "## Activations\n\nVariance of the outputs of ResNet-50's convolutions on random images, batch norms "
@@ -200,20 +200,20 @@ def _activation_variances(params: dict[str, torch.Tensor]) -> list[float]:
 
     model = resnet50(num_classes=10).train()
     model.load_state_dict({**model.state_dict(), **params})
-    found: list[float] = []
+    variances: list[float] = []
     convolutions = [module for module in model.modules() if isinstance(module, torch.nn.Conv2d)][:_LAYERS]
     for module in convolutions:
-        module.register_forward_hook(lambda _, __, output: found.append(float(output.var())))
+        module.register_forward_hook(lambda _, __, output: variances.append(float(output.var())))
     model(torch.randn(32, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
-    return found
+    return variances
 
 
-def _draw(found: dict[str, list[float]], path: Path) -> None:
+def _draw(variances: dict[str, list[float]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 3), layout="constrained")
     axes = figure.subplots()
-    for kind, values in found.items():
+    for kind, values in variances.items():
         axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3, label=kind)
     axes.set(yscale="log", xlabel="convolution", ylabel="variance of its outputs")
     axes.legend(frameon=False)

@@ -84,8 +84,8 @@ class _Kept:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         for graph in graphs[len(self._scores) :]:
             started = time.monotonic()
-            found = measure(Network(graph), weights(graph), dataset, dataset.validation, limit=_IMAGES)
-            self._scores.append(found[0])
+            measurement = measure(Network(graph), weights(graph), dataset, dataset.validation, limit=_IMAGES)
+            self._scores.append(measurement[0])
             self._seconds.append(time.monotonic() - started)
             kept = {"scores": self._scores, "seconds": self._seconds, "before": self.before}
             self._path.write_text(json.dumps(kept))
@@ -118,15 +118,15 @@ class SharedWeights:
         params = {name: value.requires_grad_() for name, value in self.of(graph).items()}
         loss = F.cross_entropy(Network(graph)(images, params), labels)
         gradients = torch.autograd.grad(loss, list(params.values()), allow_unused=True)
-        found = {name: g for name, g in zip(params, gradients, strict=True) if g is not None}
-        norm = float(torch.nn.utils.get_total_norm(found.values()))
+        slopes = {name: g for name, g in zip(params, gradients, strict=True) if g is not None}
+        norm = float(torch.nn.utils.get_total_norm(slopes.values()))
         with torch.no_grad():
             for name, value in params.items():
                 value.requires_grad_(False)
-                if name in found and np.isfinite(norm):
+                if name in slopes and np.isfinite(norm):
                     key = (name, tuple(value.shape))
                     momentum = self._momenta.setdefault(key, torch.zeros_like(value))
-                    momentum.mul_(self._momentum).add_(found[name] * min(1.0, self._clip / max(norm, 1e-12)))
+                    momentum.mul_(self._momentum).add_(slopes[name] * min(1.0, self._clip / max(norm, 1e-12)))
                     value.sub_(self._rate * momentum)
         return float(loss.detach())
 

@@ -74,13 +74,13 @@ def main() -> None:
 
 def measure(split: str, seed: int, count: int) -> dict[str, Any]:
     """`SplitStatistics` as a dictionary; for `predefined` also those of each network."""
-    found = []
+    rows = []
     for index in range(available(split, count)):
         document = architecture(split, seed, index)
-        found.append(graph_statistics(architecture_graph(split, seed, index), document))
-    result = asdict(summarise(found))
+        rows.append(graph_statistics(architecture_graph(split, seed, index), document))
+    result = asdict(summarise(rows))
     if split == PREDEFINED:
-        result["each"] = [asdict(entry) for entry in found]
+        result["each"] = [asdict(entry) for entry in rows]
     return result
 
 

@@ -70,10 +70,11 @@ def main() -> None:
     jobs = plan(options, dtype) if options.count else []
 
     def show(report: Report) -> None:
-        evaluation, found = report.evaluation, report.measurement
+        evaluation, measurement = report.evaluation, report.measurement
         sys.stderr.write(
-            f"{report.done}/{report.total} {evaluation.method}, {evaluation.bn}: {found.name} "
-            f"{found.accuracy:.1f}% ({found.seconds:.1f} s, {report.eta_seconds / 60:.1f} min left)\n"
+            f"{report.done}/{report.total} {evaluation.method}, {evaluation.bn}: {measurement.name} "
+            f"{measurement.accuracy:.1f}% ({measurement.seconds:.1f} s, "
+            f"{report.eta_seconds / 60:.1f} min left)\n"
         )
 
     measure(

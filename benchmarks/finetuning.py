@@ -262,19 +262,19 @@ def rows(results: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
 
 
-def best_rate(found: list[dict[str, Any]], data: str, name: str, start: str, setting: Setting) -> float:
+def best_rate(results: list[dict[str, Any]], data: str, name: str, start: str, setting: Setting) -> float:
     of_first = [
-        row for row in _of(found, setting)
+        row for row in _of(results, setting)
         if (row["data"], row["network"], row["start"], row["seed"]) == (data, name, start, 0)
     ]  # fmt: skip
     return float(max(of_first, key=lambda row: row["validation"][-1])["rate"])
 
 
-def _of(found: list[dict[str, Any]], setting: Setting) -> list[dict[str, Any]]:
-    return [row for row in found if (row["model"], row["epochs"]) == (setting.model, setting.epochs)]
+def _of(results: list[dict[str, Any]], setting: Setting) -> list[dict[str, Any]]:
+    return [row for row in results if (row["model"], row["epochs"]) == (setting.model, setting.epochs)]
 
 
-def table(found: list[dict[str, Any]], setting: Setting) -> Iterator[str]:
+def table(results: list[dict[str, Any]], setting: Setting) -> Iterator[str]:
     """Test accuracy in percent by start: before training, after the first epoch, and after the last; mean and
     deviation of the seeds.
     """
@@ -282,11 +282,11 @@ def table(found: list[dict[str, Any]], setting: Setting) -> Iterator[str]:
     epochs = " | ".join(f"epoch {epoch}" for epoch in shown)
     yield f"| data | network | start | rate | seeds | {epochs} |"
     yield "| --- | --- | --- | --- | --- |" + " --- |" * len(shown)
-    groups = dict.fromkeys((row["data"], row["network"], row["start"]) for row in _of(found, setting))
+    groups = dict.fromkeys((row["data"], row["network"], row["start"]) for row in _of(results, setting))
     for data, name, start in groups:
-        rate = best_rate(found, data, name, start, setting)
+        rate = best_rate(results, data, name, start, setting)
         curves_of = [
-            row["test"] for row in _of(found, setting)
+            row["test"] for row in _of(results, setting)
             if (row["data"], row["network"], row["start"], row["rate"]) == (data, name, start, rate)
         ]  # fmt: skip
         cells = [_cell([curve[epoch] for curve in curves_of]) for epoch in shown]

@@ -225,14 +225,16 @@ class Mutator:
 
 def _examples(openapi: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """(path, body) of every JSON example of a call that takes one."""
-    found = []
+    examples = []
     for path, methods in openapi["paths"].items():
         content = (
             methods.get("post", {}).get("requestBody", {}).get("content", {}).get("application/json", {})
         )
         bodies = [entry["value"] for entry in content.get("examples", {}).values()]
-        found += [(path, body) for body in [*bodies, *([content["example"]] if "example" in content else [])]]
-    return found
+        examples += [
+            (path, body) for body in [*bodies, *([content["example"]] if "example" in content else [])]
+        ]
+    return examples
 
 
 def _places(document: Any) -> list[tuple[Any, Any]]:

@@ -149,11 +149,11 @@ def main() -> None:
     cost = rows[:, NETWORK_FEATURES.index("log_multiply_adds")]
     print(f"{len(values)} networks, {values.min():.2f} to {values.max():.0f} ms\n")
     table = Table(rows, values, cost, COLUMNS)
-    found: list[Row] = measure(
+    results: list[Row] = measure(
         table, METHODS, options.measurements, options.draws, report=lambda line: print(line, file=sys.stderr)
     )
     title = f"Latency of networks of all kinds, Kendall's tau, mean ± deviation of {options.draws} draws"
-    show(title, found, {}, options.json, what="measured networks")
+    show(title, results, {}, options.json, what="measured networks")
     vision = np.array([entry["group"] == "torchvision" for entry in entries])
     taus: dict[str, float] = {
         method: rank_correlation(

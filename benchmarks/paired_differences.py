@@ -25,14 +25,14 @@ def pairs(results: Results, current: Collection[Evaluation]) -> list[Pair]:
 
     current: the evaluations that the page shows; each is compared with any other.
     """
-    found = []
+    matches = []
     for base in sorted(current, key=lambda entry: (entry.split, entry.method, entry.bn)):
         for other in results.by_evaluation:
             what = _difference(other, base)
             above = results.differences(other, base)
             if what and len(above.accuracies) > 1:
-                found.append(Pair(other.split, what, above))
-    return found
+                matches.append(Pair(other.split, what, above))
+    return matches
 
 
 def _difference(other: Evaluation, base: Evaluation) -> str:
@@ -54,9 +54,10 @@ def _difference(other: Evaluation, base: Evaluation) -> str:
     return ""
 
 
-def paired_table(found: list[Pair]) -> str:
+def paired_table(matches: list[Pair]) -> str:
     lines = ["| split | what | networks | difference |", "| --- | --- | ---: | ---: |"]
     lines += [
-        f"| {pair.split} | {pair.what} | {len(pair.above.accuracies)} | {pair.above:+.2f} |" for pair in found
+        f"| {pair.split} | {pair.what} | {len(pair.above.accuracies)} | {pair.above:+.2f} |"
+        for pair in matches
     ]
     return "\n".join(lines) + "\n"

@@ -76,14 +76,14 @@ def train_one(index: int, sources: Sources) -> dict[str, Any]:
     started = time.monotonic()
     dataset, noisy = _images(sources)
     graph = graph_of(index)
-    found = trained_properties(
+    properties = trained_properties(
         graph, dataset, noisy, RECIPE, limit=VALIDATION_IMAGES, dtype=native_dtype()
     )  # fmt: skip
     return {
         "index": index,
-        "clean": found.clean,
-        "corrupted": found.corrupted,
-        "curve": found.curve,
+        "clean": properties.clean,
+        "corrupted": properties.corrupted,
+        "curve": properties.curve,
         "cost": round(network_cost(graph, IMAGE_SIZE), 3),
         "parameters": graph.num_parameters,
         "seconds": round(time.monotonic() - started, 1),
@@ -100,9 +100,9 @@ def train_all(networks: int, processes: int, minutes: float | None, folder: Path
     def in_time() -> bool:
         return minutes is None or time.monotonic() - started < 60 * minutes
 
-    found = results_as_they_come(work, missing, processes=processes, in_time=in_time)
+    results = results_as_they_come(work, missing, processes=processes, in_time=in_time)
     with file.open("a") as output:
-        for done, (index, entry) in enumerate(found, start=len(known) + 1):
+        for done, (index, entry) in enumerate(results, start=len(known) + 1):
             output.write(json.dumps(entry) + "\n")
             output.flush()
             sys.stderr.write(

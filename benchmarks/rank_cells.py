@@ -82,7 +82,7 @@ def measure(
     Intervals are calibrated by cross-validation on the training cells alone, in the first draws only: it
     takes five fits more.
     """
-    found: list[Row] = []
+    rows: list[Row] = []
     for size in sizes:
         taus: dict[str, list[float]] = {name: [] for name in (*methods, "cost alone")}
         covered: dict[str, list[float]] = {name: [] for name in methods}
@@ -106,8 +106,8 @@ def measure(
         for name, measured in taus.items():
             spread = float(np.std(measured, ddof=1)) if seeds > 1 else 0.0
             coverage = float(np.mean(covered[name])) if name in covered else None
-            found.append(Row(name, size, float(np.mean(measured)), spread, coverage))
-    return found
+            rows.append(Row(name, size, float(np.mean(measured)), spread, coverage))
+    return rows
 
 
 def show(

@@ -47,7 +47,7 @@ def main() -> None:
     chosen = np.array(connected[: arguments.cells])
     embedded = _embeddings(load_model(arguments.model), documents, chosen, arguments.cache)
     structure = np.array([features_of(documents[number], "cell") for number in chosen])
-    found: list[Row] = []
+    results: list[Row] = []
     for name, (column, methods) in PROPERTIES.items():
         values = np.array([float(rows[number][column]) for number in chosen])
         cost = structure[:, FEATURES.index("cost")]
@@ -59,14 +59,14 @@ def main() -> None:
             arguments.seeds,
             report=lambda line: print(line, file=sys.stderr),
         )
-        found += [
+        results += [
             Row(f"{name}: {row.method}", row.cells, row.tau, row.spread, row.coverage) for row in measured
         ]
     title = (
         f"NAS-Bench-201 with embeddings of {arguments.model}, Kendall's tau on the rest of {len(chosen):,} "
         f"cells (test part), mean ± deviation of {arguments.seeds} draws"
     )
-    show(title, found, {}, arguments.json)
+    show(title, results, {}, arguments.json)
 
 
 def _embeddings(model: LoadedModel, documents: list[dict[str, str]], chosen: Rows, cache: Path) -> Floats:

@@ -123,7 +123,7 @@ def main() -> None:
     arguments.results.mkdir(parents=True, exist_ok=True)
     table = read_cells(arguments.space, arguments.part)
     test_cells = _TEST_101 if arguments.space == "nasbench101" else None
-    found: list[Row] = []
+    rows: list[Row] = []
     # One seed of everything first: a run that is stopped early has figures for all sizes.
     taus: dict[tuple[str, int], list[float]] = {}
     for seed in range(arguments.seeds):
@@ -146,12 +146,12 @@ def main() -> None:
                 taus.setdefault((variant, size), []).append(result["tau"])
     for (variant, size), measured in taus.items():
         spread = float(np.std(measured, ddof=1)) if len(measured) > 1 else 0.0
-        found.append(Row(variant, size, float(np.mean(measured)), spread))
+        rows.append(Row(variant, size, float(np.mean(measured)), spread))
     title = (
         f"{arguments.space}, {arguments.part} cells, Kendall's tau on the other cells, "
         f"mean ± deviation of {arguments.seeds} draws"
     )
-    show(title, found, PUBLISHED if arguments.space == "nasbench201" else {}, arguments.json)
+    show(title, rows, PUBLISHED if arguments.space == "nasbench201" else {}, arguments.json)
 
 
 def _known_or(

@@ -70,9 +70,9 @@ def rank(model: str, cells: int, images: int) -> tuple[float, float]:
         if nasbench201.live_edges(nasbench201.parse_cell(rows[number]["arch_str"]))
     ][:cells]
     documents = [{"format": "nasbench201", "cell": row["arch_str"]} for row in connected]
-    found = task.accuracies(hypernas, documents, images)
+    accuracies = task.accuracies(hypernas, documents, images)
     values = np.array([float(row["cifar10_test_200ep"]) for row in connected])
-    return rank_correlation(np.array(found), values), float(np.mean(found))
+    return rank_correlation(np.array(accuracies), values), float(np.mean(accuracies))
 
 
 def compare(model: str, observations: int, weight_steps: int) -> tuple[float, float]:
@@ -86,13 +86,13 @@ def compare(model: str, observations: int, weight_steps: int) -> tuple[float, fl
     steps = steps_for(observations)
     both = replace(_training(), steps=steps, weight_steps=weight_steps, from_model=model)
     alone = replace(both, steps=-(-steps // weight_steps), model=HyperNASConfig(tasks="weights"))
-    found = []
+    results = []
     for config, cells in ((both, seen), (alone, None)):
         trainer = HyperNASTrainer(config, cells, cache)
         trainer.run_until_done()
         assert trainer.weight_task is not None
-        found.append(trainer.weight_task.accuracy(trainer.hypernas.eval(), **_VALIDATION))
-    return found[0], found[1]
+        results.append(trainer.weight_task.accuracy(trainer.hypernas.eval(), **_VALIDATION))
+    return results[0], results[1]
 
 
 def _training() -> HyperNASRun:

@@ -53,7 +53,7 @@ def main() -> None:
     )
     print("| --- |" + " --- |" * 8)
     twins = _twins([row["arch_str"] for row in rows])
-    found = {}
+    results = {}
     for name in (name for name in rows[0] if name.startswith(PREFIX)):
         values = np.array([float(row[name]) for row in rows])
         taus, inside = _draws(features, values, arguments.measurements, arguments.seeds)
@@ -61,7 +61,7 @@ def main() -> None:
         bound, error = _bound(features, values)
         twice, noise = _repeated(twins, values)
         device = name.removeprefix(PREFIX)
-        found[device] = {
+        results[device] = {
             "tau": taus,
             "coverage": inside,
             "mixture": mixtures,
@@ -78,7 +78,7 @@ def main() -> None:
             flush=True,
         )
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps(found, indent=2) + "\n")
+        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
 
 
 def _draws(features: Floats, values: Floats, measurements: int, seeds: int) -> tuple[list[float], float]:

@@ -44,7 +44,7 @@ def main() -> None:
     values = np.array([float(row["test_mean"]) for row in pool])
     columns = Columns(structure_size("cell"), len(feature_names("cell")))
     table = Table(features, values, features[:, FEATURES.index("cost")], columns)
-    found = measure(
+    results = measure(
         table,
         ["mixture"],
         arguments.sizes,
@@ -57,7 +57,7 @@ def main() -> None:
         f"({'validation' if arguments.validation else 'test'} part), "
         f"mean ± deviation of {arguments.seeds} draws"
     )
-    show(title, found, {}, arguments.json)
+    show(title, results, {}, arguments.json)
 
 
 if __name__ == "__main__":

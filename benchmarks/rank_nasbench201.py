@@ -48,7 +48,7 @@ def main() -> None:
     rows, features = cells(arguments.table, validation=arguments.validation)
     values = np.array([float(row["cifar10_test_200ep"]) for row in rows])
     table = Table(features, values, features[:, FEATURES.index("cost")], CELL_COLUMNS)
-    found = measure(
+    results = measure(
         table, ["mixture"], arguments.sizes, arguments.seeds, report=lambda line: print(line, file=sys.stderr)
     )
     title = (
@@ -57,7 +57,7 @@ def main() -> None:
         f"mean ± deviation of {arguments.seeds} draws"
     )
     published = {name: known for name, known in PUBLISHED.items() if set(arguments.sizes) <= set(known)}
-    show(title, found, published, arguments.json)
+    show(title, results, published, arguments.json)
 
 
 if __name__ == "__main__":

@@ -114,14 +114,14 @@ def predicted_accuracies(indices: Sequence[int], model: str, images: int) -> Flo
     settings = get_settings()
     data = load_dataset("cifar10", data_dir=settings.data_dir, cache_dir=settings.home / "cache")
     ghn = load_checkpoint(find_card(model).path)
-    found = []
+    accuracies = []
     for index in indices:
         graph = graph_of(index)
         params = predicted_parameters(ghn, graph)
-        found.append(
+        accuracies.append(
             network_accuracy(graph, params, data, data.validation, limit=images, dtype=native_dtype())
         )  # fmt: skip
-    return np.array(found)
+    return np.array(accuracies)
 
 
 def untrained_scores(indices: Sequence[int]) -> Floats:
@@ -176,14 +176,14 @@ def main() -> None:
         accuracies = predicted_accuracies(indices, options.model, options.predicted_weights)
         tell_taus(f"the accuracy with predicted weights, {accuracies.mean():.1f}%,", accuracies, values)
     print()
-    found: list[Row] = []
+    results: list[Row] = []
     for name, column in values.items():
         # Less is better, and costs less: the sign says which way the cost alone would rank.
         measured = measure(
             Table(rows, column, cost, COLUMNS), METHODS, [half], options.draws,
             report=lambda line: print(line, file=sys.stderr),
         )  # fmt: skip
-        found += [replace(row, method=f"{name}: {row.method}") for row in measured]
+        results += [replace(row, method=f"{name}: {row.method}") for row in measured]
         if options.export and name != "latency":  # `network_latency` has networks of all sizes for it
             score = export(name, rows, column, measured, options.export)
             print(f"deepnets-{name}: tau {score.tau:.3f} in cross-validation", file=sys.stderr)
@@ -191,7 +191,7 @@ def main() -> None:
         f"{len(indices)} DeepNets networks, embeddings of {options.model}: Kendall's tau on the other half, "
         f"mean ± deviation of {options.draws} draws"
     )
-    show(title, found, {}, options.json, what="learned from")
+    show(title, results, {}, options.json, what="learned from")
 
 
 if __name__ == "__main__":

@@ -67,8 +67,8 @@ def main() -> None:
                 "half new": (half, "descending"),
                 "same call": (many, "descending"),
             }
-            for name, (asked, order) in calls.items():
-                ranking, seconds, peaks = _measured(process, _call(client, asked, predictor, order))
+            for name, (request, order) in calls.items():
+                ranking, seconds, peaks = _measured(process, _call(client, request, predictor, order))
                 counts = len(ranking.ranking), len(ranking.skipped)
                 wall, cpu = seconds
                 rows.append(
@@ -87,8 +87,8 @@ def _heads() -> str:
     return "".join(f"{part + ' MiB':>12}" for part in _PARTS)
 
 
-def _call(client: Client, asked: list[dict[str, Any]], predictor: str, order: Any) -> Callable[[], Ranking]:
-    return lambda: client.rank_architectures(asked, predictor=predictor, order=order)
+def _call(client: Client, request: list[dict[str, Any]], predictor: str, order: Any) -> Callable[[], Ranking]:
+    return lambda: client.rank_architectures(request, predictor=predictor, order=order)
 
 
 def _measured(
@@ -132,7 +132,7 @@ def _cpu_seconds(process: psutil.Process) -> float:
 
 def _memory(process: psutil.Process) -> dict[str, int]:
     """Bytes by part: all its processes together."""
-    found = dict.fromkeys(_PARTS, 0)
+    totals = dict.fromkeys(_PARTS, 0)
     for child in process.children(recursive=True):
         try:
             command = " ".join(child.cmdline())
@@ -141,8 +141,8 @@ def _memory(process: psutil.Process) -> dict[str, int]:
             continue
         for part, mark in _PARTS.items():
             if mark in command:
-                found[part] += size
-    return found
+                totals[part] += size
+    return totals
 
 
 @contextmanager

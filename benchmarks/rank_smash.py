@@ -29,7 +29,7 @@ from training.data.dataset import Dataset, load_dataset
 from training.evaluate.accuracy import network_accuracy
 from training.loop.sgd import SgdRecipe, train_network
 from training.smash.config import SmashRun
-from training.smash.score import TOLD, smash_score
+from training.smash.score import DESCRIPTIONS, smash_score
 from training.smash.trainer import SmashTrainer
 
 _MODEL = {"blocks": 2, "banks": 3, "layers": 3, "depth": 3}
@@ -56,17 +56,19 @@ def main() -> None:
     dataset = load_dataset(options.data, data_dir=options.data_dir, image_size=options.image_size)
     smash = _trained(options) if options.model is None else load_checkpoint(find_card(options.model).path)
     random = np.random.default_rng(_DRAWS)
-    columns: dict[str, list[float]] = {name: [] for name in ("trained", "multiply-adds", *TOLD)}
+    columns: dict[str, list[float]] = {name: [] for name in ("trained", "multiply-adds", *DESCRIPTIONS)}
     accuracies = []
     for number in range(options.networks):
         document = random_architecture(smash.config, random, image_size=options.image_size)
         graph = read_smash(document)
         columns["trained"].append(_accuracy_of_training(document, dataset, options.epochs))
         columns["multiply-adds"].append(float(multiply_adds(graph)))
-        for told in TOLD:
-            accuracy, loss = smash_score(smash, document, dataset, images=len(dataset.validation), told=told)
-            columns[told].append(-loss)
-            if told == "true":
+        for way in DESCRIPTIONS:
+            accuracy, loss = smash_score(
+                smash, document, dataset, images=len(dataset.validation), description=way
+            )
+            columns[way].append(-loss)
+            if way == "true":
                 accuracies.append(accuracy)
         print(f"{number + 1} of {options.networks}: {columns['trained'][-1]:.1f}%", file=sys.stderr)
     trained_N = np.array(columns.pop("trained"))
@@ -77,7 +79,7 @@ def main() -> None:
         "| score | Kendall's tau | mean cross-entropy |\n| --- | --- | --- |"
     )
     for name, tau in taus.items():
-        mean = f"{-np.mean(columns[name]):.3f}" if name in TOLD else ""
+        mean = f"{-np.mean(columns[name]):.3f}" if name in DESCRIPTIONS else ""
         print(f"| {_LABELS.get(name, name)} | {tau:.3f} | {mean} |")
     if options.json is not None:
         options.json.write_text(json.dumps(taus, indent=2) + "\n")

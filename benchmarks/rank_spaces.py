@@ -80,7 +80,7 @@ def _row(name: str, options: argparse.Namespace) -> str:
             scores[method] = regressor.predict(features[rest]).score_M
         for key, score in scores.items():
             taus[key].append(rank_correlation(score, values[rest]))
-    cells = [f"{np.mean(found):.3f} ± {np.std(found):.3f}" for found in taus.values()]
+    cells = [f"{np.mean(draws):.3f} ± {np.std(draws):.3f}" for draws in taus.values()]
     return (
         f"| {name} | {' | '.join(cells)} | {', '.join(f'{key} {count}' for key, count in methods.items())} |"
     )

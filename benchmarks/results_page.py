@@ -44,9 +44,9 @@ share an error of at most 50/√K points (2.2 with 512). ResNet-50 and the ViT a
 def page(results: Results, folder: Path, ablation_folder: Path) -> str:
     parts = [_INTRODUCTION, _accuracies(results, folder), _conditions(results, folder)]
     current = {entry for row in _rows(results, folder).values() for entry in row.values()}
-    found = pairs(results, current)
-    if found:
-        parts += [_PAIRED, paired_table(found)]
+    matches = pairs(results, current)
+    if matches:
+        parts += [_PAIRED, paired_table(matches)]
     statistics = folder / "deepnets.json"
     if statistics.exists():
         parts += [_DEEPNETS, deepnets.tables(json.loads(statistics.read_text())) + "\n"]
@@ -54,9 +54,9 @@ def page(results: Results, folder: Path, ablation_folder: Path) -> str:
     if runs:
         parts.append(_ABLATIONS)
     for run in runs:
-        found = ablations.load_results(run)
-        parts.append(_ablation_conditions(next(iter(found.values()))))
-        parts.append(ablations.table(found) + "\n")
+        matches = ablations.load_results(run)
+        parts.append(_ablation_conditions(next(iter(matches.values()))))
+        parts.append(ablations.table(matches) + "\n")
     return "\n".join(parts)
 
 

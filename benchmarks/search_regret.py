@@ -21,8 +21,8 @@ from random import Random
 import numpy as np
 
 from benchmarks.rank_cells import Floats, read_table, shared_table
-from benchmarks.searcher import Searcher
 from service.search.nasbench import NASBench201Space
+from service.search.searcher import Searcher
 from service.search.strategies import RandomSearch, RegularizedEvolution, Strategy
 
 METHODS = (

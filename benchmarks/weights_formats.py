@@ -85,14 +85,14 @@ def main() -> None:
     parser.add_argument("--model", default="resnet50", help="a torchvision model")
     parser.add_argument("--json", type=Path, help="write the numbers here too")
     arguments = parser.parse_args()
-    found = measure(arguments.model)
-    print(f"{found['model']}: {found['num_parameters']:,} parameters")
-    for what, size in found["bytes"].items():
+    rows = measure(arguments.model)
+    print(f"{rows['model']}: {rows['num_parameters']:,} parameters")
+    for what, size in rows["bytes"].items():
         print(f"  {what:32} {size / 1e6:8.2f} MB")
-    for what, taken in found["milliseconds"].items():
+    for what, taken in rows["milliseconds"].items():
         print(f"  {what:32} {taken:8.1f} ms")
     if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=2) + "\n")
+        arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
 
 
 if __name__ == "__main__":

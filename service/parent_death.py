@@ -1,7 +1,7 @@
 """A process that must not outlive the one that started it.
 
-`python -m service.parent_death [--signal NAME] -- COMMAND...` becomes COMMAND, and asks the kernel (Linux)
-to signal it when its parent dies, however that happens. Elsewhere it stays between the two and watches.
+`python -m service.parent_death SIGNAL PID COMMAND...` becomes COMMAND, and asks the kernel (Linux) to
+signal it when its parent dies, however that happens. Elsewhere it stays between the two and watches.
 """
 
 from __future__ import annotations

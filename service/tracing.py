@@ -63,8 +63,8 @@ def followed(request_id: str, traceparent: str) -> Iterator[None]:
 
 def carried() -> dict[str, str]:
     """What a job made here takes along: `request_id` and `traceparent`, as far as there are any."""
-    found = {"request_id": _request_id.get(), "traceparent": _here() or _traceparent.get()}
-    return {name: value for name, value in found.items() if value}
+    context = {"request_id": _request_id.get(), "traceparent": _here() or _traceparent.get()}
+    return {name: value for name, value in context.items() if value}
 
 
 @contextmanager

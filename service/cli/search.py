@@ -77,11 +77,11 @@ def _here(
 ) -> dict[str, Any]:
     from service.cli.reading import read_document
     from service.search.answer import answer
-    from service.search.run import Found
+    from service.search.run import Outcome
 
-    def tell(found: Found) -> None:
-        best = "" if found.best is None else f"best {found.best.scores['score']:.4f}"
-        progress(found.share, 1.0, best)
+    def tell(outcome: Outcome) -> None:
+        best = "" if outcome.best is None else f"best {outcome.best.scores['score']:.4f}"
+        progress(outcome.share, 1.0, best)
 
     images = None if data is None else _images(data, data_dir, chosen)
     return answer(chosen, read=read_document, report=tell, images=images)

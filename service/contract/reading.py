@@ -7,7 +7,7 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_json, to_jsonable_python
+from pydantic_core import to_jsonable_python
 
 from service.contract.options import Options
 from service.errors import InvalidRequest
@@ -21,15 +21,9 @@ _adapters: dict[type[Options], TypeAdapter[Any]] = {}
 def read(
     options: type[OptionsT], document: Mapping[str, Any], *, where: str = "options", strict: bool = False
 ) -> OptionsT:
-    """Raises InvalidRequest naming every field that is wrong. where: body, query, form or options. strict: of
-    a JSON document whose types must be right, without "1" for 1.
-    """
+    """Raises InvalidRequest naming every field that is wrong. where: body, query, form or options."""
     try:
-        if strict:
-            # As JSON: of Python objects, strictness would take none but instances of the class.
-            checked: OptionsT = adapter(options).validate_json(to_json(document), strict=True)
-        else:
-            checked = adapter(options).validate_python(dict(document))
+        checked: OptionsT = adapter(options).validate_python(dict(document), strict=strict)
         return checked
     except ValidationError as error:
         raise from_validation(error, where=where) from None

@@ -216,7 +216,7 @@ class GatedGNN(nn.Module):
                 )  # fmt: skip
         return h_NC
 
-    def told(self, h_NC: Tensor, sender_NC: Tensor) -> Tensor:
+    def sums(self, h_NC: Tensor, sender_NC: Tensor) -> Tensor:
         """Node states after one message, from a sender each."""
         relu, mlp = torch.relu, self.message
         return self.gru(relu(mlp.second(relu(mlp.first(sender_NC)))), h_NC)  # type: ignore[no-any-return]

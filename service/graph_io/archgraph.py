@@ -21,10 +21,9 @@ class Parameter:
     """A learned tensor of the user's network.
 
     shape: as the user's network stores it.
-    role: what it is to its operator: "weight", "bias", or one of the names that `operators.py` lists for the
-    operator. axes: permutation that brings the stored layout to the canonical one, (out, in / groups,
-        *kernel) for weights; None when it is canonical already. A linear layer stored (in, out) has axes (1,
-        0).
+    role: what it is to its operator: "weight", "bias", or one of the names that `operators.py` lists for it.
+    axes: permutation that brings the stored layout to the canonical one, (out, in / groups, *kernel) for
+        weights; None when it is canonical already. A linear layer stored (in, out) has axes (1, 0).
     trainable: False for one that the user keeps as it is (a pretrained backbone, a table of sines). It is
         part of the network, and is not answered.
     """
@@ -58,8 +57,7 @@ class Node:
 
     op: a name of the operator table (`operators.py`).
     inputs: names of the nodes whose output it reads, in the operator's order; a name may repeat (x + x).
-    cell: index of the cell or stage the node belongs to, where the format knows cells (stacked
-    GHNs).
+    cell: index of the cell or stage the node belongs to, where the format knows cells (stacked GHNs).
     """
 
     name: str

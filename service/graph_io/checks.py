@@ -3,14 +3,14 @@ it."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 
 from service.errors import InvalidArchitecture, LimitExceeded, UnsupportedOperator
 from service.graph_io.archgraph import ArchGraph, Node, Parameter
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.node_attributes import check_attributes
-from service.graph_io.operators import OPERATORS
+from service.graph_io.operators import OPERATORS, PRODUCTS
+from service.graph_io.topology import execution_order
 
 
 def build_graph(
@@ -176,7 +176,7 @@ def _check_parameter_shapes(node: Node) -> None:
                 node=node.name,
             )
     weight, bias = params.get("weight"), params.get("bias")
-    if node.op in ("conv", "conv_transpose", "linear"):
+    if node.op in PRODUCTS:
         least, most = (2, 2) if node.op == "linear" else (3, 5)
         if weight is None:
             raise InvalidArchitecture(f"Node {node.name!r} ({node.op}) has no weight.", node=node.name)
@@ -218,39 +218,8 @@ def _topological_order(nodes: list[Node], by_name: dict[str, Node]) -> list[Node
     position = {node.name: index for index, node in enumerate(nodes)}
     if all(position[source] < index for index, node in enumerate(nodes) for source in node.inputs):
         return nodes
-    waiting = {node.name: len(set(node.inputs)) for node in nodes}
-    readers: dict[str, list[str]] = {node.name: [] for node in nodes}
-    for node in nodes:
-        for source in dict.fromkeys(node.inputs):
-            readers[source].append(node.name)
-    ready = deque(node.name for node in nodes if waiting[node.name] == 0)
-    ordered: list[Node] = []
-    while ready:
-        name = ready.popleft()
-        ordered.append(by_name[name])
-        for reader in readers[name]:
-            waiting[reader] -= 1
-            if waiting[reader] == 0:
-                ready.append(reader)
-    if len(ordered) < len(nodes):
-        cycle = _find_cycle(by_name, {name for name, count in waiting.items() if count > 0})
-        shown = [*cycle[:8], cycle[0] if len(cycle) <= 8 else "..."]
-        raise InvalidArchitecture(
-            f"The graph has a cycle: {' -> '.join(shown)}.",
-            node=cycle[0],
-            hint="A network must be acyclic; unroll recurrences.",
-        )
-    return ordered
-
-
-def _find_cycle(by_name: dict[str, Node], stuck: set[str]) -> list[str]:
-    """A cycle in execution order: walking against the edges inside the stuck part must come back."""
-    name = min(stuck)
-    path: dict[str, int] = {}
-    while name not in path:
-        path[name] = len(path)
-        name = next(source for source in by_name[name].inputs if source in stuck)
-    return list(path)[path[name] :][::-1]
+    order = execution_order({node.name: node.inputs for node in nodes}, str)
+    return [by_name[name] for name in order]
 
 
 def _check_reachability(nodes: list[Node], by_name: dict[str, Node], outputs: tuple[str, ...]) -> None:

@@ -127,7 +127,7 @@ def _bare(value: Mapping[str, Any], place: Place) -> Entry:
             )
             rest = {key: other for key, other in value.items() if not (whole and key in _GENOTYPE)}
             return _flat({"format": form, **whole, **rest}, place)
-    like = next((found for key in value if (found := closest(str(key), ("architecture", "format")))), None)
+    like = next((match for key in value if (match := closest(str(key), ("architecture", "format")))), None)
     raise InvalidArchitecture(
         f"{place.named} lacks the key 'architecture'."
         if place.path

@@ -143,8 +143,8 @@ def read_integer(value: Any, place: Place, *, least: int = -MAX_INTEGER, most: i
         raise place.refuse(f"{place.named} must be a whole number, not {_kind_or_value(value)}.")
     if not least <= value <= most:
         expected = f"{least} or more" if most == MAX_INTEGER else f"{least} to {most}"
-        found = str(value) if abs(value) <= MAX_INTEGER else "beyond 64 bits"
-        raise place.refuse(f"{place.named} is {found}; expected {expected}.")
+        number = str(value) if abs(value) <= MAX_INTEGER else "beyond 64 bits"
+        raise place.refuse(f"{place.named} is {number}; expected {expected}.")
     return value
 
 

@@ -2,7 +2,7 @@
 
 Of its search spaces (`nni.nas.hub`), by the number of the node and of its two inputs:
 
-    {"normal/op_2_0": "sep_conv_3x3", "normal/input_2_0": 0, "normal/op_2_1": ..., "reduce/op_2_0": ..., ...}
+    {"normal/op_2_0": "sep_conv_3x3", "normal/input_2_0": 0, "reduce/op_2_0": "max_pool_3x3", ...}
 
 Of its earlier DARTS trainer, by the number of the node and of the state that it may read; the switch names
 the two that it does:

@@ -1,9 +1,7 @@
-"""An ONNX model without its weights: kilobytes instead of megabytes, and still the same network to our
-    reader.
+"""An ONNX model without its weights: kilobytes instead of megabytes, and the same network to our reader.
 
 Initializers and Constant nodes keep name, type and dims, and lose their numbers, unless the numbers may say
-how the network
-computes: integers (shapes, axes, indices) and small constants (an exponent, a scale) stay.
+how the network computes: integers (shapes, axes, indices) and small constants (an exponent, a scale) stay.
 """
 
 from __future__ import annotations

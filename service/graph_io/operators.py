@@ -205,4 +205,8 @@ OPERATORS: dict[str, Operator] = {
     operator.name: replace(operator, attributes=(*attributes(_ATTRIBUTES.get(operator.name, "")), *_COMMON))
     for operator in _TABLE
 }
+# Convolutions and linear layers.
+PRODUCTS = frozenset({"conv", "conv_transpose", "linear"})
 NORMS = frozenset({"batch_norm", "instance_norm", "group_norm", "layer_norm", "rms_norm"})
+# What a layer scale follows.
+BRANCH_ENDS = NORMS | PRODUCTS | {"attention", "avg_pool", "max_pool", "recurrent"}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from service.errors import InvalidArchitecture
 from service.graph_io.archgraph import ArchGraph, Node, Parameter
-from service.graph_io.operators import NORMS, OPERATORS, Primitive
+from service.graph_io.operators import NORMS, OPERATORS, PRODUCTS, Primitive
 from service.graph_io.virtual_edges import shortest_paths
 
 
@@ -146,7 +146,7 @@ def _place(builder: _Builder, node: Node, sources: tuple[int, ...]) -> tuple[int
     params = {parameter.role: parameter for parameter in node.params}
     weight, bias = params.get("weight"), params.get("bias")
     primitive = OPERATORS[node.op].primitive
-    if node.op in ("conv", "conv_transpose", "linear"):
+    if node.op in PRODUCTS:
         assert weight is not None  # checks.build_graph
         index = builder.add(_conv_primitive(node), weight.name, sources, weight.canonical_shape, node.cell)
         builder.answer(weight, Decoding.WEIGHT, index, node.op)

@@ -26,10 +26,9 @@ class Sample:
     """What a network answers for `sample_input` with `sample_parameter`s, batch norms using the statistics of
     the batch.
 
-    output: the first numbers of its answer, row by row. layers: paths of modules that own parameters, in
-    the order
-        in which they run, with the root mean square of what each gives when it first runs: they say where two
-        networks part.
+    output: the first numbers of its answer, row by row.
+    layers: paths of modules that own parameters, in the order in which they run, with the root mean square of
+        what each gives when it first runs: they say where two networks part.
     """
 
     output: tuple[float, ...]

@@ -176,7 +176,7 @@ class _Tracer:
     def _program(self, example: Any) -> Program | None:
         try:
             return record_program(
-                self.modules, self.names, lambda given: _call(self.runnable, given), example
+                self.modules, self.names, lambda inputs: _call(self.runnable, inputs), example
             )
         except Exception as failure:  # the user's forward may raise anything
             logger.info("no program of %s: %s", type(self.runnable).__name__, failure)

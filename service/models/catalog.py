@@ -84,7 +84,7 @@ def list_cards(folders: Sequence[Path] | None = None) -> list[ModelCard]:
     folders: where to look instead of `model_folders()`.
     """
     cards = []
-    for name, folder in sorted(_found(folders).items()):
+    for name, folder in sorted(_folders_by_name(folders).items()):
         try:
             cards.append(_read_card(name, folder))
         except InvalidInput as error:
@@ -97,11 +97,11 @@ def find_card(name: str, folders: Sequence[Path] | None = None) -> ModelCard:
 
     Raises UnknownModel, listing the models there are, or InvalidInput if its folder cannot be read.
     """
-    found = _found(folders)
-    if name in found:
-        return _read_card(name, found[name])
-    like = closest(name, found)
-    available = sorted(found)
+    by_name = _folders_by_name(folders)
+    if name in by_name:
+        return _read_card(name, by_name[name])
+    like = closest(name, by_name)
+    available = sorted(by_name)
     raise UnknownModel(
         f"There is no model {shown(name)}.",
         model=name[:80],
@@ -115,9 +115,9 @@ def default_predictor(wanted: str | None) -> str:
     return DEFAULT_PREDICTORS.get(wanted or "", DEFAULT_PREDICTORS["accuracy"])
 
 
-def _found(folders: Sequence[Path] | None) -> dict[str, Path]:
+def _folders_by_name(folders: Sequence[Path] | None) -> dict[str, Path]:
     """Model name to folder, for every complete folder."""
-    found: dict[str, Path] = {}
+    by_name: dict[str, Path] = {}
     for parent in model_folders() if folders is None else folders:
         if parent.is_dir():
             for folder in parent.iterdir():
@@ -125,8 +125,8 @@ def _found(folders: Sequence[Path] | None) -> dict[str, Path]:
                 if folder.name.startswith("."):
                     continue
                 if all((folder / file).is_file() for file in (CONFIG, WEIGHTS, CARD)):
-                    found[folder.name] = folder
-    return found
+                    by_name[folder.name] = folder
+    return by_name
 
 
 def _read_card(name: str, folder: Path) -> ModelCard:

@@ -25,9 +25,9 @@ def training_chart(records: Iterable[Record], *, name: str = "training") -> Char
     `train` have `step`, `loss` and `accuracy` (percent of the batch), those of the kind `validation` have
     `mean` (percent, of unseen networks).
     """
-    said = list(records)
-    steps = _last_of_each_step(record for record in said if record.get("kind") == "train")
-    validations = _last_of_each_step(record for record in said if record.get("kind") == "validation")
+    lines = list(records)
+    steps = _last_of_each_step(record for record in lines if record.get("kind") == "train")
+    validations = _last_of_each_step(record for record in lines if record.get("kind") == "validation")
     chart = Chart(9.0, 3.6)
     loss, accuracy = chart.panels(2)
     _line(loss, steps, "loss", BLUE, "training")

@@ -15,7 +15,7 @@ from service.predictors.rankers.ranking import Ranker, find_ranker
 from service.search.comparison import compared
 from service.search.evaluation import COUNTED, Evaluation, Evaluator, Limits
 from service.search.pareto import front
-from service.search.run import Budget, Found, Plan, Report, search
+from service.search.run import Budget, Outcome, Plan, Report, search
 from service.search.space import Document, Space, WithClasses, find_space
 from service.search.strategies import Fitness
 
@@ -41,7 +41,7 @@ def answer(
     options: SearchOptions,
     *,
     read: Reader = read_document,
-    report: Report = lambda found: None,
+    report: Report = lambda outcome: None,
     known: MutableMapping[str, Evaluation | None] | None = None,
     seconds_before: float = 0.0,
     images: Images | None = None,
@@ -64,7 +64,7 @@ def answer(
         population=options.population,
         sample=options.sample,
     )
-    found = search(
+    outcome = search(
         space,
         evaluator,
         plan,
@@ -73,15 +73,15 @@ def answer(
         known=known,
         seconds_before=seconds_before,
     )
-    said = {"space": options.space, "algorithm": plan.algorithm, "seed": plan.seed}
-    answered = {**said, **summary(found, evaluator, top_k=options.top_k)}
+    description = {"space": options.space, "algorithm": plan.algorithm, "seed": plan.seed}
+    answered = {**description, **summary(outcome, evaluator, top_k=options.top_k)}
     if options.train is not None and images is not None:
-        answered["trained"] = _trained(found, space, options, images, {} if trained is None else trained)
+        answered["trained"] = _trained(outcome, space, options, images, {} if trained is None else trained)
     return answered
 
 
 def _trained(
-    found: Found,
+    outcome: Outcome,
     space: Space,
     options: SearchOptions,
     images: Images,
@@ -91,8 +91,8 @@ def _trained(
     that can be trained.
     """
     count, random = options.train or 0, Random(f"weightcast/search/train/{options.seed}")
-    order = _best_first([evaluation.fitness for _, evaluation in found.items])
-    best = [found.items[place][0] for place in order[:count]]
+    order = _best_first([evaluation.fitness for _, evaluation in outcome.items])
+    best = [outcome.items[place][0] for place in order[:count]]
     if len(best) < 2:
         raise InvalidRequest(
             "Only one architecture was found: nothing to compare.",
@@ -148,31 +148,31 @@ def _evaluator(options: SearchOptions, read: Reader, images: Images | None) -> E
     )
 
 
-def summary(found: Found, evaluator: Evaluator, *, top_k: int) -> dict[str, Any]:
+def summary(outcome: Outcome, evaluator: Evaluator, *, top_k: int) -> dict[str, Any]:
     """What a search answers: `best`, the first `top_k` architectures as documents with their scores; `front`,
     where there are two objectives; `curve`.
     """
-    fitnesses = [evaluation.fitness for _, evaluation in found.items]
+    fitnesses = [evaluation.fitness for _, evaluation in outcome.items]
     answer: dict[str, Any] = {
         "predictor": evaluator.ranker.name,
         "property": evaluator.ranker.property,
         "order": evaluator.order,
         "trade_off": evaluator.trade_off_name,
-        "evaluations": len(found.items),
-        "refused": found.refused,
-        "seconds": round(found.seconds, 2),
-        "ended": found.ended,
+        "evaluations": len(outcome.items),
+        "refused": outcome.refused,
+        "seconds": round(outcome.seconds, 2),
+        "ended": outcome.ended,
         "best": [
-            {"rank": rank, **_entry(*found.items[place])}
+            {"rank": rank, **_entry(*outcome.items[place])}
             for rank, place in enumerate(_best_first(fitnesses)[:top_k], start=1)
         ],
-        "curve": [{"evaluations": at, "best": best} for at, best in _thinned(found.curve)],
+        "curve": [{"evaluations": at, "best": best} for at, best in _thinned(outcome.curve)],
     }
     if evaluator.ranker.note is not None:
         answer["note"] = evaluator.ranker.note
     if evaluator.trade_off is not None:
         places = sorted(front(fitnesses), key=lambda place: fitnesses[place], reverse=True)
-        answer["front"] = [_entry(*found.items[place]) for place in _thinned(places)]
+        answer["front"] = [_entry(*outcome.items[place]) for place in _thinned(places)]
     return answer
 
 

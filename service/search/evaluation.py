@@ -73,7 +73,7 @@ class Evaluator:
         """For every architecture what it is worth; None where a limit forbids it, the error where a predictor
         cannot see it.
         """
-        found: list[Evaluation | ServiceError | None] = [None] * len(documents)
+        results: list[Evaluation | ServiceError | None] = [None] * len(documents)
         seen: list[int] = []
         rows: list[list[float]] = []
         costs: list[dict[str, float]] = []
@@ -84,7 +84,7 @@ class Evaluator:
                 counted = self._counted(document)
                 other_rows = {name: ranker.features(document) for name, ranker in self._predicted.items()}
             except ServiceError as error:
-                found[place] = error
+                results[place] = error
                 continue
             seen.append(place)
             rows.append(row)
@@ -97,8 +97,8 @@ class Evaluator:
         allowed = [number for number, counted in enumerate(costs) if self.limits.allow(counted)]
         scored = self.ranker.scores([rows[number] for number in allowed]) if allowed else []
         for number, scores in zip(allowed, scored, strict=True):
-            found[seen[number]] = Evaluation(scores, costs[number], self._fitness(scores, costs[number]))
-        return found
+            results[seen[number]] = Evaluation(scores, costs[number], self._fitness(scores, costs[number]))
+        return results
 
     @property
     def trade_off_name(self) -> str | None:
@@ -110,11 +110,11 @@ class Evaluator:
     @property
     def _predicted(self) -> dict[str, Ranker]:
         """The costs that are predicted, by name."""
-        found = {} if self.latency is None else {LATENCY: self.latency}
+        values = {} if self.latency is None else {LATENCY: self.latency}
         name = self.trade_off_name
         if name is not None and not isinstance(self.trade_off, str | None):
-            found[name] = self.trade_off
-        return found
+            values[name] = self.trade_off
+        return values
 
     def _counted(self, document: Document) -> dict[str, float]:
         """The costs that are counted, where somebody asks for them."""
@@ -135,4 +135,4 @@ class Evaluator:
 
 def _values(ranker: Ranker, rows: list[list[float]]) -> list[float]:
     """What a predictor says, in observed units where it knows them."""
-    return [float(said.get("value", said["score"])) for said in ranker.scores(rows)] if rows else []
+    return [float(score.get("value", score["score"])) for score in ranker.scores(rows)] if rows else []

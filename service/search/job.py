@@ -17,7 +17,7 @@ from service.contract.search import SearchOptions
 from service.documents import read_document
 from service.search.answer import answer
 from service.search.evaluation import Evaluation
-from service.search.run import Found
+from service.search.run import Outcome
 from training.job import Result, TrainingJob
 
 if TYPE_CHECKING:
@@ -101,16 +101,16 @@ class _Metrics:
         self._file = file
         self._told_share = -1.0
 
-    def __call__(self, found: Found) -> None:
-        if found.best is None or (found.share - self._told_share < 1 / _EVENTS and not found.ended):
+    def __call__(self, outcome: Outcome) -> None:
+        if outcome.best is None or (outcome.share - self._told_share < 1 / _EVENTS and not outcome.ended):
             return
-        self._told_share = found.share
+        self._told_share = outcome.share
         values = {
-            "step": len(found.items),
-            "best": found.best.scores["score"],
-            "refused": found.refused,
-            "seconds": round(found.seconds, 2),
-            "progress": found.share,
+            "step": len(outcome.items),
+            "best": outcome.best.scores["score"],
+            "refused": outcome.refused,
+            "seconds": round(outcome.seconds, 2),
+            "progress": outcome.share,
         }
         self._file.write(json.dumps(values) + "\n")
         self._file.flush()
@@ -123,8 +123,8 @@ class _History(dict[str, Evaluation | None]):
         super().__init__()
         self.seconds = 0.0
         for line in _whole_lines(path):
-            said = line["evaluation"]
-            evaluation = None if said is None else Evaluation(said[0], said[1], tuple(said[2]))
+            values = line["evaluation"]
+            evaluation = None if values is None else Evaluation(values[0], values[1], tuple(values[2]))
             super().__setitem__(line["key"], evaluation)
             self.seconds = float(line["seconds"])
         self._file = path.open("a")
@@ -132,10 +132,10 @@ class _History(dict[str, Evaluation | None]):
 
     def __setitem__(self, key: str, evaluation: Evaluation | None) -> None:
         super().__setitem__(key, evaluation)
-        said = None
+        values = None
         if evaluation is not None:
-            said = [evaluation.scores, evaluation.costs, list(evaluation.fitness)]
-        line = {"key": key, "evaluation": said, "seconds": round(time.monotonic() - self._started, 3)}
+            values = [evaluation.scores, evaluation.costs, list(evaluation.fitness)]
+        line = {"key": key, "evaluation": values, "seconds": round(time.monotonic() - self._started, 3)}
         self._file.write(json.dumps(line) + "\n")
 
     def __enter__(self) -> _History:

@@ -21,7 +21,7 @@ from service.search.strategies import POPULATION, SAMPLE, Algorithm, Strategy, m
 MOST_IDLE_DRAWS = 2000
 
 # Called after every batch with the search so far; raises to stop it.
-Report = Callable[["Found"], None]
+Report = Callable[["Outcome"], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Plan:
 
 
 @dataclass(slots=True)
-class Found:
+class Outcome:
     """What a search has found. items: in the order in which they were scored. curve: (evaluations, best score
     so far) where it improved. refused: architectures that a limit or a predictor turned down. share: of the
     budget that is used. ended: why, once it has.
@@ -82,10 +82,10 @@ def search(
     plan: Plan,
     budget: Budget,
     *,
-    report: Report = lambda found: None,
+    report: Report = lambda outcome: None,
     known: MutableMapping[str, Evaluation | None] | None = None,
     seconds_before: float = 0.0,
-) -> Found:
+) -> Outcome:
     """Search until the budget is used, or nothing new is left.
 
     known: what was found out before, by `space.key`; what this search finds out is added. seconds_before:
@@ -113,37 +113,37 @@ class _Search:
         self._space, self._evaluator, self._strategy = space, evaluator, strategy
         self._budget, self._report, self._known = budget, report, known
         # What the strategy has been told: of what is `known`, that which it asked for by now.
-        self._told: dict[str, Evaluation | None] = {}
-        self._found = Found()
+        self._evaluations: dict[str, Evaluation | None] = {}
+        self._outcome = Outcome()
         self._idle = 0
         self._reason: ServiceError | None = None
 
-    def run(self, seconds_before: float) -> Found:
-        found, started = self._found, time.monotonic() - seconds_before
-        while not found.ended:
+    def run(self, seconds_before: float) -> Outcome:
+        outcome, started = self._outcome, time.monotonic() - seconds_before
+        while not outcome.ended:
             batch = self._draw()
             if not batch:
-                found.ended = "exhausted"
+                outcome.ended = "exhausted"
                 break
             is_new = self._learn(batch)
             for key, document in batch.items():
                 self._take(key, document)
-            found.seconds = time.monotonic() - started
-            found.share = self._budget.share(len(found.items), found.seconds)
+            outcome.seconds = time.monotonic() - started
+            outcome.share = self._budget.share(len(outcome.items), outcome.seconds)
             if self._left() <= 0:
-                found.ended = "evaluations"
-            elif is_new and self._budget.seconds is not None and found.seconds >= self._budget.seconds:
-                found.ended = "seconds"
+                outcome.ended = "evaluations"
+            elif is_new and self._budget.seconds is not None and outcome.seconds >= self._budget.seconds:
+                outcome.ended = "seconds"
             elif self._idle >= MOST_IDLE_DRAWS:
-                found.ended = "exhausted"
-            self._report(found)
-        if not found.items:
+                outcome.ended = "exhausted"
+            self._report(outcome)
+        if not outcome.items:
             raise self._nothing()
-        return found
+        return outcome
 
     def _left(self) -> float:
         most = self._budget.evaluations
-        return math.inf if most is None else most - len(self._found.items)
+        return math.inf if most is None else most - len(self._outcome.items)
 
     def _draw(self) -> dict[str, Document]:
         """Some architectures that the strategy has not been told of. None where it finds none."""
@@ -152,11 +152,11 @@ class _Search:
         while len(batch) < wanted and self._idle < MOST_IDLE_DRAWS:
             document = self._strategy.ask()
             key = self._space.key(document)
-            if key not in self._told and key not in batch:
+            if key not in self._evaluations and key not in batch:
                 batch[key] = document
                 continue
             self._idle += 1
-            again = self._told.get(key)
+            again = self._evaluations.get(key)
             if again is not None:
                 self._strategy.tell(document, again.fitness)
         return batch
@@ -174,19 +174,19 @@ class _Search:
 
     def _take(self, key: str, document: Document) -> None:
         evaluation = self._known[key]
-        self._told[key] = evaluation
+        self._evaluations[key] = evaluation
         if evaluation is None:
-            self._found.refused += 1
+            self._outcome.refused += 1
             self._idle += 1
             return
         self._idle = 0
         self._strategy.tell(document, evaluation.fitness)
-        self._found.add(document, evaluation)
+        self._outcome.add(document, evaluation)
 
     def _nothing(self) -> InvalidRequest:
         reason = None if self._reason is None else self._reason.detail
         return InvalidRequest(
-            f"None of {self._found.refused:,} architectures that were drawn was acceptable.",
+            f"None of {self._outcome.refused:,} architectures that were drawn was acceptable.",
             field="/space" if reason else "",
             reason=reason,
             hint="Use a predictor that knows this space." if reason else "Raise the limits.",

@@ -70,12 +70,12 @@ def find_space(name: str, *, smash_model: str | None = None) -> Space:
         from service.search.smash import SmashSpace
 
         return SmashSpace.of_model(smash_model)
-    found = _spaces().get(name)
-    if found is None:
+    space = _spaces().get(name)
+    if space is None:
         raise InvalidRequest(
             f"There is no search space {name[:80]!r}.", field="/space", hint=f"Spaces: {', '.join(SPACES)}."
         )
-    return found()
+    return space()
 
 
 def _spaces() -> dict[str, Callable[[], Space]]:

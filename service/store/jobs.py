@@ -133,18 +133,6 @@ class JobStore:
         answer = self.redis.xread(events.position(job_id, last_id), count=events.MOST_EVENTS, block=block)
         return events.decode(answer)
 
-    def wait(self, job_id: str, timeout_seconds: float) -> Job | None:
-        """The job once it is final, or as it is when the time is over. Blocks the calling thread."""
-        deadline = time.monotonic() + timeout_seconds
-        last_id = "0-0"
-        job = self.get(job_id)
-        while job is not None and not job.is_final and (left := deadline - time.monotonic()) > 0:
-            events = self.read_events(job_id, last_id, block_ms=max(1, int(left * 1000)))
-            last_id = events[-1].id if events else last_id
-            if not events or any(event.type == "state" for event in events):
-                job = self.get(job_id)
-        return job
-
     # The API's side
 
     @redis_or_unavailable()

@@ -9,7 +9,6 @@ from math import ceil
 
 import redis
 
-from service.errors import TooManyRequests
 from service.store.connection import redis_or_unavailable
 
 # KEYS: bucket. ARGV: capacity, tokens a second, cost. Returns {allowed, tokens left, seconds until the cost
@@ -55,15 +54,3 @@ class RateLimiter:
         keys, args = [f"wc:rate:{identity}"], [self.per_minute, self.per_minute / 60, cost]
         allowed, left, wait = self._take(keys=keys, args=args)
         return Decision(bool(allowed), self.per_minute, int(float(left)), ceil(float(wait)))
-
-    def check(self, identity: str, cost: float = 1) -> Decision:
-        """Like `take`. Errors: TooManyRequests with `retry_after`."""
-        decision = self.take(identity, cost)
-        if not decision.allowed:
-            raise TooManyRequests(
-                f"more than {decision.limit} requests a minute",
-                retry_after=decision.retry_after_seconds,
-                limit=decision.limit,
-                hint=f"wait {decision.retry_after_seconds} s",
-            )
-        return decision

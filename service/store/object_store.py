@@ -81,9 +81,6 @@ class ObjectArtifacts(ArtifactStore):
             self._download(name)
             return super().path(name)
 
-    def exists(self, name: str) -> bool:
-        return self.find(name) is not None
-
     def find(self, name: str) -> Artifact | None:
         return super().find(name) or self._in_bucket(name)
 

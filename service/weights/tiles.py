@@ -3,14 +3,15 @@
 A safetensors file whose tensors are the blocks, named "0", "1", ... Its metadata hold, under the key
 "tiles", a JSON object:
 
-    {"version": 1, "model": ..., "model_digest": ..., "dtype": the answer's number format,
-     "parameters": [{"name", "block": key, "shape": target shape, "scale"?: 1, "axes"?: null, "provenance"},
-     ...]}
+    {"version": 1, "model": "ghn2-cifar10", "model_digest": "(its sha256)", "dtype": "float32",
+     "parameters": [{"name": "conv.weight", "block": "0", "shape": [64, 3, 3, 3],
+                     "provenance": "predicted"}, ...]}
 
-Shape, block and axes are those of `blocks.Block`: in the canonical layout, the stored layout follows from
-axes. To expand: multiply the block by the scale in float32, cast it to the dtype, repeat it along every axis
-to the shape, put the axes back. `Block.expand` does that, here as in the safetensors output, hence bit for
-bit the same numbers.
+`dtype` is the number format of the answer, `shape` what the block becomes; `scale` (1) and `axes` (null) are
+there where they are others. Shape, block and axes are those of `blocks.Block`: in the canonical layout, the
+stored layout follows from axes. To expand: multiply the block by the scale in float32, cast it to the dtype,
+repeat it along every axis to the shape, put the axes back. `Block.expand` does that, here as in the
+safetensors output, hence bit for bit the same numbers.
 """
 
 from __future__ import annotations

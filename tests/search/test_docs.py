@@ -12,5 +12,5 @@ def test_the_searcher_of_the_page() -> None:
     (block,) = (code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "Searcher" in code)
     names: dict[str, Any] = {}
     exec(compile(block, "docs/search.md", "exec"), names)
-    assert names["value"] == max(value for _, value in names["searcher"].told)
-    assert len(names["searcher"].told) == 25
+    assert names["value"] == max(value for _, value in names["searcher"].observations)
+    assert len(names["searcher"].observations) == 25

@@ -19,7 +19,7 @@ from service.search.answer import answer
 from service.search.evaluation import Evaluation
 from service.search.nasbench import NASBench201Space
 from service.search.pareto import front
-from service.search.run import Found
+from service.search.run import Outcome
 from service.search.strategies import RandomSearch, RegularizedEvolution, Strategy
 
 
@@ -124,8 +124,8 @@ def test_a_stopped_search_goes_on_without_scoring_again() -> None:
     whole = answer(config())
     known: dict[str, Evaluation | None] = {}
 
-    def stop(found: Found) -> None:
-        if len(found.items) >= 60:
+    def stop(outcome: Outcome) -> None:
+        if len(outcome.items) >= 60:
             raise Stopped
 
     with pytest.raises(Stopped):

@@ -145,22 +145,6 @@ def test_lists_are_newest_first_by_pages_kinds_and_owners(store: JobStore) -> No
         store.list(cursor="../etc")
 
 
-def test_waiting_ends_with_the_job(store: JobStore) -> None:
-    job = make(store)
-    assert store.wait(job.id, 0.05).status is JobStatus.QUEUED  # type: ignore[union-attr]
-
-    def work() -> None:
-        time.sleep(0.1)
-        store.begin(job.id, "t")
-        store.finish(job.id, {"x": 1}, "t")
-
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(work)
-        started = time.monotonic()
-        assert store.wait(job.id, 5).result == {"x": 1}  # type: ignore[union-attr]
-        assert time.monotonic() - started < 2
-
-
 def test_events_resume_after_the_last_id(store: JobStore) -> None:
     job = make(store)
     store.begin(job.id, "t")

@@ -262,18 +262,18 @@ def _widest(
     """The last width that is affordable. What a width costs grows with it, so half of them are ruled out at
     a time; most networks that a tight bound refuses are refused at the narrowest.
     """
-    found = None
+    widest = None
     low, high = 0, len(widths)
     middle = 0
     while low < high:
         candidate = {**document, "channels": widths[middle]}
         graph = read_darts(candidate)
         if _affordable(graph, rules, bounds):
-            found, low = (candidate, graph), middle + 1
+            widest, low = (candidate, graph), middle + 1
         else:
             high = middle
         middle = (low + high) // 2
-    return found
+    return widest
 
 
 def _affordable(graph: ArchGraph, rules: Split, bounds: Bounds | None) -> bool:

@@ -60,14 +60,14 @@ class Scores:
 
 def validation_networks(count: int, num_classes: int) -> list[ArchGraph]:
     """The first networks of id-val that are quick to run: for watching a run, not for reporting."""
-    found: list[ArchGraph] = []
+    networks: list[ArchGraph] = []
     index = 0
-    while len(found) < count:
+    while len(networks) < count:
         graph = architecture_graph("id-val", 0, index, num_classes=num_classes)
         if network_cost(graph, 32) < 700:
-            found.append(graph)
+            networks.append(graph)
         index += 1
-    return found
+    return networks
 
 
 def native_dtype() -> torch.dtype:

@@ -68,8 +68,8 @@ class Results:
     by_evaluation: dict[Evaluation, dict[int, Measurement]] = field(default_factory=dict)
 
     def scores(self, evaluation: Evaluation) -> Scores:
-        found = self.by_evaluation.get(evaluation, {})
-        return Scores(tuple(found[index].accuracy for index in sorted(found)))
+        measurements = self.by_evaluation.get(evaluation, {})
+        return Scores(tuple(measurements[index].accuracy for index in sorted(measurements)))
 
     def differences(self, evaluation: Evaluation, base: Evaluation) -> Scores:
         """Accuracy above that of `base`, over the numbers of networks that both have. What is hard about a
@@ -113,12 +113,12 @@ def read_all(folder: Path) -> Results:
 
 
 def _measurements(text: str) -> dict[int, Measurement]:
-    found = {}
+    by_index = {}
     for line in text.splitlines()[1:]:
         try:
             entry = json.loads(line)
         except json.JSONDecodeError:
             # A crash cut this line off: its network is measured again.
             continue
-        found[entry["index"]] = Measurement(**{name: entry[name] for name in Measurement.__slots__})
-    return found
+        by_index[entry["index"]] = Measurement(**{name: entry[name] for name in Measurement.__slots__})
+    return by_index

@@ -23,13 +23,13 @@ from service.graph_io.archgraph import ArchGraph
 from service.graph_io.limits import DEFAULT_LIMITS
 from service.graph_io.read import format_of, onnx_data, read_document
 from service.predictors.features.architectures import Reader
+from service.predictors.regressors.scores import SCORE_DECIMALS
 from training.data.dataset import Dataset
 from training.data.network_images import check_fits
 from training.evaluate.accuracy import measure, native_dtype, predicted_parameters
 
 By = Literal["accuracy", "loss"]
 
-_SIGNIFICANT = 6
 # Whoever read the document has bounded it.
 _READ_BEFORE = replace(DEFAULT_LIMITS, max_bytes=sys.maxsize // 2)
 
@@ -74,12 +74,13 @@ class ImageRanker(ABC):
         if format_of(document) == "onnx":
             check_onnx(network, onnx_data(document, limits=_READ_BEFORE))
         check_fits(network, params, self._dataset)
-        found = measure(network, params, self._dataset, part, limit=self._images, dtype=self._dtype)
-        return list(found)
+        measurement = measure(network, params, self._dataset, part, limit=self._images, dtype=self._dtype)
+        return list(measurement)
 
     def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:
         return [
-            {"score": round(self._order(row), _SIGNIFICANT), "value": row[0], "loss": row[1]} for row in rows
+            {"score": round(self._order(row), SCORE_DECIMALS), "value": row[0], "loss": row[1]}
+            for row in rows
         ]
 
     def _order(self, row: list[float]) -> float:

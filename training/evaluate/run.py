@@ -34,7 +34,7 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where the data set lies, where decoded images and unfinished trainings are kept. skip_bad: as
-    `data.load_dataset` takes it.
+    `dataset.load_dataset` takes it.
     """
 
     data_dir: Path
@@ -73,7 +73,7 @@ def measure(
         known = read(job.evaluation, folder)
         count = available(job.evaluation.split, job.count)
         results.by_evaluation[job.evaluation] = {
-            index: found for index, found in known.items() if index < count
+            index: measurements for index, measurements in known.items() if index < count
         }
         missing += [(index / count, job, index) for index in range(count) if index not in known]
     missing.sort(key=lambda entry: entry[0])
@@ -99,8 +99,8 @@ def measure(
         return results
     work = partial(_measure_item, sources)
     items = ((job, index) for _, job, index in missing)
-    found = results_as_they_come(work, items, processes=processes, in_time=in_time)
-    for number, ((job, _), measurement) in enumerate(found):
+    measurements = results_as_they_come(work, items, processes=processes, in_time=in_time)
+    for number, ((job, _), measurement) in enumerate(measurements):
         keep(job, measurement, number + 1)
     return results
 

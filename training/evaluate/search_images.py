@@ -41,11 +41,11 @@ class SearchImages:
 
     def ranker(self, predictor: str) -> ImageRanker:
         """predictor: KIND:NAME. Raises UnknownModel, InvalidRequest, and ValueError for an unknown kind."""
-        found = scorer(predictor)
-        if found.kind == PREDICTED_WEIGHTS:
-            return PredictedWeightsRanker(found.model, self.dataset, images=self.images, read=self.read)
-        ranker = resolve(str(image_rankers()[found.kind].image_ranker))
-        made: ImageRanker = ranker(found.model, self.dataset, images=self.images)
+        choice = scorer(predictor)
+        if choice.kind == PREDICTED_WEIGHTS:
+            return PredictedWeightsRanker(choice.model, self.dataset, images=self.images, read=self.read)
+        ranker = resolve(str(image_rankers()[choice.kind].image_ranker))
+        made: ImageRanker = ranker(choice.model, self.dataset, images=self.images)
         return made
 
     def trained_accuracy(self, document: Mapping[str, Any]) -> float:

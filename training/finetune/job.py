@@ -39,11 +39,11 @@ def train(options: FineTuneOptions, job: TrainingJob) -> Result:
     torch.set_num_threads(settings.threads or usable_cores())
     is_onnx = format_of(document) == "onnx"
     source = (onnx_data(document, limits=limits_of(settings)), None) if is_onnx else None
-    found = run(
+    result = run(
         graph, config, job.folder,
         cache_dir=settings.home / "cache", on_progress=job.report, source=source,
     )  # fmt: skip
-    return None if found is None else {**_published(job.folder / WEIGHTS, settings), **found}
+    return None if result is None else {**_published(job.folder / WEIGHTS, settings), **result}
 
 
 def _published(file: Path, settings: Settings) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def _result(work: Work, starts: Starts) -> dict[str, Any]:
     if config.head == "solve":
         starts = {kind: work.with_solved_head(start) for kind, start in starts.items()}
     race = config.epochs if config.compare else race_epochs(config.epochs)
-    kind, said = _winner(work, starts, race) if len(starts) > 1 else (next(iter(starts)), None)
+    kind, reason = _winner(work, starts, race) if len(starts) > 1 else (next(iter(starts)), None)
     work.train(kind, starts[kind], config.epochs)
     params = work.best(kind)
     accuracy, running = work.tested(params)
@@ -123,7 +123,7 @@ def _result(work: Work, starts: Starts) -> dict[str, Any]:
         "test_accuracy": accuracy,
         "test_images": len(dataset.test),
         "start": starts[kind].origin,
-        "verdict": said,
+        "verdict": reason,
         "learning_rate": config.rate(starts[kind].head_is_solved),
         "data": dataset.name,
         "classes": list(dataset.classes),

@@ -57,7 +57,7 @@ class Work:
         self._planned = planned_epochs
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._dtype = quick_dtype(self._device)
-        self._tell, self._told = tell, time.monotonic()
+        self._tell, self._last_line = tell, time.monotonic()
 
     def with_solved_head(self, start: StartingWeights) -> StartingWeights:
         """The start with its last layer solved for the training images; as it is where the network has no
@@ -86,8 +86,8 @@ class Work:
 
     def best(self, kind: str) -> Tensors:
         """The parameters of the epoch that did best on validation images, on the CPU."""
-        found: Tensors = load_file(self._best_file(kind))
-        return found
+        tensors: Tensors = load_file(self._best_file(kind))
+        return tensors
 
     def tested(self, params: Tensors) -> tuple[float, BatchStatistics]:
         """Accuracy in percent on all test images, with the batch-norm statistics that come with it."""
@@ -125,7 +125,7 @@ class Work:
         def pulse(done: int, loss: float, accuracy: float) -> None:
             if is_lost(loss):
                 raise self._diverged(f"The loss is {loss:.3g}", done, rate)
-            if time.monotonic() - self._told > _PULSE_SECONDS:
+            if time.monotonic() - self._last_line > _PULSE_SECONDS:
                 epochs = done / batches
                 self._log({"kind": "pulse", "epoch": min(until, 1 + int(epochs))}, max(0.0, epochs - before))
 
@@ -176,10 +176,10 @@ class Work:
         """under_way: epochs done that are not in the history yet."""
         share = (self.history.epochs + under_way) / self._planned if self._planned else 1.0
         seconds = round(self.history.seconds, 1)
-        told = {**record, "seconds": seconds, "progress": round(min(1.0, share), 5)}
-        self.folder.log(told)
-        self._tell(told)
-        self._told = time.monotonic()
+        line = {**record, "seconds": seconds, "progress": round(min(1.0, share), 5)}
+        self.folder.log(line)
+        self._tell(line)
+        self._last_line = time.monotonic()
 
 
 def save(path: Path, tensors: Tensors) -> None:

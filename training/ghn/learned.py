@@ -9,9 +9,8 @@ from torch import Tensor
 
 from service.ghn.model import GHN
 from training.ghn.recipe import TrainConfig
+from training.loop.run import ADAM_STATE
 from training.loop.run_folder import part
-
-_ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 
 class Learned:
@@ -77,6 +76,8 @@ class Learned:
                 parameter.copy_(weights[name])
             if averages:
                 average.copy_(averages[name])
-            state = {key: adam[f"{key}.{name}"].to(self.device) for key in _ADAM if f"{key}.{name}" in adam}
+            state = {
+                key: adam[f"{key}.{name}"].to(self.device) for key in ADAM_STATE if f"{key}.{name}" in adam
+            }
             if state:
                 self.optimizer.state[parameter] = state

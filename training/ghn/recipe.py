@@ -55,7 +55,7 @@ def recipe_for(data: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Schedule):
-    """data, data_dir, mirror, skip_bad: as `data.load_dataset` takes them. Give minutes or steps.
+    """data, data_dir, mirror, skip_bad: as `dataset.load_dataset` takes them. Give minutes or steps.
 
     ghn: fields of GHNConfig that differ from GHN-2's. learning_rate: the highest, after a linear warm-up,
     None for what suits the GNN (`highest_rate`); falls along a cosine to final_learning_rate. clip: largest

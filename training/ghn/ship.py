@@ -32,10 +32,10 @@ def ship(
 ) -> None:
     """Write `out` from the newest checkpoint of a run. Raises FileNotFoundError if the run has none."""
     config = load_config(run_folder)
-    found = RunFolder(run_folder).load()
-    if found is None:
+    checkpoint = RunFolder(run_folder).load()
+    if checkpoint is None:
         raise FileNotFoundError(f"{run_folder} has no checkpoint")
-    tensors, state = found
+    tensors, state = checkpoint
     with torch.device("meta"):
         ghn = GHN(GHNConfig(**{**config.ghn, "num_classes": num_classes}))
     ghn.load_state_dict(part(tensors, "average."), strict=True, assign=True)

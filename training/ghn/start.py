@@ -85,11 +85,11 @@ def _of_model(folder: Path, known: dict[str, Any]) -> Start:
 
 
 def _of_run(folder: Path) -> Start:
-    found = RunFolder(folder).load()
+    checkpoint = RunFolder(folder).load()
     config = json.loads((folder / "config.json").read_text())
-    if found is None:
+    if checkpoint is None:
         raise InvalidRequest(f"The run {folder.name} has no checkpoint yet.", field="/from_model")
-    tensors, state = found
+    tensors, state = checkpoint
 
     origin = {
         "name": config["name"],

@@ -101,9 +101,9 @@ class NetworkRunner:
         value = float(loss.detach())
         if not torch.isfinite(loss):
             return Outcome(value, accuracy, {})
-        found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+        slopes = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
         gradients = {
-            name: gradient for name, gradient in zip(leaves, found, strict=True) if gradient is not None
+            name: gradient for name, gradient in zip(leaves, slopes, strict=True) if gradient is not None
         }
         norm = float(torch.nn.utils.get_total_norm(gradients.values()))
         if not isfinite(norm):

@@ -361,10 +361,10 @@ class Trainer:
 
     def restore(self) -> bool:
         """Go on from the newest checkpoint; False without one."""
-        found = self.folder.load()
-        if found is None:
+        checkpoint = self.folder.load()
+        if checkpoint is None:
             return False
-        tensors, state = found
+        tensors, state = checkpoint
         count = len(tensors["ghn.vector_decoder.classifier.bias"])
         check_classes(state, count, self.dataset.classes, self.config.name)
         for key in _COUNTERS:
@@ -381,8 +381,11 @@ def _mean(values: Sequence[float]) -> float:
 
 def share_done(folder: Path, config: TrainConfig) -> float:
     """Share of a budget that the run in a folder has used, by its newest checkpoint."""
-    found = RunFolder(folder).load()
-    return 0.0 if found is None else min(1.0, share_used(config, found[1]["step"], found[1]["seconds"]))
+    checkpoint = RunFolder(folder).load()
+    if checkpoint is None:
+        return 0.0
+    _, state = checkpoint
+    return min(1.0, share_used(config, state["step"], state["seconds"]))
 
 
 def load_config(folder: Path) -> TrainConfig:

@@ -123,7 +123,7 @@ def _measure(trainer: HyperNASTrainer, kept_back: tuple[CellBatch, Floats] | Non
     """Scores of the trained model: Kendall's tau on what was kept back with its 90% bootstrap interval, and
     the accuracy of networks with generated weights.
     """
-    found: dict[str, Any] = {}
+    measurements: dict[str, Any] = {}
     if kept_back is not None:
         cells, value_N = kept_back
         score_N = scores(trainer.hypernas, cells)
@@ -131,12 +131,12 @@ def _measure(trainer: HyperNASTrainer, kept_back: tuple[CellBatch, Floats] | Non
         draws = generator.integers(len(value_N), size=(_BOOTSTRAPS, len(value_N)))
         taus = [rank_correlation(score_N[draw], value_N[draw]) for draw in draws]
         low, high = np.quantile(taus, [0.05, 0.95])
-        found["kendall_tau"] = rank_correlation(score_N, value_N)
-        found["interval"] = [float(low), float(high)]
-        found["held_out"] = len(value_N)
+        measurements["kendall_tau"] = rank_correlation(score_N, value_N)
+        measurements["interval"] = [float(low), float(high)]
+        measurements["held_out"] = len(value_N)
     if trainer.weight_task is not None:
-        found["accuracy_of_generated"] = trainer.weight_task.accuracy(trainer.hypernas)
-    return found
+        measurements["accuracy_of_generated"] = trainer.weight_task.accuracy(trainer.hypernas)
+    return measurements
 
 
 def _counted(readings: Readings) -> dict[str, int]:

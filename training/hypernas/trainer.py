@@ -140,9 +140,9 @@ def scores(hypernas: HyperNAS, cells: CellBatch) -> Floats:
 
 def copy_shared(source: HyperNAS, target: HyperNAS) -> None:
     """Copy the parameters that both have. Raises InvalidInput where their shapes differ."""
-    found = source.state_dict()
+    state = source.state_dict()
     wanted = target.state_dict()
-    shared = {name: value for name, value in found.items() if name in wanted}
+    shared = {name: value for name, value in state.items() if name in wanted}
     for name, value in shared.items():
         if value.shape != wanted[name].shape:
             raise InvalidInput(

@@ -17,7 +17,7 @@ from training.loop.run_folder import RunFolder
 # Slow steps are told of more often than every so many of them.
 LOG_SECONDS = 10.0
 
-_ADAM = ("step", "exp_avg", "exp_avg_sq")
+ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 
 
 class Steps(Protocol):
@@ -49,9 +49,9 @@ def train_until_done(
 
     Raises TrainingDiverged where the losses (measurements named `loss` or `..._loss`) are lost.
     """
-    found = records.load()
-    if found is not None:
-        trainer.restore(*found)
+    checkpoint = records.load()
+    if checkpoint is not None:
+        trainer.restore(*checkpoint)
     records.write_config(config)
     last_save = last_log = trainer.seconds
     recent: list[dict[str, float]] = []
@@ -103,7 +103,7 @@ def restore_trained(module: nn.Module, optimizer: torch.optim.Optimizer, tensors
         )
     for name, parameter in module.named_parameters():
         parameter.copy_(tensors[f"model.{name}"])
-        keys = [key for key in _ADAM if f"adam.{key}.{name}" in tensors]
+        keys = [key for key in ADAM_STATE if f"adam.{key}.{name}" in tensors]
         optimizer.state[parameter] = {key: tensors[f"adam.{key}.{name}"] for key in keys}
 
 

@@ -43,8 +43,8 @@ class RunFolder:
 
     def checkpoints(self) -> list[Path]:
         """Oldest first."""
-        found = [path for path in self.path.glob("checkpoint-*") if path.name[11:].isdigit()]
-        return sorted(found, key=lambda path: int(path.name[11:]))
+        folders = [path for path in self.path.glob("checkpoint-*") if path.name[11:].isdigit()]
+        return sorted(folders, key=lambda path: int(path.name[11:]))
 
     def save(self, step: int, tensors: dict[str, Tensor], state: dict[str, Any]) -> Path:
         folder = self.path / f"checkpoint-{step}"
@@ -66,11 +66,11 @@ class RunFolder:
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The newest checkpoint, None without one."""
-        found = self.checkpoints()
-        if not found:
+        folders = self.checkpoints()
+        if not folders:
             return None
-        state: dict[str, Any] = json.loads((found[-1] / "state.json").read_text())
-        return load_file(found[-1] / "tensors.safetensors"), state
+        state: dict[str, Any] = json.loads((folders[-1] / "state.json").read_text())
+        return load_file(folders[-1] / "tensors.safetensors"), state
 
     def log(self, record: dict[str, Any]) -> None:
         """Append one line of metrics."""

@@ -155,8 +155,8 @@ def _update(
     before = float(loss.detach()), 100 * float((logits.argmax(1) == labels).float().mean())
     if not torch.isfinite(loss):
         return before
-    found = torch.autograd.grad(loss, list(params.values()), allow_unused=True)
-    used = {name: gradient for name, gradient in zip(params, found, strict=True) if gradient is not None}
+    gradients = torch.autograd.grad(loss, list(params.values()), allow_unused=True)
+    used = {name: gradient for name, gradient in zip(params, gradients, strict=True) if gradient is not None}
     norm = float(torch.nn.utils.get_total_norm(used.values()))
     scale = min(1.0, recipe.clip / (norm + 1e-6))
     with torch.no_grad():

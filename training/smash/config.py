@@ -15,7 +15,7 @@ from training.loop.budget import falling_rate
 class SmashRun(SmashTraining):
     """The options, and where the run happens. The classes of the model are those of the data.
 
-    data, data_dir, mirror, skip_bad: as `data.load_dataset` takes them; images of `image_size`
+    data, data_dir, mirror, skip_bad: as `dataset.load_dataset` takes them; images of `image_size`
         pixels. A step samples `networks` random architectures and runs each on `images` images.
     validate_steps: steps between measurements of `validate_networks` architectures, always the same, on
         `validate_images` validation images; 0: at the end alone.

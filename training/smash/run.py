@@ -17,7 +17,7 @@ from training.loop.cores import usable_cores
 from training.loop.run import train_until_done
 from training.loop.run_folder import RunFolder
 from training.smash.config import SmashRun
-from training.smash.score import TOLD
+from training.smash.score import DESCRIPTIONS
 from training.smash.trainer import SmashTrainer
 
 
@@ -76,15 +76,15 @@ def _measure(trainer: SmashTrainer) -> dict[str, Any]:
     """SMASH scores in percent of architectures drawn at random, always the same ones: their mean and their
     standard deviation, and the mean with a wrong description of each (`smash_score`).
     """
-    by_told = {told: trainer.scores(told) for told in TOLD}
-    true = by_told["true"]
+    by_description = {description: trainer.scores(description) for description in DESCRIPTIONS}
+    true = by_description["true"]
     return {
         "networks": len(true),
         "images": min(trainer.config.validate_images, len(trainer.dataset.validation)),
         "mean": round(float(np.mean(true)), 2),
         "deviation": round(float(np.std(true)), 2),
-        "mean_permuted": round(float(np.mean(by_told["permuted"])), 2),
-        "mean_undescribed": round(float(np.mean(by_told["nothing"])), 2),
+        "mean_permuted": round(float(np.mean(by_description["permuted"])), 2),
+        "mean_undescribed": round(float(np.mean(by_description["nothing"])), 2),
     }
 
 

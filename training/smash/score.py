@@ -24,12 +24,14 @@ from training.data.dataset import Dataset
 from training.evaluate.accuracy import measure
 
 # What the hypernetwork is told of the layers: the truth, what other layers of the network do, nothing.
-Told = Literal["true", "permuted", "nothing"]
-TOLD: tuple[Told, ...] = get_args(Told)
+Description = Literal["true", "permuted", "nothing"]
+DESCRIPTIONS: tuple[Description, ...] = get_args(Description)
 
 
 @torch.no_grad()
-def generated_weights(smash: Smash, document: Mapping[str, Any], told: Told = "true") -> dict[str, Tensor]:
+def generated_weights(
+    smash: Smash, document: Mapping[str, Any], description: Description = "true"
+) -> dict[str, Tensor]:
     """Every parameter of the network of a document of the format `smash`, by name. A document's layers are
     always mixed up in the same way.
 
@@ -37,19 +39,24 @@ def generated_weights(smash: Smash, document: Mapping[str, Any], told: Told = "t
     """
     network = parse_smash(document)
     filters = generated_filters(network, smash.config)
-    if told == "permuted":
+    if description == "permuted":
         digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).digest()
         filters = permuted(filters, np.random.default_rng(int.from_bytes(digest[:8])))
-    elif told == "nothing":
+    elif description == "nothing":
         filters = undescribed(filters)
     weights: dict[str, Tensor] = smash(network, filters)
     return weights
 
 
 def smash_score(
-    smash: Smash, document: Mapping[str, Any], dataset: Dataset, *, images: int, told: Told = "true"
+    smash: Smash,
+    document: Mapping[str, Any],
+    dataset: Dataset,
+    *,
+    images: int,
+    description: Description = "true",
 ) -> tuple[float, float]:
     """Percent of the first validation images that are classified correctly, and their mean cross-entropy."""
     network = Network(build_smash(parse_smash(document)))
-    weights = generated_weights(smash, document, told)
+    weights = generated_weights(smash, document, description)
     return measure(network, weights, dataset, dataset.validation, limit=images)

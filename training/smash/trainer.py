@@ -23,7 +23,7 @@ from training.data.dataset import Dataset, configured_dataset, sample_batch
 from training.loop.budget import share_used
 from training.loop.run import restore_trained, trained_tensors
 from training.smash.config import SmashRun
-from training.smash.score import Told, smash_score
+from training.smash.score import Description, smash_score
 
 # Of the architectures that are measured, in every run the same.
 _VALIDATION_SEED = 1
@@ -85,12 +85,18 @@ class SmashTrainer:
         self.seconds += time.monotonic() - started
         return record
 
-    def scores(self, told: Told = "true") -> list[float]:
+    def scores(self, description: Description = "true") -> list[float]:
         """SMASH scores in percent of the architectures that are always measured."""
         random = np.random.default_rng(_VALIDATION_SEED)
         documents = [self._draw(random) for _ in range(self.config.validate_networks)]
         return [
-            smash_score(self.smash, document, self.dataset, images=self.config.validate_images, told=told)[0]
+            smash_score(
+                self.smash,
+                document,
+                self.dataset,
+                images=self.config.validate_images,
+                description=description,
+            )[0]
             for document in documents
         ]
 

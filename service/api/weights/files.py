@@ -40,12 +40,6 @@ class DamagedFile(ServiceError):
     code, title = "damaged-file", "A stored file is not what it was"
 
 
-def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file. Blocking: run it in a thread."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def content_disposition(filename: str) -> str:
     """`attachment` with a name that no browser, shell or file system trips over (RFC 6266)."""
     base, dot, suffix = filename.rpartition(".")

@@ -32,8 +32,7 @@ def read_darts(document: Mapping[str, Any], *, limits: GraphLimits = DEFAULT_LIM
     """The network of a document as above.
 
     Modules that the network owns but that never reach its output (behind `none`, or feeding a state that no
-    one reads)
-    are left out of the graph; their parameters are in `ArchGraph.unattached`.
+    one reads) are left out of the graph; their parameters are in `ArchGraph.unattached`.
 
     Raises InvalidArchitecture naming the field: unknown operations, wrong indices, combinations that no
     network has. Raises LimitExceeded for a network that is too large.

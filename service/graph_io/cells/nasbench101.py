@@ -1,12 +1,11 @@
 """NAS-Bench-101 (Ying et al. 2019): a cell of up to seven vertices becomes the benchmark's full network.
 
     {"format": "nasbench101",
-     "matrix": [[0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]],        or "110101", its strict upper
-     triangle by rows "ops": ["input", "conv3x3-bn-relu", "maxpool3x3", "output"]}                       or
-     "I3MO"
+     "matrix": [[0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]],
+     "ops": ["input", "conv3x3-bn-relu", "maxpool3x3", "output"]}
 
-Optional: `channels` (128), `stacks` (3), `modules` (3, a stack), `num_classes` (10), `image_size` (32),
-`name`.
+`matrix` may also be its strict upper triangle by rows, "110101", and `ops` may be letters, "I3MO". Optional:
+`channels` (128), `stacks` (3), `modules` (3, a stack), `num_classes` (10), `image_size` (32), `name`.
 
 Vertex 0 is the cell's input, the last its output; what does not lie between them is removed. The network: a
 3x3 convolution with batch norm and ReLU, stacks of equal cells, each but the first behind a 2x2 max pool and

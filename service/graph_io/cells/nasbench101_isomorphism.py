@@ -22,7 +22,7 @@ def canonical(cell: Cell) -> Cell:
     Equal for isomorphic cells, and for no others. Their networks are equal to within the vertex that gets the
     channel which cannot be shared out (`nasbench101.vertex_channels`).
     """
-    return min((_renumbered(cell, order) for order in _orders(cell)), key=lambda found: found.matrix)
+    return min((_renumbered(cell, order) for order in _orders(cell)), key=lambda form: form.matrix)
 
 
 def _orders(cell: Cell) -> Iterator[tuple[int, ...]]:

@@ -101,13 +101,13 @@ def parse_cell(text: Any, place: Place = Place(("cell",))) -> Cell:
             raise place.refuse(
                 f"Group {target} of the cell, {shown(group)}, is not between '|'.", f"For example {EXAMPLE}"
             )
-        found = [_parse_edge(part, target, place) for part in group[1:-1].split("|")]
-        if sorted(edge.source for edge in found) != list(range(target)):
+        group_edges = [_parse_edge(part, target, place) for part in group[1:-1].split("|")]
+        if sorted(edge.source for edge in group_edges) != list(range(target)):
             raise place.refuse(
-                f"Group {target} of the cell reads nodes {[edge.source for edge in found]}; "
+                f"Group {target} of the cell reads nodes {[edge.source for edge in group_edges]}; "
                 f"it must read each of {list(range(target))} once."
             )
-        edges.extend(found)
+        edges.extend(group_edges)
     return tuple(edges)
 
 

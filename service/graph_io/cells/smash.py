@@ -2,9 +2,8 @@
 
     {"format": "smash",
      "blocks": [{"banks": 2, "bank_channels": 16,
-                 "layers": [{"read": [0], "write": [0, 1], "convs": [{"kernel": 3, "dilation": 2, "groups":
-                 1}]}, ...]},
-                ...]}
+                 "layers": [{"read": [0], "write": [0, 1],
+                             "convs": [{"kernel": 3, "dilation": 2, "groups": 1}]}]}]}
 
 All fields and their defaults: `SmashDocument`.
 

@@ -10,13 +10,16 @@ flatten.py     local functions inlined within a budget, nodes sorted, subgraphs 
 shapes.py      best-effort shapes of intermediate values
 values.py      what a value is: computed from the input, or fixed before it
 draft.py       the nodes under construction
-operators.py   ONNX operators without weights, and what they are here
+op.py          one operation
+table.py       the one table of ONNX operators: a row each (row.py says what is in one)
 exact/         operators without weights of which a node here says everything, so that it can be run
-translate.py   one operation at a time becomes drafts
+attributes.py  what is known of the others
+translate.py   one operation at a time becomes drafts (builder.py: what the functions of a row need of it)
 inputs.py      the network's inputs, told from weights that are listed as inputs
 weighted.py    convolutions, norms, recurrent layers
 linear.py      linear layers
 loose.py       parameters outside of layers: added, multiplied, looked up, joined
+weightless.py  sums, products and reductions
 slots.py       where operations take weights, and what only makes weights
 fixed.py       operations on constants and parameters; folding.py arithmetic on shapes and axes
 filling.py     values into the tensors of a model, wherever they lie
@@ -25,6 +28,6 @@ missing.py     values that a filled file needs besides the predicted ones
 statistics.py  statistics of norms, kept apart from parameters that exporters found equal
 tensor_values.py  values of stored tensors
 fusions/       groups of drafts that are one operator here (attention, decomposed norms, gates, activations)
-trainable.py   which tensors in doubtful places are parameters
+trainable.py   which tensors in doubtful places are parameters (leaves.py: what a tensor says by itself)
 naming.py      what a tensor's name says of it
 """

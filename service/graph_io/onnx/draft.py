@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.onnx.tensors import Leaf
+from service.graph_io.operators import PRODUCTS
 
 Shape = tuple[int | None, ...] | None
 
@@ -70,7 +71,7 @@ class Draft:
 
 def output_channels(layer: Draft) -> int | None:
     """Numbers that a convolution or linear layer gives for each position, None for anything else."""
-    if layer.op not in ("conv", "conv_transpose", "linear") or not layer.owned:
+    if layer.op not in PRODUCTS or not layer.owned:
         return None
     weight = layer.owned[0]
     stored = weight.leaf.shape

@@ -10,7 +10,7 @@ from onnx import NodeProto, TensorProto
 
 from service.errors import InvalidArchitecture
 from service.graph_io.onnx.draft import Draft
-from service.graph_io.onnx.flatten import Op
+from service.graph_io.onnx.op import Op
 
 # What Python raises when data are not what code takes them for.
 _MISTAKES = (

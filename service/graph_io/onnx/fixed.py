@@ -7,42 +7,28 @@ from __future__ import annotations
 from dataclasses import replace
 
 from service.graph_io.onnx.draft import Shape
-from service.graph_io.onnx.flatten import Op
-from service.graph_io.onnx.folding import fold
 from service.graph_io.onnx.naming import is_made_up
-from service.graph_io.onnx.operators import FIRST_ONLY
-from service.graph_io.onnx.shapes import infer, squeeze_axes
+from service.graph_io.onnx.op import Op
+from service.graph_io.onnx.row import Fact, Signal
+from service.graph_io.onnx.shapes import squeeze_axes
+from service.graph_io.onnx.table import infer, row_of
 from service.graph_io.onnx.tensors import REAL_TYPES, Leaf
 from service.graph_io.onnx.values import Value, merged_leaves
-
-_SAME_VIEW = frozenset(
-    {"Identity", "Cast", "CastLike", "QuantizeLinear", "DequantizeLinear", "Slice", "Split", "Dropout"}
-)
-# They change no number, and leave none out.
-_SAME_NUMBERS = frozenset(
-    {"Identity", "Cast", "CastLike", "Dropout", "Transpose", "Unsqueeze", "Squeeze", "Reshape", "Flatten"}
-)
-# Results that depend on the shape of their input and on nothing else of it.
-_ONLY_SHAPE = frozenset(
-    {"Shape", "Size", "ConstantOfShape", "EyeLike", "RandomNormalLike", "RandomUniformLike"}
-)
 
 
 def evaluate(op: Op, inputs: list[Value]) -> Value:
     """The first output of an operation on fixed inputs."""
-    if op.type in _ONLY_SHAPE:
-        const = fold(op, inputs)
-        return Value(shape=const.shape if const is not None else infer(op, inputs), const=const)
-    leaves = inputs[0].leaves if op.type in FIRST_ONLY and inputs else merged_leaves(inputs)
+    row = row_of(op.type)
+    const = None if row.fold is None else row.fold(op, inputs)
+    shape = const.shape if const is not None else infer(op, inputs)
+    if row.signal is Signal.NONE or not inputs:
+        return Value(shape=shape, const=const)
+    leaves = merged_leaves(row.carriers(inputs))
     if op.type.startswith("Scatter"):
         # Masks are built by writing into zeros; a table that someone learned has a name.
         leaves = tuple(leaf for leaf in leaves if leaf.named)
-    const = fold(op, inputs)
-    shape = const.shape if const is not None else infer(op, inputs)
-    if not inputs:
-        return Value(shape=shape, const=const)
     view = _view(op, inputs, shape, leaves)
-    exact = not leaves or (op.type in _SAME_NUMBERS and _is_real(op) and inputs[0].exact)
+    exact = not leaves or (Fact.SAME_NUMBERS in row.facts and _is_real(op) and inputs[0].exact)
     if op.type == "Expand" and view is None and _repeats_batch(inputs[0], shape):
         # Whatever reads it repeats it as well.
         return replace(inputs[0], const=None)
@@ -70,7 +56,7 @@ def _view(op: Op, inputs: list[Value], shape: Shape, leaves: tuple[Leaf, ...]) -
     view = inputs[0].view
     if view is None or len(leaves) != 1 or inputs[0].leaves != leaves:
         return None
-    if op.type in _SAME_VIEW:
+    if Fact.SAME_AXES in row_of(op.type).facts:
         return view
     if op.type == "Transpose":
         perm = op.attrs.get("perm") or tuple(range(len(view)))[::-1]

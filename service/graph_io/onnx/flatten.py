@@ -6,9 +6,7 @@ subgraph (If, Loop, Scan) stays one operation that reads what the subgraph captu
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto
@@ -16,6 +14,8 @@ from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProt
 from service.errors import InvalidArchitecture, LimitExceeded, UnsupportedOperator
 from service.graph_io.limits import GraphLimits
 from service.graph_io.onnx.names import text
+from service.graph_io.onnx.op import Op, Use
+from service.graph_io.onnx.row import Fact
 from service.graph_io.onnx.scopes import (
     FunctionKey,
     constant_of_function,
@@ -23,17 +23,14 @@ from service.graph_io.onnx.scopes import (
     function_key,
     function_labels,
 )
+from service.graph_io.onnx.table import row_of
+from service.graph_io.topology import execution_order
 
 # Lists longer than this in attributes are no setting of an operator.
 MAX_ATTRIBUTE_VALUES = 256
 MAX_FUNCTION_DEPTH = 64
 # Raw ONNX nodes a kept node may need: shape arithmetic and constants outnumber layers in exported graphs.
 RAW_NODES_PER_NODE = 5
-
-# Operators that are at least one node of the result each: too many of them are told at once.
-_CERTAIN_LAYERS = frozenset(
-    {"Conv", "ConvTranspose", "Gemm", "BatchNormalization", "Relu", "MaxPool", "AveragePool", "LSTM", "GRU"}
-)
 
 # Types of the attributes that are read here, wherever they occur.
 _ATTRIBUTE_TYPES: dict[str, int] = {
@@ -56,44 +53,6 @@ _ATTRIBUTE_TYPES: dict[str, int] = {
 # Early versions padded with a number of this name.
 _NUMBERS = frozenset({("Pad", "value"), ("ConstantFill", "value")})
 
-# Operators whose result is their first input, seen in another way.
-_VIEWS = frozenset(
-    {"Identity", "Cast", "DequantizeLinear", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "Flatten"}
-)
-
-# An operator's name and the position among its inputs.
-Use = tuple[str, int]
-
-
-@dataclass(slots=True)
-class Op:
-    """One operation. Values are named as in the file; names inside inlined functions get a prefix.
-
-    name: of the node, may be "" or repeat. tensors: tensor attributes. inner: tensors that a subgraph
-        brings along. uses: for these and for what a subgraph reads from outside, the (operator, input) pairs
-        where it does. constant: the name of the tensor of a Constant node in a function's body, which all
-        calls share.
-    """
-
-    name: str
-    type: str
-    domain: str
-    inputs: list[str]
-    outputs: list[str]
-    attrs: dict[str, Any] = field(default_factory=dict)
-    tensors: dict[str, TensorProto] = field(default_factory=dict)
-    inner: list[tuple[str, TensorProto]] = field(default_factory=list)
-    uses: dict[str, list[Use]] = field(default_factory=dict)
-    constant: str = ""
-
-    @property
-    def where(self) -> str:
-        """The node for an error message."""
-        return self.name or (self.outputs[0] if self.outputs else self.type)
-
-    def input(self, index: int) -> str:
-        return self.inputs[index] if index < len(self.inputs) else ""
-
 
 def flatten(model: ModelProto, limits: GraphLimits) -> list[Op]:
     """Every operation of the model, in an order in which each reads only what was computed before.
@@ -106,10 +65,10 @@ def flatten(model: ModelProto, limits: GraphLimits) -> list[Op]:
     _check_budget(model.graph, functions, limits)
     inliner = _Inliner(functions, limits)
     inliner.expand(model.graph.node, {}, {}, "", "")
-    given = {value.name for value in model.graph.input}
-    given.update(tensor.name for tensor in model.graph.initializer)
-    given.update(sparse.values.name for sparse in model.graph.sparse_initializer)
-    return _sorted(inliner.ops, given)
+    sources = {value.name for value in model.graph.input}
+    sources.update(tensor.name for tensor in model.graph.initializer)
+    sources.update(sparse.values.name for sparse in model.graph.sparse_initializer)
+    return _sorted(inliner.ops, sources)
 
 
 def _check_budget(
@@ -144,7 +103,7 @@ def _check_budget(
             total += sizes[key] + 1
         return total
 
-    layers = sum(node.op_type in _CERTAIN_LAYERS for node in graph.node)
+    layers = sum(Fact.NODE in row_of(node.op_type).facts for node in graph.node)
     if layers > limits.max_nodes:
         raise LimitExceeded(
             f"The ONNX graph has {layers:,} layers, the limit is {limits.max_nodes:,} nodes.",
@@ -313,7 +272,7 @@ def _captured(graph: GraphProto, op: Op, depth: int, limits: GraphLimits) -> dic
         own.add(text(tensor.name))
         op.inner.append((text(tensor.name), tensor))
     for node in graph.node:
-        view = node.op_type in _VIEWS and bool(node.output)
+        view = Fact.VIEW in row_of(node.op_type).facts and bool(node.output)
         for slot, name in enumerate(node.input):
             if name:
                 uses = read.setdefault(viewed.get(name, name), [])
@@ -335,7 +294,7 @@ def _captured(graph: GraphProto, op: Op, depth: int, limits: GraphLimits) -> dic
     return {name: uses for name, uses in read.items() if name not in made and name not in own}
 
 
-def _sorted(ops: list[Op], given: set[str]) -> list[Op]:
+def _sorted(ops: list[Op], sources: set[str]) -> list[Op]:
     """Topological order, stable for files that are sorted already (all valid ones are)."""
     maker: dict[str, int] = {}
     for index, op in enumerate(ops):
@@ -356,7 +315,7 @@ def _sorted(ops: list[Op], given: set[str]) -> list[Op]:
                 continue
             source = maker.get(name)
             if source is None:
-                if name not in given:
+                if name not in sources:
                     raise InvalidArchitecture(
                         f"Node {op.where!r} reads {name!r}, which nothing in the graph computes.",
                         node=op.where,
@@ -368,32 +327,7 @@ def _sorted(ops: list[Op], given: set[str]) -> list[Op]:
 
 
 def _topological(ops: list[Op], maker: Mapping[str, int]) -> list[Op]:
-    sources = [{maker[name] for name in op.inputs if name in maker} for op in ops]
-    readers: list[list[int]] = [[] for _ in ops]
-    for index, needed in enumerate(sources):
-        for source in needed:
-            readers[source].append(index)
-    waiting = [len(needed) for needed in sources]
-    ready = deque(index for index, count in enumerate(waiting) if count == 0)
-    ordered: list[Op] = []
-    while ready:
-        index = ready.popleft()
-        ordered.append(ops[index])
-        for reader in readers[index]:
-            waiting[reader] -= 1
-            if waiting[reader] == 0:
-                ready.append(reader)
-    if len(ordered) == len(ops):
-        return ordered
-    path: dict[int, None] = {}
-    index = next(index for index, count in enumerate(waiting) if count > 0)
-    while index not in path:
-        path[index] = None
-        index = next(source for source in sources[index] if waiting[source] > 0)
-    cycle = [*list(path)[list(path).index(index) :][::-1]]
-    names = [ops[i].where for i in cycle[:8]]
-    raise InvalidArchitecture(
-        f"The graph has a cycle: {' -> '.join([*names, names[0] if len(cycle) <= 8 else '...'])}.",
-        node=names[0],
-        hint="A network must be acyclic; unroll recurrences.",
-    )
+    sources = {
+        index: [maker[name] for name in op.inputs if name in maker] for index, op in enumerate(ops)
+    }
+    return [ops[index] for index in execution_order(sources, lambda index: ops[index].where)]

@@ -13,53 +13,47 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.graph_io.onnx.flatten import Op
+from service.graph_io.onnx.op import Op
 from service.graph_io.onnx.tensors import MAX_KNOWN_VALUES, NUMPY_TYPES, small_values
 from service.graph_io.onnx.values import UNKNOWN, Value
 
 Array = NDArray[Any]
 
-_ELEMENTWISE: dict[str, Callable[..., Array]] = {
-    "Add": np.add,
-    "Sub": np.subtract,
-    "Mul": np.multiply,
-    "Max": np.maximum,
-    "Min": np.minimum,
-    "Equal": np.equal,
-    "Sqrt": lambda x: np.sqrt(x.astype(np.float64)),
-    "Neg": np.negative,
-    "Floor": np.floor,
-    "Ceil": np.ceil,
-    "Reciprocal": lambda x: 1.0 / x.astype(np.float64),
-    "Not": np.logical_not,
-}
+Rule = Callable[[Op, list[Array]], Array | None]
+Fold = Callable[[Op, list[Value]], Array | None]
 
 
-def fold(op: Op, inputs: list[Value]) -> Array | None:
+def of_constants(rule: Rule, *, first_only: bool = False) -> Fold:
     """The result of an operation on known small constants, None where it is not known, not small, or not
     needed.
+
+    first_only: the other inputs need not be known.
     """
-    if op.type in ("Shape", "Size"):
-        return _shape_of(op, inputs)
-    rule = _RULES.get(op.type)
-    if rule is None and op.type not in _ELEMENTWISE:
-        return None
-    constants = [value.const for value in inputs]
-    needed = 1 if op.type in ("CastLike", "Cast", "Identity") else len(constants)
-    known = [constant for constant in constants[:needed] if constant is not None]
-    if len(known) < needed:
-        return None
-    try:
-        with np.errstate(all="ignore"):
-            result = rule(op, known) if rule else _elementwise(_ELEMENTWISE[op.type], known)
-    except (ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError):
-        # A malformed constant expression steers nothing; the shapes that matter are checked on the
-        # parameters.
-        return None
-    return result if result is not None and result.size <= MAX_KNOWN_VALUES else None
+
+    def fold(op: Op, inputs: list[Value]) -> Array | None:
+        constants = [value.const for value in (inputs[:1] if first_only else inputs)]
+        known = [constant for constant in constants if constant is not None]
+        if len(known) < len(constants):
+            return None
+        try:
+            with np.errstate(all="ignore"):
+                result = rule(op, known)
+        except (ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError):
+            # A malformed constant expression steers nothing; the shapes that matter are checked on the
+            # parameters.
+            return None
+        return result if result is not None and result.size <= MAX_KNOWN_VALUES else None
+
+    return fold
 
 
-def _shape_of(op: Op, inputs: list[Value]) -> Array | None:
+def each(function: Callable[..., Array]) -> Fold:
+    """Of a function of single numbers."""
+    return of_constants(lambda op, known: _elementwise(function, known))
+
+
+def shape_of(op: Op, inputs: list[Value]) -> Array | None:
+    """The sizes of the input's axes, or how many numbers it has."""
     shape = inputs[0].shape if inputs else None
     if shape is None:
         return None
@@ -197,22 +191,18 @@ def _product(op: Op, known: list[Array]) -> Array | None:
     return np.asarray(total if op.attrs.get("keepdims", 1) == 0 else total.reshape((1,) * known[0].ndim))
 
 
-_RULES: dict[str, Callable[[Op, list[Array]], Array | None]] = {
-    "Identity": lambda op, known: known[0],
-    "Cast": _cast,
-    "CastLike": _cast,
-    "Unsqueeze": _unsqueeze,
-    "Squeeze": _squeeze,
-    "Gather": _gather,
-    "Concat": _concat,
-    "Reshape": _reshape,
-    "Slice": _slice,
-    "Transpose": _transpose,
-    "Where": _where,
-    "ConstantOfShape": _filled,
-    "Range": _range,
-    "Div": _divide,
-    "Mod": _modulo,
-    "Pow": _power,
-    "ReduceProd": _product,
-}
+def _square_root(array: Array) -> Array:
+    return np.asarray(np.sqrt(array.astype(np.float64)))
+
+
+def _inverse(array: Array) -> Array:
+    return np.asarray(1.0 / array.astype(np.float64))
+
+
+SAME = of_constants(lambda op, known: known[0], first_only=True)
+CAST = of_constants(_cast, first_only=True)
+UNSQUEEZE, SQUEEZE, RESHAPE = of_constants(_unsqueeze), of_constants(_squeeze), of_constants(_reshape)
+GATHER, CONCAT, PART, TRANSPOSE = map(of_constants, (_gather, _concat, _slice, _transpose))
+WHERE, FILLED, RANGE = of_constants(_where), of_constants(_filled), of_constants(_range)
+DIVIDE, MODULO, POWER, PRODUCT = map(of_constants, (_divide, _modulo, _power, _product))
+SQUARE_ROOT, INVERSE = each(_square_root), each(_inverse)

@@ -8,13 +8,9 @@ from onnx import TensorProto, ValueInfoProto
 
 from service.errors import InvalidArchitecture
 from service.graph_io.onnx.draft import Shape
-from service.graph_io.onnx.flatten import Op
-from service.graph_io.onnx.slots import STATES, WEIGHT_SLOTS
-
-_PRODUCTS = frozenset({"MatMul", "MatMulInteger", "QLinearMatMul", "Einsum"})
-_VIEWS = frozenset({"Identity", "Transpose", "DequantizeLinear"})
-# An input that went through them is no longer followed.
-_CHANGES = frozenset({"Cast", "Reshape", "Unsqueeze", "Squeeze"})
+from service.graph_io.onnx.op import Op
+from service.graph_io.onnx.row import Fact
+from service.graph_io.onnx.table import row_of
 
 
 def network_inputs(
@@ -70,10 +66,10 @@ def _stores_weights(ops: list[Op], stored: Container[str]) -> bool:
     """Whether a layer reads a weight that the file keeps, as an initializer or a Constant node."""
     kept: set[str] = set()
     for op in ops:
-        if op.type == "Constant" or (op.type in _VIEWS | _CHANGES and _is_in(op.input(0), stored, kept)):
+        row = row_of(op.type)
+        if op.type == "Constant" or (Fact.VIEW in row.facts and _is_in(op.input(0), stored, kept)):
             kept.update(op.outputs[:1])
-        slots = WEIGHT_SLOTS.get(op.type, ())
-        slots = slots if op.type in _PRODUCTS else slots[:1]
+        slots = row.weights if Fact.PRODUCT in row.facts else row.weights[:1]
         if any(_is_in(op.input(slot), stored, kept) for slot in slots):
             return True
     return False
@@ -92,12 +88,14 @@ def _weight_inputs(names: Iterable[str], ops: list[Op], first: str, *, products:
     alias: dict[str, str] = {name: name for name in candidates}
     weights: set[str] = set()
     for op in ops:
-        if op.type in _VIEWS | _CHANGES and op.input(0) in alias:
-            if op.type in _VIEWS and op.outputs:
+        row = row_of(op.type)
+        if Fact.VIEW in row.facts and op.input(0) in alias:
+            # An input that went through another view is no longer followed.
+            if Fact.ALIAS in row.facts and op.outputs:
                 alias[op.outputs[0]] = alias[op.inputs[0]]
             continue
-        slots = tuple(slot for slot in WEIGHT_SLOTS.get(op.type, ()) if slot not in STATES.get(op.type, ()))
-        if op.type in _PRODUCTS:
+        slots = tuple(slot for slot in row.weights if slot not in row.states)
+        if Fact.PRODUCT in row.facts:
             # Either side may be the weight: only the right one counts, and only against a computed left one.
             left = op.input(0)
             slots = slots[1:] if products and (left not in alias or alias[left] == first) else ()
@@ -107,7 +105,8 @@ def _weight_inputs(names: Iterable[str], ops: list[Op], first: str, *, products:
                 weights.add(name)
     # What also carries the signal is an input, whatever else it does.
     for op in ops:
-        if op.type in WEIGHT_SLOTS and op.type not in _PRODUCTS:
+        row = row_of(op.type)
+        if row.weights and Fact.PRODUCT not in row.facts:
             weights.discard(op.input(0))
     return weights
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from math import prod
 
 from service.graph_io.archgraph import AttrValue
+from service.graph_io.onnx.builder import Builder
 from service.graph_io.onnx.draft import Draft, Shape
-from service.graph_io.onnx.flatten import Op
 from service.graph_io.onnx.loose import add_parameters
+from service.graph_io.onnx.op import Op
 from service.graph_io.onnx.values import ABSENT, Value
 from service.graph_io.onnx.weighted import (
-    Builder,
     are_stored,
     generic,
     layer,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from service.graph_io.onnx.builder import Builder
 from service.graph_io.onnx.draft import Draft, Owned, Shape, output_channels
-from service.graph_io.onnx.flatten import Op
-from service.graph_io.onnx.slots import may_be_learned, takes_weight
+from service.graph_io.onnx.leaves import is_plain_number, is_vector
+from service.graph_io.onnx.op import Op
 from service.graph_io.onnx.tensors import Leaf, Origin
-from service.graph_io.onnx.trainable import is_buffer, is_plain_number, is_vector
 from service.graph_io.onnx.values import ABSENT, Value
-from service.graph_io.onnx.weighted import Builder, generic, placement, weight_leaves
+from service.graph_io.onnx.weighted import generic, placement, weight_leaves
 
 
 def elementwise_leaves(value: Value, op: Op, sources: Sequence[Draft]) -> list[Leaf]:
@@ -117,25 +117,3 @@ def concat(build: Builder, op: Op, values: list[Value]) -> Draft:
         before = [draft.inputs[0] for draft in sources]
         return build.add(op, "merge", before, attrs={"kind": "stack", "axis": axis}, exact=axis >= 0)
     return build.add(op, "concat", sources, attrs={"axis": axis}, exact=exact)
-
-
-def learned(op: Op, values: list[Value]) -> list[Owned]:
-    """What an operator of which we know nothing but its inputs may own: tensors in places that its
-    subgraphs or the operator itself keep for weights, and in others those whose names say so.
-
-    values: of the inputs, then of what the subgraphs bring along.
-    """
-    owned: dict[str, Owned] = {}
-    names = [*op.inputs, *(name for name, _ in op.inner)]
-    for slot, (name, value) in enumerate(zip(names, values, strict=True)):
-        if not value.fixed:
-            continue
-        uses = [(op.type, slot), *op.uses.get(name, [])]
-        certain = any(takes_weight(*use) for use in uses)
-        possible = certain or any(may_be_learned(*use) for use in uses)
-        for leaf in value.leaves:
-            if is_buffer(leaf) or not (leaf.kind == "PARAMETER" or possible):
-                continue
-            if certain or (leaf.is_float and not is_plain_number(leaf)):
-                owned.setdefault(leaf.name, Owned(leaf, "weight", doubtful=not certain))
-    return list(owned.values())

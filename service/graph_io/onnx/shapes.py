@@ -5,30 +5,15 @@ They tell a global pooling from a local one, a bias from a position table, and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
 
 from service.errors import InvalidArchitecture
 from service.graph_io.onnx.draft import Shape
-from service.graph_io.onnx.flatten import Op
+from service.graph_io.onnx.op import Op
 from service.graph_io.onnx.values import Value
 
 MAX_RANK = 32
-
-
-def infer(op: Op, inputs: list[Value]) -> Shape:
-    """Shape of the operation's first output, None if it cannot be told."""
-    if not inputs:
-        return None
-    rule = _RULES.get(op.type)
-    if rule is not None:
-        try:
-            shape = rule(op, inputs)
-        except (LookupError, ValueError, TypeError, ZeroDivisionError, OverflowError):
-            # An ill-formed operation: its shape is unknown, and the checks of the finished graph decide.
-            return None
-        return shape if shape is None or len(shape) <= MAX_RANK else None
-    return None
 
 
 def broadcast(shapes: list[Shape]) -> Shape:
@@ -49,7 +34,7 @@ def same(op: Op, inputs: list[Value]) -> Shape:
     return inputs[0].shape
 
 
-def _broadcast(op: Op, inputs: list[Value]) -> Shape:
+def elementwise(op: Op, inputs: list[Value]) -> Shape:
     return broadcast([value.shape for value in inputs])
 
 
@@ -116,8 +101,16 @@ def _windows(op: Op, size: Shape, kernel: tuple[int, ...]) -> tuple[int | None, 
     return tuple(result)
 
 
-def _conv(op: Op, inputs: list[Value]) -> Shape:
-    weight, data = inputs[3 if op.type == "QLinearConv" else 1].shape, inputs[0].shape
+def conv(op: Op, inputs: list[Value]) -> Shape:
+    return _conv(op, inputs, 1)
+
+
+def quantised_conv(op: Op, inputs: list[Value]) -> Shape:
+    return _conv(op, inputs, 3)
+
+
+def _conv(op: Op, inputs: list[Value], slot: int) -> Shape:
+    weight, data = inputs[slot].shape, inputs[0].shape
     if weight is None or any(dim is None for dim in weight):
         return None
     kernel = tuple(int(dim) for dim in weight[2:] if dim is not None)
@@ -125,7 +118,7 @@ def _conv(op: Op, inputs: list[Value]) -> Shape:
     return (data[0] if data else None, weight[0], *_windows(op, size, kernel))
 
 
-def _conv_transpose(op: Op, inputs: list[Value]) -> Shape:
+def conv_transpose(op: Op, inputs: list[Value]) -> Shape:
     weight, data = inputs[1].shape, inputs[0].shape
     if weight is None or weight[1] is None:
         return None
@@ -149,14 +142,14 @@ def _conv_transpose(op: Op, inputs: list[Value]) -> Shape:
     return tuple(result)
 
 
-def _pool(op: Op, inputs: list[Value]) -> Shape:
+def pool(op: Op, inputs: list[Value]) -> Shape:
     data, kernel = inputs[0].shape, op.attrs["kernel_shape"]
     if data is None or len(data) != len(kernel) + 2:
         return None
     return (*data[:2], *_windows(op, data[2:], kernel))
 
 
-def _global_pool(op: Op, inputs: list[Value]) -> Shape:
+def global_pool(op: Op, inputs: list[Value]) -> Shape:
     data = inputs[0].shape
     return None if data is None else (*data[:2], *(1 for _ in data[2:]))
 
@@ -175,7 +168,7 @@ def reduced_axes(op: Op, inputs: list[Value]) -> tuple[int, ...] | None:
     return tuple(sorted(axis + len(data) if axis < 0 and data is not None else axis for axis in axes))
 
 
-def _reduce(op: Op, inputs: list[Value]) -> Shape:
+def reduce(op: Op, inputs: list[Value]) -> Shape:
     data, axes = inputs[0].shape, reduced_axes(op, inputs)
     if data is None or axes is None:
         return None
@@ -185,7 +178,7 @@ def _reduce(op: Op, inputs: list[Value]) -> Shape:
     return tuple(dim for axis, dim in enumerate(data) if axis not in chosen)
 
 
-def _reshape(op: Op, inputs: list[Value]) -> Shape:
+def reshape(op: Op, inputs: list[Value]) -> Shape:
     data = inputs[0].shape
     target: Shape = op.attrs["shape"] if "shape" in op.attrs else inputs[1].dims()
     if target is None:
@@ -216,7 +209,7 @@ def _unknown_of_rank(target: Value) -> Shape:
     return (None,) * target.shape[0] if target.shape[0] <= MAX_RANK else None
 
 
-def _transpose(op: Op, inputs: list[Value]) -> Shape:
+def transpose(op: Op, inputs: list[Value]) -> Shape:
     data = inputs[0].shape
     if data is None:
         return None
@@ -224,7 +217,7 @@ def _transpose(op: Op, inputs: list[Value]) -> Shape:
     return tuple(data[axis] for axis in perm) if sorted(perm) == list(range(len(data))) else None
 
 
-def _flatten(op: Op, inputs: list[Value]) -> Shape:
+def flatten(op: Op, inputs: list[Value]) -> Shape:
     data = inputs[0].shape
     if data is None:
         return (None, None)
@@ -241,7 +234,7 @@ def squeeze_axes(op: Op, inputs: list[Value]) -> tuple[int, ...] | None:
     return tuple(axes) if axes is not None else None
 
 
-def _squeeze(op: Op, inputs: list[Value]) -> Shape:
+def squeeze(op: Op, inputs: list[Value]) -> Shape:
     data = inputs[0].shape
     if data is None:
         return None
@@ -252,7 +245,7 @@ def _squeeze(op: Op, inputs: list[Value]) -> Shape:
     return tuple(dim for axis, dim in enumerate(data) if axis not in dropped)
 
 
-def _unsqueeze(op: Op, inputs: list[Value]) -> Shape:
+def unsqueeze(op: Op, inputs: list[Value]) -> Shape:
     data, axes = inputs[0].shape, squeeze_axes(op, inputs)
     if data is None or axes is None or len(axes) > MAX_RANK:
         return None
@@ -261,14 +254,14 @@ def _unsqueeze(op: Op, inputs: list[Value]) -> Shape:
     return tuple(1 if axis in added else next(rest, None) for axis in range(rank))
 
 
-def _gemm(op: Op, inputs: list[Value]) -> Shape:
+def gemm(op: Op, inputs: list[Value]) -> Shape:
     left, right = inputs[0].shape, inputs[1].shape
     rows = None if left is None else left[1 if op.attrs.get("transA", 0) else 0]
     columns = None if right is None else right[0 if op.attrs.get("transB", 0) else 1]
     return (rows, columns)
 
 
-def _matmul(op: Op, inputs: list[Value]) -> Shape:
+def matmul(op: Op, inputs: list[Value]) -> Shape:
     left, right = inputs[0].shape, inputs[1].shape
     if left is None or right is None or len(left) < 2 or len(right) < 2:
         return None
@@ -276,7 +269,7 @@ def _matmul(op: Op, inputs: list[Value]) -> Shape:
     return None if batch is None else (*batch, left[-2], right[-1])
 
 
-def _concat(op: Op, inputs: list[Value]) -> Shape:
+def concat(op: Op, inputs: list[Value]) -> Shape:
     shapes = [value.shape for value in inputs]
     first = next((shape for shape in shapes if shape is not None), None)
     if first is None or any(shape is not None and len(shape) != len(first) for shape in shapes):
@@ -287,7 +280,7 @@ def _concat(op: Op, inputs: list[Value]) -> Shape:
     return (*first[:axis], total, *first[axis + 1 :])
 
 
-def _split(op: Op, inputs: list[Value]) -> Shape:
+def split(op: Op, inputs: list[Value]) -> Shape:
     data = inputs[0].shape
     if data is None:
         return None
@@ -298,7 +291,7 @@ def _split(op: Op, inputs: list[Value]) -> Shape:
     return (*data[:axis], part, *data[axis + 1 :])
 
 
-def _gather(op: Op, inputs: list[Value]) -> Shape:
+def gather(op: Op, inputs: list[Value]) -> Shape:
     data, index = inputs[0].shape, inputs[1].shape
     if data is None or index is None:
         return None
@@ -306,7 +299,7 @@ def _gather(op: Op, inputs: list[Value]) -> Shape:
     return (*data[:axis], *index, *data[axis + 1 :])
 
 
-def _slice(op: Op, inputs: list[Value]) -> Shape:
+def part(op: Op, inputs: list[Value]) -> Shape:
     data = inputs[0].shape
     if data is None:
         return None
@@ -331,12 +324,12 @@ def _slice(op: Op, inputs: list[Value]) -> Shape:
     return tuple(result)
 
 
-def _expand(op: Op, inputs: list[Value]) -> Shape:
+def expand(op: Op, inputs: list[Value]) -> Shape:
     target = inputs[1].dims()
     return broadcast([inputs[0].shape, target if target is not None else _unknown_of_rank(inputs[1])])
 
 
-def _pad(op: Op, inputs: list[Value]) -> Shape:
+def pad(op: Op, inputs: list[Value]) -> Shape:
     data = inputs[0].shape
     pads = op.attrs.get("pads") or op.attrs.get("paddings") or (inputs[1].ints() if len(inputs) > 1 else None)
     if data is None or pads is None or len(pads) != 2 * len(data):
@@ -346,7 +339,7 @@ def _pad(op: Op, inputs: list[Value]) -> Shape:
     )
 
 
-def _resize(op: Op, inputs: list[Value]) -> Shape:
+def resize(op: Op, inputs: list[Value]) -> Shape:
     data = inputs[0].shape
     if data is None:
         return None
@@ -356,7 +349,7 @@ def _resize(op: Op, inputs: list[Value]) -> Shape:
     return (*data[:2], *(None for _ in data[2:]))
 
 
-def _blocks(op: Op, inputs: list[Value]) -> Shape:
+def blocks(op: Op, inputs: list[Value]) -> Shape:
     data, block = inputs[0].shape, op.attrs["blocksize"]
     if data is None or len(data) != 4 or None in data:
         return None
@@ -366,46 +359,5 @@ def _blocks(op: Op, inputs: list[Value]) -> Shape:
     return (n, c * block**2, h // block, w // block)
 
 
-def _tensor_attribute(op: Op, inputs: list[Value]) -> Shape:
+def of_value(op: Op, inputs: list[Value]) -> Shape:
     return inputs[0].dims()
-
-
-_SAME = (
-    "Relu LeakyRelu Elu Selu Celu Gelu Sigmoid HardSigmoid HardSwish Swish Tanh Softplus Softsign Mish "
-    "ThresholdedRelu Erf Clip Softmax LogSoftmax Hardmax BatchNormalization InstanceNormalization "
-    "LayerNormalization GroupNormalization RMSNormalization LpNormalization MeanVarianceNormalization LRN "
-    "Dropout Identity Cast CastLike Neg Abs Exp Log Sqrt Reciprocal Floor Ceil Round Sign Sin Cos Not IsNaN "
-    "QuantizeLinear DequantizeLinear CumSum Trilu Shrink Attention RotaryEmbedding"
-)
-_BROADCAST = (
-    "Add Sub Mul Div Pow Mod Min Max Sum Mean Where And Or Xor Equal Less Greater LessOrEqual GreaterOrEqual "
-    "PRelu"
-)
-_RULES: dict[str, Callable[[Op, list[Value]], Shape]] = {
-    **dict.fromkeys(_SAME.split(), same),
-    **dict.fromkeys(_BROADCAST.split(), _broadcast),
-    **dict.fromkeys(
-        "ReduceMean ReduceSum ReduceMax ReduceMin ReduceL1 ReduceL2 ReduceProd ReduceSumSquare".split(),
-        _reduce,
-    ),
-    **dict.fromkeys(("Conv", "QLinearConv", "ConvInteger", "DeformConv"), _conv),
-    **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), _pool),
-    **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"), _global_pool),
-    **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), _blocks),
-    **dict.fromkeys(("MatMul", "MatMulInteger"), _matmul),
-    **dict.fromkeys(("Resize", "Upsample"), _resize),
-    "ConvTranspose": _conv_transpose,
-    "Reshape": _reshape,
-    "Transpose": _transpose,
-    "Flatten": _flatten,
-    "Squeeze": _squeeze,
-    "Unsqueeze": _unsqueeze,
-    "Gemm": _gemm,
-    "Concat": _concat,
-    "Split": _split,
-    "Gather": _gather,
-    "Slice": _slice,
-    "Expand": _expand,
-    "Pad": _pad,
-    "ConstantOfShape": _tensor_attribute,
-}

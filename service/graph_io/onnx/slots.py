@@ -9,84 +9,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from service.graph_io.onnx.flatten import Op
-from service.graph_io.onnx.operators import ALWAYS_FIXED, ELEMENTWISE, FIRST_ONLY
-
-# ONNX operator -> inputs that are weights.
-WEIGHT_SLOTS: dict[str, tuple[int, ...]] = {
-    "Conv": (1, 2),
-    "ConvTranspose": (1, 2),
-    "ConvInteger": (1,),
-    "QLinearConv": (3, 8),
-    "DeformConv": (1, 3),
-    "Gemm": (1, 2),
-    "MatMul": (0, 1),
-    "MatMulInteger": (0, 1),
-    "QLinearMatMul": (0, 3),
-    "Einsum": (0, 1),
-    "BatchNormalization": (1, 2, 3, 4),
-    "InstanceNormalization": (1, 2),
-    "LayerNormalization": (1, 2),
-    "GroupNormalization": (1, 2),
-    "RMSNormalization": (1,),
-    "PRelu": (1,),
-    "LSTM": (1, 2, 3, 5, 6, 7),
-    "GRU": (1, 2, 3, 5),
-    "RNN": (1, 2, 3, 5),
-    "CausalConvWithState": (1, 2),
-}
-# Inputs among them that carry what a layer remembers: {operator: inputs}.
-STATES = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
-# Inputs that nobody trains: {operator: {input: the value it has in a fresh network}}.
-STARTING_VALUES: dict[str, dict[int, float]] = {
-    "BatchNormalization": {3: 0.0, 4: 1.0},
-    **{name: dict.fromkeys(slots, 0.0) for name, slots in STATES.items()},
-}
-# Inputs of other operators that are learned now and then (planes of features, tokens in place of what is
-# masked, queries).
-LEARNED_SLOTS: dict[str, tuple[int, ...]] = {
-    "GridSample": (0,),
-    "LinearAttention": (0, 1, 2, 4, 5),
-    "Scatter": (0, 2),
-    "ScatterElements": (0, 2),
-    "ScatterND": (0, 2),
-    "TensorScatter": (0, 1),
-    "GatherElements": (0,),
-    "GatherND": (0,),
-    "Compress": (0,),
-    "SequenceConstruct": tuple(range(64)),
-    "SequenceInsert": (1,),
-}
-_CONVOLUTIONS = frozenset(
-    {"Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "LSTM", "GRU", "RNN", "BatchNormalization"}
-)
-_LAYERS = frozenset(WEIGHT_SLOTS) - {"PRelu"}
+from service.graph_io.onnx.draft import Owned
+from service.graph_io.onnx.leaves import is_buffer, is_plain_number
+from service.graph_io.onnx.op import Op
+from service.graph_io.onnx.row import Fact, Signal
+from service.graph_io.onnx.table import row_of
+from service.graph_io.onnx.values import Value
 
 
 def takes_weight(kind: str, slot: int) -> bool:
     """Whether this input of an ONNX operator is a place of weights and of nothing else that a file stores."""
-    return slot in WEIGHT_SLOTS.get(kind, ()) and slot not in STARTING_VALUES.get(kind, ())
+    row = row_of(kind)
+    return slot in row.weights and slot not in row.starts
 
 
 def may_be_learned(kind: str, slot: int) -> bool:
     """Whether this input of an ONNX operator may be a learned tensor: one with a name of its own is."""
-    return slot in LEARNED_SLOTS.get(kind, ()) or kind in ELEMENTWISE or kind in ("Concat", "Gather")
+    return slot in row_of(kind).learned
 
 
 def quantised_biases(ops: Iterable[Op]) -> set[str]:
     """Names of the values that are biases of quantised layers, or are made real numbers before use."""
-    return {op.input(0) for op in ops if op.type == "DequantizeLinear"} | {
-        op.input(8) for op in ops if op.type == "QLinearConv"
-    }
+    return {op.input(slot) for op in ops for slot in row_of(op.type).quantised}
 
 
 def computed_values(ops: Iterable[Op], inputs: Iterable[str]) -> set[str]:
     """Names of the values that depend on the network's input."""
     computed = set(inputs)
     for op in ops:
-        if op.type in ALWAYS_FIXED:
+        signal = row_of(op.type).signal
+        if signal is Signal.NONE:
             continue
-        read = op.inputs[:1] if op.type in FIRST_ONLY else op.inputs
+        read = op.inputs[:1] if signal is Signal.FIRST else op.inputs
         if any(name in computed for name in read):
             computed.update(name for name in op.outputs if name)
     return computed
@@ -102,20 +56,42 @@ def weight_making(ops: list[Op], computed: set[str]) -> set[str]:
     inside_layers: set[str] = set()
     for op in reversed(ops):
         if any(output in computed for output in op.outputs):
-            for index in WEIGHT_SLOTS.get(op.type, ()):
+            for index in row_of(op.type).weights:
                 name = op.input(index)
                 if name and name not in computed:
                     steps.add(name)
-                    if op.type in _CONVOLUTIONS:
+                    if Fact.WHOLE_WEIGHT in row_of(op.type).facts:
                         inside_layers.add(name)
             continue
         made = [output for output in op.outputs if output in steps]
         if not made:
             continue
-        if op.type in _LAYERS and not any(output in inside_layers for output in made):
+        if Fact.LAYER in row_of(op.type).facts and not any(output in inside_layers for output in made):
             steps.difference_update(made)
             continue
         steps.update(op.inputs)
         if any(output in inside_layers for output in made):
             inside_layers.update(op.inputs)
     return steps
+
+
+def learned(op: Op, values: list[Value]) -> list[Owned]:
+    """What an operator of which we know nothing but its inputs may own: tensors in places that its
+    subgraphs or the operator itself keep for weights, and in others those whose names say so.
+
+    values: of the inputs, then of what the subgraphs bring along.
+    """
+    owned: dict[str, Owned] = {}
+    names = [*op.inputs, *(name for name, _ in op.inner)]
+    for slot, (name, value) in enumerate(zip(names, values, strict=True)):
+        if not value.fixed:
+            continue
+        uses = [(op.type, slot), *op.uses.get(name, [])]
+        certain = any(takes_weight(*use) for use in uses)
+        possible = certain or any(may_be_learned(*use) for use in uses)
+        for leaf in value.leaves:
+            if is_buffer(leaf) or not (leaf.kind == "PARAMETER" or possible):
+                continue
+            if certain or (leaf.is_float and not is_plain_number(leaf)):
+                owned.setdefault(leaf.name, Owned(leaf, "weight", doubtful=not certain))
+    return list(owned.values())

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 from service.graph_io.onnx.filling import remove_nodes
+from service.graph_io.onnx.row import Fact
 from service.graph_io.onnx.scopes import all_nodes, graphs, named_tensors
-from service.graph_io.onnx.slots import STARTING_VALUES
+from service.graph_io.onnx.table import row_of
 from service.graph_io.onnx.tensor_values import has_values, set_values
 
 # Inputs of a batch norm that are statistics, by position.
 STATISTICS = {3: "running_mean", 4: "running_var"}
-_PASSING = frozenset({"Identity", "Slice", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Expand"})
 
 
 def starting_values(model: ModelProto) -> dict[str, float]:
@@ -27,18 +27,18 @@ def starting_values(model: ModelProto) -> dict[str, float]:
     source = {
         node.output[0]: node.input[0]
         for node in all_nodes(model)
-        if node.op_type in _PASSING and node.input and node.output
+        if row_of(node.op_type).facts & (Fact.VIEW | Fact.PART) and node.input and node.output
     }
-    found: dict[str, float] = {}
+    starts: dict[str, float] = {}
     for node in all_nodes(model):
-        for index, value in STARTING_VALUES.get(node.op_type, {}).items():
+        for index, value in row_of(node.op_type).starts.items():
             name = node.input[index] if index < len(node.input) else ""
             for _ in range(len(source) + 1):
-                found.setdefault(name, value)
+                starts.setdefault(name, value)
                 if name not in source:
                     break
                 name = source[name]
-    return found
+    return starts
 
 
 def separate_statistics(
@@ -67,7 +67,7 @@ def _separate(
     makers = {node.output[0]: index for index, node in enumerate(graph.node) if node.op_type == "Identity"}
     replaced: set[int] = set()
     for node in graph.node:
-        for position, value in STARTING_VALUES.get(node.op_type, {}).items():
+        for position, value in row_of(node.op_type).starts.items():
             name = source = node.input[position] if position < len(node.input) else ""
             while source in makers and source not in parameters:
                 source = graph.node[makers[source]].input[0]

@@ -12,46 +12,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from service.graph_io.onnx.draft import Draft, Owned, Shape, output_channels
-from service.graph_io.onnx.naming import is_constant_name, is_number
-from service.graph_io.onnx.tensors import Leaf, Origin
-from service.graph_io.operators import NORMS
+from service.graph_io.onnx.draft import Draft, Owned, output_channels
+from service.graph_io.onnx.leaves import STORED
+from service.graph_io.onnx.naming import is_number
+from service.graph_io.onnx.row import Fact
+from service.graph_io.onnx.table import row_of
+from service.graph_io.onnx.tensors import Origin
+from service.graph_io.operators import BRANCH_ENDS, NORMS, PRODUCTS
 
 _MOVING = frozenset({"reshape", "permute", "flatten", "slice", "bias"})
-_BRANCH_ENDS = NORMS | {
-    "conv", "conv_transpose", "linear", "attention", "avg_pool", "max_pool", "recurrent"
-}  # fmt: skip
 _NORMALISING = frozenset({"Sub", "Div", "Pow"})
-# Nothing is learned through them: they have no gradient.
-_DISCRETE = frozenset(
-    "Mod And Or Xor Equal Less Greater LessOrEqual GreaterOrEqual BitShift BitwiseAnd BitwiseOr "
-    "BitwiseXor".split()
-)
-_LAYERS = frozenset({"conv", "conv_transpose", "linear", "recurrent", "embedding"})
+_LAYERS = PRODUCTS | {"recurrent", "embedding"}
 _FILTERS = _LAYERS - {"recurrent"}
-_STORED = (Origin.INITIALIZER, Origin.INPUT)
-
-
-def is_buffer(leaf: Leaf) -> bool:
-    if leaf.kind:
-        return leaf.kind != "PARAMETER"
-    return is_constant_name(leaf.name)
-
-
-def is_vector(shape: Shape) -> bool:
-    """At most one axis that is longer than 1: one number a channel."""
-    return shape is not None and sum(dim != 1 for dim in shape) <= 1
-
-
-def is_plain_number(leaf: Leaf) -> bool:
-    """A single number that nobody trained, as far as its name and place tell: ReZero gains and temperatures
-    have a module's name, the bias of a layer with one output has an axis.
-    """
-    if leaf.numel != 1 or leaf.kind == "PARAMETER":
-        return False
-    named = leaf.origin in _STORED and leaf.named
-    return not (named and (leaf.in_module or len(leaf.shape) == 1) and leaf.kind != "BUFFER")
-
 
 @dataclass(frozen=True, slots=True)
 class _File:
@@ -72,7 +44,7 @@ def _file(drafts: list[Draft]) -> _File:
         owned.leaf for draft in drafts for owned in draft.owned if not owned.doubtful and draft.op in _LAYERS
     ]
     constants = sum(leaf.origin is Origin.CONSTANT for leaf in certain)
-    stored = sum(leaf.origin in _STORED for leaf in certain)
+    stored = sum(leaf.origin in STORED for leaf in certain)
     return _File(
         constants_are_weights=constants >= max(1, stored),
         names_tell=any(leaf.named for leaf in leaves),
@@ -116,7 +88,7 @@ def _ends_a_branch(draft: Draft) -> bool:
     would silence the network.
     """
     maker = _maker(draft)
-    return maker.op in _BRANCH_ENDS or maker.kind == "Sub"
+    return maker.op in BRANCH_ENDS or maker.kind == "Sub"
 
 
 def _maker(draft: Draft) -> Draft:
@@ -143,7 +115,7 @@ def _is_parameter(owned: Owned, draft: Draft, file: _File, before_layers: bool, 
     leaf = owned.leaf
     if leaf.kind:
         return leaf.kind == "PARAMETER"
-    if draft.kind in _DISCRETE or leaf.origin is Origin.FILLED:
+    if Fact.DISCRETE in row_of(draft.kind).facts or leaf.origin is Origin.FILLED:
         return False
     if leaf.origin is Origin.CONSTANT and not file.constants_are_weights:
         return False
@@ -151,7 +123,7 @@ def _is_parameter(owned: Owned, draft: Draft, file: _File, before_layers: bool, 
         return leaf.named or leaf.origin is Origin.CONSTANT or file.numbers
     if leaf.numel <= 1:
         # Temperatures and ReZero gains have a module's name; other numbers do not.
-        return leaf.in_module and leaf.origin in _STORED
+        return leaf.in_module and leaf.origin in STORED
     if not leaf.named:
         return _in_a_weight_s_place(owned, draft) or (
             not file.names_tell and (draft.op not in ("position", "parameter") or before_layers)
@@ -185,21 +157,21 @@ def _lose_parameters(draft: Draft) -> None:
 
 def _before_layers(drafts: list[Draft]) -> set[Draft]:
     """The drafts from which a layer with weights can be reached."""
-    found: set[Draft] = set()
+    before: set[Draft] = set()
     for draft in reversed(drafts):
-        if draft.op in _LAYERS or draft in found:
-            found.update(draft.inputs)
-    return found
+        if draft.op in _LAYERS or draft in before:
+            before.update(draft.inputs)
+    return before
 
 
 def _behind_layers(drafts: list[Draft]) -> set[Draft]:
     """The drafts that a layer, norm or pooling comes before."""
-    ends = _BRANCH_ENDS | {"embedding"}
-    found: set[Draft] = set()
+    ends = BRANCH_ENDS | {"embedding"}
+    behind: set[Draft] = set()
     for draft in drafts:
-        if any(source in found or source.op in ends for source in draft.inputs):
-            found.add(draft)
-    return found
+        if any(source in behind or source.op in ends for source in draft.inputs):
+            behind.add(draft)
+    return behind
 
 
 def _prefer_known_roles(drafts: Iterable[Draft]) -> None:

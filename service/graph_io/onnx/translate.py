@@ -10,35 +10,19 @@ from onnx import ModelProto, TensorProto
 from service.errors import LimitExceeded
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.limits import GraphLimits
-from service.graph_io.onnx import linear, loose, weighted
+from service.graph_io.onnx import weighted
 from service.graph_io.onnx.draft import Draft, Owned, Shape
-from service.graph_io.onnx.exact import translation
-from service.graph_io.onnx.exact.arithmetic import order, scalar_operand
+from service.graph_io.onnx.exact.arithmetic import order
 from service.graph_io.onnx.exact.rules import Site
 from service.graph_io.onnx.fixed import evaluate, renamed
-from service.graph_io.onnx.flatten import Op
 from service.graph_io.onnx.inputs import declared_shape, network_inputs
 from service.graph_io.onnx.names import text
 from service.graph_io.onnx.naming import is_made_up
-from service.graph_io.onnx.operators import (
-    ACTIVATIONS,
-    ALWAYS_FIXED,
-    ELEMENTWISE,
-    FIRST_ONLY,
-    JOINING,
-    PASSED_ON,
-    SIMPLE,
-    adaptive,
-    changes_nothing,
-    check_operator,
-    clip_kind,
-    covers_all,
-    heads,
-    spatial,
-)
+from service.graph_io.onnx.op import Op
+from service.graph_io.onnx.row import Fact, Signal
 from service.graph_io.onnx.scopes import opset_of
-from service.graph_io.onnx.shapes import infer, reduced_axes
-from service.graph_io.onnx.slots import WEIGHT_SLOTS, computed_values, quantised_biases, weight_making
+from service.graph_io.onnx.slots import computed_values, learned, quantised_biases, weight_making
+from service.graph_io.onnx.table import check_operator, infer, row_of, translation
 from service.graph_io.onnx.tensors import (
     REAL_TYPES,
     WIDE_INTEGER,
@@ -51,14 +35,6 @@ from service.graph_io.onnx.tensors import (
 from service.graph_io.onnx.values import ABSENT, Value
 from service.graph_io.onnx.weighted import placement, weight_leaves
 
-_NORMS = {
-    "BatchNormalization": "batch_norm",
-    "SpatialBN": "batch_norm",
-    "InstanceNormalization": "instance_norm",
-    "LayerNormalization": "layer_norm",
-    "GroupNormalization": "group_norm",
-    "RMSNormalization": "rms_norm",
-}
 _LONGEST_NODE_NAME = 200
 # Fusions make fewer nodes of the drafts, but not a third.
 DRAFTS_PER_NODE = 3
@@ -140,7 +116,7 @@ class Translator:
             self.values[value.name] = self._tensor(value.name, tensor, Origin.INPUT)
         return [value.name for value in real]
 
-    # The Builder that `weighted.py` uses
+    # What `builder.Builder` promises
 
     def add(
         self,
@@ -216,15 +192,15 @@ class Translator:
             return
         if op.inner:
             values = values + [self._tensor(name, tensor, Origin.INNER) for name, tensor in op.inner]
-        signal = values[:1] if op.type in FIRST_ONLY else values
-        fixed = op.type in ALWAYS_FIXED or all(value.fixed for value in signal)
+        row = row_of(op.type)
+        fixed = row.signal is Signal.NONE or all(value.fixed for value in row.carriers(values))
         if fixed and not self._is_layer(op, values):
             self._fixed(op, values)
             return
         shape = infer(op, values)
-        if op.type in PASSED_ON or (op.type in JOINING and len(op.inputs) == 1):
+        if Fact.PASSES in row.facts or (Fact.JOINS in row.facts and len(op.inputs) == 1):
             draft = values[0].draft
-            if draft is not None and not changes_nothing(op, draft):
+            if draft is not None and not _changes_nothing(op, draft):
                 draft = self.add(op, "unary", [draft], attrs={"kind": op.type.lower()}, shape=shape)
             self._assign(op, Value(draft=draft, shape=shape))
             return
@@ -325,122 +301,46 @@ class Translator:
         """Whether an operation on fixed inputs is a layer of its own (learned queries through a linear
         layer).
         """
-        slots = WEIGHT_SLOTS.get(op.type)
-        if slots is None or not op.outputs or op.outputs[0] in self.steps or not values:
+        slots, norm = row_of(op.type).weights, Fact.NORM in row_of(op.type).facts
+        if not slots or not op.outputs or op.outputs[0] in self.steps or not values:
             return False
         weight = values[slots[0]] if slots[0] and slots[0] < len(values) else values[-1]
         leaves = [leaf for leaf in weight_leaves(weight) if leaf.numel > 1]
-        norm = op.type in _NORMS
         certain = [leaf for leaf in leaves if leaf.origin is not Origin.FILLED]
         return (
             bool(certain) and (norm or len(weight.shape or ()) >= 2) and not (norm and not values[0].leaves)
         )
 
     def _draft(self, op: Op, values: list[Value]) -> Draft:
-        kind = op.type
-        if kind in ("Conv", "ConvTranspose", "ConvInteger"):
-            return weighted.convolution(self, op, values, bias=9 if kind == "ConvInteger" else 2)
-        if kind == "QLinearConv":
-            return weighted.convolution(self, op, values, weight=3, bias=8)
-        if kind == "Gemm":
-            return linear.gemm(self, op, values)
-        if kind in ("MatMul", "MatMulInteger"):
-            return linear.matmul(self, op, values)
-        if kind == "QLinearMatMul":
-            return linear.matmul(self, op, values, left=0, right=3)
-        if kind == "Einsum":
-            return linear.einsum(self, op, values)
-        if kind in _NORMS:
-            return weighted.norm(self, op, values, _NORMS[kind])
-        if kind == "PRelu":
-            return weighted.prelu(self, op, values)
-        if kind == "DeformConv":
-            return weighted.deformed(self, op, values)
-        if kind in ("LSTM", "GRU", "RNN"):
-            return weighted.recurrent(self, op, values)
-        if kind == "Gather":
-            return self._gather(op, values)
-        if kind == "Concat":
-            return loose.concat(self, op, values)
-        if kind in ELEMENTWISE:
-            return self._elementwise(op, values)
-        return self._weightless(op, values)
-
-    def _gather(self, op: Op, values: list[Value]) -> Draft:
-        if values[0].draft is not None and values[1].fixed:
-            return self._exact(op, values) or self.add(
-                op, "slice", [values[0].draft], attrs=SIMPLE["Slice"][1](op, values)
-            )
-        return loose.gather(self, op, values)
-
-    def _elementwise(self, op: Op, values: list[Value]) -> Draft:
-        drafts = [value.draft for value in values if value.draft is not None]
-        fixed = [value for value in values if value.fixed]
-        trained = [value for value in fixed if loose.elementwise_leaves(value, op, drafts)]
-        if not trained and (draft := self._exact(op, values)) is not None:
-            draft.scalar = scalar_operand(values) if fixed else None
-            return draft
-        if len(drafts) > 1 or (not trained and not fixed):
-            kind = "add" if op.type in ("Add", "Sum") else "mul" if op.type == "Mul" else "merge"
-            together = kind != "merge" and len(drafts) + len(trained) == len(values)
-            draft = self.add(op, kind, drafts, exact=together)
-        elif not trained:
-            return self.add(op, "unary", drafts, scalar=scalar_operand(values))
-        else:
-            draft = drafts[0]
-        for value in trained:
-            draft = loose.add_parameters(self, op, draft, value, op.type)
-        return draft
-
-    def _weightless(self, op: Op, values: list[Value]) -> Draft:
-        drafts = [
-            value.draft
-            for value in (values[:1] if op.type in FIRST_ONLY else values)
-            if value.draft is not None
-        ]
-        if op.type in ("ReduceMean", "ReduceSum"):
-            return self._reduction(op, values, drafts)
-        exact = self._exact(op, values)
+        row = row_of(op.type)
+        if row.build is not None:
+            return row.build(self, op, values)
+        exact = self.runnable(op, values)
         if exact is not None:
             return exact
-        if op.type in ACTIVATIONS:
-            return self.add(op, "activation", drafts[:1], attrs={"kind": ACTIVATIONS[op.type]})
-        if op.type == "Clip":
-            return self.add(op, "activation", drafts[:1], attrs={"kind": clip_kind(op, values)})
-        if op.type == "Attention":
-            learned = [self.source(value, op) for value in values[:3] if value.fixed and value.leaves]
-            return self.add(op, "attention", [*drafts, *learned], attrs=heads(op, values))
-        if op.type == "AveragePool" and covers_all(op, values):
-            return self.add(op, "global_avg_pool", drafts[:1], attrs=adaptive(op, values))
-        if op.type in SIMPLE:
-            name, attributes = SIMPLE[op.type]
-            return self.add(op, name, drafts[:1], attrs=attributes(op, values))
-        return weighted.generic(self, op, drafts, loose.learned(op, values))
+        drafts = [value.draft for value in row.carriers(values) if value.draft is not None]
+        if row.node is not None:
+            name, attrs = row.node(op, values)
+            return self.add(op, name, drafts[:1], attrs=attrs)
+        return weighted.generic(self, op, drafts, learned(op, values))
 
-    def _exact(self, op: Op, values: list[Value]) -> Draft | None:
+    def runnable(self, op: Op, values: list[Value]) -> Draft | None:
         """The operation as a node that can be run, None where not all of it is known."""
-        site = Site(op, values, infer(op, values), self.opset)
-        found = translation(site)
-        if found is None:
+        row, site = row_of(op.type), Site(op, values, infer(op, values), self.opset)
+        exact = translation(site)
+        if exact is None:
             return None
-        carriers = values[:1] if op.type in FIRST_ONLY else order(site)
+        carriers = order(site) if row.signal is Signal.ALL else values[:1]
         drafts = [value.draft for value in carriers if value.draft is not None]
-        return self.add(op, found[0], drafts, attrs=found[1], exact=True)
+        return self.add(op, exact[0], drafts, attrs=exact[1], exact=True)
 
-    def _reduction(self, op: Op, values: list[Value], drafts: list[Draft]) -> Draft:
-        """A mean over all positions that keeps their axes is global pooling; one that drops them is not (a
-        GHN sees the difference, and so does the module tracer).
-        """
-        axes, shape = reduced_axes(op, values), values[0].shape
-        keepdims = bool(op.attrs.get("keepdims", 1))
-        rank = None if shape is None else len(shape)
-        if op.type == "ReduceMean" and axes and keepdims and spatial(axes, rank):
-            channels_first = rank is not None and axes == tuple(range(2, rank))
-            return self.add(op, "global_avg_pool", drafts[:1], exact=channels_first)
-        exact = self._exact(op, values)
-        if exact is not None:
-            return exact
-        attrs: dict[str, AttrValue] = {"kind": op.type.lower(), "keepdims": keepdims}
-        if axes:
-            attrs["axes"] = axes
-        return self.add(op, "unary", drafts[:1], attrs=attrs)
+
+def _changes_nothing(op: Op, draft: Draft) -> bool:
+    """Whether an operation that is passed over leaves the numbers as they are: casts to whole numbers cut,
+    quantisation rounds.
+    """
+    if op.type == "Cast":
+        # "Integers" is an input of such.
+        whole = draft.kind == "Integers" or Fact.WHOLE in row_of(draft.kind).facts
+        return op.attrs.get("to") in REAL_TYPES or whole
+    return op.type in ("Identity", "Dropout") or Fact.JOINS in row_of(op.type).facts

@@ -7,37 +7,17 @@ outputs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.attributes import APPROXIMATE
+from service.graph_io.onnx.builder import Builder
 from service.graph_io.onnx.draft import Draft, Owned, Shape
-from service.graph_io.onnx.flatten import Op
+from service.graph_io.onnx.leaves import is_buffer, is_vector
 from service.graph_io.onnx.naming import is_operator_name
+from service.graph_io.onnx.op import Op
 from service.graph_io.onnx.shapes import per_axis, spatial_pads
 from service.graph_io.onnx.tensors import Leaf, Origin
-from service.graph_io.onnx.trainable import is_buffer, is_vector
 from service.graph_io.onnx.values import ABSENT, Value
-
-
-class Builder(Protocol):
-    """What the functions here need of the translator."""
-
-    def add(
-        self,
-        op: Op,
-        kind: str,
-        inputs: Sequence[Draft],
-        owned: Sequence[Owned] = (),
-        *,
-        attrs: dict[str, AttrValue] | None = None,
-        part: str = "",
-        scalar: float | None = None,
-        shape: Shape = None,
-        exact: bool = False,
-    ) -> Draft: ...
-
-    def source(self, value: Value, op: Op) -> Draft: ...
 
 
 def weight_leaves(value: Value) -> list[Leaf]:

@@ -78,7 +78,7 @@ class _Walker:
 
     def fields(self, start: int, end: int) -> list[tuple[int, int, int]]:
         """(field number, start, end) of every length-delimited field of the message at [start, end)."""
-        data, position, found, steps = self.data, start, [], 0
+        data, position, entries, steps = self.data, start, [], 0
         while position < end:
             key, position = self._varint(position, end)
             kind, steps = key & 7, steps + 1
@@ -90,7 +90,7 @@ class _Walker:
                 length, position = self._varint(position, end)
                 if length > end - position:
                     raise _truncated(position)
-                found.append((key >> 3, position, position + length))
+                entries.append((key >> 3, position, position + length))
                 position += length
             elif kind == _VARINT:
                 _, position = self._varint(position, end)
@@ -100,7 +100,7 @@ class _Walker:
                 raise _no_onnx(f"byte {position} of {len(data)} starts no field")
         if position > end:
             raise _truncated(end)
-        return found
+        return entries
 
     def structure(self, start: int, end: int) -> int:
         """Bytes of a graph outside of its initializers' values, as far as that is cheap to know."""

@@ -47,9 +47,9 @@ def find_attention(steps: list[Step]) -> None:
         if step.op != "matmul" or not step.live or len(step.sources) != 2:
             continue
         for scores, values in (step.sources, step.sources[::-1]):
-            found = _attention(steps, step, scores, values) if steps[values].live else None
-            if found is not None:
-                steps[index] = found
+            match = _attention(steps, step, scores, values) if steps[values].live else None
+            if match is not None:
+                steps[index] = match
                 break
 
 

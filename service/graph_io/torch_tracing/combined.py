@@ -8,15 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from service.graph_io.archgraph import AttrValue, Parameter
-from service.graph_io.operators import NORMS
+from service.graph_io.operators import BRANCH_ENDS
 from service.graph_io.torch_tracing.calls import approximate
 from service.graph_io.torch_tracing.node_builder import NodeBuilder, is_relative
 from service.graph_io.torch_tracing.parametric import long_axes
 from service.graph_io.torch_tracing.steps import Step
 
-_BRANCH_ENDS = frozenset(
-    {"conv", "conv_transpose", "linear", "attention", "avg_pool", "max_pool", "recurrent"} | NORMS
-)
 _MOVES = frozenset({"permute", "reshape", "flatten", "slice"})
 
 
@@ -103,7 +100,7 @@ def _ends_a_branch(steps: list[Step], value: int) -> bool:
             # With a learned matrix: a linear layer.
             return True
         step = steps[live[0]]
-    return step.op in _BRANCH_ENDS or step.attrs.get("kind") == "sub"
+    return step.op in BRANCH_ENDS or step.attrs.get("kind") == "sub"
 
 
 def join(build: NodeBuilder, step: Step) -> str:

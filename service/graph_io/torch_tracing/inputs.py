@@ -77,7 +77,7 @@ def floating_dtype(model: nn.Module) -> torch.dtype:
 def candidates(model: nn.Module) -> Iterator[Example]:
     """Inputs to try, the likeliest first; each once."""
     seen: set[Example] = set()
-    for example in (*_told(model), *_from_layers(model)):
+    for example in (*_declared(model), *_from_layers(model)):
         if example not in seen:
             seen.add(example)
             yield example
@@ -91,7 +91,7 @@ def of_shape(model: nn.Module, shape: Sequence[int]) -> Iterator[Example]:
         yield Example(size, integers=True)
 
 
-def _told(model: nn.Module) -> Iterator[Example]:
+def _declared(model: nn.Module) -> Iterator[Example]:
     """What the module says: timm's and torchvision's attributes."""
     config = getattr(model, "default_cfg", None) or getattr(model, "pretrained_cfg", None)
     size = config.get("input_size") if isinstance(config, dict) else None

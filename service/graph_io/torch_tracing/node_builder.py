@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from service.graph_io.archgraph import AttrValue, Node, Parameter
-from service.graph_io.operators import NORMS
+from service.graph_io.operators import NORMS, PRODUCTS
 from service.graph_io.torch_tracing.calls import approximate
 from service.graph_io.torch_tracing.parametric import Cones, long_axes
 from service.graph_io.torch_tracing.steps import INPUT, PARAM, Step
 
-_NAMED_BY_MODULE = frozenset({"conv", "conv_transpose", "linear", "embedding", "recurrent"}) | NORMS
+_NAMED_BY_MODULE = PRODUCTS | NORMS | {"embedding", "recurrent"}
 _COMPUTED = "its parameter is computed before it is used"
 _RELATIVE = (
     "rel_pos relative attention_bias rpb rel_h rel_w pos_bias rel_height rel_width position_bias".split()
@@ -138,13 +138,13 @@ class NodeBuilder:
         """A value that learned layers compute from parameters or fixed numbers, such as Swin V2's position
         bias.
         """
-        found, stack = {index}, [index]
+        members, stack = {index}, [index]
         while stack:
             for source in self.steps[stack.pop()].sources:
-                if source not in found and source not in self.node_of:
-                    found.add(source)
+                if source not in members and source not in self.node_of:
+                    members.add(source)
                     stack.append(source)
-        for current in sorted(found):
+        for current in sorted(members):
             if self.steps[current].op == PARAM:
                 self.node_of[current] = self.source(current, "parameter")
             else:

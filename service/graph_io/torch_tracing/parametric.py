@@ -12,12 +12,12 @@ from math import prod
 
 from service.graph_io.archgraph import Parameter
 from service.graph_io.attributes import APPROXIMATE
-from service.graph_io.operators import NORMS
+from service.graph_io.operators import NORMS, PRODUCTS
 from service.graph_io.torch_tracing.steps import PARAM, Step
 
 # Operators that turn a value into another one by learned weights: a value behind one is no longer "a
 # parameter".
-LAYERS = frozenset({"conv", "conv_transpose", "linear", "recurrent", "attention"}) | NORMS
+LAYERS = PRODUCTS | NORMS | {"recurrent", "attention"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,13 @@ class Cones:
 
     def __init__(self, steps: list[Step]) -> None:
         self.steps = steps
-        self._found: dict[int, Cone] = {}
+        self._cones: dict[int, Cone] = {}
 
     def of(self, value: int) -> Cone:
         """value: a step that is not live."""
-        cone = self._found.get(value)
+        cone = self._cones.get(value)
         if cone is None:
-            cone = self._found[value] = self._walk(value)
+            cone = self._cones[value] = self._walk(value)
         return cone
 
     def _walk(self, value: int) -> Cone:

@@ -229,12 +229,12 @@ class Recorder(TorchFunctionMode):
 
     def sources(self, values: Any) -> list[int]:
         """Steps of all tensors in nested arguments, each once."""
-        found: dict[int, None] = {}
+        indices: dict[int, None] = {}
         for tensor in tensors_in(values):
             step = self._step_of.get(id(tensor))
             if step is not None:
-                found[step] = None
-        return list(found)
+                indices[step] = None
+        return list(indices)
 
 
 def function_name(func: Any) -> str:

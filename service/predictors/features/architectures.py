@@ -79,8 +79,8 @@ def columns_of(view: View, names: Sequence[str]) -> tuple[list[int], int]:
     Raises KeyError for a name that there is not.
     """
     place = {name: index for index, name in enumerate(feature_names(view))}
-    found = [place[name] for name in names]
-    return found, sum(index < structure_size(view) for index in found)
+    columns = [place[name] for name in names]
+    return columns, sum(index < structure_size(view) for index in columns)
 
 
 def features_of(

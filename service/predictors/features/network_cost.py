@@ -13,10 +13,9 @@ from functools import lru_cache
 from math import prod
 
 from service.graph_io.archgraph import ArchGraph, AttrValue, Node, Parameter
+from service.graph_io.operators import PRODUCTS
 
 Spatial = tuple[int, ...]
-
-_WEIGHTED = ("conv", "conv_transpose", "linear")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ def operations(graph: ArchGraph) -> Iterator[Operation]:
         channels_in = channels
         after = _shape_after(node, before, graph.input_shape)
         work, weight = 0, None
-        if node.op in _WEIGHTED:
+        if node.op in PRODUCTS:
             weight = next(parameter for parameter in node.params if parameter.role == "weight")
             work = weight.numel * prod(before if node.op == "conv_transpose" else after)
             channels = weight.canonical_shape[0]

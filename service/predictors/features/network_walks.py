@@ -1,12 +1,12 @@
-"""The operations of a whole network as `walk_features.py` reads them."""
+"""The operations of a whole network as `walks.py` reads them."""
 
 from __future__ import annotations
 
 from service.graph_io.archgraph import ArchGraph, Node
+from service.graph_io.operators import PRODUCTS
 from service.predictors.features.structure import CONV1, CONV3, OUTPUT, POOL, SKIP, Operation
 
 _POOLS = ("max_pool", "avg_pool")
-_WEIGHTED = ("conv", "conv_transpose", "linear")
 
 
 def network_operations(graph: ArchGraph) -> tuple[Operation, ...]:
@@ -24,13 +24,13 @@ def network_operations(graph: ArchGraph) -> tuple[Operation, ...]:
 
 def dense_layers(graph: ArchGraph) -> int:
     """How many convolutions and linear layers mix all channels: grouped convolutions do not."""
-    return sum(node.op in _WEIGHTED and node.attrs.get("groups", 1) in (None, 1) for node in graph.nodes)
+    return sum(node.op in PRODUCTS and node.attrs.get("groups", 1) in (None, 1) for node in graph.nodes)
 
 
 def _kind(node: Node) -> str:
     if node.op in _POOLS:
         return POOL
-    if node.op not in _WEIGHTED:
+    if node.op not in PRODUCTS:
         return SKIP
     weight = next(parameter for parameter in node.params if parameter.role == "weight")
     return CONV3 if max(weight.canonical_shape[2:], default=1) > 1 else CONV1

@@ -43,18 +43,18 @@ WORK: tuple[str, ...] = (
 
 def network_work(graph: ArchGraph, worked: Iterable[Operation] | None = None) -> list[float]:
     """The numbers of one network, in the order of WORK. worked: its `operations`, for who has them."""
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for operation in operations(graph) if worked is None else worked:
         if operation.node.op in _FREE:
             continue
         kind = _kind(operation)
-        found[f"count_{kind}"] += 1
-        found[f"elements_{kind}"] += operation.elements
+        counts[f"count_{kind}"] += 1
+        counts[f"elements_{kind}"] += operation.elements
         if kind in _LAYERS:
-            found[f"multiply_adds_{kind}"] += operation.multiply_adds
+            counts[f"multiply_adds_{kind}"] += operation.multiply_adds
         if operation.weight is not None:
-            found[f"weights_{kind}"] += operation.weight.numel
-    return [float(found[name]) for name in WORK]
+            counts[f"weights_{kind}"] += operation.weight.numel
+    return [float(counts[name]) for name in WORK]
 
 
 def _kind(operation: Operation) -> str:

@@ -1,6 +1,6 @@
 """Any network as a vector of numbers: what it costs, what it is made of, how deep and how branched it is.
 
-For architectures without a cell that `cell_features.py` knows, and for ranking formats together.
+For architectures without a cell that `cells.py` knows, and for ranking formats together.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Kinds of operations, one letter each: "3" a 3x3 convolution, "1" a 1x1 convolution, "p" a pool, "s" nothing
 (a skip). A cell of NAS-Bench-201 has its operations on edges, one of NAS-Bench-101 on vertices; both become
-the same record here, so that one set of features (`cell_features.py`) serves both. What cannot matter
+the same record here, so that one set of features (`cells.py`) serves both. What cannot matter
 (`none`, dead ends) is removed first.
 """
 

@@ -73,17 +73,17 @@ def walks(operations: Sequence[Operation]) -> list[float]:
     # Means of sums are sums of means: one kind at a time will do.
     kinds = {kind: backward.accumulate((kind,), _mean) for kind in _COUNTED}
     onward = {kind: forward.accumulate((kind,), _mean)[-1] for kind in _COUNTED}
-    found: list[float] = []
+    numbers: list[float] = []
     for walked in _WALKED.values():
         met = [sum(kinds[kind][source] for kind in walked) for source in (*final, last)]
-        found += [
+        numbers += [
             met[-1],
             sum(width * mean for width, mean in zip(widths, met[:-1], strict=True)) / sum(widths),
             sum(onward[kind] for kind in walked),
             backward.accumulate(walked, max)[-1],
             backward.accumulate(walked, min)[-1],
         ]
-    return found
+    return numbers
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -1,4 +1,4 @@
-"""A HyperNAS model as a ranker of bare benchmark cells (`ranking.Ranker`)."""
+"""A HyperNAS model as a ranker of bare benchmark cells (`rankers.ranking.Ranker`)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from service.predictors.features.architectures import Reader
 from service.predictors.hypernas.batch import batch_of_rows, cell_row
 from service.predictors.hypernas.cell_graph import read_cell
 from service.predictors.hypernas.checkpoint import load_checkpoint
+from service.predictors.regressors.scores import SCORE_DECIMALS
 from service.predictors.rounding import significant
 
 _AT_ONCE = 2048
-_SIGNIFICANT = 6
 
 
 def ranker_of(card: ModelCard, read: Reader) -> HyperNASRanker:
@@ -55,6 +55,6 @@ class HyperNASRanker:
         score = np.concatenate(parts)[place.reshape(-1)]
         value = np.interp(score, self._checkpoint.score_K, self._checkpoint.value_K)
         return [
-            {"score": round(float(one), _SIGNIFICANT), "value": significant(other)}
+            {"score": round(float(one), SCORE_DECIMALS), "value": significant(other)}
             for one, other in zip(score, value, strict=True)
         ]

@@ -90,14 +90,14 @@ def _generated(node: Node, config: HyperNASConfig, node_of_edge: dict[int, int])
     shape = (out, into, height, width)
     if config.space == "nasbench101":
         assert node.cell is not None
-        found = _VERTEX_101.match(parameter.name)
+        match = _VERTEX_101.match(parameter.name)
         # The pools between the stacks count as cells of the sequence, but not of the graph.
         place = node.cell + node.cell // config.cells_per_stage
-        if found is not None:
-            return GeneratedWeight(parameter.name, shape, place, int(found.group(1)))
-    elif (found := _EDGE_201.match(parameter.name)) is not None:
-        edge = int(found.group(2))
-        return GeneratedWeight(parameter.name, shape, int(found.group(1)), node_of_edge[edge])
-    elif (found := _REDUCTION_201.match(parameter.name)) is not None:
-        return GeneratedWeight(parameter.name, shape, int(found.group(1)), _REDUCTION_NODES[found.group(2)])
+        if match is not None:
+            return GeneratedWeight(parameter.name, shape, place, int(match.group(1)))
+    elif (match := _EDGE_201.match(parameter.name)) is not None:
+        edge = int(match.group(2))
+        return GeneratedWeight(parameter.name, shape, int(match.group(1)), node_of_edge[edge])
+    elif (match := _REDUCTION_201.match(parameter.name)) is not None:
+        return GeneratedWeight(parameter.name, shape, int(match.group(1)), _REDUCTION_NODES[match.group(2)])
     raise ValueError(f"{parameter.name!r} belongs to no node of a cell")

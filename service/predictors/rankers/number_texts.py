@@ -51,8 +51,8 @@ def numbers_of(texts: Sequence[str], *, comma_is_decimal: bool) -> list[float | 
 
 def _bare(text: str) -> str:
     text = text.strip()
-    if (found := _SPREAD.search(text)) and found.end() == len(text) and found.start():
-        text = text[: found.start()]
-    if (found := _UNIT.search(text)) and found.end() == len(text) and found.start():
-        text = text[: found.start()]
+    if (match := _SPREAD.search(text)) and match.end() == len(text) and match.start():
+        text = text[: match.start()]
+    if (match := _UNIT.search(text)) and match.end() == len(text) and match.start():
+        text = text[: match.start()]
     return text.strip()

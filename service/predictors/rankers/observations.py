@@ -85,8 +85,8 @@ def common_metadata(observations: Sequence[Observation]) -> dict[str, Any]:
     names = dict.fromkeys(name for observation in observations for name in observation.metadata)
     common = {}
     for name in names:
-        said = [observation.metadata.get(name) for observation in observations]
-        common[name] = said[0] if all(value == said[0] for value in said) else None
+        values = [observation.metadata.get(name) for observation in observations]
+        common[name] = values[0] if all(value == values[0] for value in values) else None
     return common
 
 

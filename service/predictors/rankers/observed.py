@@ -117,8 +117,8 @@ class Observations:
 
     @property
     def columns(self) -> Columns:
-        found, structure = columns_of(self.view, self.feature_names)
-        return Columns(structure, len(found))
+        places, structure = columns_of(self.view, self.feature_names)
+        return Columns(structure, len(places))
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -129,8 +129,8 @@ class Observations:
         whole = row_of(document, self.view, self.embedder, read, structure=structure)
         if not self.names:
             return whole
-        found, _ = columns_of(self.view, self.names)
-        return [*(whole[index] for index in found), *whole[len(feature_names(self.view)) :]]
+        places, _ = columns_of(self.view, self.names)
+        return [*(whole[index] for index in places), *whole[len(feature_names(self.view)) :]]
 
     def averaged(self) -> Observations:
         """With one row for each set of equal ones, and the mean of their values: a regressor learns no more

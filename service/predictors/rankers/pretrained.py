@@ -36,12 +36,11 @@ from service.predictors.features.network_cost import multiply_adds
 from service.predictors.features.network_walks import dense_layers, network_operations
 from service.predictors.features.structure import CONV1, CONV3, CellStructure, Operation, cell_structure
 from service.predictors.features.walks import WALKS, walks
-from service.predictors.regressors.scores import Floats
+from service.predictors.regressors.scores import SCORE_DECIMALS, Floats
 
 FORMAT = "weightcast-ranker-1"
 RANKER = "ranker"
 RANKER_FEATURES = ("log_multiply_adds", "log_dense_layers", "log_walk_pools", "walk_share_of_views")
-_SIGNIFICANT = 6
 
 _POOLS, _VIEWS, _OPERATIONS = (WALKS.index(f"walk_mean_{what}") for what in ("pool", "conv3", "operations"))
 
@@ -92,8 +91,8 @@ def _network_counts(graph: ArchGraph) -> _Counts:
 
 
 def _counts(operations: tuple[Operation, ...], dense: int) -> _Counts:
-    found = walks(operations)
-    return _Counts(float(dense), found[_POOLS], found[_VIEWS], found[_OPERATIONS])
+    numbers = walks(operations)
+    return _Counts(float(dense), numbers[_POOLS], numbers[_VIEWS], numbers[_OPERATIONS])
 
 
 @lru_cache(maxsize=1)
@@ -184,4 +183,4 @@ class PretrainedRanker:
 
     def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:
         scores = self._model.scores(np.array(rows, dtype=np.float64))
-        return [{"score": round(float(score), _SIGNIFICANT)} for score in scores]
+        return [{"score": round(float(score), SCORE_DECIMALS)} for score in scores]

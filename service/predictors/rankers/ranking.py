@@ -31,6 +31,7 @@ from service.predictors.rankers.pretrained import (
     is_pretrained,
     nasbench201_multiply_adds,
 )
+from service.predictors.regressors.scores import SCORE_DECIMALS
 from service.predictors.rounding import significant
 from service.stages import stage
 
@@ -41,7 +42,6 @@ STRUCTURE_NOTE = (
     "with accuracy is 0.65 over the NAS-Bench-201 cells. Fit a predictor on a few of your own results for a "
     "better order."
 )
-_SIGNIFICANT = 6
 
 Report = Callable[[int], None]
 
@@ -101,7 +101,7 @@ class StructureRanker:
         return [log10(operations)]
 
     def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:
-        return [{"score": round(row[0], _SIGNIFICANT)} for row in rows]
+        return [{"score": round(row[0], SCORE_DECIMALS)} for row in rows]
 
 
 class FittedRanker:
@@ -117,15 +117,15 @@ class FittedRanker:
         return self._predictor.features(document, read=self._read)
 
     def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:
-        found = self._predictor.regressor.predict(np.array(rows, dtype=np.float64))
+        prediction = self._predictor.regressor.predict(np.array(rows, dtype=np.float64))
         return [
             {
-                "score": round(float(score), _SIGNIFICANT),
+                "score": round(float(score), SCORE_DECIMALS),
                 "value": significant(value),
                 "interval": [significant(low), significant(high)],
             }
             for score, value, low, high in zip(
-                found.score_M, found.value_M, found.low_M, found.high_M, strict=True
+                prediction.score_M, prediction.value_M, prediction.low_M, prediction.high_M, strict=True
             )
         ]
 
@@ -223,8 +223,8 @@ def rank(
     ordered = [(read[place], scored[place]) for place in best]
     ordered += [(candidate, {"score": None}) for candidate in last]
     ranking = [
-        {"rank": number, "index": candidate.index, "name": candidate.name, **said}
-        for number, (candidate, said) in enumerate(ordered[:top_k], start=1)
+        {"rank": number, "index": candidate.index, "name": candidate.name, **score}
+        for number, (candidate, score) in enumerate(ordered[:top_k], start=1)
     ]
     answer: dict[str, Any] = {"property": ranker.property, "predictor": ranker.name}
     if ranker.note is not None:

@@ -143,9 +143,9 @@ class _Mean:
         return self
 
     def predict(self, feature_MF: Floats) -> Prediction:
-        found = [part.predict(feature_MF) for part in self._parts]
-        score_M: Floats = np.mean([prediction.score_M for prediction in found], axis=0)
-        spread_M: Floats = np.mean([prediction.spread_M for prediction in found], axis=0)
+        predictions = [part.predict(feature_MF) for part in self._parts]
+        score_M: Floats = np.mean([prediction.score_M for prediction in predictions], axis=0)
+        spread_M: Floats = np.mean([prediction.spread_M for prediction in predictions], axis=0)
         return self._scale.prediction(score_M, spread_M, self._margin)
 
     def scores(self, value_M: Floats) -> Floats:

@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 Name = TypeVar("Name", bound=str)
 
 FEWEST_OBSERVATIONS = 5
+# Of scores in answers.
+SCORE_DECIMALS = 6
 COVERAGE = 0.9
 NORMAL_MARGIN = float(norm.ppf(0.5 + COVERAGE / 2))
 BOOTSTRAPS = 500
@@ -129,9 +131,11 @@ class AnyScale:
         return self
 
     def predict(self, feature_MF: Floats) -> Prediction:
-        found = self._inner.predict(feature_MF)
-        value_M, low_M, high_M = (self._restored(at_M) for at_M in (found.value_M, found.low_M, found.high_M))
-        return Prediction(found.score_M, value_M, low_M, high_M, found.spread_M)
+        prediction = self._inner.predict(feature_MF)
+        value_M, low_M, high_M = (
+            self._restored(at_M) for at_M in (prediction.value_M, prediction.low_M, prediction.high_M)
+        )
+        return Prediction(prediction.score_M, value_M, low_M, high_M, prediction.spread_M)
 
     def scores(self, value_M: Floats) -> Floats:
         return self._inner.scores(np.ldexp(value_M, -self._exponent))
@@ -189,9 +193,9 @@ def hold_out(
     for fold in range(fold_N.max() + 1):
         held_out = fold_N == fold
         model = make().fit(feature_NF[~held_out], value_N[~held_out])
-        found = model.predict(feature_NF[held_out])
-        predicted_N[held_out], said_N[held_out] = found.score_M, found.value_M
-        error_N[held_out] = np.abs(model.scores(value_N[held_out]) - found.score_M) / found.spread_M
+        prediction = model.predict(feature_NF[held_out])
+        predicted_N[held_out], said_N[held_out] = prediction.score_M, prediction.value_M
+        error_N[held_out] = np.abs(model.scores(value_N[held_out]) - prediction.score_M) / prediction.spread_M
     return HeldOut(predicted_N, said_N, error_N)
 
 

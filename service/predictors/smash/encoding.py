@@ -77,11 +77,11 @@ def permuted(filters: Sequence[Filter], random: np.random.Generator) -> tuple[Fi
     layers = [place for place, one in enumerate(filters) if one.in_layer]
     if len(layers) < 2:
         return tuple(filters)
-    shift, found = int(random.integers(1, len(layers))), list(filters)
+    shift, result = int(random.integers(1, len(layers))), list(filters)
     for index, place in enumerate(layers):
         other = filters[layers[(index + shift) % len(layers)]]
-        found[place] = replace(filters[place], operation=other.operation)
-    return tuple(found)
+        result[place] = replace(filters[place], operation=other.operation)
+    return tuple(result)
 
 
 def undescribed(filters: Sequence[Filter]) -> tuple[Filter, ...]:

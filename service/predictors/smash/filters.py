@@ -58,26 +58,26 @@ def operation_length(config: SmashConfig) -> int:
 def generated_filters(network: MemoryBankNetwork, config: SmashConfig) -> tuple[Filter, ...]:
     """In execution order. Raises InvalidArchitecture, naming the field, outside of the space."""
     _check(network, config)
-    found: list[Filter] = []
+    filters: list[Filter] = []
     entering = _chunks(network.stem_channels, config.most_bank_channels)
     for index, block in enumerate(network.blocks):
         banks = tuple(Span(bank, block.bank_channels) for bank in range(block.banks))
         prefix, every = f"blocks.{index}", tuple(range(block.banks))
         operation = _operation(config, block, tuple(span.bank for span in entering), every, None)
         role = _role(config, "enter", index, None)
-        found.append(Filter(f"{prefix}.enter.weight", entering, banks, role, operation, in_layer=False))
+        filters.append(Filter(f"{prefix}.enter.weight", entering, banks, role, operation, in_layer=False))
         for place, layer in enumerate(block.layers):
             inside, width = f"{prefix}.layers.{place}", (Span(0, layer.channels),)
             reads = tuple(banks[bank] for bank in layer.read)
             operation = _operation(config, block, layer.read, layer.write, layer)
             role = _role(config, "reduce", index, place)
-            found.append(Filter(f"{inside}.reduce.weight", reads, width, role, operation, in_layer=True))
+            filters.append(Filter(f"{inside}.reduce.weight", reads, width, role, operation, in_layer=True))
             if layer.channels != block.bank_channels:
                 role = _role(config, "expand", index, place)
                 expand = Filter(f"{inside}.expand.weight", width, banks[:1], role, operation, in_layer=True)
-                found.append(expand)
+                filters.append(expand)
         entering = banks
-    return tuple(found)
+    return tuple(filters)
 
 
 def _role(config: SmashConfig, kind: str, block: int, layer: int | None) -> tuple[float, ...]:

@@ -26,7 +26,7 @@ from training.evaluate.accuracy import measure
 from training.smash.config import SmashRun
 from training.smash.ranker import SmashRanker
 from training.smash.run import run
-from training.smash.score import TOLD, generated_weights, smash_score
+from training.smash.score import DESCRIPTIONS, generated_weights, smash_score
 from training.smash.trainer import SmashTrainer
 
 SPACE = {"unit": 8, "blocks": 1, "banks": 2, "bank_units": 1, "layer_units": 1, "layers": 2, "kernels": (3,)}
@@ -67,11 +67,11 @@ def test_the_score_is_that_of_the_generated_weights(learned: SmashTrainer) -> No
     document = learned._draw(np.random.default_rng(7))
     assert len(document["blocks"][0]["layers"]) == 2
     dataset, found = learned.dataset, []
-    for told in TOLD:
-        weights = generated_weights(learned.smash, document, told)
+    for description in DESCRIPTIONS:
+        weights = generated_weights(learned.smash, document, description)
         network = Network(build_smash(parse_smash(document)))
         expected = measure(network, weights, dataset, dataset.validation, limit=64)
-        assert smash_score(learned.smash, document, dataset, images=64, told=told) == expected
+        assert smash_score(learned.smash, document, dataset, images=64, description=description) == expected
         found.append(torch.cat([weights[name].flatten() for name in sorted(weights)]))
     assert not torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
 

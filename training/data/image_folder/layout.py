@@ -82,16 +82,16 @@ def layout_of(top: Folder, place: str) -> Layout:
     label_of = {name: label for label, name in enumerate(classes)}
     samples: dict[Part, tuple[Sample, ...]] = {}
     for part, root in roots.items():
-        found: list[Sample] = []
+        entries: list[Sample] = []
         folder_of = _by_class(root)
         for name in sorted(folder_of):
             paths = images[name] if part == "train" else _images(folder_of[name], left_out)
             if name in label_of:
-                found += [Sample(path, label_of[name]) for path in paths]
+                entries += [Sample(path, label_of[name]) for path in paths]
             elif paths and name not in empty:
                 why = f"of a class that {train.path.name}/ does not have"
                 left_out.setdefault(why, []).extend(map(str, paths))
-        samples[part] = tuple(found)
+        samples[part] = tuple(entries)
     folders = {part: root.path.name for part, root in parts.items()}
     return Layout(classes, folders, samples, empty, left_out)
 

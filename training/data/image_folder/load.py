@@ -137,13 +137,13 @@ def _parts(
         test, validation = read["test"], read["validation"]
         sources |= {"validation": folders["validation"], "test": folders["test"]}
     else:
-        given = next((part for part in ("test", "validation") if part in read), None)
-        if given is None:
+        part_held = next((part for part in ("test", "validation") if part in read), None)
+        if part_held is None:
             out_N = held_out(train.label_N, _TENTH)
             test, train = train.where(out_N), train.where(~out_N)
             sources["test"] = f"a tenth of {place}, of every class"
         else:
-            test, sources["test"] = read[given], folders[given]
+            test, sources["test"] = read[part_held], folders[part_held]
         share = min(_TENTH, _MOST_VALIDATION_IMAGES / len(train))
         out_N = held_out(train.label_N, share)
         validation, train = train.where(out_N), train.where(~out_N)

@@ -34,10 +34,10 @@ def part_folders(top: Folder, place: str) -> dict[Part, Folder]:
     """
     by_rest: dict[tuple[str, ...], dict[Part, Folder]] = {}
     for name, folder in top.folders.items():
-        found = _part_and_rest(name)
-        if found is None or not folder.folders:
+        split = _part_and_rest(name)
+        if split is None or not folder.folders:
             continue
-        part, rest = found
+        part, rest = split
         named = by_rest.setdefault(rest, {})
         if part in named:
             raise InvalidInput(

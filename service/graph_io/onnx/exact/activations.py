@@ -9,46 +9,46 @@ from service.graph_io.onnx.exact.rules import Attributes, Exact, Rule, Site, rou
 _SELU = (1.67326319217681884765625, 1.05070102214813232421875)
 
 
-def _plain(kind: str) -> Rule:
+def plain(kind: str) -> Rule:
     return lambda site: ("activation", {"kind": kind})
 
 
-def _with(kind: str, ours: str, theirs: str, default: float) -> Rule:
+def scaled(kind: str, ours: str, theirs: str, default: float) -> Rule:
     return lambda site: ("activation", {"kind": kind, ours: site.number(theirs, default)})
 
 
-def _selu(site: Site) -> Exact | None:
+def selu(site: Site) -> Exact | None:
     alpha, gamma = site.number("alpha", _SELU[0]), site.number("gamma", _SELU[1])
     usual = math.isclose(alpha, _SELU[0], rel_tol=1e-5) and math.isclose(gamma, _SELU[1], rel_tol=1e-5)
     return ("activation", {"kind": "selu"}) if usual else None
 
 
-def _gelu(site: Site) -> Exact:
+def gelu(site: Site) -> Exact:
     attrs: Attributes = {"kind": "gelu"}
     return "activation", attrs | ({"tanh": True} if site.op.attrs.get("approximate") == "tanh" else {})
 
 
-def _hard_sigmoid(site: Site) -> Exact | None:
+def hard_sigmoid(site: Site) -> Exact | None:
     usual = math.isclose(site.number("alpha", 0.2), 1 / 6, rel_tol=1e-4) and site.number("beta", 0.5) == 0.5
     return ("activation", {"kind": "hardsigmoid"}) if usual else None
 
 
-def _swish(site: Site) -> Exact | None:
+def swish(site: Site) -> Exact | None:
     return ("activation", {"kind": "silu"}) if site.number("alpha", 1.0) == 1 else None
 
 
-def _threshold(site: Site) -> Exact:
+def threshold(site: Site) -> Exact:
     return "activation", {"kind": "threshold", "threshold": site.number("alpha", 1.0), "value": 0.0}
 
 
-def _shrink(site: Site) -> Exact | None:
+def shrink(site: Site) -> Exact | None:
     bias, edge = site.number("bias", 0.0), site.number("lambd", 0.5)
     if bias not in (0.0, edge):
         return None
     return "activation", {"kind": "softshrink" if bias else "hardshrink", "lambd": edge}
 
 
-def _clip(site: Site) -> Exact | None:
+def clip(site: Site) -> Exact | None:
     low, high = (_limit(site, name, place) for place, name in ((1, "min"), (2, "max")))
     if low is not None and high is not None:
         if (low, high) == (0.0, 6.0):
@@ -70,29 +70,3 @@ def _limit(site: Site, name: str, place: int) -> float | None:
             raise LookupError(name)
     # Early versions have the largest numbers where there is no limit.
     return None if number is None or abs(number) > 3e38 else rounded(float(number))
-
-
-RULES: dict[str, Rule] = {
-    **{
-        name: _plain(kind)
-        for name, kind in {
-            "Relu": "relu",
-            "Sigmoid": "sigmoid",
-            "HardSwish": "hardswish",
-            "Tanh": "tanh",
-            "Softplus": "softplus",
-            "Softsign": "softsign",
-            "Mish": "mish",
-        }.items()
-    },
-    "LeakyRelu": _with("leaky_relu", "negative_slope", "alpha", 0.01),
-    "Elu": _with("elu", "alpha", "alpha", 1.0),
-    "Celu": _with("celu", "alpha", "alpha", 1.0),
-    "Selu": _selu,
-    "Gelu": _gelu,
-    "HardSigmoid": _hard_sigmoid,
-    "Swish": _swish,
-    "ThresholdedRelu": _threshold,
-    "Shrink": _shrink,
-    "Clip": _clip,
-}

@@ -6,45 +6,39 @@ import math
 
 from service.graph_io.onnx.draft import Shape
 from service.graph_io.onnx.exact.rules import Exact, Rule, Site, rounded
-from service.graph_io.onnx.trainable import is_plain_number
+from service.graph_io.onnx.leaves import is_plain_number
 from service.graph_io.onnx.values import Value
 
-_UNARY = {
-    "Exp": "exp", "Log": "log", "Sqrt": "sqrt", "Reciprocal": "reciprocal", "Neg": "neg", "Abs": "abs",
-    "Floor": "floor", "Ceil": "ceil", "Round": "round", "Sign": "sign", "Sin": "sin", "Cos": "cos",
-    "Tan": "tan", "Atan": "atan", "Erf": "erf", "Not": "logical_not", "IsNaN": "isnan",
-}  # fmt: skip
-_BINARY = {
-    "Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Pow": "pow", "Max": "maximum", "Min": "minimum",
-    "Equal": "eq", "Less": "lt", "LessOrEqual": "le", "Greater": "gt", "GreaterOrEqual": "ge",
-    "And": "logical_and", "Or": "logical_or", "Xor": "logical_xor",
-}  # fmt: skip
-# Of more than two tensors, too.
-_NESTING = frozenset({"Add", "Sum", "Mul"})
 
-
-def _unary(kind: str) -> Rule:
+def unary(kind: str) -> Rule:
     return lambda site: ("unary", {"kind": kind})
 
 
-def _binary(site: Site) -> Exact | None:
-    # Before version 7 broadcasting was said by an attribute.
-    if site.op.attrs.get("broadcast") or (site.op.type == "Mod" and not site.op.attrs.get("fmod", 0)):
-        return None
-    kind = "fmod" if site.op.type == "Mod" else _BINARY[site.op.type]
-    computed = [value for value in site.values if value.draft is not None]
-    if len(computed) == len(site.values):
-        if site.op.type in _NESTING:
-            return ("add" if site.op.type in ("Add", "Sum") else "mul"), {}
-        return ("merge", {"kind": kind}) if len(computed) == 2 else None
-    if len(site.values) != 2 or len(computed) != 1:
-        return None
-    number = _number(next(value for value in site.values if value.fixed), computed[0].shape)
-    if number is None or (isinstance(number, int) and site.op.type == "Div"):
-        # Whole numbers are divided without a rest.
-        return None
-    before = {"reversed": True} if site.values[0].fixed else {}
-    return "unary", {"kind": kind, "value": number, **before}
+def binary(kind: str, together: str = "") -> Rule:
+    """together: our operator of any number of tensors that the network computes; else they are two."""
+
+    def rule(site: Site) -> Exact | None:
+        if site.op.attrs.get("broadcast"):  # before version 7 broadcasting was said by an attribute
+            return None
+        computed = [value for value in site.values if value.draft is not None]
+        if len(computed) == len(site.values):
+            if together:
+                return together, {}
+            return ("merge", {"kind": kind}) if len(computed) == 2 else None
+        if len(site.values) != 2 or len(computed) != 1:
+            return None
+        number = _number(next(value for value in site.values if value.fixed), computed[0].shape)
+        if number is None or (isinstance(number, int) and kind == "div"):
+            # Whole numbers are divided without a rest.
+            return None
+        before = {"reversed": True} if site.values[0].fixed else {}
+        return "unary", {"kind": kind, "value": number, **before}
+
+    return rule
+
+
+def modulo(site: Site) -> Exact | None:
+    return binary("fmod")(site) if site.op.attrs.get("fmod", 0) else None
 
 
 def _number(value: Value, beside: Shape) -> int | float | None:
@@ -67,11 +61,11 @@ def _number(value: Value, beside: Shape) -> int | float | None:
     return rounded(number) if isinstance(number, float) else int(number)
 
 
-def _sum(site: Site) -> Exact | None:
+def total(site: Site) -> Exact | None:
     return ("add", {}) if all(value.draft is not None for value in site.values) else None
 
 
-def _where(site: Site) -> Exact | None:
+def where(site: Site) -> Exact | None:
     condition, chosen, other = site.values
     if condition.draft is None or other.draft is None:
         return None
@@ -93,14 +87,6 @@ def order(site: Site) -> list[Value]:
     if site.op.type == "Where" and len(site.values) == 3 and site.values[1].fixed:
         return [site.values[2], site.values[0]]
     return site.values
-
-
-RULES: dict[str, Rule] = {
-    **{name: _unary(kind) for name, kind in _UNARY.items()},
-    **dict.fromkeys((*_BINARY, "Mod"), _binary),
-    "Sum": _sum,
-    "Where": _where,
-}
 
 
 def scalar_operand(values: list[Value]) -> float:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from service.graph_io.onnx.exact.rules import Exact, Rule, Site, rounded
+from service.graph_io.onnx.exact.rules import Exact, Site, rounded
 
 _MODES = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
 
 
-def _slice(site: Site) -> Exact | None:
+def part(site: Site) -> Exact | None:
     starts, ends = site.ints("starts", 1), site.ints("ends", 2)
     if starts is None or ends is None or site.data is None:
         return None
@@ -31,7 +31,7 @@ def _slice(site: Site) -> Exact | None:
     return ("unary", {"kind": "flip", "dims": axes}) if whole else None
 
 
-def _gather(site: Site) -> Exact | None:
+def gather(site: Site) -> Exact | None:
     """A part of a computed tensor, by numbers that are fixed."""
     index, axis = site.value(1), site.axis(int(site.op.attrs.get("axis", 0)))
     places = index.ints()
@@ -47,7 +47,7 @@ def _gather(site: Site) -> Exact | None:
     return "unary", {"kind": "index_list", "dim": axis, "index": places}
 
 
-def _pad(site: Site) -> Exact | None:
+def pad(site: Site) -> Exact | None:
     mode = _MODES.get(str(site.op.attrs.get("mode", "constant")))
     pads = site.op.attrs.get("paddings") or site.ints("pads", 1)
     if mode is None or pads is None:
@@ -72,13 +72,13 @@ def _pad(site: Site) -> Exact | None:
     return "pad", {"pads": tuple(widths), "mode": mode, "value": rounded(float(number))}
 
 
-def _depth_to_space(site: Site) -> Exact | None:
+def depth_to_space(site: Site) -> Exact | None:
     if site.op.attrs.get("mode", "DCR") != "CRD":
         return None
     return "unary", {"kind": "pixel_shuffle", "upscale_factor": int(site.op.attrs["blocksize"])}
 
 
-def _triangle(site: Site) -> Exact | None:
+def triangle(site: Site) -> Exact | None:
     diagonal = site.value(1).scalar() if site.has(1) else 0
     if diagonal is None:
         return None
@@ -86,12 +86,3 @@ def _triangle(site: Site) -> Exact | None:
         "kind": "triu" if site.op.attrs.get("upper", 1) else "tril",
         "diagonal": int(diagonal),
     }
-
-
-RULES: dict[str, Rule] = {
-    "Slice": _slice,
-    "Gather": _gather,
-    "Pad": _pad,
-    "DepthToSpace": _depth_to_space,
-    "Trilu": _triangle,
-}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from service.graph_io.onnx.exact.rules import Attributes, Exact, Rule, Site
 
 
-def _softmax(log: bool) -> Rule:
+def softmax(log: bool) -> Rule:
     def rule(site: Site) -> Exact | None:
         axis = int(site.op.attrs.get("axis", -1 if site.opset >= 13 else 1))
         if site.opset < 13 and axis != -1 and axis != site.rank - 1:
@@ -17,12 +17,12 @@ def _softmax(log: bool) -> Rule:
     return rule
 
 
-def _unit_length(site: Site) -> Exact:
+def unit_length(site: Site) -> Exact:
     order, axis = site.op.attrs.get("p", 2), int(site.op.attrs.get("axis", -1))
     return "unary", {"kind": "normalize", "p": float(order), "dim": axis}
 
 
-def _local_response(site: Site) -> Exact:
+def local_response(site: Site) -> Exact:
     return "unary", {
         "kind": "local_response_norm",
         "size": int(site.op.attrs["size"]),
@@ -30,11 +30,3 @@ def _local_response(site: Site) -> Exact:
         "beta": site.number("beta", 0.75),
         "k": site.number("bias", 1.0),
     }
-
-
-RULES: dict[str, Rule] = {
-    "Softmax": _softmax(False),
-    "LogSoftmax": _softmax(True),
-    "LpNormalization": _unit_length,
-    "LRN": _local_response,
-}

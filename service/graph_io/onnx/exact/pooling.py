@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from service.graph_io.onnx.attributes import adaptive, covers_all
 from service.graph_io.onnx.exact.rules import Attributes, Exact, Rule, Site
-from service.graph_io.onnx.operators import adaptive, covers_all
 from service.graph_io.onnx.shapes import per_axis, spatial_pads
 
 
@@ -20,7 +20,7 @@ def _windows(site: Site) -> Attributes | None:
     return attrs | ({} if begin == end else {"padding_end": end})
 
 
-def _max(site: Site) -> Exact | None:
+def maximum(site: Site) -> Exact | None:
     attrs = _windows(site)
     if attrs is None:
         return None
@@ -28,7 +28,7 @@ def _max(site: Site) -> Exact | None:
     return "max_pool", attrs | ({"dilation": dilation} if dilation and max(dilation) > 1 else {})
 
 
-def _average(site: Site) -> Exact | None:
+def average(site: Site) -> Exact | None:
     attrs = _windows(site)
     if attrs is None or max(site.op.attrs.get("dilations") or (1,)) > 1 or "padding_end" in attrs:
         return None
@@ -38,13 +38,5 @@ def _average(site: Site) -> Exact | None:
     return "avg_pool", attrs | {"count_include_pad": bool(site.op.attrs.get("count_include_pad", 0))}
 
 
-def _global(name: str) -> Rule:
+def everywhere(name: str) -> Rule:
     return lambda site: (name, {})
-
-
-RULES: dict[str, Rule] = {
-    "MaxPool": _max,
-    "AveragePool": _average,
-    "GlobalAveragePool": _global("global_avg_pool"),
-    "GlobalMaxPool": _global("global_max_pool"),
-}

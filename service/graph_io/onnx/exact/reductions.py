@@ -5,14 +5,6 @@ from __future__ import annotations
 from service.graph_io.onnx.exact.rules import Attributes, Exact, Rule, Site
 from service.graph_io.onnx.shapes import reduced_axes
 
-_NAMES = {
-    "ReduceMean": "mean",
-    "ReduceSum": "sum",
-    "ReduceMax": "amax",
-    "ReduceMin": "amin",
-    "ReduceLogSumExp": "logsumexp",
-}
-
 
 def _axes(site: Site) -> tuple[int, ...]:
     """Raises LookupError where they are not known, or where no axis means none."""
@@ -22,12 +14,15 @@ def _axes(site: Site) -> tuple[int, ...]:
     return axes or tuple(range(site.rank))
 
 
-def _reduce(site: Site) -> Exact:
-    keep = bool(site.op.attrs.get("keepdims", 1))
-    return "unary", {"kind": _NAMES[site.op.type], "axes": _axes(site), "keepdims": keep}
+def reduce(kind: str) -> Rule:
+    def rule(site: Site) -> Exact:
+        keep = bool(site.op.attrs.get("keepdims", 1))
+        return "unary", {"kind": kind, "axes": _axes(site), "keepdims": keep}
+
+    return rule
 
 
-def _norm(order: float) -> Rule:
+def norm(order: float) -> Rule:
     def rule(site: Site) -> Exact:
         keep = bool(site.op.attrs.get("keepdims", 1))
         return "unary", {"kind": "norm", "p": order, "dim": _axes(site), "keepdim": keep}
@@ -35,14 +30,14 @@ def _norm(order: float) -> Rule:
     return rule
 
 
-def _product(site: Site) -> Exact | None:
+def product(site: Site) -> Exact | None:
     axes = _axes(site)
     if len(axes) != 1:
         return None
     return "unary", {"kind": "prod", "dim": axes[0], "keepdim": bool(site.op.attrs.get("keepdims", 1))}
 
 
-def _place(kind: str) -> Rule:
+def place(kind: str) -> Rule:
     def rule(site: Site) -> Exact | None:
         if site.op.attrs.get("select_last_index", 0):
             return None
@@ -52,14 +47,14 @@ def _place(kind: str) -> Rule:
     return rule
 
 
-def _running_sum(site: Site) -> Exact | None:
+def running_sum(site: Site) -> Exact | None:
     axis = site.value(1).scalar()
     if axis is None or site.op.attrs.get("exclusive", 0) or site.op.attrs.get("reverse", 0):
         return None
     return "unary", {"kind": "cumsum", "dim": int(axis)}
 
 
-def _largest(site: Site) -> Exact | None:
+def largest(site: Site) -> Exact | None:
     count = site.ints("k", 1)
     if count is None or len(count) != 1:
         return None
@@ -70,15 +65,3 @@ def _largest(site: Site) -> Exact | None:
         "largest": bool(site.op.attrs.get("largest", 1)),
         "sorted": bool(site.op.attrs.get("sorted", 1)),
     }
-
-
-RULES: dict[str, Rule] = {
-    **dict.fromkeys(_NAMES, _reduce),
-    "ReduceL1": _norm(1.0),
-    "ReduceL2": _norm(2.0),
-    "ReduceProd": _product,
-    "ArgMax": _place("argmax"),
-    "ArgMin": _place("argmin"),
-    "CumSum": _running_sum,
-    "TopK": _largest,
-}

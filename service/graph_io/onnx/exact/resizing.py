@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from service.graph_io.onnx.exact.rules import Attributes, Exact, Rule, Site, rounded
+from service.graph_io.onnx.exact.rules import Attributes, Exact, Site, rounded
 
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
-def _resize(site: Site) -> Exact | None:
+def resize(site: Site) -> Exact | None:
     size, scale = _size(site), _scale(site)
     attrs = _way(site)
     if attrs is None or (size is None and scale is None):
@@ -32,16 +32,16 @@ def _scale(site: Site) -> tuple[float, ...] | None:
 
 def _way(site: Site) -> Attributes | None:
     """How the numbers between the pixels are made."""
-    said = site.op.attrs
-    mode, axes = said.get("mode", "nearest"), site.rank - 2
-    coordinates = said.get("coordinate_transformation_mode", "half_pixel")
+    options = site.op.attrs
+    mode, axes = options.get("mode", "nearest"), site.rank - 2
+    coordinates = options.get("coordinate_transformation_mode", "half_pixel")
     if site.op.type == "Upsample" or site.opset < 11:
         coordinates = "asymmetric"
-    antialias = bool(said.get("antialias", 0))
-    if said.get("keep_aspect_ratio_policy", "stretch") != "stretch" or "axes" in said:
+    antialias = bool(options.get("antialias", 0))
+    if options.get("keep_aspect_ratio_policy", "stretch") != "stretch" or "axes" in options:
         return None
     if mode == "nearest":
-        rounding = said.get("nearest_mode", "round_prefer_floor" if site.opset >= 11 else "floor")
+        rounding = options.get("nearest_mode", "round_prefer_floor" if site.opset >= 11 else "floor")
         if coordinates == "asymmetric" and rounding == "floor":
             return {"kind": "nearest"}
         exact = (coordinates, rounding) == ("half_pixel", "round_prefer_ceil")
@@ -53,8 +53,7 @@ def _way(site: Site) -> Attributes | None:
     if mode == "linear" and axes in _LINEAR:
         return {"kind": _LINEAR[axes], **attrs}
     # torch's antialiasing weighs with another cubic.
-    usual = rounded(float(said.get("cubic_coeff_a", -0.75))) == -0.75 and not said.get("exclude_outside", 0)
+    usual = rounded(float(options.get("cubic_coeff_a", -0.75))) == -0.75 and not options.get(
+        "exclude_outside", 0
+    )
     return {"kind": "bicubic", **attrs} if mode == "cubic" and axes == 2 and usual and not antialias else None
-
-
-RULES: dict[str, Rule] = {"Resize": _resize, "Upsample": _resize}

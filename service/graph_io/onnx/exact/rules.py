@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.onnx.draft import Shape
-from service.graph_io.onnx.flatten import Op
+from service.graph_io.onnx.op import Op
 from service.graph_io.onnx.values import ABSENT, Value
 
 Attributes = dict[str, AttrValue]
@@ -52,12 +52,12 @@ class Site:
 
     def ints(self, name: str, place: int) -> tuple[int, ...] | None:
         """Whole numbers that early versions have as an attribute, and later ones as an input."""
-        found = self.op.attrs.get(name)
-        if found is None and self.has(place):
-            found = self.value(place).ints()
-            if found is None:
+        numbers = self.op.attrs.get(name)
+        if numbers is None and self.has(place):
+            numbers = self.value(place).ints()
+            if numbers is None:
                 raise LookupError(name)
-        return found if found is None or isinstance(found, tuple) else (int(found),)
+        return numbers if numbers is None or isinstance(numbers, tuple) else (int(numbers),)
 
     def axis(self, axis: int) -> int:
         """An axis counted from the front. Raises LookupError for a negative one of an unknown rank."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.graph_io.onnx.draft import Shape
-from service.graph_io.onnx.exact.rules import Attributes, Exact, Rule, Site
+from service.graph_io.onnx.exact.rules import Attributes, Exact, Site
 from service.graph_io.onnx.shapes import squeeze_axes
 
 
@@ -24,12 +24,12 @@ def placed_shape(before: Shape, after: Shape) -> tuple[int, ...] | None:
     return (-1, *sizes[1:])
 
 
-def _reshape(site: Site) -> Exact | None:
+def reshape(site: Site) -> Exact | None:
     shape = placed_shape(site.data, site.shape)
     return None if shape is None else ("reshape", {"shape": shape})
 
 
-def _moved_axes(site: Site) -> Exact | None:
+def moved_axes(site: Site) -> Exact | None:
     shape = placed_shape(site.data, site.shape)
     if shape is None:
         return None
@@ -38,11 +38,11 @@ def _moved_axes(site: Site) -> Exact | None:
     return "reshape", attrs | ({} if axes is None else {"axes": tuple(axes)})
 
 
-def _flatten(site: Site) -> Exact | None:
+def flatten(site: Site) -> Exact | None:
     return ("flatten", {"start_axis": 1}) if site.op.attrs.get("axis", 1) == 1 else None
 
 
-def _transpose(site: Site) -> Exact:
+def transpose(site: Site) -> Exact:
     perm = site.op.attrs.get("perm")
     axes = tuple(range(site.rank))[::-1] if perm is None else tuple(int(axis) for axis in perm)
     if sorted(axes) != list(range(len(axes))):
@@ -50,7 +50,7 @@ def _transpose(site: Site) -> Exact:
     return "permute", {"axes": axes}
 
 
-def _expand(site: Site) -> Exact | None:
+def expand(site: Site) -> Exact | None:
     before, after = site.data, site.shape
     if before is None or after is None or len(after) < len(before):
         return None
@@ -66,17 +66,6 @@ def _expand(site: Site) -> Exact | None:
     return "unary", {"kind": "expand", "shape": tuple(kept)}
 
 
-def _tile(site: Site) -> Exact | None:
+def tile(site: Site) -> Exact | None:
     repeats = site.value(1).ints()
     return None if repeats is None else ("unary", {"kind": "repeat", "repeats": repeats})
-
-
-RULES: dict[str, Rule] = {
-    "Reshape": _reshape,
-    "Squeeze": _moved_axes,
-    "Unsqueeze": _moved_axes,
-    "Flatten": _flatten,
-    "Transpose": _transpose,
-    "Expand": _expand,
-    "Tile": _tile,
-}

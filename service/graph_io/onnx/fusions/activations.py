@@ -37,10 +37,10 @@ def fuse_activations(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
         if draft.op != "mul" or len(draft.inputs) != 2 or draft.inputs[0] is draft.inputs[1]:
             continue
         for factor, gate in (draft.inputs, draft.inputs[::-1]):
-            found = _self_gated(factor, gate)
-            if found is None:
+            match = _self_gated(factor, gate)
+            if match is None:
                 continue
-            entry, kind = found
+            entry, kind = match
             tail = _with_tail_factor(draft, kind, readers)
             attrs = _exactly(tail, entry, kind)
             tail.become(
@@ -53,9 +53,9 @@ def fuse_activations(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
 def _exactly(tail: Draft, entry: Draft, kind: str) -> Attributes | None:
     """The attributes with which the activation is what the group computes, None if it is not."""
     x = np.linspace(-8, 8, 101)
-    found = computed(tail, entry, x)
+    result = computed(tail, entry, x)
     for attrs, function in _FUNCTIONS.get(kind, ()):
-        if equal(found, function(x)):
+        if equal(result, function(x)):
             return {"kind": kind, **attrs}
     return None
 

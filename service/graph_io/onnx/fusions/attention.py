@@ -21,10 +21,10 @@ def fuse_attention(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
         if draft.op != "matmul" or len(draft.inputs) != 2:
             continue
         for weights, values in (draft.inputs, draft.inputs[::-1]):
-            found = _softmax_behind(weights)
-            if found is None:
+            match = _softmax_behind(weights)
+            if match is None:
                 continue
-            softmax, direct = found
+            softmax, direct = match
             exact = _exact_inputs(draft, softmax, weights, values)
             if exact is not None:
                 inputs, sources, attrs = exact

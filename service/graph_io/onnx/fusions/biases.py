@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from service.graph_io.onnx.draft import Draft, Owned, output_channels, readers_of
 from service.graph_io.onnx.fusions.regions import only_reader
-
-_LAYERS = frozenset({"conv", "conv_transpose", "linear"})
-_PRODUCTS = frozenset({"MatMul", "Gemm", "Einsum", "MatMulInteger", "QLinearMatMul"})
+from service.graph_io.onnx.row import Fact
+from service.graph_io.onnx.table import row_of
+from service.graph_io.operators import PRODUCTS
 
 
 def fuse_biases(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
     readers = readers_of(drafts, outputs)
     for draft in drafts:
-        if draft.op not in _LAYERS or len(draft.owned) != 1:
+        if draft.op not in PRODUCTS or len(draft.owned) != 1:
             continue
         reader = only_reader(readers, draft)
         if reader is None or reader.op != "bias" or len(reader.owned) != 1 or reader.inputs != [draft]:
@@ -37,5 +37,6 @@ def _fits(layer: Draft, weight: Owned, bias: Owned) -> bool:
         return False
     used = bias.shape or bias.leaf.shape
     behind = len(used) - 1 - next((axis for axis, dim in enumerate(used) if dim != 1), len(used) - 1)
-    spatial = 0 if layer.kind in _PRODUCTS else len(weight.leaf.shape) - 2
+    linear = layer.kind == "Gemm" or Fact.PRODUCT in row_of(layer.kind).facts
+    spatial = 0 if linear else len(weight.leaf.shape) - 2
     return outputs == 1 or behind == spatial

@@ -106,5 +106,5 @@ def sample(shape: Shape) -> Array | None:
     return np.random.default_rng(0).normal(size=sizes)
 
 
-def equal(found: Array | None, expected: Array) -> bool:
-    return found is not None and found.shape == expected.shape and np.allclose(found, expected, 1e-4, 1e-5)
+def equal(result: Array | None, expected: Array) -> bool:
+    return result is not None and result.shape == expected.shape and np.allclose(result, expected, 1e-4, 1e-5)

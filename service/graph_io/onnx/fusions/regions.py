@@ -17,17 +17,17 @@ def region(
     None if something else flows in, if a draft with parameters is met (other than the operators in
     `owning`), or if there are more than `most`.
     """
-    found: dict[Draft, None] = {}
+    members: dict[Draft, None] = {}
     stack = [tail]
     while stack:
         draft = stack.pop()
-        if draft is entry or draft in found:
+        if draft is entry or draft in members:
             continue
-        if not draft.inputs or (draft.owned and draft.op not in owning) or len(found) >= most:
+        if not draft.inputs or (draft.owned and draft.op not in owning) or len(members) >= most:
             return None
-        found[draft] = None
+        members[draft] = None
         stack.extend(draft.inputs)
-    return list(found)
+    return list(members)
 
 
 def is_scaling(draft: Draft) -> bool:
@@ -60,5 +60,5 @@ def unplaced(draft: Draft, most: int = 12) -> Draft:
 
 
 def only_reader(readers: dict[Draft, list[Draft]], draft: Draft) -> Draft | None:
-    found = readers.get(draft, [])
-    return found[0] if len(found) == 1 and found[0] is not draft else None
+    users = readers.get(draft, [])
+    return users[0] if len(users) == 1 and users[0] is not draft else None

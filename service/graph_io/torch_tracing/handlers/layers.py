@@ -24,8 +24,8 @@ def per_axis(value: Any, axes: int) -> tuple[int, ...]:
 
 
 def _weights(recorder: Recorder, **tensors: Tensor | None) -> Weights:
-    found = ((role, recorder.step_of(tensor)) for role, tensor in tensors.items() if tensor is not None)
-    return tuple((role, step) for role, step in found if step is not None)
+    steps = ((role, recorder.step_of(tensor)) for role, tensor in tensors.items() if tensor is not None)
+    return tuple((role, step) for role, step in steps if step is not None)
 
 
 def _fixed_part(recorder: Recorder, **tensors: Tensor | None) -> Attrs:

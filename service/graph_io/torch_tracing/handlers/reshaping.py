@@ -320,14 +320,17 @@ def _resize(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: 
 
 def _resize_attributes(out: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, AttrValue]:
     names = ("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor", "antialias")
-    given = {**dict(zip(names, args, strict=False)), **kwargs}
-    attrs: dict[str, AttrValue] = {"kind": str(given.get("mode") or "nearest"), "size": tuple(out.shape[2:])}
-    factor = given.get("scale_factor")
-    if factor is not None and not given.get("recompute_scale_factor"):
+    options = {**dict(zip(names, args, strict=False)), **kwargs}
+    attrs: dict[str, AttrValue] = {
+        "kind": str(options.get("mode") or "nearest"),
+        "size": tuple(out.shape[2:]),
+    }
+    factor = options.get("scale_factor")
+    if factor is not None and not options.get("recompute_scale_factor"):
         # torch reads positions by the factor that was given, not by the one that the sizes have.
         attrs["scale"] = tuple(map(float, factor)) if isinstance(factor, tuple | list) else float(factor)
     for name in ("align_corners", "antialias"):
-        if given.get(name):
+        if options.get(name):
             attrs[name] = True
     return attrs
 

@@ -78,30 +78,30 @@ class Searcher:
         self._acquisition = acquisition
         self._random = Random(f"weightcast/searcher/{seed}")
         self._rows: dict[str, list[float] | None] = {}
-        self._asked: set[str] = set()
-        self._told: list[tuple[Document, float]] = []
+        self._proposals: set[str] = set()
+        self._observations: list[tuple[Document, float]] = []
         self._proposed: list[Document] = []
 
     @property
-    def told(self) -> list[tuple[Document, float]]:
+    def observations(self) -> list[tuple[Document, float]]:
         """What was told, in order."""
-        return list(self._told)
+        return list(self._observations)
 
     @property
     def best(self) -> tuple[Document, float]:
         """The best of what was told. Raises InvalidRequest where that is nothing."""
-        if not self._told:
+        if not self._observations:
             raise InvalidRequest("Nothing was told yet.", field="/value")
-        return max(self._told, key=lambda item: item[1])
+        return max(self._observations, key=lambda item: item[1])
 
     def ask(self) -> Document:
         """The next architecture to try; never one that was asked before. Raises InvalidRequest where the
         space has no more.
         """
         if not self._proposed:
-            self._proposed = self._guided() if len(self._told) >= self._initial else [self._fresh()]
+            self._proposed = self._guided() if len(self._observations) >= self._initial else [self._fresh()]
         document = self._proposed.pop(0)
-        self._asked.add(self._space.key(document))
+        self._proposals.add(self._space.key(document))
         return document
 
     def tell(self, document: Document, value: float) -> None:
@@ -113,37 +113,39 @@ class Searcher:
         key = self._space.key(document)
         if self._row(key, document) is None:
             raise InvalidRequest("This is no network that a predictor can see.", field="/architecture")
-        self._asked.add(key)
-        self._told.append((document, float(value)))
-        if len(self._told) >= self._initial and len(self._told) % self._refit_every == 0:
+        self._proposals.add(key)
+        self._observations.append((document, float(value)))
+        if len(self._observations) >= self._initial and len(self._observations) % self._refit_every == 0:
             self._proposed = []
 
     def _guided(self) -> list[Document]:
         """The candidates that are most worth trying, best first."""
-        value_N = np.array([value for _, value in self._told])
-        feature_NF = np.array([self._row(self._space.key(document), document) for document, _ in self._told])
+        value_N = np.array([value for _, value in self._observations])
+        feature_NF = np.array(
+            [self._row(self._space.key(document), document) for document, _ in self._observations]
+        )
         regressor = AnyScale(FewShotRegressor(seed=self._seed, num_trees=NUM_TREES))
         regressor.fit(feature_NF, value_N)
         candidates = self._pool()
         if not candidates:
             return [self._fresh()]
-        found = regressor.predict(np.array([self._rows[key] for key in candidates], dtype=np.float64))
-        worth_M = self._worth(found, float(normal_scores(value_N).max()))
+        prediction = regressor.predict(np.array([self._rows[key] for key in candidates], dtype=np.float64))
+        worth_M = self._worth(prediction, float(normal_scores(value_N).max()))
         order = np.argsort(-worth_M, kind="stable")[: self._refit_every]
         documents = list(candidates.values())
         return [documents[place] for place in order]
 
-    def _worth(self, found: Prediction, best: float) -> Floats:
+    def _worth(self, prediction: Prediction, best: float) -> Floats:
         if self._acquisition == "upper_confidence":
-            return found.score_M + CONFIDENCE * found.spread_M
-        spread_M = np.maximum(found.spread_M, 1e-9)
-        ahead_M: NDArray[np.float64] = (found.score_M - best) / spread_M
+            return prediction.score_M + CONFIDENCE * prediction.spread_M
+        spread_M = np.maximum(prediction.spread_M, 1e-9)
+        ahead_M: NDArray[np.float64] = (prediction.score_M - best) / spread_M
         worth_M: Floats = spread_M * (ahead_M * norm.cdf(ahead_M) + norm.pdf(ahead_M))
         return worth_M
 
     def _pool(self) -> dict[str, Document]:
         """Candidates by key: random ones, and neighbours of the best."""
-        elite = sorted(self._told, key=lambda item: -item[1])[:ELITE]
+        elite = sorted(self._observations, key=lambda item: -item[1])[:ELITE]
         drawn = [self._space.sample(self._random) for _ in range(self._candidates)]
         drawn += [
             self._space.mutate(document, self._random) for document, _ in elite for _ in range(NEIGHBOURS)
@@ -151,7 +153,7 @@ class Searcher:
         pool: dict[str, Document] = {}
         for document in drawn:
             key = self._space.key(document)
-            if key not in self._asked and self._row(key, document) is not None:
+            if key not in self._proposals and self._row(key, document) is not None:
                 pool.setdefault(key, document)
         return pool
 
@@ -159,10 +161,11 @@ class Searcher:
         for _ in range(_TRIES):
             document = self._space.sample(self._random)
             key = self._space.key(document)
-            if key not in self._asked and self._row(key, document) is not None:
+            if key not in self._proposals and self._row(key, document) is not None:
                 return document
         raise InvalidRequest(
-            f"{len(self._asked):,} architectures were asked for, and nothing new is found.", field="/space"
+            f"{len(self._proposals):,} architectures were asked for, and nothing new is found.",
+            field="/space",
         )
 
     def _row(self, key: str, document: Document) -> list[float] | None:

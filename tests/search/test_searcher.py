@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.searcher import Searcher
 from service.errors import InvalidRequest
 from service.predictors.features.architectures import feature_names, features_of
 from service.search.nasbench import NASBench201Space
+from service.search.searcher import Searcher
 from service.search.space import find_space
 
 
@@ -33,7 +33,7 @@ def test_it_finds_better_ones_than_it_started_with_and_asks_nothing_twice() -> N
     values = run(searcher, 40)
     assert max(values[20:]) > max(values[:10])
     assert sum(values[20:]) / 20 > sum(values[:10]) / 10 + 1
-    cells = [document["cell"] for document, _ in searcher.told]
+    cells = [document["cell"] for document, _ in searcher.observations]
     assert len(set(cells)) == 40
     assert searcher.best[1] == max(values)
 
