@@ -121,7 +121,8 @@ def start(home: Path, **options: str) -> RunningService:
 def _address(process: subprocess.Popen[str], told: Path, log: Path) -> str:
     """Where the service says it is ready."""
     deadline = time.monotonic() + START_SECONDS
-    while "is ready on " not in (said := told.read_text()):
+    # Where every line is JSON, so is this one, and it is in the log.
+    while "is ready on " not in (said := told.read_text() + log.read_text()):
         assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-4000:]
         time.sleep(0.05)
     return said.split("is ready on ")[1].split()[0]

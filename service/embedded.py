@@ -27,6 +27,7 @@ from typing import IO
 import httpx
 import structlog
 
+from service import home_lock
 from service.errors import Conflict, InvalidRequest, Unavailable
 from service.exposure import refuse_open_door
 from service.ghn.device import check_device
@@ -64,11 +65,12 @@ def serve(
     refuse_open_door(settings)
     check_device(settings.device)
     configure_logging(settings)
-    say = say or _to_stdout
+    say = say or (_to_log if settings.log_format == "json" else _to_stdout)
     with ExitStack() as stack:
-        stack.enter_context(_only_one(settings))
+        lock = stack.enter_context(_only_one(settings))
         port = check_port(settings.host, settings.port)
         settings = settings.model_copy(update={"port": port})
+        home_lock.sign(lock, address_of(settings))
         supervisor = stack.enter_context(_stopped_by_signals(Supervisor()))
         run_folder = stack.enter_context(_private_folder(settings))
         if settings.redis_url is None:
@@ -83,7 +85,8 @@ def serve(
 def check_port(host: str, port: int) -> int:
     """The port that can be listened on: `port`, or a free one for 0.
 
-    Errors: Conflict when something listens there, InvalidRequest for an address that is not this machine's.
+    Errors: Conflict when something listens there, InvalidRequest for an address that is not this machine's,
+    or a port that this user may not have.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -93,9 +96,15 @@ def check_port(host: str, port: int) -> int:
         except OSError as error:
             if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
                 raise InvalidRequest(f"{host} is not an address of this machine", field="/host") from None
+            if error.errno != errno.EADDRINUSE:
+                raise InvalidRequest(
+                    f"Port {port} on {host} cannot be used: {error.strerror}.",
+                    field="/port",
+                    hint="Choose another port with --port.",
+                ) from None
             raise Conflict(
-                f"{host}:{port} cannot be listened on: {error.strerror}",
-                hint="stop what listens there, or choose another port with --port",
+                f"Port {port} on {host} is already in use.",
+                hint="Stop the program that uses it, or choose another port with --port.",
             ) from None
         return int(probe.getsockname()[1])
 
@@ -155,12 +164,16 @@ def _to_stdout(line: str) -> None:
     sys.stdout.flush()
 
 
+def _to_log(line: str) -> None:
+    log.info("serve.told", detail=line)
+
+
 @contextmanager
-def _only_one(settings: Settings) -> Iterator[None]:
+def _only_one(settings: Settings) -> Iterator[IO[str]]:
     """One service a home: a second one would share its Redis folder. Errors: Conflict."""
     try:
         settings.home.mkdir(parents=True, exist_ok=True)
-        lock: IO[str] = (settings.home / "serve.lock").open("a+")
+        lock: IO[str] = home_lock.path_of(settings.home).open("a+")
     except OSError as error:
         raise Unavailable(
             f"the folder {settings.home} cannot be written: {error.strerror}",
@@ -176,10 +189,7 @@ def _only_one(settings: Settings) -> Iterator[None]:
                 f"Weightcast already runs with the home {settings.home} ({owner})",
                 hint="stop it, or set WEIGHTCAST_HOME to another folder",
             ) from None
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()}, {address_of(settings)}")
-        lock.flush()
-        yield
+        yield lock
 
 
 @contextmanager

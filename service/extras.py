@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
-from service.errors import ServiceError
+from service.errors import MissingPackage
 
 _EXTRA_OF = {
     "torch": "models",
@@ -30,15 +30,13 @@ _EXTRA_OF = {
 }
 
 
-class NotInstalled(ServiceError, ImportError):
+class NotInstalled(MissingPackage, ImportError):
     """A library of an optional part of the package is missing."""
-
-    code, title = "missing-dependency", "A part of Weightcast is not installed"
 
     def __init__(self, library: str, extra: str) -> None:
         super().__init__(
             f"This needs {library}, which is not installed.",
-            hint=f"Install it: pip install 'weightcast[{extra}]'",
+            hint=f"Install it from a clone of the repository: pip install '.[{extra}]'.",
         )
 
     def __str__(self) -> str:
@@ -61,6 +59,20 @@ def optional_imports() -> Iterator[None]:
         if named is None:
             raise
         raise named from None
+
+
+@contextmanager
+def imports_of(extra: str) -> Iterator[None]:
+    """Around imports of a part that needs the whole extra, whichever library is the first to be missing.
+    Raises NotInstalled.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        named = not_installed(error)
+        if named is None:
+            raise
+        raise NotInstalled(str(error.name), extra) from None
 
 
 def check_installed(library: str) -> None:

@@ -93,7 +93,18 @@ class Settings(BaseSettings):
     api_keys: SecretStr | None = Field(
         default=None,
         description="Comma-separated API keys, each `KEY` (all scopes but admin) or `KEY:scope+scope` "
-        "with the scopes predict, train, admin. Unset: open, on loopback addresses only.",
+        "with the scopes predict, train, metrics, admin. Unset: open, on loopback addresses only.",
+    )
+    api_keys_file: Path | None = Field(
+        default=None,
+        description="File with further API keys, one per line, `#` starts a comment; for mounted secrets. "
+        "It is read again when it changes.",
+    )
+    cors_origins: str = Field(
+        default="",
+        pattern=r"^\s*(\*|https?://[^\s,/]+(\s*,\s*https?://[^\s,/]+)*)?\s*$",
+        description="Comma-separated origins (`https://app.example.org`) whose pages may call the service "
+        "from a browser; `*` for all, with API keys only. Unset: its own page only.",
     )
     allow_anonymous: bool = Field(
         default=False,
@@ -108,7 +119,7 @@ class Settings(BaseSettings):
         default=20,
         ge=0,
         le=120,
-        description="How long a request is held for its result when it names no `Prefer: wait`, in seconds.",
+        description="Default wait for a result, in seconds, for requests without `Prefer: wait`.",
     )
     max_wait_seconds: float = Field(
         default=60, ge=0, le=120, description="Upper bound of `Prefer: wait=N`, in seconds."
@@ -130,7 +141,7 @@ class Settings(BaseSettings):
     )
     requests_per_minute: NonNegativeInt = Field(
         default=600,
-        description="Requests a minute of one API key, or of one address without keys. 0 switches the "
+        description="Requests per minute of one API key, or of one address without keys. 0 switches the "
         "limit off.",
     )
     training_max_minutes: PositiveFloat = Field(
@@ -210,6 +221,11 @@ class Settings(BaseSettings):
                 f"the longest task: task_time_limit_seconds, or training_segment_seconds + 180 ({longest:g})"
             )
         return self
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The entries of `cors_origins`."""
+        return tuple(origin.strip() for origin in self.cors_origins.split(",") if origin.strip())
 
     @property
     def is_loopback(self) -> bool:

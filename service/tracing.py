@@ -121,7 +121,7 @@ def configure(service_name: str) -> bool:
     if not any(os.environ.get(variable) for variable in _ENDPOINTS):
         return False
     if find_spec("opentelemetry") is None or find_spec("opentelemetry.exporter") is None:
-        log.warning("tracing.not_installed", hint="pip install 'weightcast[otel]'")
+        log.warning("tracing.not_installed", hint="pip install '.[otel]'")
         return False
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace.export import BatchSpanProcessor

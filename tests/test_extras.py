@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from service.cli.app import app
 from service.extras import NotInstalled, check_installed, optional_imports
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -15,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def test_the_extra_is_named() -> None:
     with (
-        pytest.raises(NotInstalled, match=r"pip install 'weightcast\[plots\]'") as caught,
+        pytest.raises(NotInstalled, match=r"pip install '.\[plots\]'") as caught,
         optional_imports(),
     ):
         raise ModuleNotFoundError("No module named 'pandas'", name="pandas.core")
@@ -35,7 +38,7 @@ def test_charts_without_matplotlib_name_the_extra() -> None:
         "except ImportError as error: print(type(error).__name__, error)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("NotInstalled This needs matplotlib") and "weightcast[plots]" in done.stdout
+    assert done.stdout.startswith("NotInstalled This needs matplotlib") and ".[plots]" in done.stdout
 
 
 def test_before_long_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,3 +46,15 @@ def test_before_long_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.extras.find_spec", lambda name: None)
     with pytest.raises(NotInstalled, match="matplotlib"):
         check_installed("matplotlib")
+
+
+@pytest.mark.parametrize(("command", "extra"), [("serve", "embedded"), ("worker", "worker")])
+def test_a_command_names_the_extra_that_is_enough(
+    command: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("service.embedded", "service.workers.app"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "structlog", None)  # which the extra `api` brings, and others
+    result = CliRunner().invoke(app, [command])
+    assert result.exit_code == 1
+    assert f"pip install '.[{extra}]'" in json.loads(result.stderr)["hint"]

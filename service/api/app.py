@@ -1,7 +1,7 @@
 """The HTTP API as one ASGI app. It reads and checks, asks the store, and waits; it never computes a
 prediction.
 
-RequestContext -> BodyLimit -> FastAPI (routes, problem documents)
+RequestContext -> CORS, where origins are set -> BodyLimit -> FastAPI (routes, problem documents)
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.middleware.cors import CORSMiddleware
 
-from service.api import errors, health, info, models, openapi, pages
+from service.api import errors, health, info, models, openapi, pages, problems
 from service.api.describing import endpoints as describing
 from service.api.jobs import endpoints as jobs
 from service.api.middleware import BodyLimit, RequestContext
@@ -33,11 +34,25 @@ from service.store.queue import sender
 
 VERSION = "0.1.0"
 
+# What pages of other origins may send and read. Keys travel in headers, so no cookies are allowed.
+CORS: dict[str, Any] = {
+    "allow_methods": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+    "allow_headers": [
+        "Authorization", "X-API-Key", "Content-Type", "Accept", "Prefer", "Idempotency-Key", "Range",
+        "If-None-Match", "If-Range", "Last-Event-ID", "X-Request-ID", "traceparent",
+    ],
+    "expose_headers": [
+        "ETag", "Location", "Retry-After", "X-Request-ID", "Server-Timing", "Accept-Ranges", "Content-Range",
+        "Content-Disposition", "Repr-Digest", "Preference-Applied",
+    ],
+}  # fmt: skip
+
+
 DESCRIPTION = """\
 Predicts the weights of neural networks that nobody has trained, with graph hypernetworks.
 
 A call that takes longer than you want to wait (`Prefer: wait=N`) answers 202 with a job to follow. Errors are
-problem documents (RFC 9457) that say what was wrong, where, and how to mend it."""
+problem documents (RFC 9457) that say what was wrong, where, and how to fix it."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -68,11 +83,25 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.services = services
     app.state.predictions = Predictions(services)
     app.state.routes = []  # of all resources, for who must know every method of a path
-    for resource in (predict, describing, rank, training, jobs, weights, models, info, health, pages):
+    for resource in (
+        predict,
+        describing,
+        rank,
+        training,
+        jobs,
+        weights,
+        models,
+        info,
+        health,
+        pages,
+        problems,
+    ):
         app.include_router(resource.router)
         app.state.routes += resource.router.routes
     errors.install(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    if settings.origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.origins, **CORS)
     app.add_middleware(RequestContext, observe=services.metrics.observe)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     return app

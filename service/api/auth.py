@@ -1,36 +1,22 @@
-"""API keys: who is asking, and what may they do.
-
-WEIGHTCAST_API_KEYS holds comma-separated entries `SECRET` or `SECRET:scope+scope`. SECRET is the key itself
-or `sha256$HEX`, its hash, so that the key need not be written down anywhere. Only hashes are kept in memory,
-and every comparison takes the same time for every key. Keys are long random strings, so a fast hash is the
-right one.
-"""
+"""Who is asking, and what they may do."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import re
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import Request
 
+from service.api.keys import SCOPES, KeyRing, Principal, Scope
 from service.api.request_body import media_type
 from service.errors import Forbidden, Unauthorized
 from service.graph_io.fields import shown
 from service.settings import Settings
 
-Scope = Literal["predict", "train", "admin"]
-SCOPES: frozenset[str] = frozenset({"predict", "train", "admin"})
-DEFAULT_SCOPES = frozenset({"predict", "train"})
-
-_HASHED = re.compile(r"sha256\$([0-9a-fA-F]{64})")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 bearer_scheme = HTTPBearer(
@@ -44,62 +30,6 @@ header_scheme = APIKeyHeader(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who is asking. id: stable and harmless to log; it owns jobs and is what limits count."""
-
-    id: str
-    scopes: frozenset[str]
-
-    def may(self, scope: str) -> bool:
-        return scope in self.scopes or "admin" in self.scopes
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    digest: bytes
-    principal: Principal
-
-
-class KeyRing:
-    """The keys of this server. Without any it is open: everybody may do everything."""
-
-    def __init__(self, entries: str | None) -> None:
-        self._keys = tuple(_parse_key(entry) for entry in (entries or "").split(",") if entry.strip())
-
-    @property
-    def is_open(self) -> bool:
-        return not self._keys
-
-    def find(self, presented: str) -> Principal | None:
-        """The owner of a key. Every stored key is compared, so the time tells nothing about which one
-        fits.
-        """
-        digest = hashlib.sha256(presented.encode()).digest()
-        found: Principal | None = None
-        for key in self._keys:
-            if hmac.compare_digest(key.digest, digest):
-                found = key.principal
-        return found
-
-
-def _parse_key(entry: str) -> _Key:
-    """ValueError for an entry that names an unknown scope or an empty key: a server must not start with half
-    its keys.
-    """
-    secret, _, listed = entry.strip().partition(":")
-    scopes = frozenset(part.strip() for part in listed.split("+") if part.strip()) or DEFAULT_SCOPES
-    if unknown := sorted(scopes - SCOPES):
-        raise ValueError(
-            f"WEIGHTCAST_API_KEYS: unknown scope {unknown[0]!r}; there are {', '.join(sorted(SCOPES))}."
-        )
-    if not secret:
-        raise ValueError("WEIGHTCAST_API_KEYS: an entry has no key.")
-    hashed = _HASHED.fullmatch(secret)
-    digest = bytes.fromhex(hashed.group(1)) if hashed else hashlib.sha256(secret.encode()).digest()
-    return _Key(digest, Principal(f"key-{digest.hex()[:12]}", scopes))
-
-
 def identify(request: Request, bearer: str | None, header: str | None) -> Principal:
     """Who is asking. Unauthorized where keys are set and none of them was sent."""
     ring: KeyRing = request.app.state.services.keys
@@ -110,7 +40,11 @@ def identify(request: Request, bearer: str | None, header: str | None) -> Princi
         return Principal(f"ip-{address}", SCOPES)
     presented = bearer or header
     if not presented:
-        raise Unauthorized("This service asks for an API key.", hint="Send Authorization: Bearer KEY.")
+        raise Unauthorized(
+            "This service asks for an API key.",
+            hint="Send it in the header `Authorization: Bearer KEY`; on the command line with --api-key or "
+            "WEIGHTCAST_API_KEY.",
+        )
     principal = ring.find(presented)
     if principal is None:
         raise Unauthorized("This API key is not known.", hint="Check the key; it may have been withdrawn.")
@@ -146,12 +80,14 @@ def _refuse_foreign_pages(request: Request) -> None:
     # Browsers say where a request comes from even where they leave out the origin.
     site = request.headers.get("sec-fetch-site")
     foreign = site in ("cross-site", "same-site") or (origin is None and site is None and _is_form(request))
+    if origin is not None and origin in request.app.state.services.settings.origins:
+        return
     if request.method in _SAFE_METHODS or (origin is None and not foreign):
         return
     if foreign or _authority(origin or "") != request.headers.get("host"):
         raise Forbidden(
             f"Pages of {shown(origin or 'another site')} may not use this service.",
-            hint="Set API keys and send one.",
+            hint="Name the page in WEIGHTCAST_CORS_ORIGINS, or set API keys and send one.",
         )
 
 

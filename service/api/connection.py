@@ -10,8 +10,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.api.errors import PROBLEM_JSON, HttpError, RequestTimeout, problem_response
-from service.errors import ServiceError
+from service.api.errors import PROBLEM_JSON, problem_response
+from service.errors import HttpError, RequestTimeout, ServiceError
 
 HEADER_SECONDS = 20.0
 """How long a caller may take from the first byte of a request (from connecting, if it is the first) to the
@@ -44,7 +44,9 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
-        malformed = HttpError("This is no HTTP request.", hint="Check the request line, headers and lengths.")
+        malformed = HttpError(
+            "This is not an HTTP request.", hint="Check the request line, headers and lengths."
+        )
         malformed.status = 400
         self._refuse(malformed)
 

@@ -30,24 +30,6 @@ log = structlog.get_logger("weightcast.api")
 PROBLEM_JSON = "application/problem+json"
 
 
-class MethodNotAllowed(errors.ServiceError):
-    status, code, title = 405, "method-not-allowed", "This method does not exist here"
-
-
-class RequestTimeout(errors.ServiceError):
-    status, code, title = 408, "request-timeout", "The request took too long to arrive"
-
-
-class RangeNotSatisfiable(errors.ServiceError):
-    status, code, title = 416, "range-not-satisfiable", "The requested range lies outside the file"
-
-
-class HttpError(errors.ServiceError):
-    """Any other status that the framework raises."""
-
-    code, title = "http-error", "The request could not be served"
-
-
 class ProblemResponse(JSONResponse):
     media_type = PROBLEM_JSON
 
@@ -125,10 +107,10 @@ def _from_http_exception(error: HTTPException, request: Request) -> errors.Servi
     if error.status_code == 404:
         return errors.NotFound(f"There is nothing at {request.url.path}.", hint="The API is listed at /docs.")
     if error.status_code == 405:
-        return MethodNotAllowed(
+        return errors.MethodNotAllowed(
             f"{request.method} is not allowed at {request.url.path}.",
             hint="The methods of every path are listed at /docs.",
         )
-    other = HttpError(str(error.detail))
+    other = errors.HttpError(str(error.detail))
     other.status = error.status_code
     return other

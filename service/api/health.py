@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import anyio.to_thread
+import structlog
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
@@ -19,6 +20,8 @@ NEEDED_QUEUE = "predict"
 """A service without this queue's workers is not ready; the others are reported only."""
 
 LEAST_FREE_BYTES = 512 * 2**20
+
+log = structlog.get_logger("weightcast.health")
 
 
 class Alive(BaseModel):
@@ -65,6 +68,9 @@ async def livez() -> Alive:
 @router.get("/v2/health/ready", include_in_schema=False, response_model=Readiness)
 async def readyz(services: Injected) -> JSONResponse:
     readiness = await anyio.to_thread.run_sync(check_readiness, services)
+    if services.readiness.changes_to(readiness.ready):
+        write = log.info if readiness.ready else log.warning
+        write("service.ready" if readiness.ready else "service.not_ready", checks=readiness.checks)
     return JSONResponse(
         readiness.model_dump(),
         status_code=200 if readiness.ready else 503,

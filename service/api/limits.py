@@ -11,7 +11,7 @@ from ipaddress import ip_address
 import anyio.to_thread
 from starlette.requests import Request
 
-from service.api.auth import Principal
+from service.api.keys import Principal
 from service.api.middleware import record_of
 from service.errors import TooManyRequests, Unavailable
 from service.settings import Settings

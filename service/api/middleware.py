@@ -33,6 +33,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 HUNG_UP = 499
 """Status of calls whose caller went away before the answer, in logs and metrics; nobody is sent it."""
 _QUIET_PATHS = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
+_POLLED_ROUTES = frozenset({"/jobs/{job_id}"})
 
 
 @dataclass(slots=True)
@@ -188,8 +189,17 @@ def _span(scope: Scope) -> AbstractContextManager[Span | None]:
     return tracing.span(scope["method"], kind="server", attributes=attributes)
 
 
+def _is_routine(scope: Scope, record: RequestRecord) -> bool:
+    """Probes, scrapes and polls, which come every second and say nothing new. That a service became unready
+    is logged when it happens (health.py).
+    """
+    if scope["path"] in _QUIET_PATHS:
+        return record.status not in (401, 403)
+    return record.method == "GET" and record.route in _POLLED_ROUTES and record.status < 400
+
+
 def _log_access(scope: Scope, record: RequestRecord) -> None:
-    write = log.debug if scope["path"] in _QUIET_PATHS and record.status < 400 else log.info
+    write = log.debug if _is_routine(scope, record) else log.info
     write(
         "request.done",
         method=record.method,

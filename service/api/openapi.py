@@ -27,7 +27,7 @@ class Problem(BaseModel):
     detail: str = Field(description="What was wrong, for a person.")
     instance: str | None = Field(default=None, description="Path of the request.")
     request_id: str | None = None
-    hint: str | None = Field(default=None, description="How to mend it.")
+    hint: str | None = Field(default=None, description="How to fix it.")
     field: str | None = Field(
         default=None,
         pattern=r"^(/([^~/]|~[01])*)*$",

@@ -18,7 +18,7 @@ from service.errors import NotFound
 router = APIRouter(include_in_schema=False)
 
 MEDIA_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-_HEADERS = {
+HEADERS = {
     # Nothing from elsewhere, nothing inline: what a user uploads can never run as a script.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; "
     "base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
@@ -44,7 +44,7 @@ def _page(name: str, if_none_match: str | None) -> Response:
     if media_type is None or name not in _assets():
         raise NotFound(f"There is no page {name[:80]!r}.")
     data, etag = _assets()[name]
-    headers = {**_HEADERS, "ETag": etag}
+    headers = {**HEADERS, "ETag": etag}
     if etag_matches(if_none_match, etag, weak=True):
         return Response(status_code=304, headers=headers)
     return Response(data, media_type=media_type, headers=headers)

@@ -9,8 +9,7 @@ import anyio.to_thread
 from pydantic import BaseModel
 from starlette.requests import Request
 
-from service.api.errors import RequestTimeout
-from service.errors import InvalidInput, InvalidRequest
+from service.errors import InvalidInput, InvalidRequest, RequestTimeout
 from service.graph_io import json_text
 from service.graph_io.limits import GraphLimits
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends
 from starlette.requests import Request
 
-from service.api.auth import KeyRing
 from service.api.jobs.events import StreamSlots
+from service.api.keys import KeyRing
 from service.api.limits import Admission, RateLimit
 from service.api.metrics import Metrics
 from service.api.watch import JobWatcher
@@ -25,6 +25,19 @@ from service.store.jobs import JobStore
 from service.store.limits import RateLimiter
 from service.store.object_store import open_artifacts
 from service.store.workers import WorkerRegistry
+
+
+@dataclass(slots=True)
+class LastReadiness:
+    """What the last probe was told; None before the first."""
+
+    ready: bool | None = None
+
+    def changes_to(self, ready: bool) -> bool:
+        """Remember the new state. Whether it is another one than before."""
+        changed = ready is not self.ready
+        self.ready = ready
+        return changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +56,20 @@ class Services:
     admission: Admission
     graph_limits: GraphLimits
     metrics: Metrics
+    readiness: LastReadiness = field(default_factory=LastReadiness)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Services:
-        """Unavailable where no Redis is configured, ValueError where the API keys cannot be read."""
+        """Unavailable where no Redis is configured, ValueError or OSError where the API keys
+        cannot be read."""
         client = connect(settings)
         jobs = JobStore.from_settings(settings)
         workers = WorkerRegistry(client)
         artifacts = open_artifacts(settings)
         events = EventStream(cast(str, settings.redis_url))
-        keys = settings.api_keys.get_secret_value() if settings.api_keys else None
         return cls(
             settings=settings,
-            keys=KeyRing(keys),
+            keys=KeyRing.from_settings(settings),
             jobs=jobs,
             artifacts=artifacts,
             integrity=Integrity(artifacts),

@@ -22,6 +22,7 @@ from service.cli import (
     search,
     splits,
     train,
+    version,
 )
 from service.cli.failures import Commands
 
@@ -35,42 +36,39 @@ app = typer.Typer(
 )
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            typer.echo(f"weightcast {version('weightcast')}")
-        except PackageNotFoundError:
-            typer.echo("weightcast, run from its sources")
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version.version_text())
         raise typer.Exit
 
 
 @app.callback()
 def _options(
-    version: Annotated[
+    show_version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Predicts the weights of neural networks that nobody has trained."""
 
 
+# In the order of the help, by what they are for.
 app.command()(predict.predict)
-app.command()(rank.rank)
 app.command()(embed.embed)
+app.command()(rank.rank)
+app.add_typer(predictor.app, name="predictor")
 app.command()(search.search)
-app.command()(running.serve)
-app.command()(running.api)
-app.command()(running.worker)
 app.command()(train.train)
 app.command()(finetune.finetune)
 app.command()(evaluate.evaluate)
 app.command()(splits.architectures)
-app.add_typer(predictor.app, name="predictor")
 app.add_typer(models.app, name="models")
+app.command()(running.serve)
+app.command()(running.api)
+app.command()(running.worker)
 app.add_typer(jobs.app, name="jobs")
 app.command()(doctor.doctor)
 app.command()(health.health)
+app.command()(version.version)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +22,8 @@ ReportProgress = Callable[[float, float | None, str], None]
 
 def say(line: str) -> None:
     """A line of the result."""
-    typer.echo(line)
+    # Not typer.echo, which writes past the bar's redirection and so into the bar.
+    print(line, flush=True)
 
 
 def emit_json(document: Any) -> None:
@@ -35,35 +37,47 @@ def progress_bar(description: str) -> Iterator[ReportProgress]:
         yield lambda done, total, message: None
         return
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        SpinnerColumn,
-        TaskProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[times]}"),
     )
     # Lines that are said meanwhile go above the bar, unless they are on their way into a file.
     above = sys.stdout.isatty()
+    started = time.monotonic()
     with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=above) as bar:
-        task = bar.add_task(description, total=None)
+        task = bar.add_task(description, total=None, times="")
 
         def update(done: float, total: float | None, message: str) -> None:
             text = f"{description}: {message}" if message else description
-            bar.update(task, completed=done, total=total or None, description=text)
+            share = done / total if total else 0.0
+            times = times_text(time.monotonic() - started, share)
+            bar.update(task, completed=done, total=total or None, description=text, times=times)
 
         yield update
+
+
+def times_text(elapsed_seconds: float, share: float) -> str:
+    """Such as: 32 s elapsed, about 10 s left. share: of the work that is done, 0 to 1. Nothing is said of the
+    rest before 2% are done.
+    """
+    elapsed = f"{duration(elapsed_seconds)} elapsed"
+    if not 0.02 <= share < 1:
+        return elapsed
+    return f"{elapsed}, about {duration(elapsed_seconds * (1 - share) / share)} left"
+
+
+def duration(seconds: float) -> str:
+    """52 s, 3 min 05 s, 2 h 10 min."""
+    whole = round(max(0.0, seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

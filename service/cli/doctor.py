@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 from collections.abc import Callable
-from difflib import get_close_matches
+from dataclasses import asdict
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from service.cli import options
 from service.cli.console import emit_json, say
+from service.cli.doctor_checks import Check, Mark, checks, lines, verdict
 from service.cli.failures import FAILED, problem_of
+from service.home_lock import running_address
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -25,66 +28,64 @@ PACKAGES = (
 )  # fmt: skip
 # Read by the command line and the benchmarks: no fields of the service's settings.
 OTHER_VARIABLES = frozenset({"WEIGHTCAST_URL", "WEIGHTCAST_API_KEY", "WEIGHTCAST_SHARED_DIR"})
-LEAST_FREE_BYTES = 2**30
 
 
-def doctor(json: options.Json = False) -> None:
-    """Show what is installed, set and working, and what to do about the rest.
+def doctor(
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url",
+            envvar="WEIGHTCAST_URL",
+            help="A service to check too. [default: the one that runs from this home]",
+        ),
+    ] = None,
+    api_key: options.ApiKey = None,
+    json: options.Json = False,
+) -> None:
+    """Check installation, settings and services, and suggest fixes.
 
-    Versions, settings, processors and GPUs, disk, Redis with its queues and workers, models, a prediction.
-    Exit status 0 if it can predict here.
+    The verdict comes first. Exit status 0 if it can predict here, and if the service that --url names is
+    ready.
     """
     from service.settings import get_settings, masked, unknown_variables
 
     settings = get_settings()
-    unknown = [name for name in unknown_variables() if name not in OTHER_VARIABLES]
     report: dict[str, Any] = {
         "versions": {"python": platform.python_version(), **_versions()},
         "settings": masked(settings),
-        "unknown_variables": unknown,
+        "unknown_variables": [name for name in unknown_variables() if name not in OTHER_VARIABLES],
         "device": _tried(lambda: _device(settings)),
         "disk": _tried(lambda: _disk(settings)),
         "data": _data_sets(settings),
         "redis": _redis(settings),
+        "service": _service(url or running_address(settings.home), api_key),
         "models": _tried(_models),
         "prediction": _tried(lambda: _prediction(settings)),
     }
-    report["advice"] = advice(report)
+    found = checks(report)
     if json:
-        emit_json(report)
+        report["checks"] = [asdict(check) for check in found]
+        report["advice"] = [f"{check.name}: {check.text} {check.advice}".strip() for check in _bad(found)]
+        emit_json({"verdict": verdict(report, found), **report})
     else:
-        _print(report)
-    if "error" in report["prediction"]:
+        for line in lines(report):
+            say(line)
+        changed = _changed(settings, report["settings"])
+        say("")
+        say("settings that differ from their defaults: " + (", ".join(changed) or "none"))
+    wanted = {"prediction"} if url is None else {"prediction", "service", "api key"}
+    if any(check.mark is Mark.FAIL and check.name in wanted for check in found):
         raise typer.Exit(FAILED)
 
 
-def advice(report: dict[str, Any]) -> list[str]:
-    """What should be looked at, a sentence each; nothing where all is well."""
-    sentences = []
-    for name in report["unknown_variables"]:
-        meant = get_close_matches(name, report["settings"], n=1)
-        sentences.append(f"{name} is no option" + (f": {meant[0]} is." if meant else "."))
-    sentences += [
-        f"{section}: {report[section]['error']}"
-        for section in ("device", "disk", "redis", "models", "prediction")
-        if "error" in report[section]
-    ]
-    disk, redis = report["disk"], report["redis"]
-    if not disk.get("writable", True):
-        sentences.append(f"{disk['home']} cannot be written to: set WEIGHTCAST_HOME to a folder that can.")
-    if disk.get("free_bytes", LEAST_FREE_BYTES) < LEAST_FREE_BYTES:
-        sentences.append("Less than 1 GB is free on the disk of WEIGHTCAST_HOME: weights need room.")
-    if redis.get("policy", "noeviction") != "noeviction":
-        sentences.append(
-            f"Redis evicts ({redis['policy']}), and would drop jobs: set its maxmemory-policy to noeviction."
-        )
-    for queue, waiting in redis.get("waiting", {}).items():
-        if not redis["workers"].get(queue) and (waiting or queue == "predict"):
-            sentences.append(
-                f"Nobody serves the queue {queue}, where {waiting} messages wait: "
-                f"weightcast worker --queues {'predict' if queue == 'rank' else queue}."
-            )
-    return sentences
+def _bad(found: list[Check]) -> list[Check]:
+    return [check for check in found if check.mark is not Mark.OK]
+
+
+def _changed(settings: Settings, shown: dict[str, str]) -> list[str]:
+    from service.settings import variable
+
+    return [f"{variable(field)}={shown[variable(field)]}" for field in sorted(settings.model_fields_set)]
 
 
 def _tried(look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -95,8 +96,25 @@ def _tried(look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         problem = problem_of(error)
         if problem is None:
             raise
-        hint = problem.get("hint")
-        return {"error": f"{problem['detail']} {hint}" if hint else problem["detail"]}
+        return {"error": problem["detail"], "hint": problem.get("hint", "")}
+
+
+def _service(url: str | None, api_key: str | None) -> dict[str, Any]:
+    """What a service says of itself; empty without one."""
+    return {} if url is None else _tried(lambda: _ask_service(url, api_key))
+
+
+def _ask_service(url: str, api_key: str | None) -> dict[str, Any]:
+    from service.client import ApiError, Client
+
+    with Client(url, api_key=api_key) as client:
+        health = client.health()
+        report: dict[str, Any] = {"url": url, "ready": health.ready, "checks": dict(health.checks)}
+        try:
+            report["models"] = [card.name for card in client.models()]
+        except ApiError as error:
+            report["key_error"] = str(error)
+    return report
 
 
 def _versions() -> dict[str, str]:
@@ -155,7 +173,14 @@ def _data_sets(settings: Settings) -> dict[str, Any]:
 def _redis(settings: Settings) -> dict[str, Any]:
     if settings.redis_url is None:
         return {"note": "none configured; `weightcast serve` starts a private one"}
-    return _tried(lambda: _reach_redis(settings))
+    report = _tried(lambda: _reach_redis(settings))
+    if "error" in report:
+        address = re.sub(r"(?<=://)([^@/]*)@", "", settings.redis_url)
+        report = {
+            "error": f"Redis does not answer at {address}",
+            "hint": "Start it, or correct WEIGHTCAST_REDIS_URL.",
+        }
+    return report
 
 
 def _reach_redis(settings: Settings) -> dict[str, Any]:
@@ -207,28 +232,3 @@ def _prediction(settings: Settings) -> dict[str, Any]:
         "num_parameters": weights.num_parameters,
         "seconds": round(time.perf_counter() - start, 4),
     }
-
-
-def _print(report: dict[str, Any]) -> None:
-    for section, content in report.items():
-        if section == "advice":
-            say("advice:" if content else "advice: none, all is well")
-            for sentence in content:
-                say(f"  {sentence}")
-        elif isinstance(content, list):
-            if content:
-                say(f"{section}: {', '.join(content)}")
-        else:
-            say(f"{section}:" if content else f"{section}: none")
-            for key, value in content.items():
-                say(f"  {key}: {_shown(key, value)}")
-
-
-def _shown(key: str, value: Any) -> str:
-    if key.endswith("_bytes") and not key.startswith("WEIGHTCAST"):
-        return f"{value / 1e9:.1f} GB" if value >= 1e8 else f"{value / 1e6:.1f} MB"
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {entry}" for name, entry in value.items()) or "none"
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    return str(value)

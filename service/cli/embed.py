@@ -28,7 +28,7 @@ def embed(
     api_key: options.ApiKey = None,
     json: options.Json = False,
 ) -> None:
-    """Embed networks, in this process or by a service: a vector each, alike for networks that compute alike.
+    """Embed networks as one vector each; similar networks get similar vectors.
 
     The vector is the mean of a GHN's node states. The file holds `embeddings` (networks, width) and
     `sources`. With --json and no -o, no file is written.

@@ -44,14 +44,14 @@ def evaluate(
         str | None, typer.Option(help=f"{DATA}. [default: what the model was trained on]")
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Where CIFAR-10 lies, or goes. [default: WEIGHTCAST_DATA_DIR]")
+        Path | None, typer.Option(help="Folder of the packed CIFAR-10. [default: WEIGHTCAST_DATA_DIR]")
     ] = None,
     bn: Annotated[
         BatchNorm, typer.Option(help="Statistics of each test batch, or recalibrated on training images.")
     ] = BatchNorm.BATCH,
     images: Annotated[
         int,
-        typer.Option("--limit-images", "--images", min=0, help="So many test images at most; 0 means all."),
+        typer.Option("--images", "--limit-images", min=0, help="Number of test images; 0 means all."),
     ] = 1000,
     dtype: Annotated[
         Dtype, typer.Option(help="Of the activations. auto: bfloat16 where the processor computes in it.")
@@ -154,11 +154,11 @@ def _trained_on(card: ModelCard) -> str:
     if card.data_path is not None:
         if Path(card.data_path).exists():
             return card.data_path
-        where, what = f"{card.data_path}, which is not there", "where it lies now"
+        where, what = f"{card.data_path}, which is not there", "where it is now"
     elif card.dataset in BUILT_IN:
         return card.dataset
     elif card.dataset is not None:
-        where, what = f"{card.dataset!r}, and does not know where that lies", "its folder"
+        where, what = f"{card.dataset!r}, and does not know where that is", "its folder"
     else:
         where, what = "data that it does not name", "them"
     raise InvalidRequest(

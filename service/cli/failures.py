@@ -1,8 +1,8 @@
 """How a command ends that could not do its work.
 
-Exit status: 0 done; 1 failed; 2 wrong usage; 3 the input was refused; 130 interrupted. What was refused, and
-why, goes to standard error as an RFC 9457 problem document, one line of JSON each, so that programs can read
-it; on a terminal a sentence comes first.
+Exit status: 0 done; 1 failed; 2 wrong usage; 3 the input was refused; 130 interrupted. What went wrong is
+said on standard error, once: on a terminal as sentences, elsewhere and with --json as an RFC 9457 problem
+document in one line of JSON, so that programs can read it.
 """
 
 from __future__ import annotations
@@ -10,16 +10,32 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from service.errors import ServiceError
+from service.errors import CommandFailed, ServiceError, UnusableFile, WrongSetting
 from service.extras import not_installed
+
+_json: ContextVar[bool] = ContextVar("weightcast-json", default=False)
 
 FAILED, WRONG_USAGE, REFUSED, INTERRUPTED = 1, 2, 3, 130
 _REFUSAL_STATUSES = frozenset({400, 413, 415, 422})
+
+
+SECTIONS = (
+    ("Weights", ("predict", "embed")),
+    ("Ranking", ("rank", "predictor", "search")),
+    ("Training", ("train", "finetune", "evaluate", "architectures", "models")),
+    ("Service", ("serve", "api", "worker", "jobs", "health")),
+    ("This installation", ("doctor", "version")),
+)
+
+
+def _summary(command: Any) -> str:
+    return str(command.help or "").strip().partition("\n\n")[0].replace("\n", " ")
 
 
 class Commands(TyperGroup):
@@ -27,7 +43,17 @@ class Commands(TyperGroup):
     ours.
     """
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Under a heading for what they are for, each with its whole first sentence."""
+        left = {name: command for name in self.list_commands(ctx) if (command := self.get_command(ctx, name))}
+        for heading, names in (*SECTIONS, ("Commands", tuple(left))):
+            rows = [(name, _summary(left.pop(name))) for name in names if name in left]
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
+
     def invoke(self, ctx: Any) -> Any:
+        _json.set(False)
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -44,8 +70,27 @@ class Commands(TyperGroup):
             raise typer.Exit(status) from None
 
 
+def note_json(wanted: bool) -> bool:
+    """Callback of --json: remembers it for errors, which are reported when the command has ended."""
+    _json.set(wanted)
+    return wanted
+
+
+def is_terminal() -> bool:
+    return sys.stderr.isatty()
+
+
+def wants_json() -> bool:
+    return _json.get()
+
+
+def as_sentence(text: str) -> str:
+    """With a stop at its end."""
+    return text if text.endswith((".", "!", "?", ":")) or "\n" in text else f"{text}."
+
+
 def report(error: Exception, *, source: str | None = None) -> int | None:
-    """Tell the user what went wrong. Returns the exit status, or None for an error that is none of ours.
+    """Tell the user what went wrong. Returns the exit status, or None for an error that is not ours.
 
     source: what the user named on the command line, where the error is about one of several.
     """
@@ -54,13 +99,13 @@ def report(error: Exception, *, source: str | None = None) -> int | None:
         return None
     if source is not None:
         problem = {**problem, "source": source}
-    if sys.stderr.isatty():
-        hint = problem.get("hint")
+    if is_terminal() and not wants_json():
         about = "" if source is None else f"{source}: "
-        typer.secho(f"{about}{problem.get('detail')}", fg="red", err=True)
-        if hint:
-            typer.secho(str(hint), err=True)
-    typer.echo(json.dumps(problem, ensure_ascii=False, default=str), err=True)
+        typer.secho(f"{about}{as_sentence(str(problem.get('detail')))}", fg="red", err=True)
+        if hint := problem.get("hint"):
+            typer.secho(as_sentence(str(hint)), err=True)
+    else:
+        typer.echo(json.dumps(problem, ensure_ascii=False, default=str), err=True)
     return REFUSED if problem.get("status") in _REFUSAL_STATUSES else FAILED
 
 
@@ -71,21 +116,25 @@ def problem_of(error: Exception) -> dict[str, Any] | None:
     carried = getattr(error, "problem", None)
     if isinstance(carried, Mapping) and carried:
         return dict(carried)
+    translated = _translated(error)
+    return None if translated is None else translated.problem()
+
+
+def _translated(error: Exception) -> ServiceError | None:
+    """Errors of Python and of libraries in the user's terms."""
     if _is_client_error(error):
-        problem = _plain_problem("failed", "The command failed", str(error))
-        if isinstance(error, sys.modules["service.client"].ConnectionFailed):
-            problem["hint"] = (
-                "Is the service running? `weightcast serve` starts one; "
-                "--url, or WEIGHTCAST_URL, says where it is."
-            )
-        return problem
+        is_away = isinstance(error, sys.modules["service.client"].ConnectionFailed)
+        hint = (
+            "Is the service running? `weightcast serve` starts one; --url, or WEIGHTCAST_URL, says where it "
+            "is."
+        )
+        return CommandFailed(str(error), hint=hint if is_away else None)
     if type(error).__name__ == "ValidationError" and getattr(error, "title", None) == "Settings":
         return _wrong_settings(error)
     if isinstance(error, ModuleNotFoundError):
-        missing = not_installed(error)
-        return None if missing is None else missing.problem()
+        return not_installed(error)
     if isinstance(error, OSError) and error.filename is not None:
-        return _plain_problem("file", "A file could not be used", f"{error.filename}: {error.strerror}.")
+        return UnusableFile(f"{error.filename}: {error.strerror}.")
     return None
 
 
@@ -95,24 +144,13 @@ def _is_client_error(error: Exception) -> bool:
     return client is not None and isinstance(error, client.WeightcastError)
 
 
-def _wrong_settings(error: Any) -> dict[str, Any]:
-    """Names the options and what is wrong with them, never their values: some are secret."""
+def _wrong_settings(error: Any) -> WrongSetting:
+    """Names the settings and what is wrong with them, never their values: some are secret."""
+    from service.kit.field_messages import sentence
     from service.settings import variable
 
     wrong = [
-        f"{variable(str(entry['loc'][0])) if entry['loc'] else 'Settings'}: {entry['msg']}."
-        for entry in error.errors(include_url=False, include_input=False, include_context=False)
+        sentence(variable(str(entry["loc"][0])) if entry["loc"] else "Settings", entry)
+        for entry in error.errors(include_url=False, include_input=False)
     ]
-    return {
-        **_plain_problem("settings", "An option of the environment is wrong", " ".join(wrong)),
-        "hint": "docs/configuration.md says what each option may be.",
-    }
-
-
-def _plain_problem(code: str, title: str, detail: str) -> dict[str, Any]:
-    return {
-        "type": f"https://weightcast.dev/problems/{code}",
-        "title": title,
-        "status": 500,
-        "detail": detail,
-    }
+    return WrongSetting(" ".join(wrong), hint="docs/configuration.md says what each setting may be.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +16,10 @@ from service.cli.console import ReportProgress, emit_json, progress_bar, say
 from service.cli.failures import INTERRUPTED
 from service.cli.from_contract import Values, checked, offers
 from service.cli.inventory_lines import inventory_lines
+from service.cli.modules import read_shape, sent
 from service.contract.finetune import Tuning
 from service.contract.options import DATA
+from service.training_progress import progress_text
 
 # A log without progress bar hears of a long epoch so often.
 _PULSE_SECONDS = 30.0
@@ -31,8 +32,10 @@ def finetune(
         str,
         typer.Argument(
             metavar="ARCHITECTURE",
-            help="A .onnx or .json file, torchvision:NAME, nasbench201:CELL, or - for standard input. Its "
-            "last layer has as many outputs as the data have classes.",
+            help="A .onnx or .json file, package.module:MyNet or file.py:MyNet of your code, "
+            "torchvision:NAME, nasbench201:CELL, or - for standard input. Its last layer has as many outputs "
+            "as the data have "
+            "classes.",
         ),
     ],
     data: Annotated[
@@ -42,7 +45,7 @@ def finetune(
         ),
     ],
     data_dir: Annotated[
-        Path | None, typer.Option(help="Where CIFAR-10 lies, or goes. [default: WEIGHTCAST_DATA_DIR]")
+        Path | None, typer.Option(help="Folder of the packed CIFAR-10. [default: WEIGHTCAST_DATA_DIR]")
     ] = None,
     out: Annotated[
         Path | None,
@@ -53,6 +56,7 @@ def finetune(
         ),
     ] = None,
     values: Values,
+    input_shape: options.InputShape = None,
     model: options.Model = None,
     mirror: options.Mirror = None,
     skip_bad: options.SkipBad = False,
@@ -64,29 +68,32 @@ def finetune(
     """Predict a network's weights, train it on images, and write the weights that come out.
 
     In this process, or by a service. Shows the accuracy on validation images, before training and after every
-    epoch; the weights of the best epoch are written. Ctrl-C keeps what was done: the same command goes on
-    there.
+    epoch; the weights of the best epoch are written. Ctrl-C saves progress; run the same
+    command again to resume.
     """
     target = out or Path(f"{sources.stem(architecture)}.safetensors")
     if target.suffix not in (".safetensors", ".onnx"):
         raise typer.BadParameter("weights are written as .safetensors, or into a .onnx", param_hint="--out")
     if target.suffix == ".onnx" and not architecture.lower().endswith(".onnx"):
-        raise typer.BadParameter("there is no ONNX file to fill in", param_hint="--out")
+        raise typer.BadParameter("only an ONNX file can be filled in", param_hint="--out")
     if target.exists() and Path(architecture).exists() and target.samefile(architecture):
         raise typer.BadParameter(f"{target} is the source itself", param_hint="--out")
     # With a service the data are a name, which it checks.
     images = {"mirror": mirror, "skip_bad": skip_bad or url is not None}
     chosen = replace(checked(Tuning, {**values, **images, "model": model}), data=data)
+    shape = None if input_shape is None else read_shape(input_shape)
+    if url is None:
+        _check_names(data, model)
     target.parent.mkdir(parents=True, exist_ok=True)
     with progress_bar("fine-tuning") as progress:
         if url is not None:
-            result = _there(architecture, chosen, target, progress, url, api_key)
+            result = _there(architecture, shape, chosen, target, progress, url, api_key)
             for line in [] if json or not result["inventory"] else inventory_lines(result["inventory"]):
                 say(line)
             for line in [] if json else _history_lines(result):
                 say(line)
         else:
-            result = _here(architecture, chosen, target, progress, data_dir, quiet=json)
+            result = _here(architecture, shape, chosen, target, progress, data_dir, quiet=json)
     if plot is not None:
         from service.plots import fine_tuning_chart
 
@@ -102,9 +109,19 @@ def finetune(
     )
 
 
+def _check_names(data: str, model: str | None) -> None:
+    """Before torch and images are loaded, which takes a while. Raises InvalidRequest, UnknownModel."""
+    from service.models.catalog import find_card
+    from training.data.image_folder.names import check_data
+
+    check_data(data)
+    if model is not None:
+        find_card(model)
+
+
 def _here(
-    source: str, chosen: Tuning, target: Path, progress: ReportProgress, data_dir: Path | None, *,
-    quiet: bool,
+    source: str, shape: tuple[int, ...] | None, chosen: Tuning, target: Path, progress: ReportProgress,
+    data_dir: Path | None, *, quiet: bool,
 ) -> dict[str, Any]:  # fmt: skip
     from safetensors.numpy import load
 
@@ -120,7 +137,7 @@ def _here(
     from training.loop.divergence import TrainingDiverged
 
     settings = get_settings()
-    network = read_network(source, runnable=True)
+    network = read_network(source, runnable=True, input_shape=shape)
     source_onnx = None if network.source_onnx is None else onnx_file(network.source_onnx)
     graph = network.graph
     local = replace(chosen, data=data_source(chosen.data, Path()))
@@ -137,7 +154,9 @@ def _here(
             for line in [] if quiet else inventory_lines(record):
                 say(line)
             return
-        progress(record["progress"], 1.0, f"epoch {record['epoch']}")
+        progress(record["progress"], 1.0, progress_text(record))
+        if record["kind"] == "stage":
+            return
         nonlocal said
         if not quiet and (record["kind"] != "pulse" or time.monotonic() - said > _PULSE_SECONDS):
             say(_line(record))
@@ -152,7 +171,7 @@ def _here(
         shutil.rmtree(folder)  # the same command would end there again
         raise
     if found is None:
-        typer.echo("interrupted; the same command goes on where it was", err=True)
+        typer.echo("interrupted; run the same command again to resume", err=True)
         raise typer.Exit(INTERRUPTED)
     body = (folder / WEIGHTS).read_bytes()
     if target.suffix == ".onnx" and source_onnx is not None:
@@ -164,14 +183,16 @@ def _here(
 
 
 def _there(
-    source: str, chosen: Tuning, target: Path, progress: ReportProgress, url: str, api_key: str | None
-) -> dict[str, Any]:
+    source: str, shape: tuple[int, ...] | None, chosen: Tuning, target: Path, progress: ReportProgress,
+    url: str, api_key: str | None,
+) -> dict[str, Any]:  # fmt: skip
     from service.client import Client
     from service.contract.reading import written
 
     with Client(url, api_key=api_key, timeout=None) as client:
         tuned = client.fine_tune(
-            sys.stdin.buffer.read() if source == "-" else source,
+            sent(source),
+            input_shape=shape,
             **written(chosen),
             progress=lambda step: progress(step.done, step.total, step.message),
         )

@@ -14,11 +14,16 @@ from service.cli.failures import FAILED
 
 def health(
     queue: Annotated[
-        str, typer.Argument(metavar="QUEUE", help="The queue that it serves: predict, rank or training.")
+        str,
+        typer.Argument(
+            metavar="QUEUE",
+            autocompletion=options.queue_names,
+            help="The queue that it serves: predict, rank or training.",
+        ),
     ],
     json: options.Json = False,
 ) -> None:
-    """Ask Redis for a sign of life of this machine's worker.
+    """Check that this machine's worker is alive.
 
     Exit status 0 if a worker on this machine (by its host name) is warm and has announced itself within the
     last seconds.

@@ -30,7 +30,7 @@ def hub_file(name: str) -> Path:
     except ImportError as error:
         raise Unavailable(
             "Fetching from the Hugging Face hub needs huggingface_hub.",
-            hint=f"Install it: pip install 'weightcast[hub]'. {by_hand}",
+            hint=f"Install it from a clone of the repository: pip install '.[hub]'. {by_hand}",
         ) from error
     try:
         return Path(hf_hub_download(f"{owner}/{repository}", file))

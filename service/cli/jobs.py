@@ -12,21 +12,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli import options
-from service.cli.console import emit_json, progress_bar, say, table
-from service.cli.failures import FAILED
+from service.cli.console import duration, emit_json, progress_bar, say, table
+from service.cli.failures import FAILED, Commands
 from service.cli.inventory_lines import inventory_lines
+from service.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from service.client import Job, JobEvent
+    from service.client import Client, Job, JobEvent
 
-app = typer.Typer(help="The jobs of a service.", no_args_is_help=True)
-JobId = Annotated[str, typer.Argument(metavar="ID", help="Id of the job.")]
+_ID_LENGTH = 32
+
+app = typer.Typer(cls=Commands, help="The jobs of a service.", no_args_is_help=True)
+JobId = Annotated[
+    str, typer.Argument(metavar="ID", help="Id of the job, or its first characters if no other begins so.")
+]
 
 
 @app.command("list")
 def list_jobs(
     kind: Annotated[str | None, typer.Option(help="Only jobs of this kind.")] = None,
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="So many at most.")] = 20,
+    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="Show at most N jobs.")] = 20,
     url: options.ServiceUrl = options.DEFAULT_URL,
     api_key: options.ApiKey = None,
     json: options.Json = False,
@@ -38,8 +43,11 @@ def list_jobs(
         jobs = list(itertools.islice(client.jobs(kind=kind, page_size=min(limit, 200)), limit))
     if json:
         emit_json([job.model_dump(mode="json") for job in jobs])
+    elif jobs:
+        headings = ("id", "kind", "about", "status", "created", "took", "progress")
+        say(table(headings, [_row(job) for job in jobs]))
     else:
-        say(table(("id", "kind", "about", "status", "created", "progress"), [_row(job) for job in jobs]))
+        say("There are no jobs.")
 
 
 @app.command()
@@ -56,6 +64,7 @@ def watch(
     from service.client import Client
 
     with Client(url, api_key=api_key) as client:
+        job_id = _whole_id(client, job_id)
         with progress_bar(job_id[:12]) as progress:
             story = Story()
             for event in client.job_events(job_id):
@@ -85,11 +94,25 @@ def cancel(
     from service.client import Client
 
     with Client(url, api_key=api_key) as client:
-        job = client.cancel_job(job_id)
+        job = client.cancel_job(_whole_id(client, job_id))
     if json:
         emit_json(job.model_dump(mode="json"))
     else:
         say(f"{job.id}: {job.status}" + ("" if job.is_final else ", asked to stop"))
+
+
+def _whole_id(client: Client, text: str) -> str:
+    """The id of the one job whose id begins with the text. Raises InvalidRequest for several, or none."""
+    if len(text) >= _ID_LENGTH:
+        return text
+    ids = [job.id for job in itertools.islice(client.jobs(page_size=200), 1000) if job.id.startswith(text)]
+    if len(ids) == 1:
+        return ids[0]
+    raise InvalidRequest(
+        f"{len(ids)} jobs begin with {text!r}." if ids else f"There is no job {text!r}.",
+        field="/job_id",
+        hint=f"They are {', '.join(ids[:3])}." if ids else "`weightcast jobs list` shows all jobs.",
+    )
 
 
 @dataclass(slots=True)
@@ -151,21 +174,16 @@ def readable(values: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in shown.items())
 
 
-def duration(seconds: float) -> str:
-    """52 s, 3 min 05 s, 2 h 10 min."""
-    whole = round(max(0.0, seconds))
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
-
-
 def _ending(job: Job) -> str:
-    took = ""
-    if job.started_at is not None and job.finished_at is not None:
-        took = f" after {duration((job.finished_at - job.started_at).total_seconds())}"
+    took = f" after {_took(job)}" if _took(job) else ""
     reason = "" if job.error is None else f": {job.error.get('detail', job.error)}"
     return f"{' '.join(filter(None, (kind_of(job), subject(job))))} {job.status}{took}{reason}"
+
+
+def _took(job: Job) -> str:
+    if job.started_at is None or job.finished_at is None:
+        return ""
+    return duration((job.finished_at - job.started_at).total_seconds())
 
 
 def kind_of(job: Job) -> str:
@@ -182,6 +200,6 @@ def subject(job: Job) -> str:
 
 
 def _row(job: Job) -> tuple[str, ...]:
-    created = "" if job.created_at is None else job.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    progress = "" if job.progress is None else job.progress.message
-    return job.id, kind_of(job), subject(job), job.status, created, progress
+    created = "" if job.created_at is None else f"{job.created_at.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+    progress = "" if job.progress is None or job.is_final else job.progress.message
+    return job.id, kind_of(job), subject(job), job.status, created, _took(job), progress

@@ -11,10 +11,11 @@ import typer
 
 from service.cli import options
 from service.cli.console import emit_json, say, table
+from service.cli.failures import Commands
 from service.cli.hub import PREFIX, hub_file
 from service.cli.model_lines import card_lines, row
 
-app = typer.Typer(help="The models that can be used.", no_args_is_help=True)
+app = typer.Typer(cls=Commands, help="The models that can be used.", no_args_is_help=True)
 
 _Name = Annotated[
     str, typer.Argument(metavar="NAME", help="Name of the model.", autocompletion=options.model_names)

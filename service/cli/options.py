@@ -7,10 +7,14 @@ from typing import Annotated
 
 import typer
 
+from service.cli.failures import note_json
 from service.contract.options import MIRROR, SKIP_BAD
 
 Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")
+    bool,
+    typer.Option(
+        "--json", callback=note_json, help="Print one JSON document on standard output, nothing else."
+    ),
 ]
 Url = Annotated[
     str | None,
@@ -36,10 +40,28 @@ def model_names(incomplete: str) -> list[tuple[str, str]]:
     return [(card.name, card.kind) for card in list_cards() if card.name.startswith(incomplete)]
 
 
+def ghn_names(incomplete: str) -> list[tuple[str, str]]:
+    """Those that predict weights."""
+    return [pair for pair in model_names(incomplete) if pair[1] == "ghn"]
+
+
+def predictor_names(incomplete: str) -> list[tuple[str, str]]:
+    """Those that rank architectures."""
+    kinds = ("predictor", "hypernas")
+    built_in = [("structure", "multiply-adds")] if "structure".startswith(incomplete) else []
+    return [*built_in, *(pair for pair in model_names(incomplete) if pair[1] in kinds)]
+
+
+def queue_names(incomplete: str) -> list[str]:
+    from service.store.broker import QUEUES
+
+    return [queue for queue in QUEUES if queue.startswith(incomplete)]
+
+
 Model = Annotated[
     str | None,
     typer.Option(
-        "--model", "-m", help="Name of the GHN; see `weightcast models list`.", autocompletion=model_names
+        "--model", "-m", help="Name of the GHN; see `weightcast models list`.", autocompletion=ghn_names
     ),
 ]
 
@@ -74,6 +96,15 @@ Plot = Annotated[
 ]
 Replace = Annotated[
     bool, typer.Option("--replace", help="Take the place of a model of yours that has this name.")
+]
+
+InputShape = Annotated[
+    str | None,
+    typer.Option(
+        "--input-shape",
+        metavar="C,H,W",
+        help="Shape of one input of a network of your code, without the batch axis. [default: guessed]",
+    ),
 ]
 
 DEFAULT_URL = "http://127.0.0.1:8000"

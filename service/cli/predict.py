@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
+import importlib
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,12 +16,14 @@ import typer
 from service.cli import options, sources
 from service.cli.console import ReportProgress, emit_json, progress_bar, say
 from service.cli.failures import FAILED, REFUSED, report
+from service.cli.modules import names_module, read_shape, sent
 from service.errors import ServiceError
 
 if TYPE_CHECKING:
     from service.client import PredictedWeights
 
-Predictor = Callable[[str, ReportProgress], "PredictedWeights"]
+# Weights, and the seconds that went into loading libraries and the model
+Predictor = Callable[[str, ReportProgress], "tuple[PredictedWeights, float]"]
 
 
 class Dtype(StrEnum):
@@ -41,7 +44,8 @@ def predict(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="A .onnx or .json file, torchvision:NAME, nasbench201:CELL, or - for standard input.",
+            help="A .onnx or .json file, package.module:MyNet or file.py:MyNet of your code, "
+            "torchvision:NAME, nasbench201:CELL, or - for standard input.",
         ),
     ],
     model: options.Model = None,
@@ -55,9 +59,12 @@ def predict(
     form: Annotated[
         Form | None,
         typer.Option(
-            "--format", "--output", help="Form of the file. [default: by the ending of -o, or safetensors]"
+            "--format",
+            "--output",
+            help="Format of the file. [default: by the ending of -o, or safetensors]",
         ),
     ] = None,
+    input_shape: options.InputShape = None,
     no_classifier: Annotated[
         bool, typer.Option("--no-classifier", help="Leave the last layer to the standard initialisation.")
     ] = False,
@@ -75,7 +82,8 @@ def predict(
     if plot is not None and len(names) > 1:
         raise typer.BadParameter("a chart shows the weights of one network", param_hint="--plot")
 
-    chosen = _Options(model, dtype.value, targets.output, not no_classifier)
+    shape = None if input_shape is None else read_shape(input_shape)
+    chosen = _Options(model, dtype.value, targets.output, not no_classifier, shape)
     rows: list[dict[str, Any]] = []
     statuses: set[int] = set()
     with _predictor(chosen, url, api_key) as predict_one:
@@ -91,6 +99,8 @@ def predict(
             else:
                 if not json:
                     say(_line(rows[-1]))
+                    for note in rows[-1]["notes"]:
+                        say(f"  note: {note}")
     if json:
         emit_json(rows)
     if statuses:
@@ -102,7 +112,7 @@ def _predict_to_file(
 ) -> dict[str, Any]:
     start = time.perf_counter()
     with progress_bar(sources.stem(name)) as progress:
-        weights = predict_one(name, progress)
+        weights, loading = predict_one(name, progress)
         if not weights.complete:
             raise ServiceError("The answer lacks some of the network's parameters; nothing was written.")
         progress(0, None, "writing")
@@ -115,33 +125,47 @@ def _predict_to_file(
         "num_parameters": weights.num_parameters,
         "complete": weights.complete,
         "coverage": round(weights.coverage, 6),
+        "numbers": weights.numbers,
+        "notes": list(weights.notes),
         "defaulted": list(weights.defaulted),
-        "seconds": round(time.perf_counter() - start, 4),
+        "seconds": round(time.perf_counter() - start - loading, 4),
+        "loading_seconds": round(loading, 4),
         "file": str(path),
     }
 
 
 def _line(row: dict[str, Any]) -> str:
+    from service.weights.blocks import shares
+
     size = Path(row["file"]).stat().st_size
+    loading = f" after {row['loading_seconds']:.1f} s of loading" if row["loading_seconds"] >= 0.1 else ""
     return (
-        f"{row['source']}: {row['num_parameters']:,} parameters, {row['coverage']:.1%} from {row['model']}, "
-        f"{row['seconds']:.2f} s -> {row['file']} ({size / 1e6:.1f} MB)"
+        f"{row['source']}: {row['num_parameters']:,} parameters, {shares(row['numbers'])}, by {row['model']} "
+        f"in "
+        f"{row['seconds']:.2f} s{loading} -> {row['file']} ({size / 1e6:.1f} MB)"
     )
 
 
+@dataclass(frozen=True, slots=True)
 class _Options:
     """What applies to every source of one call."""
 
-    def __init__(self, model: str | None, dtype: str, output: str, include_classifier: bool) -> None:
-        self.model, self.dtype, self.output = model, dtype, output
-        self.include_classifier = include_classifier
+    model: str | None
+    dtype: str
+    output: str
+    include_classifier: bool
+    input_shape: tuple[int, ...] | None
 
 
 def _predictor(chosen: _Options, url: str | None, api_key: str | None) -> AbstractContextManager[Predictor]:
     """How one source is predicted: by a service if a URL is given, otherwise here."""
+    from service.models.catalog import find_card
     from service.weights.formats import check_output
 
     check_output(chosen.output, chosen.dtype)
+    if url is None and chosen.model is not None:
+        # Before torch is loaded, which takes seconds.
+        find_card(chosen.model)
     return nullcontext(_LocalPredictor(chosen)) if url is None else _RemotePredictor(chosen, url, api_key)
 
 
@@ -152,24 +176,37 @@ class _LocalPredictor:
         self._chosen = chosen
         self._model: Any = None
 
-    def __call__(self, source: str, progress: ReportProgress) -> PredictedWeights:
-        from dataclasses import replace
-
+    def __call__(self, source: str, progress: ReportProgress) -> tuple[PredictedWeights, float]:
         from service.cli.reading import read_network
         from service.client.weights import PredictedWeights
 
+        loading = _load_libraries(source)
         progress(0, None, "reading")
-        network = read_network(source)
+        network = read_network(source, input_shape=self._chosen.input_shape)
+        start = time.perf_counter()
         if self._model is None:
             progress(0, None, "loading the model")
             self._model = _load_model(self._chosen.model)
+        loading += time.perf_counter() - start
         progress(0, None, "predicting")
         blocks = self._model.predict(network.graph, include_classifier=self._chosen.include_classifier)
-        return PredictedWeights(
+        weights = PredictedWeights(
             replace(blocks, dtype=self._chosen.dtype),
             source_onnx=network.source_onnx,
             expected=(parameter.name for parameter in network.graph.parameters()),
+            notes=self._model.notes(network.graph, from_onnx=network.source_onnx is not None),
         )
+        return weights, loading
+
+
+def _load_libraries(source: str) -> float:
+    """Import what builds the network, if it is built here; the seconds that it took, nearly none again."""
+    start = time.perf_counter()
+    if source.startswith("torchvision:"):
+        importlib.import_module("torchvision")
+    if source.startswith("torchvision:") or names_module(source):
+        importlib.import_module("service.graph_io.torch_tracer")
+    return time.perf_counter() - start
 
 
 def _load_model(name: str | None) -> Any:
@@ -195,14 +232,16 @@ class _RemotePredictor(AbstractContextManager[Predictor]):
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def __call__(self, source: str, progress: ReportProgress) -> PredictedWeights:
+    def __call__(self, source: str, progress: ReportProgress) -> tuple[PredictedWeights, float]:
         from service.settings import get_settings
 
         progress(0, None, "sending")
-        return self._client.predict_weights(
-            sys.stdin.buffer.read() if source == "-" else source,
+        weights = self._client.predict_weights(
+            sent(source),
+            input_shape=self._chosen.input_shape,
             model=self._chosen.model or get_settings().default_model,
             dtype=self._chosen.dtype,  # type: ignore[arg-type]
             include_classifier=self._chosen.include_classifier,
             progress=lambda step: progress(step.done, step.total, step.message),
         )
+        return weights, 0.0

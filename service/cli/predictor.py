@@ -12,13 +12,14 @@ import typer
 
 from service.cli import options
 from service.cli.console import ReportProgress, emit_json, progress_bar, say
+from service.cli.failures import Commands
 
 if TYPE_CHECKING:
     from service.cli.records import Records
     from service.predictors.rankers.observations import Failed
     from service.predictors.regressors.methods import Features
 
-app = typer.Typer(help="Predictors that rank architectures.", no_args_is_help=True)
+app = typer.Typer(cls=Commands, help="Predictors that rank architectures.", no_args_is_help=True)
 
 
 _FAILED_WORDS = {

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli import options
+from service.cli import options, scored
 from service.cli.console import ReportProgress, emit_json, progress_bar, say, table
 from service.cli.failures import REFUSED
 from service.cli.inventory_lines import inventory_lines
+from service.cli.ranking_file import check_ending, write_ranking
 from service.contract.kinds import image_rankers
 from service.contract.options import DATA
 from service.contract.scoring import IMAGES, PREDICTED_WEIGHTS, by_images
@@ -46,7 +47,7 @@ def rank(
             exists=True,
             dir_okay=False,
             allow_dash=True,
-            help="Architectures: an object or a short text a line, a JSON array, or CSV with a header.",
+            help="Architectures: one object or short text per line, a JSON array, or CSV with a header.",
         ),
     ],
     predictor: Annotated[
@@ -54,6 +55,7 @@ def rank(
         typer.Option(
             "--predictor",
             "-p",
+            autocompletion=options.predictor_names,
             help=f"A predictor; or {_MODELS}, which run every network, with weights of the model, on images "
             "of --data. [default: the one that ships for the property]",
         ),
@@ -65,10 +67,20 @@ def rank(
             "[default: what the predictor predicts, else accuracy]"
         ),
     ] = None,
-    top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="Show the first so many only.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FILE",
+            help="Write the ranking as .jsonl, which other commands take, or .csv.",
+        ),
+    ] = None,
+    top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="Show only the first N.")] = None,
     order: Annotated[
-        Order, typer.Option(help="Highest first, or lowest, as you want of latency and convergence.")
-    ] = Order.DESCENDING,
+        Order | None,
+        typer.Option(help="Which come first. [default: the best; of latency and convergence the lowest]"),
+    ] = None,
     unconnected: Annotated[
         Unconnected,
         typer.Option(help="Cells whose output nothing reaches: set them aside, or rank them last."),
@@ -81,10 +93,10 @@ def rank(
         ),
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Where the data set lies. [default: WEIGHTCAST_DATA_DIR]")
+        Path | None, typer.Option(help="Folder of the data set. [default: WEIGHTCAST_DATA_DIR]")
     ] = None,
     images: Annotated[
-        int, typer.Option(min=2, help=f"For {' and '.join(_BY_IMAGES)}: so many validation images.")
+        int, typer.Option(min=2, help=f"For {' and '.join(_BY_IMAGES)}: number of validation images.")
     ] = IMAGES,
     skip_bad: options.SkipBad = False,
     plot: options.Plot = None,
@@ -103,12 +115,16 @@ def rank(
     asked = _Asked(predictor, property, top_k, order, unconnected, data, data_dir, images, skip_bad)
     if by_images(predictor) and data is None:
         raise typer.BadParameter(f"{predictor} runs networks on images: give --data", param_hint="--data")
+    if out is not None:
+        check_ending(out)
     records = read_records(file, ARCHITECTURE_LINES)
     entries = records.values
     with progress_bar("ranking") as progress:
         answer = (
             _here(entries, asked, progress) if url is None else _there(entries, asked, progress, url, api_key)
         )
+    if out is not None:
+        write_ranking(out, answer["ranking"], entries)
     if json:
         emit_json(answer)
     else:
@@ -126,7 +142,7 @@ class _Asked:
     predictor: str | None
     property: str | None
     top_k: int | None
-    order: Order
+    order: Order | None
     unconnected: Unconnected
     data: str | None
     data_dir: Path | None
@@ -140,20 +156,21 @@ def _here(entries: list[Any], asked: _Asked, progress: ReportProgress) -> dict[s
 
     return run(
         [Candidate(index, entry) for index, entry in enumerate(entries)],
-        _ranker(asked),
+        _ranker(asked, entries),
         top_k=asked.top_k,
-        order=asked.order.value,
+        order=None if asked.order is None else asked.order.value,
         unconnected=asked.unconnected.value,
         report=lambda done: progress(done, len(entries), ""),
     )
 
 
-def _ranker(asked: _Asked) -> Ranker:
+def _ranker(asked: _Asked, entries: list[Any]) -> Ranker:
     from service.cli.reading import read_document
+    from service.graph_io.entries import common_space
     from service.predictors.rankers.ranking import find_ranker
 
     if not by_images(asked.predictor):
-        return find_ranker(asked.predictor, asked.property, read=read_document)
+        return find_ranker(asked.predictor, asked.property, read=read_document, space=common_space(entries))
     from service.settings import get_settings
     from training.data.dataset import load_dataset
     from training.data.image_folder.names import data_source
@@ -195,7 +212,7 @@ def _there(
             predictor=asked.predictor,
             property=asked.property,
             top_k=asked.top_k,
-            order=asked.order.value,
+            order=None if asked.order is None else asked.order.value,
             unconnected=asked.unconnected.value,
             **on_images,
             progress=lambda step: progress(step.done, step.total, step.message),
@@ -207,18 +224,22 @@ def _there(
 
 
 def _show(answer: dict[str, Any], records: Records) -> None:
-    rows = [
-        (
-            str(row["rank"]),
-            str(records.items[row["index"]].number),
-            "-" if row["score"] is None else f"{row['score']:.4f}",
-            row["name"] or "",
-        )
-        for row in answer["ranking"]
-    ]
+    rows = answer["ranking"]
     if rows:
-        say(table(("rank", records.unit, "score", "name"), rows))
-    for skipped in answer["skipped"]:
-        say(f"{records.label(skipped['index'])} skipped: {skipped['reason']}")
+        first = "lowest" if answer.get("order") == "ascending" else "highest"
+        say(f"{answer['property']} by {answer['predictor']}, {first} first")
+        lines = [
+            (
+                str(place),
+                str(records.items[row["index"]].number),
+                *scored.cells(row, rows),
+                row["name"] or "",
+            )
+            for place, row in zip(scored.ranks(rows), rows, strict=True)
+        ]
+        say(table(("rank", records.unit, *scored.headings(rows, answer.get("unit", "")), "name"), lines))
+    reasons = [(item["reason"], records.items[item["index"]].number) for item in answer["skipped"]]
+    for line in scored.grouped(reasons, records.unit):
+        say(line)
     if answer.get("note"):
         typer.echo(answer["note"], err=True)

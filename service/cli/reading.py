@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from service.cli.modules import load_module, names_module
+
 if TYPE_CHECKING:
     from service.graph_io.archgraph import ArchGraph
     from service.graph_io.limits import GraphLimits
@@ -20,11 +22,16 @@ class Network:
     source_onnx: bytes | Path | None = None
 
 
-def read_network(text: str, *, runnable: bool = False) -> Network:
+def read_network(text: str, *, runnable: bool = False, input_shape: tuple[int, ...] | None = None) -> Network:
     """Read what a SOURCE stands for. Raises ServiceError with a problem document if it cannot be read.
 
-    runnable: for running the network.
+    runnable: for running the network. input_shape: of a network in code, without the batch axis; guessed from
+    its first layers if not given.
     """
+    if names_module(text):
+        from service.graph_io.torch_tracer import trace
+
+        return Network(trace(load_module(text), input_shape=input_shape, runnable=runnable))
     from service.graph_io.read import sniff
     from service.graph_io.sources import parse_source, read_file
 

@@ -1,6 +1,6 @@
 """Files of records: results, or lists of architectures, in the forms that people have them.
 
-JSON Lines (an object a line), a JSON array, an object with the list under `observations` or `architectures`
+JSON Lines (an object per line), a JSON array, an object with the list under `observations` or `architectures`
 or with an architecture's short text for each key, columns, a table, or short texts, one a line; packed by
 gzip or zip or not. What is none of these gets one message that says what it looks like.
 """
@@ -137,7 +137,7 @@ def _short_texts(text: str) -> tuple[Record, ...]:
 
 def _unlike(path: Path, kind: str, right_lines: tuple[str, str]) -> InvalidInput:
     return InvalidInput(
-        f"{path} looks like {kind}, where JSON Lines (an object a line), a JSON array, or a table with a "
+        f"{path} looks like {kind}, where JSON Lines (one object per line), a JSON array, or a table with a "
         "header was expected.",
         hint=_advice(right_lines),
     )

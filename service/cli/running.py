@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from service.extras import imports_of
+
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
@@ -18,7 +20,8 @@ def serve(
 
     The API, workers, and a private Redis unless WEIGHTCAST_REDIS_URL names one. Ctrl-C stops all of it.
     """
-    from service.embedded import serve as run
+    with imports_of("embedded"):
+        from service.embedded import serve as run
     from service.settings import get_settings
 
     settings = get_settings()
@@ -54,7 +57,8 @@ def worker(
     ] = "predict",
 ) -> None:
     """Run a worker. Needs WEIGHTCAST_REDIS_URL."""
-    from service.workers.app import run_worker
+    with imports_of("worker"):
+        from service.workers.app import run_worker
 
     names = [name.strip() for name in queues.split(",") if name.strip()]
     if not names:

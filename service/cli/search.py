@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli import options
+from service.cli import options, scored
 from service.cli.console import ReportProgress, emit_json, progress_bar, say, table
 from service.cli.from_contract import Values, checked, offers
 from service.cli.inventory_lines import inventory_lines
 from service.contract.options import DATA
 from service.contract.search import SearchOptions
+from service.graph_io.short_texts import as_source
 
 if TYPE_CHECKING:
     from training.evaluate.search_images import SearchImages
@@ -38,8 +39,15 @@ def search(
     predictor: Annotated[
         str | None,
         typer.Option(
-            "--predictor", "-p",
+            "--predictor", "-p", autocompletion=options.predictor_names,
             help="What scores architectures, as for `weightcast rank`; by generated weights with --data.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--out", metavar="FILE",
+            help="Write the best as JSON Lines, which `rank`, and `predict` line by line, take.",
         ),
     ] = None,
     plot: options.Plot = None,
@@ -62,6 +70,8 @@ def search(
             if url is None
             else _there(chosen, progress, url, api_key)
         )
+    if out is not None:
+        _write(out, answer["best"])
     if json:
         emit_json(answer)
     else:
@@ -125,16 +135,32 @@ def _there(
     return found.model_dump(mode="json", exclude_unset=True)
 
 
+def _write(file: Path, entries: list[dict[str, Any]]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", encoding="utf-8") as lines:
+        for entry in entries:
+            lines.write(json_text.dumps(entry, separators=(",", ":")) + "\n")
+
+
 def _show(answer: dict[str, Any]) -> None:
-    ended = {"exhausted": "nothing new was left"}.get(answer["ended"], f"the {answer['ended']} were used")
-    scored = f"{answer['evaluations']:,} architectures of {answer['space']}"
-    say(f"{scored} scored by {answer['predictor']}; {ended}")
-    costs = list(answer["best"][0]["costs"])
-    rows = [(str(number), *_cells(entry, costs)) for number, entry in enumerate(answer["best"], start=1)]
-    say(table(("rank", "score", *costs, "architecture"), rows))
+    ended = {
+        "exhausted": "stopped: no new architectures were left",
+        "evaluations": "stopped: evaluation budget used up",
+        "seconds": "stopped: time budget used up",
+    }[answer["ended"]]
+    count = f"{answer['evaluations']:,} architectures of {answer['space']}"
+    say(f"{count} scored by {answer['predictor']} ({answer.get('property') or 'accuracy'}); {ended}")
+    best = answer["best"]
+    costs, heads = list(best[0]["costs"]), scored.headings(best, answer.get("unit", ""))
+    rows = [
+        (str(place), *_cells(entry, best, costs))
+        for place, entry in zip(scored.ranks(best), best, strict=True)
+    ]
+    say(table(("rank", *heads, *costs, "architecture"), rows))
     if answer.get("front"):
-        say(f"What nothing surpasses in both, score and {answer['trade_off']}:")
-        say(table(("score", *costs, "architecture"), [_cells(entry, costs) for entry in answer["front"]]))
+        say(f"Pareto front ({answer.get('property') or 'score'} against {answer['trade_off']}):")
+        front = answer["front"]
+        say(table((*heads, *costs, "architecture"), [_cells(entry, best, costs) for entry in front]))
     if (trained := answer.get("trained")) is not None:
         say(f"Accuracy on test images after {trained['epochs']} epochs of training, mean and 90% interval:")
         groups = (("the best", "best"), ("random ones", "random"), ("difference", "difference"))
@@ -149,6 +175,6 @@ def _mean(group: dict[str, Any]) -> tuple[str, str]:
     return f"{group['mean']:.1f}", f"{low:.1f} to {high:.1f}"
 
 
-def _cells(entry: dict[str, Any], costs: list[str]) -> tuple[str, ...]:
-    architecture = json_text.dumps(entry["architecture"], separators=(",", ":"))
-    return f"{entry['score']:.4f}", *(f"{entry['costs'][name]:,.10g}" for name in costs), architecture
+def _cells(entry: dict[str, Any], entries: list[dict[str, Any]], costs: list[str]) -> tuple[str, ...]:
+    counts = (f"{entry['costs'][name]:,.10g}" for name in costs)
+    return *scored.cells(entry, entries), *counts, as_source(entry["architecture"])

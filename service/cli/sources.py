@@ -11,6 +11,7 @@ from pathlib import Path
 
 import typer
 
+from service.cli.modules import name_of, names_module
 from service.graph_io.sources import names_file, parse_source
 
 ENDINGS = {"safetensors": ".safetensors", "tiles": ".tiles.safetensors", "npz": ".npz", "onnx": ".onnx"}
@@ -39,8 +40,10 @@ def expand(sources: Iterable[str]) -> list[str]:
 def stem(text: str) -> str:
     """A short name for a source, fit for a file: model.onnx -> model, torchvision:resnet50 -> resnet50.
 
-    Raises InvalidInput for a text that is no source.
+    Raises InvalidInput for a text that is not a recognised source.
     """
+    if names_module(text):
+        return name_of(text)
     source = parse_source(text)
     if source.path is not None:
         return source.path.stem

@@ -56,7 +56,7 @@ def train(
         str, typer.Option(metavar=f"<{'|'.join(kinds_here())}>", help="What kind of model comes out.")
     ] = _GHN,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Where CIFAR-10 lies, or goes. [default: WEIGHTCAST_DATA_DIR]")
+        Path | None, typer.Option(help="Folder of the packed CIFAR-10. [default: WEIGHTCAST_DATA_DIR]")
     ] = None,
     values: Values,
     name: Annotated[
@@ -129,10 +129,11 @@ def train(
     chosen = checked(KINDS[kind].options, document)
     assert isinstance(chosen, Images)  # as all of these kinds are
     from service.settings import get_settings
-    from training.data.image_folder.names import data_source
+    from training.data.image_folder.names import check_data, data_source
 
     settings, typed = get_settings(), data
     data = data_source(data, Path())
+    check_data(data)
     prefix = _GHN_PREFIXES[network.get("gnn", "gated")] if kind == _GHN else kind
     name = name or f"{prefix}-{_slug(data)}"
     if not re.fullmatch(MODEL_NAME, name):
@@ -195,7 +196,7 @@ def train(
         say(f"{name}: in {model_folder}; use it with `weightcast predict SOURCE --model {name}`")
     if share < 1:
         typer.echo(f"Cut short after {share:.0%} of the training; the model is as it was then.", err=True)
-        typer.echo(f"`{again}` goes on.", err=True)
+        typer.echo(f"Resume with `{again}`.", err=True)
         raise typer.Exit(INTERRUPTED)
 
 
@@ -271,13 +272,13 @@ def _check_run(folder: Path, resume: bool, anew: bool) -> None:
         return
     if is_there and not resume:
         raise typer.BadParameter(
-            f"there is a run {folder.name!r} already; --resume goes on with it, --replace starts anew",
+            f"there is a run {folder.name!r} already; --resume continues it, --replace starts anew",
             param_hint="--name",
         )
     if resume and not is_there:
         runs = sorted(path.name for path in folder.parent.glob("*") if RunFolder.is_run(path))
         raise typer.BadParameter(
-            f"there is no run {folder.name!r} to go on with; runs: {', '.join(runs) or 'none'}",
+            f"there is no run {folder.name!r} to resume; runs: {', '.join(runs) or 'none'}",
             param_hint="--resume",
         )
 
@@ -309,7 +310,7 @@ def _train_here(
         result = resolve(row.run)(chosen, replace(job, report=report))
     _draw(job.folder, plot)
     if result is None:
-        typer.echo(f"Stopped before the end, and no model was made. `{again}` goes on.", err=True)
+        typer.echo(f"Stopped before the end, and no model was made. Resume with `{again}`.", err=True)
         raise typer.Exit(INTERRUPTED)
     publish(job.folder / "model", model_folder, replace=True)
     if json:

@@ -93,7 +93,7 @@ def _encode(
     if type(architecture).__name__ == "ModelProto":
         return _from_onnx(architecture)
     raise InvalidRequest(
-        f"A {type(architecture).__name__} is no architecture.",
+        f"A {type(architecture).__name__} is not an architecture.",
         hint="Pass a torch module, an ONNX model or path, an architecture object or a source text.",
     )
 

@@ -69,7 +69,7 @@ class NotFound(ApiError):
 
 
 class Conflict(ApiError):
-    """409: does not fit the current state."""
+    """409: conflicts with something that exists already."""
 
 
 class TooLarge(ApiError):

@@ -19,8 +19,9 @@ from service.client._errors import (
     UnexpectedAnswer,
 )
 from service.client._results import Job, JobEvent, Progress
-from service.client._retry import RETRIED_STATUSES, RetryPolicy, problem_of, send
+from service.client._retry import RETRIED_STATUSES, RetryPolicy, problem_of, reason_of, send
 from service.client._transfer import Deadline, Flow, Pause, Request
+from service.kit.field_messages import sentence
 
 ProgressCallback = Callable[[Progress], None]
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -41,7 +42,7 @@ def parse(model: type[ModelT], response: httpx.Response) -> ModelT:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the answer"
         raise UnexpectedAnswer(
-            f"{response.request.url} gave an answer this client does not understand: {where}: {first['msg']}"
+            f"{response.request.url} gave an answer this client does not understand: {sentence(where, first)}"
         ) from error
 
 
@@ -205,7 +206,7 @@ class EventStream:
             if response.status_code not in RETRIED_STATUSES:
                 raise refusal
             return self._next_pause(refusal, refusal.retry_after_seconds)
-        reason = "the stream ended early" if error is None else str(error) or type(error).__name__
+        reason = "the stream ended early" if error is None else reason_of(error)
         failure = ConnectionFailed(f"events of job {self.job_id}: {reason}")
         failure.__cause__ = error
         return self._next_pause(failure, self._retry_seconds)

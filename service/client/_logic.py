@@ -26,13 +26,14 @@ from service.client._results import (
     Ranking,
     SearchResult,
 )
-from service.client._retry import RetryPolicy, problem_of, send
+from service.client._retry import RetryPolicy, problem_of, reason_of, send
 from service.client._transfer import Deadline, Download, Flow, Request
 from service.client.fine_tuned import FineTuned
 from service.client.weights import PredictedWeights
 from service.contract.many import Distance, Order, Unconnected
 from service.contract.predict import Dtype
 from service.contract.results import Comparison, Embeddings, PredictionResult, WeightsFile
+from service.kit.field_messages import sentence
 
 Output = Literal["tiles", "safetensors", "npz"]
 ResultT = TypeVar("ResultT", bound=BaseModel)
@@ -100,7 +101,7 @@ def rank_architectures(
     *,
     predictor: str | None,
     property: str | None,
-    order: Order,
+    order: Order | None,
     unconnected: Unconnected,
     top_k: int | None,
     on_images: Mapping[str, Any],
@@ -263,7 +264,7 @@ def health(call: Call) -> Flow[Health]:
     try:
         response = yield Request("GET", "/readyz", read_timeout_seconds=10.0)
     except httpx.RequestError as error:
-        raise ConnectionFailed(f"GET /readyz: {error or type(error).__name__}") from error
+        raise ConnectionFailed(f"GET /readyz: {reason_of(error)}") from error
     if response is None:
         raise TypeError("a request was answered with nothing")
     if response.status_code not in (200, 503):
@@ -284,7 +285,7 @@ def _validate(model: type[ResultT], document: Any, what: str) -> ResultT:
         return model.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in first["loc"]) or "the answer"
         raise UnexpectedAnswer(
-            f"{what} is not what this client understands: {where}: {first['msg']}"
+            f"{what} is not what this client understands: {sentence(where, first)}"
         ) from error

@@ -95,14 +95,14 @@ def _name(architecture: Any) -> str | None:
 
 
 def merge_rankings(
-    many: Many, parts: Sequence[tuple[Many, Ranking]], *, order: Order, top_k: int | None
+    many: Many, parts: Sequence[tuple[Many, Ranking]], *, order: Order | None, top_k: int | None
 ) -> Ranking:
     """Scores of one predictor can be compared, whatever request they come from."""
     rows: list[RankedArchitecture] = []
     for part, answer in parts:
         rows += [row.model_copy(update={"index": part.place(row.index)}) for row in answer.ranking]
     if len(parts) > 1:
-        sign = -1 if order == "descending" else 1
+        sign = -1 if (order or parts[0][1].order) == "descending" else 1
         rows.sort(key=lambda row: (row.score is None, sign * (row.score or 0.0), row.index))
         rows = [row.model_copy(update={"rank": rank}) for rank, row in enumerate(rows[:top_k], start=1)]
     skipped = _skipped(many, parts)

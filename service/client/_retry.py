@@ -87,10 +87,19 @@ def _attempt(
 
 
 def _broken(request: Request, error: httpx.RequestError) -> ConnectionFailed:
-    reason = str(error) or type(error).__name__
-    failure = ConnectionFailed(f"{request.method} {request.path}: {reason}")
+    failure = ConnectionFailed(f"{request.method} {request.path}: {reason_of(error)}")
     failure.__cause__ = error
     return failure
+
+
+def reason_of(error: httpx.RequestError) -> str:
+    """Why no answer came, and from where, if the request got as far as having an address."""
+    reason = str(error) or type(error).__name__
+    try:
+        url = error.request.url
+    except RuntimeError:
+        return reason
+    return f"{reason} ({url.scheme}://{url.netloc.decode('ascii')})"
 
 
 def problem_of(response: httpx.Response) -> ApiError:

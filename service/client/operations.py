@@ -77,7 +77,7 @@ class Operations:
         *,
         predictor: str | None = None,
         property: str | None = None,
-        order: Order = "descending",
+        order: Order | None = None,
         unconnected: Unconnected = "skip",
         top_k: int | None = None,
         data: str | None = None,
@@ -93,6 +93,7 @@ class Operations:
         whether cells whose output nothing reaches are skipped, or come behind all others without a score.
         data, images, skip_bad: for the predictors predicted-weights:GHN and smash:MODEL, which run every
         network on so many validation images of a data set on the worker.
+        order: without one the best come first: the lowest latency, the highest accuracy.
         """
         call = self._session.call(timeout, progress)
         many = yield from computed(lambda: encode_many(architectures))
@@ -154,7 +155,7 @@ class Operations:
         **options: Unpack[FitFields],
     ) -> Flow[FittedPredictor]:
         """Fit a predictor to architectures that you have trained or measured, and wait for it. It ranks under
-        `name` from then on, and says how sure it is.
+        `name` from then on, and reports its uncertainty.
 
         observations: (architecture, value) pairs, 7 to 20,000. property: what the values are. features: what
         to learn from: counts over the structure, embeddings by `ghn` (the service's default GHN where none is

@@ -26,7 +26,7 @@ from service.contract.results import PredictionResult
 from service.errors import InvalidRequest, ServiceError
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.kit.whole_file import whole_file, write_whole
-from service.weights.blocks import DTYPES, Array, Block, Provenance, WeightBlocks
+from service.weights.blocks import DTYPES, Array, Block, Provenance, WeightBlocks, shares
 from service.weights.formats import check_output, read_tiles, write_weights
 from service.weights.safetensors_layout import read_contents
 from service.weights.scales import scales
@@ -104,15 +104,18 @@ class PredictedWeights:
         result: PredictionResult | None = None,
         source_onnx: OnnxSource | None = None,
         expected: Iterable[str] = (),
+        notes: Iterable[str] = (),
     ) -> None:
         """result: what the service said about it; None for a prediction made in this process.
-        expected: names of every trainable parameter of the network, where there is no such result.
+        expected, notes: names of every trainable parameter of the network, and what to know about it, where
+            there is no such result.
         source_onnx: the ONNX model it was made for, which `save("model.onnx")` fills in.
         """
         self.blocks = blocks
         self.result = result
         self._source_onnx = source_onnx
         self._expected = frozenset(expected)
+        self._notes = tuple(notes)
 
     @classmethod
     def from_download(
@@ -169,6 +172,17 @@ class PredictedWeights:
         return self.result.coverage if self.result is not None else self.blocks.coverage
 
     @property
+    def numbers(self) -> dict[str, int]:
+        """How many numbers were predicted at full shape, tiled from a smaller prediction, and defaulted."""
+        told = {} if self.result is None else self.result.numbers
+        return dict(told or self.blocks.numbers)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know before trusting the weights, a sentence each."""
+        return self._notes if self.result is None else tuple(self.result.notes)
+
+    @property
     def defaulted(self) -> tuple[str, ...]:
         """Names that the GHN has no decoder for: initialised by the field's standard rule."""
         return self.blocks.defaulted
@@ -189,7 +203,7 @@ class PredictedWeights:
     def __repr__(self) -> str:
         return (
             f"<PredictedWeights of {self.model}: {len(self)} tensors, {self.num_parameters:,} parameters, "
-            f"coverage {self.coverage:.1%}>"
+            f"{shares(self.numbers)}>"
         )
 
     def numpy(self) -> dict[str, Array]:

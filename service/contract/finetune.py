@@ -51,7 +51,7 @@ class Tuning(Seeded, Images):
         metadata=option("Passes over the images; 0: the start itself, ready to run.", ge=0, le=1000),
     )
     images: int | None = field(
-        default=None, metadata=option("Train on the first so many images.", ge=2)
+        default=None, metadata=option("Train on the first N images only.", ge=2)
     )
     image_size: int | None = field(
         default=None,

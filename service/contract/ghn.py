@@ -108,7 +108,7 @@ class Schedule(ImageTraining):
         ),
     )
     crop: bool = field(
-        default=False, metadata=option("Crop images at random, besides mirroring them.")
+        default=False, metadata=option("Crop images at random, in addition to mirroring them.")
     )
     learning_rate: float | None = field(
         default=None,

@@ -64,7 +64,7 @@ class Schedule(Seeded, Budget, Images):
         ),
     )
     steps: int | None = field(
-        default=None, metadata=option("Train so many steps.", ge=1, le=1_000_000)
+        default=None, metadata=option("Budget in training steps.", ge=1, le=1_000_000)
     )
     learning_rate: float = field(
         default=0.015,

@@ -40,9 +40,12 @@ class RankOptions(Options):
             min_length=1, max_length=100,
         ),
     )  # fmt: skip
-    order: Order = field(
-        default="descending",
-        metadata=option("`ascending` where less is better: of latencies, for example."),
+    order: Order | None = field(
+        default=None,
+        metadata=option(
+            "Default: the best first, which is `ascending` for `latency`, `convergence`, `loss` and `error`, "
+            "and `descending` for all others."
+        ),
     )
     unconnected: Unconnected = field(
         default="skip",
@@ -51,7 +54,7 @@ class RankOptions(Options):
             "null."
         ),
     )
-    top_k: int | None = field(default=None, metadata=option("Answer the first so many only.", ge=1))
+    top_k: int | None = field(default=None, metadata=option("Return only the first N.", ge=1))
     data: str | None = field(
         default=None,
         metadata=option(

@@ -85,10 +85,10 @@ class Budget(Options):
     """Training ends after so many minutes or so many steps: one of them is given."""
 
     minutes: float | None = field(
-        default=None, metadata=option("Train so long.", gt=0, allow_inf_nan=False)
+        default=None, metadata=option("Time budget in minutes.", gt=0, allow_inf_nan=False)
     )
     steps: int | None = field(
-        default=None, metadata=option("Train so many steps.", ge=1, le=10_000_000)
+        default=None, metadata=option("Budget in training steps.", ge=1, le=10_000_000)
     )
 
     def __post_init__(self) -> None:

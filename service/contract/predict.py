@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -61,10 +61,11 @@ class PredictRequest(PredictOptions):
 class PredictPayload(TypedDict):
     """What travels to the worker. graph: artifact of the graph's document; torchvision instead of it, with
     `traced`, the artifact to leave its graph in. source_onnx: artifact of the ONNX file, for that output.
-    digest: of the request; names the file.
+    digest: of the request; names the file. from_onnx: whether an exporter made the graph.
     """
 
     graph: str | None
+    from_onnx: NotRequired[bool]
     source_onnx: str | None
     torchvision: Mapping[str, object] | None
     traced: str | None

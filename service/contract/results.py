@@ -6,7 +6,7 @@ has a default.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -38,6 +38,16 @@ class PredictionResult(Answer):
     num_parameters: int
     complete: bool = Field(description="Every trainable parameter of the network is in the file.")
     coverage: float = Field(description="Share of the parameters whose values come from the GHN, 0 to 1.")
+    numbers: dict[str, int] = Field(
+        default_factory=dict,
+        description="How many numbers were `predicted` at full shape, `tiled` from a smaller prediction, and "
+        "`defaulted`: initialised by the standard rule.",
+    )
+    notes: list[str] = Field(
+        default_factory=list,
+        description="What to know before trusting the weights: normalisation layers that the exporter folded "
+        "away, names that it made up, other classes than the GHN's.",
+    )
     defaulted: list[str] = Field(
         default_factory=list, description="Tensors that hold the field's standard initialisation instead."
     )
@@ -75,6 +85,8 @@ class Ranking(Answer):
 
     property: str
     predictor: str | None = None
+    order: Literal["ascending", "descending"] = "descending"
+    unit: str = Field(default="", description="Of `value` and `interval`; empty where it is not known.")
     note: str | None = Field(default=None, description="What to know about the scores.")
     ranking: list[RankedArchitecture]
     skipped: list[SkippedArchitecture] = Field(default_factory=list)

@@ -33,8 +33,12 @@ class SearchOptions(Seeded):
             "What scores architectures, as in POST /rank-architectures.", pattern=PREDICTOR_NAME
         ),
     )
-    order: Order = field(
-        default="descending", metadata=option("Whether high or low scores are wanted.")
+    order: Order | None = field(
+        default=None,
+        metadata=option(
+            "Whether high or low values are wanted. Default: low ones of latency, convergence, loss and "
+            "error, else high ones."
+        ),
     )
     trade_off: str | None = field(
         default=None,
@@ -86,7 +90,7 @@ class SearchOptions(Seeded):
     train_epochs: int = field(
         default=5, metadata=option("Of each of these trainings.", ge=1, le=1000)
     )
-    top_k: int = field(default=10, metadata=option("How many of the best are answered.", ge=1, le=1000))
+    top_k: int = field(default=10, metadata=option("How many of the best are returned.", ge=1, le=1000))
     population: int = field(
         default=50, metadata=option("Of the evolution: how many live.", ge=2, le=10_000)
     )

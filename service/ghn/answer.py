@@ -15,15 +15,21 @@ if TYPE_CHECKING:
     from service.ghn.registry import LoadedModel
 
 
-def describe_answer(model: LoadedModel, weights: WeightBlocks) -> dict[str, Any]:
-    """Of weights that were checked, what a result object says by whichever door: model, counts, coverage."""
+def describe_answer(
+    model: LoadedModel, weights: WeightBlocks, graph: ArchGraph, *, from_onnx: bool
+) -> dict[str, Any]:
+    """Of weights that were checked, what a result object says by whichever door: model, counts, coverage, and
+    notes on the network. from_onnx: whether an exporter made the graph.
+    """
     return {
         "model": model.card.name,
         "num_tensors": len(weights.blocks),
         "num_parameters": weights.num_parameters,
         "complete": True,
         "coverage": round(weights.coverage, 6),
+        "numbers": weights.numbers,
         "defaulted": list(weights.defaulted),
+        "notes": model.notes(graph, from_onnx=from_onnx),
     }
 
 

@@ -15,6 +15,7 @@ from service.ghn.device import find_device
 from service.ghn.model import GHN
 from service.ghn.predict import embed_graphs, predict_blocks
 from service.graph_io.archgraph import ArchGraph
+from service.graph_io.notes import notes_on
 from service.graph_io.primitives import to_primitives
 from service.models.catalog import ModelCard, find_card
 from service.weights.blocks import WeightBlocks
@@ -36,6 +37,10 @@ class LoadedModel:
             model=self.card.name,
             model_digest=self.card.digest,
         )
+
+    def notes(self, graph: ArchGraph, *, from_onnx: bool) -> list[str]:
+        """What the user should know about this network under this model."""
+        return notes_on(graph, from_onnx=from_onnx, classes=self.ghn.config.num_classes)
 
     def embed(self, graphs: Sequence[ArchGraph]) -> NDArray[np.float32]:
         """One embedding a network, (networks, hidden): the mean of its node states (GHN-2 paper, section

@@ -11,7 +11,7 @@ Fields that say nothing about the architecture are metadata: kept, and read by n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -137,3 +137,18 @@ def _bare(value: Mapping[str, Any], place: Place) -> Entry:
         if like
         else f"Give `format` as one of: {', '.join(FORMATS)}; or an architecture under `architecture`.",
     )
+
+
+def common_space(entries: Iterable[Any]) -> str | None:
+    """The format that all architectures have; None where they have several, or one cannot be read."""
+    space: str | None = None
+    for entry in entries:
+        try:
+            document = read_entry(entry).document
+        except ServiceError:
+            return None
+        form = format_of(document)
+        if space not in (None, form):
+            return None
+        space = form
+    return space

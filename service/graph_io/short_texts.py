@@ -5,6 +5,7 @@ They name no files, so that a service may read them from anybody.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -40,7 +41,7 @@ def parse_short_text(text: str) -> Mapping[str, Any]:
     """
     document = parse_json(text) if text.lstrip().startswith("{") else short_text(text)
     if not isinstance(document, Mapping):
-        raise InvalidInput(f"{shown(text)} is no architecture.", hint=f"Give {EXAMPLES}, or an object.")
+        raise InvalidInput(f"{shown(text)} is not an architecture.", hint=f"Give {EXAMPLES}, or an object.")
     return document
 
 
@@ -57,3 +58,12 @@ def short_text(text: str) -> Mapping[str, Any] | None:
         if pattern.fullmatch(text):
             return {"format": form, SCHEMES[form]: text}
     return None
+
+
+def as_source(document: Mapping[str, Any]) -> str:
+    """The shortest text that says the same on a command line: a short text where there is one, else JSON."""
+    form = document.get("format")
+    field = SCHEMES.get(form) if isinstance(form, str) else None
+    if field is not None and set(document) == {"format", field} and isinstance(document[field], str):
+        return f"{form}:{document[field]}"
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)

@@ -40,7 +40,7 @@ def parse_source(text: str) -> Source:
     if names_file(text):
         return Source(path=Path(text))
     raise InvalidInput(
-        f"{shown(text)} is no source.",
+        f"{shown(text)} is not a recognised source.",
         source=text[:_SHOWN_TEXT],
         hint=f"Give a .onnx or .json file, {EXAMPLES}, or - for standard input.",
     )

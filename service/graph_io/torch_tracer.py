@@ -129,7 +129,7 @@ class _Tracer:
     ) -> None:
         if not isinstance(model, nn.Module):
             raise InvalidArchitecture(
-                f"{type(model).__name__} is no torch.nn.Module.", hint="Pass the module itself."
+                f"{type(model).__name__} is not a torch.nn.Module.", hint="Pass the module itself."
             )
         self.model, self.limits, self.to_be_run = model, limits or LIMITS, runnable
         self.runnable = _unwrapped(model)

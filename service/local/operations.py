@@ -19,6 +19,7 @@ from service.errors import NotFound, UnknownModel
 from service.graph_io import read
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.digest import graph_digest
+from service.graph_io.entries import common_space
 from service.graph_limits import limits_of
 from service.models.catalog import find_card, list_cards
 from service.settings import Settings, get_settings
@@ -55,7 +56,9 @@ class Operations:
         parts = (graph_digest(graph), model.card.digest, output, dtype, str(options.include_classifier))
         return {
             "digest": hashlib.sha256("\n".join(parts).encode()).hexdigest(),
-            **describe_answer(model, weights),
+            **describe_answer(
+                model, weights, graph, from_onnx=read.format_of(options.architecture) == "onnx"
+            ),
             "weights": self._kept(file.getvalue()),
         }
 
@@ -66,7 +69,12 @@ class Operations:
         options = contract.read(RankRequest, asked, where="body")
         return rank(
             [Candidate(index, document) for index, document in enumerate(options.architectures)],
-            find_ranker(options.predictor, options.property, read=self._read),
+            find_ranker(
+                options.predictor,
+                options.property,
+                read=self._read,
+                space=common_space(options.architectures),
+            ),
             top_k=options.top_k,
             order=options.order,
             unconnected=options.unconnected,

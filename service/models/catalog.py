@@ -33,6 +33,9 @@ DEFAULT_PREDICTORS = {
     "convergence": "deepnets-convergence",
 }
 
+# Where another one was measured to be better (docs/ranking.md).
+_SPACE_PREDICTORS = {("darts", "accuracy"): "deepnets-accuracy"}
+
 logger = logging.getLogger(__name__)
 
 
@@ -48,8 +51,8 @@ class ModelCard(BaseModel):
     dataset, num_classes, classes: what it was trained on; None where that has no meaning, or is not known.
     data_path: where its folder of images lay, on the machine that trained; never part of an answer.
     digest: sha256 over configuration and weights, 64 hexadecimal digits. A changed model is another model.
-    training: how it was made. scores: what was measured, with which data and spread, as its maker wrote it.
-    size: of its weights, in bytes.
+    unit: of the values that it predicts. training: how it was made. scores: what was measured, with which
+    data and spread, as its maker wrote it. size: of its weights, in bytes.
     shipped: whether it is part of the package; the others are the user's, and can be changed.
     path: its folder, on the machine that reads this; never part of an answer.
     """
@@ -65,6 +68,7 @@ class ModelCard(BaseModel):
     classes: tuple[str, ...] | None = Field(default=None, exclude=True)
     data_path: str | None = Field(default=None, exclude=True)
     description: str = ""
+    unit: str = ""
     digest: str
     training: dict[str, Any] = Field(default_factory=dict)
     scores: dict[str, Any] = Field(default_factory=dict)
@@ -110,9 +114,13 @@ def find_card(name: str, folders: Sequence[Path] | None = None) -> ModelCard:
     )
 
 
-def default_predictor(wanted: str | None) -> str:
-    """The shipped predictor of a property; that of accuracy where none is wanted or there is none for it."""
-    return DEFAULT_PREDICTORS.get(wanted or "", DEFAULT_PREDICTORS["accuracy"])
+def default_predictor(wanted: str | None, space: str | None = None) -> str:
+    """The shipped predictor of a property; that of accuracy where none is wanted or there is none for it.
+
+    space: of all architectures, where they are of one: there may be a better one for it.
+    """
+    measured = _SPACE_PREDICTORS.get((space or "", wanted or "accuracy"))
+    return measured or DEFAULT_PREDICTORS.get(wanted or "", DEFAULT_PREDICTORS["accuracy"])
 
 
 def _folders_by_name(folders: Sequence[Path] | None) -> dict[str, Path]:
@@ -134,7 +142,7 @@ def _read_card(name: str, folder: Path) -> ModelCard:
         with open(folder / CARD, "rb") as file:
             document = json.loads(file.read(MAX_CARD_BYTES))
         if not isinstance(document, dict):
-            raise InvalidInput(f"The card of model {name!r} is no JSON object.", model=name)
+            raise InvalidInput(f"The card of model {name!r} is not a JSON object.", model=name)
         size, shipped = (folder / WEIGHTS).stat().st_size, folder.parent == SHIPPED_MODELS
         facts = {"digest": _model_digest(folder), "path": folder, "size": size, "shipped": shipped}
         described = {**document, "name": name, **facts}
@@ -162,5 +170,3 @@ def _file_digest(path: Path) -> str:
         with open(path, "rb") as file:
             _digests[key] = hashlib.file_digest(file, "sha256").hexdigest()
     return _digests[key]
-
-

@@ -12,6 +12,7 @@ from service.errors import InvalidRequest, ServiceError
 from service.graph_io.read import read_document
 from service.predictors.features.architectures import Reader
 from service.predictors.rankers.ranking import Ranker, find_ranker
+from service.properties import best_first
 from service.search.comparison import compared
 from service.search.evaluation import COUNTED, Evaluation, Evaluator, Limits
 from service.search.pareto import front
@@ -126,7 +127,7 @@ def _evaluator(options: SearchOptions, read: Reader, images: Images | None) -> E
     def ranker(name: str | None) -> Ranker:
         if name is not None and images is not None and by_images(name):
             return images.ranker(name)
-        return find_ranker(name, None, read=read)
+        return find_ranker(name, None, read=read, space=options.space)
 
     trade_off, latency = options.trade_off, options.latency_predictor
     latency_ranker = None if latency is None else ranker(latency)
@@ -134,10 +135,11 @@ def _evaluator(options: SearchOptions, read: Reader, images: Images | None) -> E
         other: str | Ranker | None = trade_off
     else:
         other = latency_ranker if trade_off == latency else ranker(trade_off)
+    objective = ranker(options.predictor)
     return Evaluator(
-        ranker=ranker(options.predictor),
+        ranker=objective,
         read=read,
-        order=options.order,
+        order=options.order or best_first(objective.property),
         trade_off=other,
         latency=latency_ranker,
         limits=Limits(
@@ -156,6 +158,7 @@ def summary(outcome: Outcome, evaluator: Evaluator, *, top_k: int) -> dict[str, 
     answer: dict[str, Any] = {
         "predictor": evaluator.ranker.name,
         "property": evaluator.ranker.property,
+        "unit": evaluator.ranker.unit,
         "order": evaluator.order,
         "trade_off": evaluator.trade_off_name,
         "evaluations": len(outcome.items),

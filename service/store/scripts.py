@@ -105,6 +105,12 @@ elseif token ~= owner_token then
   return 0
 end
 if field ~= '' then redis.call('HSET', job, field, value) end
+local progress = status == 'succeeded' and redis.call('HGET', job, 'progress')
+if progress then
+  local total = cjson.decode(progress).total
+  if type(total) ~= 'number' then total = 1 end
+  redis.call('HSET', job, 'progress', cjson.encode({done = total, total = total, message = 'done'}))
+end
 close(id, status, now, ttl)
 if token ~= id then
   local kind, told = redis.call('HGET', job, 'kind'), cjson.decode(facts)

@@ -40,6 +40,20 @@ class Provenance(StrEnum):
     DEFAULTED = "defaulted"  # the GHN has no decoder for it: initialised by the field's standard rule
 
 
+def shares(numbers: Mapping[str, int]) -> str:
+    """Percent of the numbers by provenance, in words: 24% predicted, 76% tiled."""
+    total = sum(numbers.values())
+    parts = [(name, 100 * count / total) for name, count in numbers.items() if count]
+    return ", ".join(f"{_percent(share)} {name}" for name, share in parts) or "nothing"
+
+
+def _percent(share: float) -> str:
+    """Never 0% of something, nor 100% of less than all."""
+    if 0 < share < 1 or 99 < share < 100:
+        return f"{share:.2g}%" if share < 1 else f"{share:.1f}%" if share < 99.95 else ">99.9%"
+    return f"{share:.0f}%"
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """values: float32, as many axes as `shape`, in canonical layout.
@@ -144,6 +158,14 @@ class WeightBlocks:
         total = self.num_parameters
         predicted = sum(b.numel for b in self.blocks.values() if b.provenance is not Provenance.DEFAULTED)
         return predicted / total if total else 1.0
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """How many numbers were predicted, tiled and defaulted."""
+        counts = dict.fromkeys(map(str, Provenance), 0)
+        for block in self.blocks.values():
+            counts[block.provenance] += block.numel
+        return counts
 
     @property
     def defaulted(self) -> tuple[str, ...]:

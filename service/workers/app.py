@@ -14,7 +14,9 @@ import sys
 import warnings
 from typing import Any
 
+import structlog
 from celery import Celery, signals
+from celery.apps import worker as celery_worker
 from celery.exceptions import CPendingDeprecationWarning
 from celery.platforms import SecurityWarning
 
@@ -29,6 +31,8 @@ from service.workers import stopping
 SERVES = {"predict": ("predict", "rank"), "rank": ("rank",), "training": ("training",)}
 # Against slow leaks. Not more often: a new child loads torch for seconds, in which nothing is predicted.
 MAX_TASKS_PER_CHILD = 10_000
+
+log = structlog.get_logger("weightcast.worker")
 
 app = Celery("weightcast", include=["service.workers.tasks"], set_as_current=False)
 
@@ -93,6 +97,7 @@ def run_worker(queues: list[str]) -> int:
     # It announces another default of worker_cancel_long_running_tasks_on_connection_loss, which is set here.
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     _connect_signals()
+    celery_worker.safe_say = _say
     app.conf.update(worker_options(settings))
     os.environ[stopping.QUEUES_VARIABLE] = ",".join(served)
     worker = app.Worker(
@@ -105,6 +110,11 @@ def run_worker(queues: list[str]) -> int:
     )
     worker.start()
     return int(worker.exitcode or 0)
+
+
+def _say(message: str, _: Any = None) -> None:
+    """What Celery tells a terminal when it is stopped, as an event of the log."""
+    log.info("worker.stopping", detail=message)
 
 
 def _connect_signals() -> None:

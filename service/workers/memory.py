@@ -34,7 +34,8 @@ class RememberingRanker:
 
     def __init__(self, ranker: Ranker, capacity: int = ARCHITECTURES_KEPT) -> None:
         self._ranker = ranker
-        self.name, self.property, self.note = ranker.name, ranker.property, ranker.note
+        self.name, self.property, self.unit = ranker.name, ranker.property, ranker.unit
+        self.note = ranker.note
         self._rows: LRU[bytes, bytes] = LRU(capacity)
         self._said: LRU[bytes, dict[str, Any]] = LRU(capacity)
 

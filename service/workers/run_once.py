@@ -16,7 +16,7 @@ import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from service import tracing
-from service.errors import ServiceError, Unavailable
+from service.errors import NotEnoughMemory, RetriesExhausted, ServiceError, TookTooLong, Unavailable
 from service.settings import Settings
 from service.store.jobs import JobStore
 from service.store.lease import Lease, held
@@ -26,18 +26,6 @@ log = structlog.get_logger("weightcast.worker")
 
 # How long a finished job tries to tell Redis so.
 _REPORT_SECONDS = 120.0
-
-
-class RetriesExhausted(ServiceError):
-    code, title = "retries-exhausted", "The job was started several times and never came to its end"
-
-
-class TookTooLong(ServiceError):
-    code, title = "time-limit", "The job took longer than one job may"
-
-
-class NotEnoughMemory(ServiceError):
-    code, title = "out-of-memory", "The job needs more memory than its worker has"
 
 
 class JobCancelled(Exception):

@@ -93,7 +93,7 @@ class Runtime:
         return {
             "digest": payload["digest"],
             "cached": False,
-            **describe_answer(model, weights),
+            **describe_answer(model, weights, graph, from_onnx=payload.get("from_onnx", False)),
             "weights": {"url": f"/weights/{artifact.name}", "size": artifact.size, "sha256": artifact.sha256},
             "timings_ms": watch.timings_ms(),
         }

@@ -22,16 +22,17 @@ import structlog
 
 from service.contract.kinds import KINDS, TrainingKind
 from service.contract.reading import dotted
-from service.errors import InvalidRequest, ServiceError, Unavailable
+from service.errors import InvalidRequest, ServiceError, TookTooLong, TrainingFailed, Unavailable
 from service.kit.whole_file import write_whole
 from service.models.publish import check_free, publish
 from service.settings import Settings
 from service.store.artifacts import ArtifactStore
 from service.store.object_store import open_artifacts
 from service.store.records import JobStatus
+from service.training_progress import progress_text
 from service.workers import stopping, trainer_process
 from service.workers.job_process import PROBLEM, REFUSED, RESULT
-from service.workers.run_once import JobCancelled, JobContext, JobYields, TookTooLong
+from service.workers.run_once import JobCancelled, JobContext, JobYields
 
 log = structlog.get_logger("weightcast.training")
 
@@ -46,16 +47,13 @@ _LOOK_SECONDS = 5.0
 _LOG_LINES_TOLD = 15
 
 
-class TrainingFailed(ServiceError):
-    code, title = "training-failed", "The training ended with an error"
-
-
 class Refused(ServiceError):
     """The trainer's own problem document, as it is."""
 
     def __init__(self, problem: dict[str, Any]) -> None:
         super().__init__(str(problem.get("detail", "the trainer refused the request")))
         self.status = int(problem.get("status", 422))
+        self.code = str(problem.get("type", "")).rpartition("/")[2] or InvalidRequest.code
         self._problem = problem
 
     def problem(self) -> dict[str, Any]:
@@ -218,11 +216,11 @@ class Segment:
 
     def _tell(self) -> None:
         for values in self.metrics.new():
-            self.context.metric(values)
+            if "stage" not in values:  # which measures nothing
+                self.context.metric(values)
             share = values.get("progress")
             if isinstance(share, int | float):
-                unit = "epoch" if "epoch" in values else "step"
-                self.context.tell(round(100 * share, 1), 100, f"{unit} {values.get(unit)}")
+                self.context.tell(round(100 * share, 1), 100, progress_text(values))
             if values.get("seconds", 0) > 60 * self.context.settings.training_max_minutes:
                 raise TookTooLong(
                     "the training used all the time that one job may have",

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
+from service.api import keys
 from service.api.architectures import GRAPH_EXAMPLE
-from service.api.auth import KeyRing
+from service.api.keys import KeyRing
 from service.errors import InvalidRequest
 from service.exposure import refuse_open_door
 from service.settings import Settings
@@ -196,7 +198,7 @@ def test_keys_that_cannot_be_read() -> None:
 
 def test_keys_are_kept_as_hashes() -> None:
     ring = KeyRing("secret-key")
-    assert "secret-key" not in repr([getattr(key, name) for key in ring._keys for name in key.__slots__])
+    assert "secret-key" not in repr([getattr(key, name) for key in ring._fixed for name in key.__slots__])
 
 
 def test_public_addresses_need_keys(api_settings: Settings) -> None:
@@ -210,3 +212,80 @@ def test_public_addresses_need_keys(api_settings: Settings) -> None:
     for settings in (at("0.0.0.0"), at("10.0.0.1"), at("0.0.0.0", api_keys=SecretStr(" , "))):
         with pytest.raises(InvalidRequest):
             refuse_open_door(settings)
+
+
+def test_keys_from_a_file_are_rotated_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "LOOK_SECONDS", 0.0)
+    file = tmp_path / "keys"
+    file.write_text("# issued in May\nfirst:predict  # of the team\n\n")
+    ring = KeyRing("fixed", file)
+    assert not ring.is_open and ring.find("fixed") and ring.find("first")
+    file.write_text("second\nthird:admin\n")
+    assert ring.find("second") and ring.find("third") and not ring.find("first")
+    # A broken file, or one that is gone, neither opens the door nor locks out the keys that were good.
+    for broken in ("", "second:fly\n"):
+        file.write_text(broken)
+        assert ring.find("second") and not ring.find("") and not ring.is_open
+    file.unlink()
+    assert ring.find("second") and ring.find("fixed")
+
+
+def test_a_file_without_keys_does_not_start_an_open_server(tmp_path: Path, api_settings: Settings) -> None:
+    file = tmp_path / "keys"
+    file.write_text("# none yet\n")
+    with pytest.raises(ValueError, match="no key"):
+        KeyRing(None, file)
+    with pytest.raises(OSError):
+        KeyRing(None, tmp_path / "absent")
+    refuse_open_door(api_settings.model_copy(update={"host": "0.0.0.0", "api_keys_file": file}))
+
+
+async def test_a_scraper_needs_no_admin_key(api_settings: Settings) -> None:
+    settings = api_settings.model_copy(update={"api_keys": SecretStr("scraper:metrics")})
+    async with client_of(settings) as client:
+        assert (await client.get("/metrics", headers=bearer("scraper"))).status_code == 200
+        problem = assert_problem(
+            await client.post(
+                "/predict-weights", json={"architecture": GRAPH_EXAMPLE}, headers=bearer("scraper")
+            ),
+            403,
+        )
+        assert problem["scope"] == "predict"
+
+
+APP = "https://app.example.org"
+
+
+@pytest.mark.parametrize("guard", [None, SecretStr("plain")])
+async def test_pages_of_named_origins_may_call(
+    api_settings: Settings, worker: FakeWorker, guard: SecretStr | None
+) -> None:
+    settings = api_settings.model_copy(update={"cors_origins": f"{APP}, http://localhost:5173"})
+    async with client_of(settings.model_copy(update={"api_keys": guard})) as client:
+        asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+        preflight = await client.options("/predict-weights", headers={"Origin": APP, **asked})
+        assert preflight.status_code == 200
+        assert preflight.headers["access-control-allow-origin"] == APP
+        assert "authorization" in preflight.headers["access-control-allow-headers"].lower()
+        sent = {"Origin": APP, "Sec-Fetch-Site": "cross-site", **(bearer("plain") if guard else {})}
+        answer = await client.post("/predict-weights", json={"architecture": GRAPH_EXAMPLE}, headers=sent)
+        assert answer.status_code == 200 and answer.headers["access-control-allow-origin"] == APP
+        assert "Retry-After" in answer.headers["access-control-expose-headers"]
+        other = await client.options(
+            "/predict-weights", headers={"Origin": "https://elsewhere.example", **asked}
+        )
+        assert other.status_code == 400 and "access-control-allow-origin" not in other.headers
+        refused = await client.get("/models/absent", headers=sent)
+        assert refused.status_code == 404 and refused.headers["access-control-allow-origin"] == APP
+
+
+def test_every_origin_needs_keys(api_settings: Settings) -> None:
+    everybody = api_settings.model_copy(update={"cors_origins": "*"})
+    with pytest.raises(InvalidRequest, match="any page"):
+        refuse_open_door(everybody)
+    refuse_open_door(everybody.model_copy(update={"api_keys": SecretStr("k")}))
+    for wrong in ("app.example.org", "https://app.example.org/", "*, https://a"):
+        with pytest.raises(ValidationError):
+            Settings(cors_origins=wrong)

@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from service.api.connection import Connection
-from service.api.errors import RequestTimeout, error_response
+from service.api.errors import error_response
+from service.errors import RequestTimeout
 
 
 class Hasty(Connection):

@@ -252,3 +252,14 @@ async def test_nobody_to_do_the_work(client: httpx.AsyncClient, api_settings: An
     problem = assert_problem(response, 503, "unavailable")
     assert int(response.headers["retry-after"]) == problem["retry_after"]
     assert JobStore.from_settings(api_settings).list().jobs == []
+
+
+async def test_a_short_text_is_an_architecture(client: httpx.AsyncClient, worker: FakeWorker) -> None:
+    texts = {
+        "architecture": "nasbench201:|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|none~2|"
+    }
+    answer = await client.post("/predict-weights", json=texts)
+    assert answer.status_code == 200, answer.text
+    refused = assert_problem(await client.post("/predict-weights", json={"architecture": "resnet18"}), 422)
+    assert refused["field"] == "/architecture"
+    assert "'resnet18' is not an architecture." in refused["detail"] and "torchvision:NAME" in refused["hint"]

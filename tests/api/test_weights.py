@@ -8,9 +8,9 @@ import hashlib
 import httpx
 import pytest
 
-from service.api.errors import RangeNotSatisfiable
 from service.api.weights.files import content_disposition
 from service.api.weights.ranges import ByteRange, parse_range
+from service.errors import RangeNotSatisfiable
 from service.settings import Settings
 from service.store.artifacts import ArtifactStore
 

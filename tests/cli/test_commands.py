@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -16,9 +17,10 @@ import pytest
 import torch
 
 from service.cli import failures
-from service.cli.doctor import advice
+from service.cli.doctor_checks import Mark, checks
 from service.cli.failures import report
 from service.errors import Unavailable
+from service.home_lock import path_of, running_address, sign
 from service.settings import get_settings
 from service.store.connection import connect
 from service.store.workers import WorkerInfo, WorkerRegistry
@@ -80,8 +82,31 @@ def test_doctor(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert document["unknown_variables"] == ["WEIGHTCAST_REDIS_ULR"]
     assert "error" in document["redis"]
     assert "secret" not in result.output and "pass@" not in result.output
-    assert "WEIGHTCAST_REDIS_ULR is no option: WEIGHTCAST_REDIS_URL is." in document["advice"]
-    assert "WEIGHTCAST_PORT: 8000" in run("doctor").stdout
+    assert (
+        "settings: WEIGHTCAST_REDIS_ULR is not a setting Did you mean WEIGHTCAST_REDIS_URL?"
+        in document["advice"]
+    )
+    text = run("doctor").stdout.splitlines()
+    assert (
+        text[0] == document["verdict"] == "Weightcast can predict here; 1 failure and 1 warning, see below."
+    )
+    assert any(line.startswith("FAIL  redis") and "127.0.0.1:1/0" in line for line in text)
+    assert any(line.startswith("OK    prediction") for line in text)
+    assert "WEIGHTCAST_API_KEYS=********" in text[-1] and "WEIGHTCAST_PORT" not in text[-1]
+
+
+def test_doctor_asks_a_service(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.client.client.time.sleep", lambda seconds: None)
+    away = run("doctor", "--url", "http://127.0.0.1:1")
+    assert away.exit_code == 1 and "FAIL  service" in away.stdout and "127.0.0.1:1" in away.stdout
+    # Without --url it finds the service of this home by its lock.
+    assert running_address(tmp_path) is None
+    with path_of(tmp_path).open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert running_address(tmp_path) is None
+        sign(lock, "http://127.0.0.1:8401")
+        assert running_address(tmp_path) == "http://127.0.0.1:8401"
+    assert running_address(tmp_path) is None
 
 
 def test_doctor_fails_where_nothing_can_be_predicted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +121,7 @@ def test_a_missing_part_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     error = ModuleNotFoundError("No module named 'torch'", name="torch")
     assert report(error) == 1
     problem = json.loads(capsys.readouterr().err)
-    assert problem["hint"] == "Install it: pip install 'weightcast[models]'"
+    assert problem["hint"] == "Install it from a clone of the repository: pip install '.[models]'."
     assert report(ModuleNotFoundError("No module named 'x'", name="x")) is None
 
 
@@ -111,7 +136,7 @@ def test_a_service_that_is_not_there(run: Run, tmp_path: Path, monkeypatch: pyte
     for arguments in (["predict", "net.json"], ["models", "list"], ["jobs", "list"], ["jobs", "cancel", "x"]):
         result = run(*arguments, "--url", "http://127.0.0.1:1")
         assert result.exit_code == 1, result.output
-        assert "GET" in problems(result)[0]["detail"] or "/" in problems(result)[0]["detail"]
+        assert "http://127.0.0.1:1" in problems(result)[0]["detail"]
         assert "weightcast serve" in problems(result)[0]["hint"]
 
 
@@ -152,39 +177,63 @@ def test_a_wrong_option_is_named_without_its_value(run: Run, monkeypatch: pytest
     get_settings.cache_clear()
     result = run("doctor")
     assert result.exit_code == 1 and "secret" not in result.output
-    assert problems(result)[0]["detail"].startswith("WEIGHTCAST_DEVICE: ")
+    assert problems(result)[0]["detail"].startswith("WEIGHTCAST_DEVICE does not match")
+
+
+def bad(report: dict[str, Any]) -> list[str]:
+    return [f"{check.text} {check.advice}" for check in checks(report) if check.mark is not Mark.OK]
 
 
 def test_doctor_says_what_to_do() -> None:
     well: dict[str, Any] = {
+        "versions": dict.fromkeys(("weightcast", "python", "torch", "numpy", "onnx"), "1"),
+        "service": {},
         "unknown_variables": [],
         "settings": {"WEIGHTCAST_REDIS_URL": ""},
-        "device": {},
-        "disk": {"writable": True, "free_bytes": 10**12},
+        "device": {"predictions": "cpu", "cpus": 2, "threads": 2, "gpus": []},
+        "disk": {"home": "/h", "writable": True, "free_bytes": 10**12, "artifact_bytes": 0},
         "redis": {
+            "version": "7",
+            "used_bytes": 1,
             "policy": "noeviction",
             "waiting": {"predict": 0, "training": 0},
             "workers": {"predict": 1},
         },
         "models": {},
-        "prediction": {},
+        "prediction": {"model": "m", "num_parameters": 1, "seconds": 0.1},
     }
-    assert advice(well) == []
+    assert bad(well) == []
     ill = {
         **well,
         "unknown_variables": ["WEIGHTCAST_REDIS_ULR"],
-        "disk": {"home": "/h", "writable": False, "free_bytes": 1},
+        "disk": {"home": "/h", "writable": False, "free_bytes": 1, "artifact_bytes": 0},
+        "service": {
+            "url": "http://s",
+            "ready": False,
+            "checks": {"workers": {"ok": False}},
+            "key_error": "no",
+        },
         "redis": {
+            "version": "7",
+            "used_bytes": 1,
             "policy": "allkeys-lru",
             "waiting": {"predict": 0, "training": 2},
             "workers": {"predict": 1},
         },
         "prediction": {"error": "there is no model 'x'"},
     }
-    found = advice(ill)
-    for sign in ("WEIGHTCAST_REDIS_URL is", "cannot be written", "1 GB", "noeviction", "--queues training"):
-        assert any(sign in sentence for sentence in found), sign
-    assert "prediction: there is no model 'x'" in found and len(found) == 6
+    found = bad(ill)
+    for words in (
+        "mean WEIGHTCAST_REDIS_URL?",
+        "cannot be written",
+        "noeviction",
+        "--queues training",
+        "not ready: workers",
+        "--api-key",
+        "there is no model 'x'.",
+    ):
+        assert any(words in sentence for sentence in found), words
+    assert len(found) == 7
 
 
 def test_version(run: Run) -> None:

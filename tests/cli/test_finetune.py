@@ -132,3 +132,13 @@ def test_an_onnx_model_is_filled_in(run: Run, tmp_path: Path) -> None:
         np.testing.assert_array_equal(filled[name], values)
     graph = write_json(tmp_path / "net.json", SMALL_GRAPH)
     assert run("finetune", graph, *QUICK, "--out", "x.onnx").exit_code == 2
+
+
+def test_wrong_names_are_refused_before_anything_is_loaded(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.cli.reading.read_network", lambda *_, **__: pytest.fail("it was read"))
+    data = run("finetune", "torchvision:resnet18", "--data", "nope")
+    assert data.exit_code == 3 and "There is no data set 'nope'" in problems(data)[0]["detail"]
+    model = run("finetune", "torchvision:resnet18", "--data", "digits", "--model", "nope")
+    assert model.exit_code == 3 and "There is no model 'nope'" in problems(model)[0]["detail"]

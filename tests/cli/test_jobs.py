@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from service.cli.jobs import Story, duration, kind_of, readable, subject
+from service.cli.jobs import Story, kind_of, readable, subject
 from service.client import Job, JobEvent
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, problems
 
+JOB_ID = "01a202db86d9231f895c4f18d446af30"
+OTHER_ID = "01a202ffffffffffffffffffffffffff"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS = [
     ("state", {"status": "running"}),
@@ -42,6 +44,13 @@ class FakeClient:
         for event, data in EVENTS:
             yield JobEvent(event=event, data=data)
 
+    def jobs(self, **_: object) -> Iterator[Job]:
+        for job_id in (JOB_ID, OTHER_ID):
+            yield self.job(job_id)
+
+    def cancel_job(self, job_id: str) -> Job:
+        return self.job(job_id)
+
     def job(self, job_id: str) -> Job:
         error = {"detail": "no room"} if self.ending == "failed" else None
         return Job(
@@ -57,7 +66,7 @@ class FakeClient:
 @pytest.fixture
 def watch(run: Run, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr("service.client.Client", FakeClient)
-    return lambda *more: run("jobs", "watch", "abc", "--url", "http://service.test", *more)
+    return lambda *more: run("jobs", "watch", JOB_ID, "--url", "http://service.test", *more)
 
 
 def test_watching_tells_states_progress_measurements_and_the_end(watch: Any) -> None:
@@ -83,7 +92,7 @@ def test_watching_a_job_that_fails(watch: Any, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_watching_as_json_prints_the_job_alone(watch: Any) -> None:
-    assert json.loads(watch("--json").stdout)["id"] == "abc"
+    assert json.loads(watch("--json").stdout)["id"] == JOB_ID
 
 
 def test_the_time_left_comes_from_the_pace_that_was_seen() -> None:
@@ -109,19 +118,29 @@ def test_the_time_left_comes_from_the_pace_that_was_seen() -> None:
     ],
 )
 def test_a_job_in_a_few_words(kind: str, about: dict[str, Any], text: str) -> None:
-    job = Job.model_validate({"id": "abc", "kind": kind, "status": "queued", "about": about})
+    job = Job.model_validate({"id": JOB_ID, "kind": kind, "status": "queued", "about": about})
     assert f"{kind_of(job)}: {subject(job)}" == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(-1, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3599, "59 min 59 s"), (7800, "2 h 10 min")],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_measurements_on_one_line() -> None:
     assert readable({"accuracy": 12.3456789, "step": 7, "name": "x", "list": [1]}) == (
         "accuracy 12.35, step 7, name x"
     )
+
+
+def test_the_first_characters_of_an_id_are_enough(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.client.Client", FakeClient)
+    at = ("--url", "http://service.test")
+    assert run("jobs", "cancel", JOB_ID[:8], *at).stdout.startswith(JOB_ID)
+    several = run("jobs", "cancel", "01a2", *at)
+    assert several.exit_code == 3 and "2 jobs begin with '01a2'." in problems(several)[0]["detail"]
+    none = run("jobs", "watch", "ff", *at)
+    assert none.exit_code == 3 and "There is no job 'ff'." in problems(none)[0]["detail"]
+
+
+def test_the_list_has_durations_and_zones(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.client.Client", FakeClient)
+    lines = run("jobs", "list", "--url", "http://service.test").stdout.splitlines()
+    assert "took" in lines[0] and "2 min 05 s" in lines[1]
+    monkeypatch.setattr(FakeClient, "jobs", lambda self, **_: iter(()))
+    assert run("jobs", "list", "--url", "http://service.test").stdout == "There are no jobs.\n"

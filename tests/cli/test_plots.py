@@ -107,5 +107,5 @@ def test_every_command_refuses_before_any_work(
     assert refused.exit_code == 2 and ".png or .svg" in refused.stderr.replace("\n", " ")
     monkeypatch.setattr("service.extras.find_spec", lambda name: None)
     (problem,) = problems(run(*command.split(), *needed, "--plot", "chart.png"))
-    assert problem["hint"] == "Install it: pip install 'weightcast[plots]'"
+    assert problem["hint"] == "Install it from a clone of the repository: pip install '.[plots]'."
     assert not Path("net.safetensors").exists()

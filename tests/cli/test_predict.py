@@ -23,7 +23,7 @@ def test_one_source_to_the_default_file(run: Run, tmp_path: Path) -> None:
     write_json(tmp_path / "net.json", SMALL_GRAPH)
     result = run("predict", "net.json")
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith("net.json: 306 parameters, 100.0% from tiny, ")
+    assert result.stdout.startswith("net.json: 306 parameters, 100% predicted, by tiny in ")
     assert load_file(tmp_path / "net.safetensors").keys() == NAMES
     assert result.stderr == ""
 
@@ -32,13 +32,15 @@ def test_json_is_one_document(run: Run, tmp_path: Path) -> None:
     write_json(tmp_path / "net.json", SMALL_GRAPH)
     result = run("predict", "net.json", "--json", "-o", "out.safetensors")
     (row,) = json.loads(result.stdout)
-    assert row.pop("seconds") > 0
+    assert row.pop("seconds") > 0 and row.pop("loading_seconds") > 0
     assert row == {
         "source": "net.json",
         "model": "tiny",
         "num_parameters": 306,
         "complete": True,
         "coverage": 1.0,
+        "numbers": {"predicted": 306, "tiled": 0, "defaulted": 0},
+        "notes": [],
         "defaulted": [],
         "file": "out.safetensors",
     }
@@ -243,3 +245,61 @@ def test_a_file_is_what_its_name_says(run: Run, tmp_path: Path) -> None:
         assert run("predict", "net.json", "-o", "weights", spelling, "npz").exit_code == 0
         with np.load(tmp_path / "weights") as file:
             assert "conv.weight" in file
+
+
+CODE = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width=4):
+        super().__init__()
+        self.conv = nn.Conv2d(3, width, 3)
+        self.fc = nn.Linear(width, 100)
+
+    def forward(self, x):
+        return self.fc(self.conv(x).mean((2, 3)))
+
+net = Net(8)
+number = 3
+
+def needs(width):
+    return Net(width)
+"""
+
+
+def test_a_network_in_code_needs_no_server(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "nets.py").write_text(CODE)
+    result = run("predict", "mine.nets:Net", "mine/nets.py:net", "--input-shape", "3,16,16", "-o", "out/")
+    assert result.exit_code == 0, result.output
+    names = {"conv.weight", "conv.bias", "fc.weight", "fc.bias"}
+    assert load_file(tmp_path / "out" / "Net.safetensors").keys() == names
+    assert load_file(tmp_path / "out" / "net.safetensors")["conv.weight"].shape == (8, 3, 3, 3)
+    # Its 100 outputs are not the 10 classes of the model.
+    assert result.stdout.count("note: The network has 100 outputs, and the GHN knows 10 classes") == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("mine.absent:Net", "There is no Python module 'mine.absent'"),
+        ("absent.py:Net", "There is no file 'absent.py'"),
+        ("nets.py:Nothing", "has no 'Nothing'"),
+        ("nets.py:number", "is not a torch.nn.Module, but a int"),
+        ("nets.py:needs", "cannot be called without arguments"),
+    ],
+)
+def test_code_that_cannot_be_used(run: Run, tmp_path: Path, source: str, said: str) -> None:
+    (tmp_path / "nets.py").write_text(CODE)
+    result = run("predict", source)
+    assert result.exit_code == 3 and said in problems(result)[0]["detail"]
+
+
+def test_a_shape_that_is_none(run: Run) -> None:
+    result = run("predict", "nets.py:Net", "--input-shape", "3,-1,x")
+    assert result.exit_code == 3 and "--input-shape 3,64,64" in problems(result)[0]["hint"]
+
+
+def test_an_unknown_model_is_refused_before_anything_is_loaded(run: Run) -> None:
+    result = run("predict", "torchvision:resnet18", "--model", "nope")
+    assert result.exit_code == 3 and "nope" in problems(result)[0]["detail"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,74 @@ def test_rank_works_at_once(run: Run, tmp_path: Path) -> None:
     assert answer["skipped"][0]["problem"]["line"] == 3
 
     plain = run("rank", "nets.jsonl", "--top-k", 1)
-    assert plain.stdout.splitlines()[1].split()[:2] == ["1", "4"]
-    assert "line 3 skipped" in plain.stdout
+    lines = plain.stdout.splitlines()
+    assert lines[0] == "accuracy by ranker, highest first"
+    assert lines[1].split() == ["rank", "line", "score", "name"] and lines[2].split()[:2] == ["1", "4"]
+    assert lines[3].startswith("1 line skipped (") and lines[3].endswith("): 3")
     assert "o observations needed" in plain.stderr
+
+
+def test_the_fastest_come_first_with_value_interval_and_unit(run: Run, tmp_path: Path) -> None:
+    small = {**SMALL_GRAPH, "name": "small"}
+    cell = {"format": "nasbench201", "cell": CELL, "name": "cell"}
+    write_lines(tmp_path / "nets.jsonl", [cell, small])
+    answer = json.loads(run("rank", "nets.jsonl", "--property", "latency", "--json").stdout)
+    assert (answer["order"], answer["unit"]) == ("ascending", "ms")
+    assert [row["name"] for row in answer["ranking"]] == ["small", "cell"]
+    fast, slow = (row["value"] for row in answer["ranking"])
+    assert fast < slow
+    lines = run("rank", "nets.jsonl", "--property", "latency").stdout.splitlines()
+    assert lines[0] == "latency by latency-cpu, lowest first"
+    assert "value, ms" in lines[1] and "90% interval" in lines[1] and "score" not in lines[1]
+    assert " to " in lines[2] and lines[2].endswith("small")
+    other = run("rank", "nets.jsonl", "--property", "latency", "--order", "descending", "--json")
+    assert [row["name"] for row in json.loads(other.stdout)["ranking"]] == ["cell", "small"]
+
+
+def test_a_ranking_is_written_for_other_commands(run: Run, tmp_path: Path) -> None:
+    cell = {"format": "nasbench201", "cell": CELL, "name": "cell"}
+    write_lines(
+        tmp_path / "nets.jsonl", [{"architecture": cell, "note": "mine"}, {**SMALL_GRAPH, "name": "small"}]
+    )
+    by_latency = ("rank", "nets.jsonl", "--property", "latency")
+    assert run(*by_latency, "-o", "best.csv").exit_code == 0
+    rows = list(csv.DictReader((tmp_path / "best.csv").read_text().splitlines()))
+    assert [row["name"] for row in rows] == ["small", "cell"]
+    assert float(rows[0]["low"]) <= float(rows[0]["value"]) <= float(rows[0]["high"])
+    assert run(*by_latency, "-o", "best.jsonl").exit_code == 0
+    again = json.loads(run("rank", "best.jsonl", "--json").stdout)
+    assert {row["name"] for row in again["ranking"]} == {"small", "cell"} and not again["skipped"]
+    assert run(*by_latency, "-o", "best.txt").exit_code == 2
+
+
+def test_skipped_lines_are_grouped_by_reason(run: Run, tmp_path: Path) -> None:
+    nothing = "nasbench201:|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+    write_lines(tmp_path / "nets.jsonl", [f"nasbench201:{CELL}", *[nothing] * 12])
+    said = [line for line in run("rank", "nets.jsonl").stdout.splitlines() if "skipped" in line]
+    assert len(said) == 1
+    assert said[0].startswith("12 lines skipped (No path leads from")
+    assert said[0].endswith("): 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ...")
+
+
+def test_equal_scores_share_a_place(run: Run, tmp_path: Path) -> None:
+    other = CELL.replace("3x3~2", "1x1~2")
+    write_lines(tmp_path / "nets.jsonl", [f"nasbench201:{cell}" for cell in (CELL, CELL, other)])
+    rows = run("rank", "nets.jsonl").stdout.splitlines()[2:]
+    assert sorted(row.split()[0] for row in rows) in (["1", "1", "3"], ["1", "2", "2"])
+
+
+def test_the_best_measured_predictor_of_a_space_is_the_default(run: Run, tmp_path: Path) -> None:
+    found = run(
+        "search", "--space", "darts", "--evaluations", 3, "--trade-off", "parameters", "-o", "best.jsonl"
+    )
+    assert found.exit_code == 0, found.output
+    assert "3 architectures of darts scored by deepnets-accuracy (accuracy)" in found.stdout
+    assert "stopped: evaluation budget used up" in found.stdout
+    assert "Pareto front (accuracy against parameters):" in found.stdout
+    assert "value, %" in found.stdout
+    # What a search wrote goes on into a ranking, by the same predictor.
+    ranked = json.loads(run("rank", "best.jsonl", "--json").stdout)
+    assert ranked["predictor"] == "deepnets-accuracy" and len(ranked["ranking"]) == 3
 
 
 def test_rank_by_what_predicted_weights_do(run: Run, tmp_path: Path) -> None:
@@ -72,7 +138,7 @@ def test_rank_by_a_folder_with_a_bad_image(run: Run, tmp_path: Path) -> None:
 
     write_images(photos, {"kind 10": 4})
     other = run(*by_images, "--skip-bad", "--json")
-    assert "10 values an image, and digits has 11 classes" in json.loads(other.stdout)["skipped"][0]["reason"]
+    assert "10 outputs, and 'digits' has 11 classes" in json.loads(other.stdout)["skipped"][0]["reason"]
 
 
 def test_rank_refuses(run: Run, tmp_path: Path) -> None:

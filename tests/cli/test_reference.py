@@ -77,6 +77,11 @@ def test_shells_complete_commands_options_and_models(model_home: Path) -> None:
     assert set(completed("weightcast mod", model_home)) == {"models"}
     assert set(completed("weightcast predict --dt", model_home)) == {"--dtype"}
     assert set(completed("weightcast predict --model ti", model_home)) == {"tiny"}
+    # Each option offers what it takes: no predictor predicts weights, and no GHN ranks.
+    assert "ranker" not in completed("weightcast predict --model ", model_home)
+    offered = completed("weightcast rank nets.jsonl --predictor ", model_home)
+    assert {"ranker", "structure"} <= set(offered) and "tiny" not in offered
+    assert set(completed("weightcast health tr", model_home)) == {"training"}
 
 
 def test_completion_installs_itself(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def test_failures_cells_without_a_path_and_metadata_are_told(run: Run, tmp_path:
     (tmp_path / "r.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
     result = run("predictor", "fit", "r.jsonl", "--name", "mine")
     assert result.exit_code == 0, result.output
-    assert "line 4 set aside: No operation connects" in result.stdout
+    assert "line 4 set aside: No path leads from" in result.stdout
     assert "1 trainings have no value: left out" in result.stdout
     card = json.loads((tmp_path / "home" / "models" / "mine" / "card.json").read_text())
     assert card["training"]["metadata"] == {"epochs": 5}
@@ -169,7 +169,7 @@ def test_the_forms_of_lists(run: Run, tmp_path: Path, data: str) -> None:
     assert result.exit_code == 0, result.output
     answer = json.loads(result.stdout)
     assert len(answer["ranking"]) + len(answer["skipped"]) == 24
-    assert not [item for item in answer["skipped"] if "No operation connects" not in item["reason"]]
+    assert not [item for item in answer["skipped"] if "No path leads from" not in item["reason"]]
 
 
 def test_cells_without_a_path_come_last_on_request(run: Run, tmp_path: Path) -> None:

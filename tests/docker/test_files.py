@@ -31,6 +31,10 @@ MANIFESTS = [
     for file in sorted((ROOT / "docker" / "kubernetes").glob("*.yaml"))
     for document in yaml.safe_load_all(file.read_text())
 ]
+AUTOSCALERS = {
+    name: list(yaml.safe_load_all((ROOT / "docker" / f"kubernetes-{name}" / "autoscaling.yaml").read_text()))
+    for name in ("keda", "hpa")
+}
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OPTIONS = {variable(field) for field in Settings.model_fields}
@@ -93,6 +97,13 @@ def test_what_the_compose_file_asks_of_the_user_exists() -> None:
     page = (ROOT / "docker" / "README.md").read_text()
     every = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
     assert {name for name in every if f"`{name}`" not in page} == set()
+    shown = re.findall(r"^# ([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert set(shown) == every
+
+
+def test_the_project_has_a_name_of_its_own() -> None:
+    assert COMPOSE["name"] == "weightcast"
+    assert "weightcast_models:" in (ROOT / "docker" / "README.md").read_text()
 
 
 def test_the_commands_of_the_images_exist() -> None:
@@ -259,8 +270,8 @@ def test_manifests_name_options_that_exist() -> None:
     for document in MANIFESTS:
         if document["kind"] in ("ConfigMap", "Secret"):
             named |= set(document.get("data", {})) | set(document.get("stringData", {}))
-    assert named <= OPTIONS
-    assert {"WEIGHTCAST_REDIS_URL", "WEIGHTCAST_API_KEYS"} <= named
+    assert {name for name in named if name.startswith(PREFIX)} <= OPTIONS
+    assert {"WEIGHTCAST_REDIS_URL", "WEIGHTCAST_API_KEYS_FILE"} <= named
 
 
 def test_the_commands_of_the_pods_exist() -> None:
@@ -306,8 +317,15 @@ def test_a_stopping_pod_may_finish_before_it_is_killed() -> None:
 def test_an_api_pod_without_keys_does_not_start() -> None:
     named = {key for document in MANIFESTS for key in document.get("data", {})}
     assert "WEIGHTCAST_ALLOW_ANONYMOUS" not in named
-    ((_, _, api),) = [entry for entry in pods() if entry[0] == "api"]
-    assert {"secretRef": {"name": "weightcast-keys"}} in api["envFrom"]
+    ((_, pod, api),) = [entry for entry in pods() if entry[0] == "api"]
+    (mount,) = [mount for mount in api["volumeMounts"] if mount["name"] == "keys"]
+    (volume,) = [volume for volume in pod["volumes"] if volume["name"] == "keys"]
+    (secret,) = [document for document in MANIFESTS if document["kind"] == "Secret"]
+    assert volume["secret"]["secretName"] == secret["metadata"]["name"]
+    ((name, text),) = secret["stringData"].items()
+    assert environment(api)["WEIGHTCAST_API_KEYS_FILE"] == f"{mount['mountPath']}/{name}"
+    # As it is shipped it holds no key, and a file without keys does not start a server.
+    assert all(line.strip().startswith("#") for line in text.splitlines())
 
 
 def test_references_between_manifests_hold() -> None:
@@ -347,6 +365,15 @@ def test_kustomization_lists_the_files_and_tags_the_images() -> None:
         assert workload(name)["spec"]["template"]["spec"]["containers"][0]["image"] in images
 
 
+def test_a_plain_cluster_knows_every_kind_and_autoscaling_is_an_overlay() -> None:
+    own = ("apps/v1", "v1", "networking.k8s.io/v1", "policy/v1", "kustomize.config.k8s.io/v1beta1")
+    assert {document["apiVersion"] for document in MANIFESTS} <= {*own}
+    for name in AUTOSCALERS:
+        folder = ROOT / "docker" / f"kubernetes-{name}"
+        base, file = yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
+        assert (folder / base).resolve() == ROOT / "docker" / "kubernetes" and (folder / file).is_file()
+
+
 def test_pods_with_a_gpu_ask_for_one_and_do_not_start_without() -> None:
     folder = ROOT / "docker" / "kubernetes-gpu"
     overlay = yaml.safe_load((folder / "kustomization.yaml").read_text())
@@ -372,14 +399,15 @@ def test_pods_with_a_gpu_ask_for_one_and_do_not_start_without() -> None:
 
 
 def test_autoscalers_watch_queues_and_metrics_that_exist() -> None:
-    scaled = [document for document in MANIFESTS if document["kind"] == "ScaledObject"]
+    scaled = AUTOSCALERS["keda"]
+    assert {document["kind"] for document in scaled} == {"ScaledObject"}
     lists = {
         trigger["metadata"]["listName"] for document in scaled for trigger in document["spec"]["triggers"]
     }
     assert lists == set(QUEUES)
     # A queue without a worker refuses its jobs.
     assert all(document["spec"]["minReplicaCount"] >= 1 for document in scaled)
-    (hpa,) = [document for document in MANIFESTS if document["kind"] == "HorizontalPodAutoscaler"]
+    (hpa,) = AUTOSCALERS["hpa"]
     (metric,) = hpa["spec"]["metrics"]
     name = metric["external"]["metric"]["name"]
     code = "".join(file.read_text() for file in (ROOT / "service" / "api").glob("*.py"))

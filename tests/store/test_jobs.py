@@ -34,6 +34,8 @@ def test_a_job_from_queued_to_succeeded(store: JobStore) -> None:
     done = store.get(job.id)
     assert done is not None and done.result == {"answer": 42} and done.finished_at >= done.started_at
     assert [event.type for event in store.read_events(job.id)] == ["state", "state", "progress", "state"]
+    # What was last said while it ran would look like work that was left undone.
+    assert (done.progress.done, done.progress.total, done.progress.message) == (2, 2, "done")
 
 
 def test_the_public_form_has_exactly_the_documented_fields(store: JobStore) -> None:

@@ -35,12 +35,16 @@ def test_the_notebook_can_be_opened_and_holds_no_outputs() -> None:
 def test_the_notebook_runs(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEIGHTCAST_URL", service.url)
     monkeypatch.setenv("MINUTES", "0.1")
+    # CIFAR-10 would be downloaded.
+    monkeypatch.setenv("DATA", "digits")
     printed = io.StringIO()
     namespace: dict[str, Any] = {"__name__": "notebook"}
     with contextlib.redirect_stdout(printed):
         for index, code in enumerate(CODE):
             exec(compile(code, f"<cell {index}>", "exec"), namespace)
     text = printed.getvalue()
+    assert re.search(r"^predicted epoch 0: .*\nrandom    epoch 0: ", text, re.MULTILINE)
+    assert "validation images" in text  # the verdict says how many it was measured on
     assert "succeeded" in text and "20 fit" in text and "before any training" in text
     rows = [line.split() for line in text.splitlines() if re.match(r"^ +\d+ +\d+\.\d%", line)]
     assert [row[0] for row in rows] == ["2", "5", "10", "20"]

@@ -124,7 +124,7 @@ def test_a_second_service_on_the_same_home_or_port_is_refused(
 ) -> None:
     for home, port, said in (
         (service.home, "0", "already runs"),
-        (tmp_path, service.url.rpartition(":")[2], "cannot be listened on"),
+        (tmp_path, service.url.rpartition(":")[2], "is already in use"),
     ):
         command = [sys.executable, "-m", "service.cli", "serve", "--port", port]
         second = subprocess.run(
@@ -136,6 +136,25 @@ def test_a_second_service_on_the_same_home_or_port_is_refused(
         )
         assert second.returncode == 1 and said in second.stderr
     assert service.is_ready()
+
+
+def test_every_line_is_json_where_json_is_set(home_with_model: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "models").symlink_to(home_with_model / "models")
+    running = start(home, log_format="json")
+    try:
+        answer = running.post("/predict-weights", torchvision("squeezenet1_1"), Prefer="respond-async")
+        running.final(answer.json()["id"])
+    finally:
+        end(running)
+    assert not (tmp_path / "serve.out").read_text()
+    lines = [json.loads(line) for line in running.log.read_text().splitlines()]
+    events = {line["event"] for line in lines}
+    assert {"service.ready", "api.listening", "worker.stopping", "job.succeeded"} <= events
+    # Probes and polls come every second, and would drown the rest.
+    paths = [line["path"] for line in lines if line["event"] == "request.done"]
+    assert paths == ["/predict-weights"]
 
 
 def gone(processes: list[psutil.Process]) -> bool:

@@ -24,10 +24,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from service.errors import InvalidInput, InvalidRequest
+from service.errors import InvalidInput
 from service.kit.whole_file import whole_file
 from training.data.image_folder.load import LabelledImages, load_images
-from training.data.image_folder.names import BUILT_IN
+from training.data.image_folder.names import BUILT_IN, unknown_data
 from training.data.image_folder.report import FolderReport
 from training.data.image_folder.tree import ImageTree, open_tree
 
@@ -167,11 +167,7 @@ def load_dataset(
             hint="Give the folder, with one sub-folder a class; unpack archives of other kinds.",
         )
     if tree is None:
-        raise InvalidRequest(
-            f"There is no data set {name!r}.",
-            field="/data",
-            hint='Use "digits", "cifar10", or the path of a folder or zip file with one folder a class.',
-        )
+        raise unknown_data(name)
     return _image_folder(tree, image_size or 32, channels, mirror, skip_bad, copies)
 
 

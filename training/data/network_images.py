@@ -52,13 +52,13 @@ def check_fits(network: Network, params: Mapping[str, Tensor], dataset: Dataset)
         ) from None
     if tuple(logits.shape) != (len(images), classes):
         answer = " x ".join(map(str, logits.shape[1:])) or "1"
-        values, binary = "values", ""
+        outputs, binary = "outputs", ""
         if answer == "1":
-            values, binary = "value", " One output with a threshold is not trained here; two learn the same."
+            outputs, binary = "output", " One output with a threshold is not trained here: use two."
         raise InvalidRequest(
-            f"The network answers {answer} {values} an image, and {dataset.name} has {classes} classes.",
+            f"The network has {answer} {outputs}, and {dataset.name!r} has {classes} classes.",
             field="/architecture",
-            hint=f"Give it a last layer of {classes}, such as with num_classes where the format has it."
+            hint=f"Give it {classes} outputs, for example with num_classes where the format has it."
             + binary,
         )
 

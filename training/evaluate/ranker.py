@@ -43,6 +43,7 @@ class ImageRanker(ABC):
     """
 
     property = "accuracy"
+    unit = ""
 
     def __init__(self, name: str, weights: str, dataset: Dataset, by: By, images: int) -> None:
         """weights: what they are, in a sentence."""

@@ -55,6 +55,14 @@ def run(
     cannot be run, UnknownModel, InvalidInput for images that cannot be read, TrainingDiverged for a loss
     beyond all bounds and for parameters that are not finite, from every start.
     """
+
+    def tell_stage(stage: str) -> None:
+        record = {"kind": "stage", "stage": stage, "progress": 0.0}
+        if folder.is_dir():
+            RunFolder(folder).log(record)
+        on_progress(record)
+
+    tell_stage("reading the images")
     dataset = configured_dataset(
         config, cache_dir,
         image_size=config.image_size or image_sides(graph), channels=image_channels(graph),
@@ -67,6 +75,7 @@ def run(
     network = Network(graph)
     if source is not None:
         check_onnx(network, *source)
+    tell_stage("predicting the weights")
     starts = _starts(graph, config, dataset)
     check_fits(network, next(iter(starts.values())).params, dataset)
     folder.mkdir(parents=True, exist_ok=True)

@@ -127,7 +127,10 @@ class Work:
                 raise self._diverged(f"The loss is {loss:.3g}", done, rate)
             if time.monotonic() - self._last_line > _PULSE_SECONDS:
                 epochs = done / batches
-                self._log({"kind": "pulse", "epoch": min(until, 1 + int(epochs))}, max(0.0, epochs - before))
+                self._log(
+                    {"kind": "pulse", "start": kind, "epoch": min(until, 1 + int(epochs)), "epochs": until},
+                    max(0.0, epochs - before),
+                )
 
         train_network(
             self.network, self.dataset, recipe,

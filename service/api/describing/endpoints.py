@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service import errors
-from service.api.auth import Principal, require
+from service.api.auth import require
 from service.api.describing.describe import describe
 from service.api.describing.schemas import DESCRIPTION_EXAMPLE, Description
+from service.api.keys import Principal
 from service.api.openapi import problems
 from service.api.predict.endpoints import REQUEST, predictions_of
 from service.api.predict.parsing import read_submission

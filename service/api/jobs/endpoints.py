@@ -9,9 +9,10 @@ from fastapi import APIRouter, Depends, Header, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from service.api.auth import Principal, require
+from service.api.auth import require
 from service.api.jobs.events import job_events
 from service.api.jobs.schemas import FINISHED_JOB_EXAMPLE, JOB_ID_PATTERN, RUNNING_JOB_EXAMPLE
+from service.api.keys import Principal
 from service.api.openapi import problems
 from service.api.services import Injected, Services
 from service.errors import Conflict, Forbidden, NotFound
@@ -93,7 +94,7 @@ async def get_job(
     services: Injected,
     caller: Caller,
     wait: Annotated[
-        float, Query(ge=0, le=60, description="Wait up to so many seconds for the job to end.")
+        float, Query(ge=0, le=60, description="Wait up to this many seconds for the job to end.")
     ] = 0,
 ) -> Response:
     """A failed job is a 200 too: `status` is `failed`, and `error` is a problem document."""

@@ -15,11 +15,12 @@ from service.api.architectures import (
     NASBENCH201_EXAMPLE,
     TORCHVISION_EXAMPLE,
 )
-from service.api.auth import Principal, require
+from service.api.auth import require
 from service.api.idempotency import IdempotencyKey, once
 from service.api.jobs.endpoints import job_response
 from service.api.jobs.failures import failure_response
 from service.api.jobs.schemas import FINISHED_JOB_EXAMPLE, RUNNING_JOB_EXAMPLE
+from service.api.keys import Principal
 from service.api.middleware import record_of
 from service.api.openapi import BINARY, problems
 from service.api.predict.accept import wants_file

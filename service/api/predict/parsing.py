@@ -19,9 +19,10 @@ from service.api.request_body import is_json, media_type, parse_json_object, rea
 from service.api.services import services_of
 from service.contract.predict import PredictOptions, PredictRequest
 from service.contract.reading import read, read_texts
-from service.errors import InvalidInput, InvalidRequest, UnsupportedMediaType
+from service.errors import InvalidInput, InvalidRequest, ServiceError, UnsupportedMediaType
 from service.graph_io.limits import GraphLimits
 from service.graph_io.read import sniff
+from service.graph_io.short_texts import parse_short_text
 from service.json_pointer import pointer
 
 ONNX_MEDIA_TYPES = ("application/octet-stream", "application/onnx", "application/x-onnx")
@@ -78,14 +79,24 @@ async def read_submission(request: Request) -> Submission:
     )
 
 
+def _short_text(text: str) -> dict[str, Any]:
+    """What a short text stands for, such as torchvision:resnet18. InvalidRequest for any other text."""
+    try:
+        return dict(parse_short_text(text))
+    except ServiceError as error:
+        raise InvalidRequest(error.detail, field="/architecture", hint=error.extra.get("hint")) from None
+
+
 async def _from_json(body: bytes, query: Mapping[str, str], limits: GraphLimits) -> Submission:
     if query:
         raise InvalidRequest(
             f"The option {next(iter(query))!r} stands in the query of a JSON request.",
             field=pointer(next(iter(query))[:60]),
-            hint="Put options beside `architecture` in the body.",
+            hint="Put options next to `architecture` in the body.",
         )
     document = await parse_json_object(body, limits)
+    if isinstance(text := document.get("architecture"), str):
+        document["architecture"] = _short_text(text)
     options = read(PredictRequest, document, where="body", strict=True)
     return Submission(
         options, await _sha256(body), architecture=options.architecture, place=("architecture",)

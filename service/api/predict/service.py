@@ -13,7 +13,7 @@ from typing import Any
 import anyio.to_thread
 import structlog
 
-from service.api.auth import Principal
+from service.api.keys import Principal
 from service.api.middleware import RequestRecord
 from service.api.models import find_model
 from service.api.predict.keys import prediction_digest, submission_key
@@ -96,7 +96,7 @@ class Predictions:
         card = find_model(services.settings, name)
         if card.kind != "ghn":
             raise InvalidRequest(
-                f"The model {name!r} is a {card.kind}; it predicts no weights.", field="/model"
+                f"The model {name!r} is a {card.kind}; it does not predict weights.", field="/model"
             )
         submission = replace(submission, options=replace(options, model=card.name))
         kind = "onnx" if submission.onnx is not None else "json"
@@ -192,6 +192,7 @@ class Predictions:
             "source_onnx": architecture.store_source(services.artifacts)
             if options.output == "onnx"
             else None,
+            "from_onnx": architecture.onnx is not None,
             "torchvision": architecture.torchvision,
             # Where the worker leaves the graph of a network that only it can build.
             "traced": architecture.graph_name if architecture.torchvision is not None else None,

@@ -35,7 +35,7 @@ def _describe(model: type[Options], options: type[Options]) -> dict[str, Any]:
     """JSON or JSON lines; beside lines the options are query parameters."""
     architectures = {"architectures": [NASBENCH201_EXAMPLE, TORCHVISION_EXAMPLE]}
     described = json_body(model, {"two": architectures})
-    lines = {"schema": {"type": "string", "description": "An architecture a line."}}
+    lines = {"schema": {"type": "string", "description": "One architecture per line."}}
     described["requestBody"]["content"].update({media: lines for media in JSON_LINES})
     described["parameters"] = [
         {
@@ -43,7 +43,7 @@ def _describe(model: type[Options], options: type[Options]) -> dict[str, Any]:
             "in": "query",
             "required": False,
             "schema": schema,
-            "description": "Option beside JSON lines.",
+            "description": "Same as the body's field; for JSON Lines bodies.",
         }
         for name, schema in properties(options).items()
     ]
@@ -69,14 +69,14 @@ async def rank_architectures(asked: Asked) -> Response:
     """The job's result is a `Ranking`. What cannot be read is in `skipped` and does not stop the rest."""
     settings = asked.services.settings
     lines, options = await read_many(asked.request, RankOptions, most=settings.max_architectures)
-    payload = await anyio.to_thread.run_sync(ranking_payload, settings, options)
+    payload = await anyio.to_thread.run_sync(ranking_payload, settings, options, lines)
     return await answer(asked, "rank", lines, payload)
 
 
 @router.post(
     "/embed-architectures",
     operation_id="embedArchitectures",
-    summary="Embed architectures: a vector each",
+    summary="Embed architectures: one vector each",
     response_model=Job,
     openapi_extra=_describe(EmbedRequest, EmbedOptions),
     responses=_RESPONSES,

@@ -48,7 +48,9 @@ async def read_many(request: Request, model: type[OptionsT], *, most: int) -> tu
     else:
         raise UnsupportedMediaType(
             f"This call reads JSON, not {media or 'a body without a Content-Type'}.",
-            hint="Send Content-Type: application/json, or application/x-ndjson with one architecture a line.",
+            hint=(
+                "Send Content-Type: application/json, or application/x-ndjson with one architecture per line."
+            ),
         )
     _check_count(len(lines), most)
     return b"\n".join(lines), options

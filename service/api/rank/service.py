@@ -14,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service import errors
-from service.api.auth import Principal, require
+from service.api.auth import require
 from service.api.idempotency import IdempotencyKey, once
 from service.api.jobs.endpoints import job_response
 from service.api.jobs.failures import failure_response
+from service.api.keys import Principal
 from service.api.models import find_model
 from service.api.prefer import parse_prefer
 from service.api.services import Injected, Services
@@ -32,7 +33,9 @@ from service.contract.many import (
 )
 from service.contract.options import BUILT_IN_DATA
 from service.contract.scoring import scorer
+from service.graph_io.entries import common_space
 from service.models.catalog import default_predictor
+from service.properties import best_first
 from service.settings import Settings
 from service.store.queue import enqueue
 from service.store.records import About, Job
@@ -68,9 +71,12 @@ def _asking(
 Asked = Annotated[Asking, Depends(_asking)]
 
 
-def ranking_payload(settings: Settings, options: RankOptions) -> RankQuestion:
-    """What a ranking is to do. UnknownModel, InvalidRequest. Blocking."""
-    name = options.predictor or default_predictor(options.property)
+def ranking_payload(settings: Settings, options: RankOptions, lines: bytes) -> RankQuestion:
+    """What a ranking is to do. UnknownModel, InvalidRequest. Blocking.
+
+    lines: the architectures, a JSON text each.
+    """
+    name = options.predictor or default_predictor(options.property, _space_of(lines))
     digest, predicted = None, "accuracy"
     if name != BUILT_IN:
         found = scorer(name)
@@ -94,7 +100,7 @@ def ranking_payload(settings: Settings, options: RankOptions) -> RankQuestion:
         "predictor": name,
         "predictor_digest": digest,
         "property": predicted,
-        "order": options.order,
+        "order": options.order or best_first(predicted),
         "unconnected": options.unconnected,
         "top_k": options.top_k,
     }
@@ -105,12 +111,19 @@ def ranking_payload(settings: Settings, options: RankOptions) -> RankQuestion:
     return question
 
 
+def _space_of(lines: bytes) -> str | None:
+    try:
+        return common_space(json.loads(line) for line in lines.splitlines())
+    except ValueError:
+        return None
+
+
 def embedding_payload(settings: Settings, options: EmbedOptions) -> EmbedQuestion:
     """What to embed with. UnknownModel, InvalidRequest. Blocking."""
     card = find_model(settings, options.model or settings.default_model)
     if card.kind != "ghn":
         raise errors.InvalidRequest(
-            f"The model {card.name!r} is a {card.kind}; it embeds nothing.", field="/model"
+            f"The model {card.name!r} is a {card.kind}; it does not embed networks.", field="/model"
         )
     return {"model": card.name, "model_digest": card.digest}
 

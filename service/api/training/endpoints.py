@@ -10,10 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service import errors
-from service.api.auth import Principal, require
+from service.api.auth import require
 from service.api.idempotency import IdempotencyKey, once
 from service.api.jobs.endpoints import JobId, find_job, job_response
 from service.api.jobs.schemas import RUNNING_JOB_EXAMPLE
+from service.api.keys import Principal
 from service.api.openapi import json_body, problems
 from service.api.predict.endpoints import predictions_of
 from service.api.predict.service import Predictions

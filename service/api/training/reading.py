@@ -53,7 +53,7 @@ async def read_network(job: JobRequest, reader: ArchitectureReader) -> ReadArchi
 
 def _named(error: ValidationError) -> Exception:
     """Pydantic puts the kind in front of every place; the body has no such level."""
-    found = error.errors(include_url=False, include_input=False, include_context=False)
+    found = error.errors(include_url=False, include_input=False)
     for entry in found:
         if entry["loc"] and entry["loc"][0] in KINDS:
             entry["loc"] = entry["loc"][1:]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from service import errors
-from service.api.auth import Principal
+from service.api.keys import Principal
 from service.api.models import find_model
 from service.api.predict.reading import ReadArchitecture
 from service.api.services import Services

@@ -9,12 +9,12 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api.auth import Principal, require
-from service.api.errors import RangeNotSatisfiable
+from service.api.auth import require
+from service.api.keys import Principal
 from service.api.openapi import BINARY, problems
 from service.api.services import Injected, Services
 from service.api.weights.files import MEDIA_TYPES, file_response
-from service.errors import NotFound
+from service.errors import NotFound, RangeNotSatisfiable
 
 router = APIRouter(tags=["weights"])
 

@@ -20,9 +20,9 @@ import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from service.api.errors import RangeNotSatisfiable, error_response
+from service.api.errors import error_response
 from service.api.weights.ranges import ByteRange, etag_matches, parse_range
-from service.errors import ServiceError
+from service.errors import DamagedFile, RangeNotSatisfiable
 
 MEDIA_TYPES = {
     "safetensors": "application/vnd.safetensors",
@@ -32,12 +32,6 @@ MEDIA_TYPES = {
 }
 CHUNK_BYTES = 2**20
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-
-
-class DamagedFile(ServiceError):
-    """A file does not have its digest any more. Raised amid an answer, which is cut by it."""
-
-    code, title = "damaged-file", "A stored file is not what it was"
 
 
 def content_disposition(filename: str) -> str:

@@ -214,7 +214,7 @@ def read_nasbench101(document: Mapping[str, Any], *, limits: GraphLimits = DEFAU
     cell = prune(_cell_of(network.matrix, network.ops))
     if cell is None:
         raise NotConnected(
-            "No path leads from the cell's input to its output: this is no network.",
+            "No path leads from the cell's input to its output, so it is not a network.",
             field="/matrix",
             hint="Add the missing edges.",
         )

@@ -157,7 +157,7 @@ def read_nasbench201(document: Mapping[str, Any], *, limits: GraphLimits = DEFAU
     cell = parse_cell(network.cell)
     if not live_edges(cell):
         raise NotConnected(
-            "No operation connects the cell's input to its output: this is no network.",
+            "No path leads from the cell's input to its output, so it is not a network.",
             field="/cell",
             hint="Replace 'none' on a path from node 0 to node 3.",
         )

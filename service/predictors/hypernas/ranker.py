@@ -30,6 +30,7 @@ class HyperNASRanker:
     """
 
     note: str | None = None
+    unit: str = ""
 
     def __init__(self, card: ModelCard) -> None:
         self._checkpoint = load_checkpoint(card.path)

@@ -27,9 +27,10 @@ def certainty(observations: int, score: CrossValidation, *, networks: int | None
         )
     right, low, high = (f"{50 * (1 + tau):.0f}%" for tau in (score.tau, score.low, score.high))
     sentence = (
-        f"Of two architectures that it had not seen it put the better one first in {right} of cases "
-        f"(between {low} and {high}; {interval}), measured on {of}."
+        f"In cross-validation on {of} it put the better of two unseen architectures first "
+        f"{right} of the time (90% interval {low} to {high}; Kendall's tau {score.tau:.2f}, "
+        f"{score.low:.2f} to {score.high:.2f})."
     )
     if networks < _FEW or score.high - score.low > _WIDE:
-        sentence += " That is little to go by: take its order as a hint, and add observations."
+        sentence += " These are few results: take the order as a hint, and add more."
     return sentence

@@ -172,6 +172,7 @@ class PretrainedRanker:
             raise InvalidInput(f"{card.name!r} is not a readable ranker: {error}", model=card.name) from error
         if not known:
             raise InvalidInput(f"The ranker {card.name!r} was made by another version.", model=card.name)
+        self.unit = card.unit
         self.note: str | None = card.scores.get("note")
 
     def features(self, document: Any) -> list[float]:

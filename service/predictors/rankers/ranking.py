@@ -33,6 +33,7 @@ from service.predictors.rankers.pretrained import (
 )
 from service.predictors.regressors.scores import SCORE_DECIMALS
 from service.predictors.rounding import significant
+from service.properties import best_first
 from service.stages import stage
 
 STRUCTURE = "structure"
@@ -66,10 +67,13 @@ class Candidate:
 
 
 class Ranker(Protocol):
-    """name, property: what made the scores. note: what a user must know about them, or nothing."""
+    """name, property: what made the scores. unit: of values, empty where it is not known. note: what a user
+    must know about them, or nothing.
+    """
 
     name: str
     property: str
+    unit: str
     note: str | None
 
     def features(self, document: Any) -> list[float]: ...
@@ -84,6 +88,7 @@ class StructureRanker:
 
     name: str = STRUCTURE
     property: str = ACCURACY
+    unit: str = ""
     note: str | None = STRUCTURE_NOTE
 
     def __init__(self, read: Reader) -> None:
@@ -107,10 +112,12 @@ class StructureRanker:
 class FittedRanker:
     """Scores are normal scores of the observed values (`few_shot.Prediction`)."""
 
-    def __init__(self, predictor: FittedPredictor, read: Reader, note: str | None = None) -> None:
+    def __init__(
+        self, predictor: FittedPredictor, read: Reader, note: str | None = None, unit: str = ""
+    ) -> None:
         self._predictor = predictor
         self._read = read
-        self.note = note
+        self.note, self.unit = note, unit
         self.name, self.property = predictor.name, predictor.property
 
     def features(self, document: Any) -> list[float]:
@@ -130,17 +137,20 @@ class FittedRanker:
         ]
 
 
-def find_ranker(predictor: str | None, wanted: str | None, *, read: Reader = read_document) -> Ranker:
+def find_ranker(
+    predictor: str | None, wanted: str | None, *, read: Reader = read_document, space: str | None = None
+) -> Ranker:
     """The predictor of that name; where none is named, the one that comes with Weightcast for the property.
 
-    wanted: the property to rank by; None for whatever the predictor predicts.
+    wanted: the property to rank by; None for whatever the predictor predicts. space: of all architectures,
+    where they are of one.
 
     Raises UnknownModel, or InvalidRequest if it predicts another property than the one that is wanted.
     """
     ranker = (
         StructureRanker(read)
         if predictor == STRUCTURE
-        else _trained(predictor or default_predictor(wanted), read)
+        else _trained(predictor or default_predictor(wanted, space), read)
     )
     if wanted is not None and wanted != ranker.property:
         raise InvalidRequest(
@@ -164,7 +174,7 @@ def _trained(name: str, read: Reader) -> Ranker:
             field="/predictor",
             hint=f"Rank with `weightcast rank FILE --predictor {card.kind}:{name} --data DATA`.",
         )
-    raise InvalidRequest(f"{name!r} is a {card.kind}; it ranks nothing here.", field="/predictor")
+    raise InvalidRequest(f"{name!r} is a {card.kind}; it does not rank networks here.", field="/predictor")
 
 
 def fitted_ranker(card: ModelCard, read: Reader) -> Ranker:
@@ -172,7 +182,9 @@ def fitted_ranker(card: ModelCard, read: Reader) -> Ranker:
     if is_pretrained(card):
         return PretrainedRanker(card, read)
     note = card.scores.get("note")
-    return FittedRanker(load_predictor(card.name), read, note if isinstance(note, str) else None)
+    return FittedRanker(
+        load_predictor(card.name), read, note if isinstance(note, str) else None, card.unit
+    )
 
 
 def skipped_entry(candidate: Candidate, error: ServiceError) -> dict[str, Any]:
@@ -190,16 +202,16 @@ def rank(
     ranker: Ranker,
     *,
     top_k: int | None = None,
-    order: Order = "descending",
+    order: Order | None = None,
     unconnected: Unconnected = "skip",
     report: Report = lambda done: None,
 ) -> dict[str, Any]:
-    """`{"property", "predictor", "ranking": [{"rank", "index", "name", "score"}], "skipped": [{"index",
-    "name", "reason", "problem"}]}`, with a `note` where the predictor has one.
+    """`{"property", "predictor", "order", "ranking": [{"rank", "index", "name", "score"}], "skipped":
+    [{"index", "name", "reason", "problem"}]}`, with a `unit` and a `note` where the predictor has them.
 
-    Equal scores keep the order in which they came. unconnected: whether cells whose output nothing reaches
-    are skipped, or come behind all others, with a score of None. The stages of the work are parse and score
-    (`service.stages`).
+    order: without one the best come first, which is the lowest latencies. Equal scores keep the order in
+    which they came. unconnected: whether cells whose output nothing reaches are skipped, or come behind all
+    others, with a score of None. The stages of the work are parse and score (`service.stages`).
     """
     read: list[Candidate] = []
     rows: list[list[float]] = []
@@ -218,6 +230,7 @@ def rank(
             report(done)
     with stage("score"):
         scored = ranker.scores(rows) if rows else []
+    order = order or best_first(ranker.property)
     sign = -1 if order == "descending" else 1
     best = sorted(range(len(read)), key=lambda place: sign * scored[place]["score"])
     ordered = [(read[place], scored[place]) for place in best]
@@ -226,7 +239,9 @@ def rank(
         {"rank": number, "index": candidate.index, "name": candidate.name, **score}
         for number, (candidate, score) in enumerate(ordered[:top_k], start=1)
     ]
-    answer: dict[str, Any] = {"property": ranker.property, "predictor": ranker.name}
+    answer: dict[str, Any] = {"property": ranker.property, "predictor": ranker.name, "order": order}
+    if ranker.unit:
+        answer["unit"] = ranker.unit
     if ranker.note is not None:
         answer["note"] = ranker.note
     return {**answer, "ranking": ranking, "skipped": skipped}

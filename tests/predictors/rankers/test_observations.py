@@ -188,7 +188,7 @@ def test_a_cell_that_connects_nothing_spoils_no_file() -> None:
     networks = observe([*small[:7], unconnected, *small[7:]])
     assert networks.tally is not None and networks.tally.used >= 18
     assert 7 in [item.index for item in networks.tally.set_aside]
-    assert all("No operation connects" in item.error.detail for item in networks.tally.set_aside)
+    assert all("No path leads from" in item.error.detail for item in networks.tally.set_aside)
 
 
 def test_other_fields_are_metadata() -> None:

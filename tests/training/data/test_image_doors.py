@@ -152,7 +152,7 @@ def test_what_the_network_does_not_take_names_its_own_shape() -> None:
     assert "images of 3 x 16 x 16" in square.detail and "described for 3 x 16 x 32" in square.detail
     two = replace(data, classes=("no", "yes"))
     binary = refusal(network((3, 16, 16), outputs=1), two)
-    assert "answers 1 value an image" in binary.detail and "last layer of 2" in binary.extra["hint"]
+    assert "has 1 output, and" in binary.detail and "2 outputs" in binary.extra["hint"]
     assert "two learn the same" in binary.extra["hint"]
 
 

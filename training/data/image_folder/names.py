@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from service.contract.options import BUILT_IN_DATA
-from service.errors import InvalidInput
+from service.errors import InvalidInput, InvalidRequest
 from training.data.image_folder.layout import layout_of
 from training.data.image_folder.tree import open_tree
 
@@ -20,6 +20,20 @@ def data_source(name: str, within: Path) -> str:
     if name in BUILT_IN:
         return str(place.absolute()) if _holds_images(place) else name
     return str(place.absolute()) if place.exists() else name
+
+
+def check_data(name: str) -> None:
+    """Raises InvalidRequest for what is neither a built-in data set nor there; without reading any image."""
+    if name not in BUILT_IN and not Path(name).expanduser().exists():
+        raise unknown_data(name)
+
+
+def unknown_data(name: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"There is no data set {name!r}.",
+        field="/data",
+        hint='Use "digits", "cifar10", or the path of a folder or zip file with one folder per class.',
+    )
 
 
 def _holds_images(place: Path) -> bool:

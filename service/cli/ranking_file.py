@@ -1,0 +1,46 @@
+"""A ranking as a file that other commands and spreadsheets take: JSON Lines or CSV, by its ending."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from service.graph_io.short_texts import as_source
+
+_COLUMNS = ("rank", "name", "score", "value", "low", "high", "architecture")
+_ENDINGS = (".jsonl", ".csv")
+
+
+def check_ending(file: Path) -> None:
+    """Raises BadParameter, before anything is ranked."""
+    if file.suffix not in _ENDINGS:
+        raise typer.BadParameter(f"rankings are written as {' or '.join(_ENDINGS)}", param_hint="-o")
+
+
+def write_ranking(file: Path, rows: Sequence[Mapping[str, Any]], architectures: Sequence[Any]) -> None:
+    """architectures: by the `index` of the rows, as they were read."""
+    records = [_record(row, architectures[row["index"]]) for row in rows]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", encoding="utf-8", newline="") as lines:
+        if file.suffix == ".csv":
+            writer = csv.DictWriter(lines, _COLUMNS)
+            writer.writeheader()
+            writer.writerows({**record, "architecture": _text(record["architecture"])} for record in records)
+        else:
+            lines.writelines(json.dumps(record, separators=(",", ":")) + "\n" for record in records)
+
+
+def _record(row: Mapping[str, Any], entry: Any) -> dict[str, Any]:
+    low, high = row.get("interval") or (None, None)
+    inner = entry.get("architecture", entry) if isinstance(entry, Mapping) else entry
+    values = (row["rank"], row["name"], row["score"], row.get("value"), low, high, inner)
+    return dict(zip(_COLUMNS, values, strict=True))
+
+
+def _text(architecture: Any) -> str:
+    return as_source(architecture) if isinstance(architecture, Mapping) else str(architecture)
