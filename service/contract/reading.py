@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_jsonable_python
+from pydantic_core import to_json, to_jsonable_python
 
 from service.contract.options import Options
 from service.errors import InvalidRequest
 from service.json_pointer import pointer
-from service.kit.field_messages import sentence
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 
@@ -22,12 +21,18 @@ _adapters: dict[type[Options], TypeAdapter[Any]] = {}
 def read(
     options: type[OptionsT], document: Mapping[str, Any], *, where: str = "options", strict: bool = False
 ) -> OptionsT:
-    """Raises InvalidRequest naming every field that is wrong. where: body, query, form or options."""
+    """Raises InvalidRequest naming every field that is wrong. where: body, query, form or options. strict: of
+    a JSON document whose types must be right, without "1" for 1.
+    """
     try:
-        checked: OptionsT = adapter(options).validate_python(dict(document), strict=strict)
+        if strict:
+            # As JSON: of Python objects, strictness would take none but instances of the class.
+            checked: OptionsT = adapter(options).validate_json(to_json(document), strict=True)
+        else:
+            checked = adapter(options).validate_python(dict(document))
         return checked
     except ValidationError as error:
-        raise from_validation(error, where=where, known=_names(options)) from None
+        raise from_validation(error, where=where) from None
 
 
 def read_texts(options: type[OptionsT], texts: Mapping[str, str], *, where: str) -> OptionsT:
@@ -36,11 +41,7 @@ def read_texts(options: type[OptionsT], texts: Mapping[str, str], *, where: str)
         checked: OptionsT = adapter(options).validate_strings(dict(texts))
         return checked
     except ValidationError as error:
-        raise from_validation(error, where=where, known=_names(options)) from None
-
-
-def _names(options: type[Options]) -> list[str]:
-    return [entry.name for entry in fields(options)]
+        raise from_validation(error, where=where) from None
 
 
 def adapter(options: type[Options]) -> TypeAdapter[Any]:
@@ -81,29 +82,24 @@ def dotted(options: type[Options]) -> str:
     return f"{options.__module__}:{options.__qualname__}"
 
 
-def from_validation(
-    error: ValidationError, *, where: str = "body", known: Collection[str] = ()
-) -> InvalidRequest:
+def from_validation(error: ValidationError, *, where: str = "body") -> InvalidRequest:
     return invalid_fields(
-        error.errors(include_url=False, include_input=False), where=where, known=known
+        error.errors(include_url=False, include_input=False, include_context=False), where=where
     )
 
 
-def invalid_fields(
-    found: Sequence[Mapping[str, Any]], *, where: str = "body", known: Collection[str] = ()
-) -> InvalidRequest:
-    """One error for all fields that pydantic refused. `where`: body, query, path, header or options.
-
-    known: the fields that there are, for a misspelt one.
-    """
+def invalid_fields(found: Sequence[Mapping[str, Any]], *, where: str = "body") -> InvalidRequest:
+    """One error for all fields that pydantic refused. `where`: body, query, path, header or options."""
     listed = [
         {
             "pointer": pointer(*entry["loc"]),
             "in": where,
-            "detail": sentence("/".join(map(str, entry["loc"])) or f"The {where}", entry, known),
+            "detail": str(entry["msg"]),
             "code": str(entry["type"]),
         }
         for entry in found[:20]
     ]
+    first = listed[0]
+    name = first["pointer"].lstrip("/") or where
     more = f" ({len(found) - 1} more fields are wrong.)" if len(found) > 1 else ""
-    return InvalidRequest(listed[0]["detail"] + more, field=listed[0]["pointer"], errors=listed)
+    return InvalidRequest(f"{name}: {first['detail']}.{more}", field=first["pointer"], errors=listed)
