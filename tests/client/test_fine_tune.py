@@ -41,7 +41,6 @@ def test_the_weights_come_back(either: Make, fake_time: FakeTime, tmp_path: Path
             "data": "photos",
             "epochs": 1,
             "compare": True,
-            "seed": 0,
         },
     }
     assert "Idempotency-Key" in script.requests[0].headers
