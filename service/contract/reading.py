@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from pydantic_core import to_json, to_jsonable_python
 from service.contract.options import Options
 from service.errors import InvalidRequest
 from service.json_pointer import pointer
+from service.kit.field_messages import sentence
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 
@@ -32,7 +33,7 @@ def read(
             checked = adapter(options).validate_python(dict(document))
         return checked
     except ValidationError as error:
-        raise from_validation(error, where=where) from None
+        raise from_validation(error, where=where, known=_names(options)) from None
 
 
 def read_texts(options: type[OptionsT], texts: Mapping[str, str], *, where: str) -> OptionsT:
@@ -41,7 +42,11 @@ def read_texts(options: type[OptionsT], texts: Mapping[str, str], *, where: str)
         checked: OptionsT = adapter(options).validate_strings(dict(texts))
         return checked
     except ValidationError as error:
-        raise from_validation(error, where=where) from None
+        raise from_validation(error, where=where, known=_names(options)) from None
+
+
+def _names(options: type[Options]) -> list[str]:
+    return [entry.name for entry in fields(options)]
 
 
 def adapter(options: type[Options]) -> TypeAdapter[Any]:
@@ -82,24 +87,29 @@ def dotted(options: type[Options]) -> str:
     return f"{options.__module__}:{options.__qualname__}"
 
 
-def from_validation(error: ValidationError, *, where: str = "body") -> InvalidRequest:
+def from_validation(
+    error: ValidationError, *, where: str = "body", known: Collection[str] = ()
+) -> InvalidRequest:
     return invalid_fields(
-        error.errors(include_url=False, include_input=False, include_context=False), where=where
+        error.errors(include_url=False, include_input=False), where=where, known=known
     )
 
 
-def invalid_fields(found: Sequence[Mapping[str, Any]], *, where: str = "body") -> InvalidRequest:
-    """One error for all fields that pydantic refused. `where`: body, query, path, header or options."""
+def invalid_fields(
+    found: Sequence[Mapping[str, Any]], *, where: str = "body", known: Collection[str] = ()
+) -> InvalidRequest:
+    """One error for all fields that pydantic refused. `where`: body, query, path, header or options.
+
+    known: the fields that there are, for a misspelt one.
+    """
     listed = [
         {
             "pointer": pointer(*entry["loc"]),
             "in": where,
-            "detail": str(entry["msg"]),
+            "detail": sentence("/".join(map(str, entry["loc"])) or f"The {where}", entry, known),
             "code": str(entry["type"]),
         }
         for entry in found[:20]
     ]
-    first = listed[0]
-    name = first["pointer"].lstrip("/") or where
     more = f" ({len(found) - 1} more fields are wrong.)" if len(found) > 1 else ""
-    return InvalidRequest(f"{name}: {first['detail']}.{more}", field=first["pointer"], errors=listed)
+    return InvalidRequest(listed[0]["detail"] + more, field=listed[0]["pointer"], errors=listed)
