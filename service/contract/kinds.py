@@ -10,7 +10,7 @@ from typing import Literal
 from service.contract.finetune import FineTuneOptions
 from service.contract.ghn import GHNTraining
 from service.contract.hypernas import HyperNASTraining
-from service.contract.many import EmbedRequest, RankRequest
+from service.contract.many import CompareRequest, EmbedRequest, RankRequest
 from service.contract.options import RANKS, Options
 from service.contract.predict import PredictRequest
 from service.contract.predictor import PredictorTraining
@@ -88,7 +88,7 @@ _ANSWERS = (
     JobKind(
         name="compare",
         summary="Distances between architectures",
-        options=EmbedRequest,
+        options=CompareRequest,
         queue="rank",
         run="service.workers.rank:run_compare",
         result="service.contract.results:Comparison",

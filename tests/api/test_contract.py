@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -99,6 +101,12 @@ def test_every_route_is_described(app: FastAPI) -> None:
             assert response["description"], (name, status)
             if int(status) >= 400 and operation["operationId"] != "readyz":
                 assert list(response["content"]) == ["application/problem+json"], (name, status)
+
+
+def test_every_reference_leads_somewhere(app: FastAPI) -> None:
+    schemas = app.openapi()["components"]["schemas"]
+    names = re.findall(r"#/components/schemas/([^\"]+)", json.dumps(app.openapi()))
+    assert names and not set(names) - set(schemas)
 
 
 def test_guarded_routes_name_both_ways_to_send_a_key(app: FastAPI) -> None:

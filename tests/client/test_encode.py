@@ -69,7 +69,7 @@ def test_what_is_wrong_is_said_before_anything_is_sent(passed: Any, match: str) 
 
 
 def test_what_is_no_architecture_at_all() -> None:
-    with pytest.raises(Refused, match="A int is no architecture"):
+    with pytest.raises(Refused, match="A int is not an architecture"):
         encode(3)
 
 

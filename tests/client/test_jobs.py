@@ -131,7 +131,6 @@ def test_ranking(either: Make, fake_time: FakeTime, as_job: bool) -> None:
     ranking = either(script.transport).rank_architectures(cells, top_k=1)
     assert script.sent_json() == {
         "architectures": cells,
-        "order": "descending",
         "unconnected": "skip",
         "top_k": 1,
     }

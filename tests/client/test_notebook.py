@@ -160,7 +160,7 @@ def test_jobs() -> None:
 
 def test_frames_without_pandas_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(NotInstalled, match=r"weightcast\[plots\]"):
+    with pytest.raises(NotInstalled, match=r"'\.\[plots\]'"):
         RANKING.to_pandas()
 
 

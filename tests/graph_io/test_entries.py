@@ -49,7 +49,7 @@ def test_fields_that_say_the_format() -> None:
 def test_what_is_no_entry_is_refused() -> None:
     with pytest.raises(InvalidArchitecture, match="an object, not a number"):
         read_entry(7)
-    with pytest.raises(InvalidInput, match="is no architecture"):
+    with pytest.raises(InvalidInput, match="is not an architecture"):
         read_entry("resnet")
     with pytest.raises(InvalidArchitecture, match="lacks the key 'architecture'") as refused:
         read_entry({"value": 1}, Place(("observations", 3)))

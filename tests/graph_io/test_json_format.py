@@ -83,7 +83,7 @@ WRONG: list[tuple[list[str | int], Any, str, str | None]] = [
     (["nodes", 1, "inputs"], "x", "/nodes/1/inputs", "conv"),
     (["nodes", 1, "inputs", 0], 0, "/nodes/1/inputs/0", "conv"),
     (["nodes", 1, "inputs", 0], "z", "/nodes/1", "conv"),
-    (["nodes", 1, "inputs", 0], "y", "/nodes/2", "y"),
+    (["nodes", 1, "inputs", 0], "y", "/nodes/1", "conv"),
     (["nodes", 1, "cell"], True, "/nodes/1/cell", "conv"),
     (["nodes", 1, "cell"], -1, "/nodes/1/cell", "conv"),
     (["nodes", 1, "atrs"], {}, "/nodes/1/atrs", "conv"),

@@ -122,7 +122,7 @@ def test_every_connected_cell_is_a_network(cell: Cell) -> None:
         "modules": 1,
     }
     if prune(cell) is None:
-        with pytest.raises(InvalidArchitecture, match="no network"):
+        with pytest.raises(InvalidArchitecture, match="not a network"):
             read_nasbench101(document)
     else:
         assert read_nasbench101(document).num_parameters > 0

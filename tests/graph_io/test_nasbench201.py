@@ -141,8 +141,8 @@ def test_every_cell_is_parsed_and_written(ops: list[str]) -> None:
         (MIXED.replace("avg_pool_3x3~1", "avg_pool_3x3~7"), "each of"),
         (MIXED.replace("avg_pool_3x3~1", "avg_pool_3x3"), "like 'skip_connect~0'"),
         (MIXED.replace("|none~0", "none~0"), "not between"),
-        (cell_of(["none"] * 6), "no network"),
-        ("|skip_connect~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|", "no network"),
+        (cell_of(["none"] * 6), "not a network"),
+        ("|skip_connect~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|", "not a network"),
     ],
 )
 def test_a_wrong_cell_is_named(cell: str, said: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper
 
 from service.errors import InvalidArchitecture, ServiceError
-from service.graph_io.onnx import translate
+from service.graph_io.onnx import table
 from service.graph_io.onnx.scopes import all_nodes, graphs
 from service.graph_io.onnx_reader import read_onnx
 from tests.graph_io.onnx_models import bare, model, node, small_resnet
@@ -134,7 +135,7 @@ def test_an_unexpected_mistake_names_the_node(monkeypatch: pytest.MonkeyPatch, m
     def broken(*_: object, **__: object) -> None:
         raise mistake
 
-    monkeypatch.setattr(translate.linear, "gemm", broken)
+    monkeypatch.setitem(table.TABLE, "Gemm", replace(table.TABLE["Gemm"], build=broken))
     with pytest.raises(InvalidArchitecture, match="'Gemm:y'") as caught:
         read_onnx(small_resnet().SerializeToString())
     assert caught.value.extra["node"] == "Gemm:y" and caught.value.__cause__ is mistake

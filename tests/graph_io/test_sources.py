@@ -28,7 +28,7 @@ def test_texts_that_name_a_file() -> None:
 
 @pytest.mark.parametrize("text", ["", "model.pt", "keras:x", "torchvision", "--"])
 def test_what_is_no_source_is_refused(text: str) -> None:
-    with pytest.raises(InvalidInput, match="is no source") as caught:
+    with pytest.raises(InvalidInput, match="is not a recognised source") as caught:
         parse_source(text)
     assert "nasbench201:CELL" in caught.value.extra["hint"]
 

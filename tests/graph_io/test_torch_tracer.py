@@ -565,7 +565,7 @@ def test_examples() -> None:
         (nn.Conv2d(3, 4, 3), {"input_shape": (5, 9, 9)}, "3 channels"),
         (nn.Sequential(nn.LazyLinear(3)), {}, "no shape yet"),
         (torch.jit.script(nn.Linear(2, 2)), {}, "scripted"),
-        ("resnet18", {}, "no torch.nn.Module"),
+        ("resnet18", {}, "is not a torch.nn.Module"),
     ],
     ids=["nothing to go by", "wrong shape", "lazy", "scripted", "no module"],
 )

@@ -122,5 +122,5 @@ def test_what_only_a_service_has_is_said(tmp_path: Path) -> None:
 def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.extras.find_spec", lambda name: None)
     for kind in (Client, AsyncClient):
-        with pytest.raises(NotInstalled, match=r"weightcast\[models\]"):
+        with pytest.raises(NotInstalled, match=r"'\.\[models\]'"):
             kind.local()
