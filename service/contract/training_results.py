@@ -160,6 +160,7 @@ class SearchResult(Answer):
     seed: int | None = None
     predictor: str
     property: str | None = None
+    unit: str = Field(default="", description="Of scores that are values; empty where it is not known.")
     note: str | None = Field(default=None, description="What to know about the scores.")
     order: str = "descending"
     trade_off: str | None = None

@@ -162,5 +162,5 @@ class FakeWorker:
             "parameters": graph.num_parameters,
             "history": [{"epoch": epoch, **measured} for epoch in epochs],
             "test_accuracy": 10.0,
-            "data": payload["config"]["data"],
+            "data": payload["config"].get("data", "digits"),
         }

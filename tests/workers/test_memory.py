@@ -13,7 +13,7 @@ from service.workers.memory import RememberingRanker, document_key
 class Counting:
     """A ranker that says how often it was asked."""
 
-    name, property, note = "counting", "accuracy", None
+    name, property, unit, note = "counting", "accuracy", "", None
 
     def __init__(self) -> None:
         self.read: list[str] = []

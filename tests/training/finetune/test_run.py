@@ -355,7 +355,7 @@ def test_what_does_not_fit_is_refused_before_training(tmp_path: Path) -> None:
     found = refusal(small_network(classes=7))
     assert (
         found.extra["field"] == "/architecture"
-        and "7 values" in found.detail
+        and "7 outputs" in found.detail
         and "10 classes" in found.detail
     )
     flat = nn.Sequential(nn.Flatten(), nn.Linear(192, 10))

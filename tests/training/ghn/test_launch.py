@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from training.ghn import launch
 from training.ghn.launch import TeamBroken, companions, processes_for
-from training.ghn.trainer import launch
 
 
 def test_a_process_that_cannot_start_is_not_waited_for(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import inf, nan
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from service.workers.job_process import PROBLEM, REFUSED, RESULT, run_job
+from service.contract.options import Options
+from service.contract.reading import dotted
+from service.workers.job_process import PROBLEM, REFUSED, RESULT, main
+from training.job import TrainingJob
 from training.loop.divergence import LARGEST_LOSS, LossWatch, TrainingDiverged
 from training.loop.run import train_until_done
 from training.loop.run_folder import RunFolder
@@ -72,16 +74,14 @@ def test_losses_are_watched_one_by_one() -> None:
         watch.see(19, {"accuracy_loss": 1.0, "weight_loss": nan})
 
 
-@pytest.fixture
-def job(tmp_path: Path) -> Iterator[list[str]]:
+def diverge(options: Options, job: TrainingJob) -> None:
+    """What a kind of job runs."""
+    done([nan] * 30, job.folder)
+
+
+def test_a_job_that_diverges_fails_and_says_what_to_lower(tmp_path: Path) -> None:
     (tmp_path / "job.json").write_text('{"name": "mine", "config": {}}')
-    yield ["--config", str(tmp_path / "job.json"), "--run-dir", str(tmp_path)]
-
-
-def test_a_job_that_diverges_fails_and_says_what_to_lower(job: list[str], tmp_path: Path) -> None:
-    def work(*_: Any) -> None:
-        done([nan] * 30, tmp_path)
-
-    assert run_job(work, job) == REFUSED
+    row = ["--run", f"{__name__}:diverge", "--options", dotted(Options)]
+    assert main([*row, "--config", str(tmp_path / "job.json"), "--run-dir", str(tmp_path)]) == REFUSED
     assert "Lower learning_rate" in (tmp_path / PROBLEM).read_text()
     assert not (tmp_path / RESULT).exists()
