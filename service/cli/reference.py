@@ -16,6 +16,8 @@ import typer
 from service.cli.app import app
 
 HEADING = "## Reference"
+# Two brackets side by side are a link in Markdown.
+_BRACKET = "\\["
 _MADE_BY = "<!-- Made by `python -m service.cli.reference docs/cli.md`. -->"
 
 
@@ -56,7 +58,7 @@ def _section(command: Any, context: Any) -> Iterator[str]:
         yield "| --- | --- |"
         for names, text in records:
             named = re.sub(r" <(list\[)?str\]?>", "", names).replace(" range>", ">")
-            yield f"| `{_cell(named)}` | {_cell(text)} |"
+            yield f"| `{_cell(named)}` | {_cell(text).replace('[', _BRACKET)} |"
 
 
 def _cell(text: str) -> str:
