@@ -228,6 +228,13 @@ class TrainingFailed(ServiceError):
     remedy = "`log` has the last lines of the training."
 
 
+class TrainingDiverged(ServiceError):
+    """Losses are lost. extra: `field`, `step` (of how many `steps`), `epoch`."""
+
+    code, title = "training-diverged", "The training diverged"
+    remedy = "Follow `hint`: lower the learning rate, or start from other weights."
+
+
 class MissingPackage(ServiceError):
     code, title = "missing-dependency", "A part of Weightcast is not installed"
     remedy = "Install the extra that `hint` names."

@@ -127,6 +127,7 @@ def _here(
 
     from service.cli.reading import read_network
     from service.client._architectures import onnx_file
+    from service.errors import TrainingDiverged
     from service.graph_io.digest import graph_digest
     from service.graph_io.onnx_writer import fill_trained_onnx
     from service.kit.whole_file import write_whole
@@ -134,7 +135,6 @@ def _here(
     from training.data.image_folder.names import data_source
     from training.finetune.config import tuning
     from training.finetune.run import WEIGHTS, run
-    from training.loop.divergence import TrainingDiverged
 
     settings = get_settings()
     network = read_network(source, runnable=True, input_shape=shape)

@@ -25,8 +25,12 @@ def test_every_error_has_its_type_and_what_to_do() -> None:
     import service.api.app
     import service.cli.app
     import service.workers.training
+    import training.finetune.run
+    import training.ghn.companion
+    import training.smash.run
 
     assert service.api.app and service.cli.app and service.workers.training
+    assert training.finetune.run and training.ghn.companion and training.smash.run
     kinds = {kind.code: kind for kind in problem_types()}
     for error in all_subclasses(ServiceError):
         assert error.code in kinds, error

@@ -12,7 +12,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from service.errors import InvalidRequest
+from service.errors import InvalidRequest, TrainingDiverged
 from service.executor.networks import Network
 from service.executor.onnx_check import check_onnx
 from service.executor.running_statistics import running_statistics
@@ -27,7 +27,6 @@ from training.finetune.history import quality
 from training.finetune.start_choice import PREDICTED, RANDOM, better_start, diverged_start, verdict
 from training.finetune.starting_weights import StartingWeights, predicted_weights, random_weights
 from training.finetune.work import Progress, Work, save
-from training.loop.divergence import TrainingDiverged
 from training.loop.interruption import Interrupted
 from training.loop.run_folder import RunFolder
 

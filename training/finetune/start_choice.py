@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import sqrt
 from typing import Any
 
+from service.errors import TrainingDiverged
 from training.finetune.history import Record, quality
-from training.loop.divergence import TrainingDiverged
 
 PREDICTED, RANDOM = "predicted", "random"
 

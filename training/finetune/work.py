@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from service.errors import TrainingDiverged
 from service.executor.networks import Network
 from service.executor.statistics import BatchStatistics
 from service.kit.whole_file import whole_file
@@ -23,7 +24,7 @@ from training.finetune.config import FineTuning
 from training.finetune.history import History, Record, quality
 from training.finetune.solved_head import last_layer, solve_head
 from training.finetune.starting_weights import StartingWeights
-from training.loop.divergence import TrainingDiverged, all_finite, diverged, is_lost
+from training.loop.divergence import all_finite, diverged, is_lost
 from training.loop.interruption import Interruption
 from training.loop.run_folder import RunFolder
 from training.loop.sgd import Epoch, train_network

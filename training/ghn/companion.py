@@ -18,10 +18,10 @@ def main() -> None:
     parser.add_argument("--cache-dir", type=Path)
     options = parser.parse_args()
 
+    from service.errors import TrainingDiverged
     from training.ghn.launch import TeamBroken
     from training.ghn.team import Team
     from training.ghn.trainer import Trainer, load_config
-    from training.loop.divergence import TrainingDiverged
     from training.loop.run_folder import RunFolder
 
     team = Team(options.rank, options.size, options.meeting)

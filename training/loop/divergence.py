@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from service.errors import ServiceError
+from service.errors import TrainingDiverged
 
 # Nats. Guessing among a million classes costs 14; nothing is learned from weights that are this far off.
 LARGEST_LOSS = 1e6
@@ -16,12 +16,6 @@ LARGEST_LOSS = 1e6
 _LOWER = 10
 # Steps without a finite loss, one after the other, that are no accident any more.
 _LOST_IN_A_ROW = 20
-
-
-class TrainingDiverged(ServiceError):
-    """extra: `field`, `step` (of how many `steps`), `epoch`."""
-
-    code, title = "training-diverged", "The training diverged"
 
 
 def diverged(what: str, *, step: int, steps: int, epoch: int, learning_rate: float) -> TrainingDiverged:

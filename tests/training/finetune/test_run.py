@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from service.contract.reading import read
-from service.errors import InvalidRequest, UnknownModel, UnsupportedOperator
+from service.errors import InvalidRequest, TrainingDiverged, UnknownModel, UnsupportedOperator
 from service.ghn.checkpoint import save_checkpoint
 from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
@@ -32,7 +32,6 @@ from training.finetune.starting_weights import (
     trained_on,
     with_noise,
 )
-from training.loop.divergence import TrainingDiverged
 from training.loop.sgd import Epoch, random_parameters
 
 SMALL: dict[str, Any] = {

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 
-from service.errors import InvalidRequest, UnknownModel
+from service.errors import InvalidRequest, TrainingDiverged, UnknownModel
 from service.ghn.checkpoint import load_checkpoint
 from service.ghn.model import GHN
 from service.ghn.shape_encoder import channel_index
@@ -28,7 +28,6 @@ from training.ghn.start import start_of
 from training.ghn.step import Outcome
 from training.ghn.team import Team
 from training.ghn.trainer import Trainer, load_config, train
-from training.loop.divergence import TrainingDiverged
 from training.loop.run_folder import RunFolder, part
 
 CONFIG = TrainConfig(

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from service.contract.options import Options
 from service.contract.reading import dotted
+from service.errors import TrainingDiverged
 from service.workers.job_process import PROBLEM, REFUSED, RESULT, main
 from training.job import TrainingJob
-from training.loop.divergence import LARGEST_LOSS, LossWatch, TrainingDiverged
+from training.loop.divergence import LARGEST_LOSS, LossWatch
 from training.loop.run import train_until_done
 from training.loop.run_folder import RunFolder
 
