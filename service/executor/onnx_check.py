@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
 import torch
+from torch import Tensor
 
 from service.errors import UnsupportedOperator
-from service.executor.checked import TOLERANCE, drawn, relative_difference
+from service.executor.checked import TOLERANCE, Size, drawn, relative_difference
 from service.executor.networks import Network
 from service.executor.onnx_answers import answers_in_parts
 from service.executor.onnx_first_difference import first_difference
@@ -37,8 +39,8 @@ def check_onnx(network: Network, file: bytes, folder: Path | None = None) -> boo
         return False
     tensors = {name: value.numpy() for name, value in {**params, **buffers.buffers}.items()}
     ours = network(images, params, statistics)
-    filled = fill_trained_onnx(file, tensors, folder)
     try:
+        filled = fill_trained_onnx(file, tensors, folder)
         answers = [part[0] for part in answers_in_parts(filled, images)]
     except Exception as failure:  # onnxruntime's own exceptions have no common name
         reason = " ".join(str(failure).split())[:200]
@@ -51,21 +53,28 @@ def check_onnx(network: Network, file: bytes, folder: Path | None = None) -> boo
         )
     relative = relative_difference(ours, theirs)
     if not relative <= TOLERANCE:
-        raise _refusal(relative, first_difference(filled, images, network.sizes(images, params, statistics)))
+        raise _refusal(relative, _first_difference(filled, images, network.sizes(images, params, statistics)))
     return True
 
 
+def _first_difference(file: bytes, images: Tensor, ours: Sequence[Size]) -> onnx.NodeProto | None:
+    """None too if onnxruntime does not show what is inside the file: the refusal holds without a name."""
+    try:
+        return first_difference(file, images, ours)
+    except Exception:  # onnxruntime's own exceptions have no common name
+        return None
+
+
 def _refusal(relative: float, node: onnx.NodeProto | None) -> UnsupportedOperator:
+    differs = (
+        "The network computes something else than onnxruntime does with its file: answers differ by "
+        f"{relative:.1%}"
+    )
     if node is None:
-        return UnsupportedOperator(
-            "The network computes something else than onnxruntime does with its file: answers differ by "
-            f"{relative:.1%}.",
-            operator="output",
-        )
+        return UnsupportedOperator(f"{differs}.", operator="output")
     name = node.name or node.output[0]
     return UnsupportedOperator(
-        f"The network computes something else than onnxruntime does with its file: answers differ by "
-        f"{relative:.1%}, and node {name!r} ({node.op_type}) is the first that differs.",
+        f"{differs}, and node {name!r} ({node.op_type}) is the first that differs.",
         node=name,
         operator=node.op_type,
     )

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from service.errors import UnsupportedOperator
+from service.executor import onnx_check
 from service.executor.networks import Network
 from service.executor.onnx_check import check_onnx
 from service.executor.programs import ProgramNetwork
@@ -121,6 +122,20 @@ def test_a_file_is_checked_with_onnxruntime() -> None:
     next(node for node in other.graph.node if node.op_type == "Elu").op_type = "Nothing"
     with pytest.raises(UnsupportedOperator, match="onnxruntime does not run the file"):
         check_onnx(Network(read_document(file, runnable=True)), other.SerializeToString())
+
+
+def test_a_file_that_shows_nothing_of_its_inside_is_refused_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def closed(*_: Any) -> None:
+        raise RuntimeError("no such output")
+
+    file = exported(nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.ELU(0.5)), torch.zeros(1, 3, 2, 2))
+    other = onnx.load_model_from_string(file)
+    next(node for node in other.graph.node if node.op_type == "Elu").attribute[0].f = 3.0
+    monkeypatch.setattr(onnx_check, "first_difference", closed)
+    with pytest.raises(UnsupportedOperator, match=r"answers differ by [\d.]+%\.$"):
+        check_onnx(Network(read_document(other.SerializeToString(), runnable=True)), file)
 
 
 def test_a_file_that_was_exported_for_training_is_filled_for_running() -> None:
