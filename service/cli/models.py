@@ -64,7 +64,7 @@ def import_model(
 ) -> None:
     """Import a checkpoint of the published code of GHN-2 or GHN-3.
 
-    No code of the file runs. Fetching from the Hugging Face hub needs huggingface_hub: weightcast[hub].
+    No code of the file runs. Fetching from the Hugging Face hub needs the extra `hub`.
     """
     from service.settings import get_settings
 

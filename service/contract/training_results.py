@@ -72,8 +72,8 @@ class Rival(Answer):
 
 
 class Verdict(Answer):
-    """Which of two starts was better, by so many percent of validation images (none where the other
-    diverged), after so many epochs; and the same in a sentence.
+    """Which of two starts is kept, and how much better it was: `points` percent of the validation images (0:
+    equally accurate; null: the other one diverged), after `after_epochs` epochs. sentence: the same in words.
     """
 
     better: str

