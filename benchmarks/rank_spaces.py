@@ -3,14 +3,14 @@ NATS-Bench, and NAS-Bench-Macro; CIFAR-10 accuracy.
 
     python -m benchmarks.rank_spaces [--results 100] [--networks 500] [--draws 5] [--validation]
         [--space NAME]
-    python -m benchmarks.rank_spaces --most [--draws 5] [--validation]
+    python -m benchmarks.rank_spaces --most [--draws 5]
 
 Rows with an even number are the validation part, on which features and methods were chosen; the table is
 computed on the others. Networks of each draw that are not learned from are its test. `chosen` is what
 `weightcast predictor fit` does: the method that cross-validation on the results takes.
 
---most: how well the size space can be ranked at all, as its accuracies are of few trainings each: a quadratic
-in the logarithms of the five widths, from so many of its results.
+--most: how well the size space can be ranked at all, as its accuracies are of few trainings each: a Gaussian
+process in the logarithms of the five true widths, from so many results of the whole table, on the rest.
 """
 
 from __future__ import annotations
@@ -20,14 +20,17 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 from benchmarks.rank_cells import Floats, read_table, shared_table
 from service.graph_io.read import read_document
 from service.predictors.features.architectures import feature_names, features_of
 from service.predictors.rankers.fitted import FittedPredictor, Observations
 from service.predictors.regressors.methods import make_regressor
-from service.predictors.regressors.scores import normal_scores, rank_correlation
+from service.predictors.regressors.scores import rank_correlation
 
+MOST_FOR_SCALES = 400
 # File, field of the document, column of the accuracy.
 SPACES = {
     "nats_size": ("spaces/nats_size_cifar10.csv.gz", "sizes", "cifar10"),
@@ -88,20 +91,25 @@ def _row(name: str, options: argparse.Namespace) -> str:
 
 def _most(options: argparse.Namespace) -> None:
     file, _, column = SPACES["nats_size"]
-    rows = read_table(shared_table(file))[0 if options.validation else 1 :: 2]
+    rows = read_table(shared_table(file))
     log_N5 = np.log2([[float(width) for width in row["arch"].split(":")] for row in rows])
     value_N = np.array([float(row[column]) for row in rows])
-    pairs = [(i, j) for i in range(log_N5.shape[1]) for j in range(i + 1)]
-    products = [log_N5[:, i] * log_N5[:, j] for i, j in pairs]
-    terms_NT = np.column_stack([np.ones(len(log_N5)), log_N5, *products])
-    print("| results | tau of a quadratic |\n| --- | --- |")
-    for count in (100, 350, 1500):
+    print("| results | tau of a Gaussian process in the true widths |\n| --- | --- |")
+    for count in (100, 1000, 3000):
         taus = []
         for draw in range(options.draws):
             learned, rest = np.split(np.random.default_rng(draw).permutation(len(value_N)), [count])
-            weight_T, *_ = np.linalg.lstsq(terms_NT[learned], normal_scores(value_N[learned]), rcond=None)
-            taus.append(rank_correlation(terms_NT[rest] @ weight_T, value_N[rest]))
-        print(f"| {count:,} | {np.mean(taus):.3f} ± {np.std(taus):.3f} |")
+            process = _process_in_widths(log_N5[learned], value_N[learned])
+            taus.append(rank_correlation(process.predict(log_N5[rest]), value_N[rest]))
+        print(f"| {count:,} | {np.mean(taus):.3f} ± {np.std(taus):.3f} |", flush=True)
+
+
+def _process_in_widths(log_N5: Floats, value_N: Floats) -> GaussianProcessRegressor:
+    """Its length scales are learned from the first results, as that takes most of the time."""
+    kernel = ConstantKernel(10.0) * RBF([3.0] * log_N5.shape[1], (0.5, 100)) + WhiteKernel(0.1)
+    scales = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
+    scales.fit(log_N5[:MOST_FOR_SCALES], value_N[:MOST_FOR_SCALES])
+    return GaussianProcessRegressor(scales.kernel_, optimizer=None, normalize_y=True).fit(log_N5, value_N)
 
 
 def _features(name: str, field: str, codes: Sequence[str]) -> Floats:
