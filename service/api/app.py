@@ -49,7 +49,7 @@ CORS: dict[str, Any] = {
 
 
 DESCRIPTION = """\
-Predicts the weights of neural networks that nobody has trained, with graph hypernetworks.
+Predicts the weights of untrained neural networks with graph hypernetworks.
 
 A call that takes longer than you want to wait (`Prefer: wait=N`) answers 202 with a job to follow. Errors are
 problem documents (RFC 9457) that say what was wrong, where, and how to fix it."""

@@ -20,7 +20,9 @@ from service.settings import Settings
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 bearer_scheme = HTTPBearer(
-    auto_error=False, scheme_name="bearer", description="`Authorization: Bearer KEY`, where keys are set."
+    auto_error=False,
+    scheme_name="bearer",
+    description="`Authorization: Bearer KEY`, if the service has API keys.",
 )
 header_scheme = APIKeyHeader(
     name="X-API-Key",

@@ -17,7 +17,7 @@ from service.store.records import Job
 
 IdempotencyKey = Annotated[
     str | None,
-    Header(max_length=255, description="Repeating a request with its key gives the same job."),
+    Header(max_length=255, description="A repeated request with the same key returns the same job."),
 ]
 
 

@@ -43,9 +43,9 @@ _LIST_EXAMPLE = {
 
 class ModelList(BaseModel):
     models: list[ModelCard]
-    default: str = Field(description="What predicts weights where a request names no model.")
+    default: str = Field(description="The model of requests that name none.")
     default_predictors: dict[str, str] = Field(
-        description="What ranks by a property where a request names no predictor."
+        description="By property: the predictor of requests that name none."
     )
 
 

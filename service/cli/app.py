@@ -48,7 +48,7 @@ def _options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Predicts the weights of neural networks that nobody has trained."""
+    """Predict the weights of untrained neural networks, and rank networks without training them."""
 
 
 # In the order of the help, by what they are for.

@@ -36,7 +36,7 @@ def doctor(
         typer.Option(
             "--url",
             envvar="WEIGHTCAST_URL",
-            help="A service to check too. [default: the one that runs from this home]",
+            help="Also check this service. [default: the one that runs from this home]",
         ),
     ] = None,
     api_key: options.ApiKey = None,

@@ -18,11 +18,13 @@ DEFAULT_FILE = "embeddings.npz"
 
 
 def embed(
-    source: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="As for `weightcast predict`.")],
+    source: Annotated[
+        list[str], typer.Argument(metavar="SOURCE...", help="The same sources as for `weightcast predict`.")
+    ],
     model: options.Model = None,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="FILE.npz", help=f"Where to write. [default: {DEFAULT_FILE}]"),
+        typer.Option("-o", "--out", metavar="FILE.npz", help=f"File to write. [default: {DEFAULT_FILE}]"),
     ] = None,
     url: options.Url = None,
     api_key: options.ApiKey = None,
@@ -30,8 +32,8 @@ def embed(
 ) -> None:
     """Embed networks as one vector each; similar networks get similar vectors.
 
-    The vector is the mean of a GHN's node states. The file holds `embeddings` (networks, width) and
-    `sources`. With --json and no -o, no file is written.
+    The vector is the mean of a GHN's node states. The file holds the arrays `embeddings` (networks, width)
+    and `sources`. With --json and without -o, no file is written.
     """
     import numpy as np
 

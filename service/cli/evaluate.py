@@ -39,33 +39,36 @@ class Dtype(StrEnum):
 def evaluate(
     split: SplitName,
     model: options.Model = None,
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many networks.")] = 50,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Number of networks.")] = 50,
     data: Annotated[
-        str | None, typer.Option(help=f"{DATA}. [default: what the model was trained on]")
+        str | None,
+        typer.Option(
+            help=f"{DATA}. [default: the data of the model's training]", autocompletion=options.data_names
+        ),
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the packed CIFAR-10. [default: WEIGHTCAST_DATA_DIR]")
+        Path | None, typer.Option(help="Folder of CIFAR-10. [default: WEIGHTCAST_DATA_DIR]")
     ] = None,
     bn: Annotated[
-        BatchNorm, typer.Option(help="Statistics of each test batch, or recalibrated on training images.")
+        BatchNorm, typer.Option(help="Batch-norm statistics: of each test batch, or of training images.")
     ] = BatchNorm.BATCH,
     images: Annotated[
         int,
         typer.Option("--images", "--limit-images", min=0, help="Number of test images; 0 means all."),
     ] = 1000,
     dtype: Annotated[
-        Dtype, typer.Option(help="Of the activations. auto: bfloat16 where the processor computes in it.")
+        Dtype, typer.Option(help="Number format of the activations. auto: bfloat16 if the processor has it.")
     ] = Dtype.AUTO,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="So many networks at a time. [default: one a core]")
+        int | None, typer.Option(min=1, help="Number of networks to run at once. [default: one per core]")
     ] = None,
     skip_bad: options.SkipBad = False,
     json: options.Json = False,
 ) -> None:
     """Measure a GHN: accuracy of unseen networks with predicted weights.
 
-    Test images, no training of the networks. Beside it, the same networks with the standard random
-    initialisation. What was measured is kept: an evaluation that was interrupted goes on.
+    The networks run on test images and are not trained. For comparison, the same networks run with standard
+    random weights. Results are saved: after an interruption, the same command continues.
     """
     from service.ghn.registry import load_model
     from service.settings import get_settings
@@ -120,7 +123,7 @@ def evaluate(
                 jobs, settings.home / "evaluations", sources, processes=helpers, on_result=show
             )
         except KeyboardInterrupt:
-            typer.echo("Interrupted; the same command goes on with what is not measured yet.", err=True)
+            typer.echo("Interrupted. Run the same command again to continue.", err=True)
             raise typer.Exit(INTERRUPTED) from None
     scores = results.scores(predicted)
     report = {

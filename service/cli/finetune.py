@@ -32,27 +32,27 @@ def finetune(
         str,
         typer.Argument(
             metavar="ARCHITECTURE",
-            help="A .onnx or .json file, package.module:MyNet or file.py:MyNet of your code, "
-            "torchvision:NAME, nasbench201:CELL, or - for standard input. Its last layer has as many outputs "
-            "as the data have "
-            "classes.",
+            help="A .onnx or .json file, your own code as package.module:MyNet or file.py:MyNet, "
+            "torchvision:NAME, nasbench201:CELL, or - for standard input. Its last layer needs one output "
+            "for each class of the data.",
         ),
     ],
     data: Annotated[
         str,
         typer.Option(
-            help=f"{DATA}; with --url its name in the service's data folder."
+            help=f"{DATA}; with --url, its name in the service's data folder.",
+            autocompletion=options.data_names,
         ),
     ],
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the packed CIFAR-10. [default: WEIGHTCAST_DATA_DIR]")
+        Path | None, typer.Option(help="Folder of CIFAR-10. [default: WEIGHTCAST_DATA_DIR]")
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             "-o", "--out", metavar="FILE",
-            help="Where to write the weights: .safetensors, or .onnx to fill an ONNX file in. "
-            "[default: ARCHITECTURE's name .safetensors, here]",
+            help="File for the weights: .safetensors, or .onnx for a copy of an ONNX source with weights. "
+            "[default: the name of ARCHITECTURE with .safetensors, in this folder]",
         ),
     ] = None,
     values: Values,
@@ -65,11 +65,10 @@ def finetune(
     api_key: options.ApiKey = None,
     json: options.Json = False,
 ) -> None:  # fmt: skip
-    """Predict a network's weights, train it on images, and write the weights that come out.
+    """Predict a network's weights, train it on images, and write the trained weights.
 
-    In this process, or by a service. Shows the accuracy on validation images, before training and after every
-    epoch; the weights of the best epoch are written. Ctrl-C saves progress; run the same
-    command again to resume.
+    Prints the accuracy on validation images before training and after every epoch, and writes the weights of
+    the best epoch. Ctrl-C saves progress; run the same command again to resume.
     """
     target = out or Path(f"{sources.stem(architecture)}.safetensors")
     if target.suffix not in (".safetensors", ".onnx"):

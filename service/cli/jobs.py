@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 
 _ID_LENGTH = 32
 
-app = typer.Typer(cls=Commands, help="The jobs of a service.", no_args_is_help=True)
+app = typer.Typer(cls=Commands, help="List, watch and cancel the jobs of a service.", no_args_is_help=True)
 JobId = Annotated[
-    str, typer.Argument(metavar="ID", help="Id of the job, or its first characters if no other begins so.")
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="Id of the job, or enough of its first characters.",
+        autocompletion=options.job_ids,
+    ),
 ]
 
 
@@ -57,9 +62,9 @@ def watch(
     api_key: options.ApiKey = None,
     json: options.Json = False,
 ) -> None:
-    """Follow a job until it has ended: progress, time left, measurements.
+    """Follow a job until it ends: progress, time left, measurements.
 
-    Exit status 0 if it succeeded. Ctrl-C stops watching; the job goes on.
+    Exit status 0 if the job succeeded. Ctrl-C stops watching, not the job.
     """
     from service.client import Client
 
@@ -90,7 +95,7 @@ def cancel(
     api_key: options.ApiKey = None,
     json: options.Json = False,
 ) -> None:
-    """Stop a job, queued or running."""
+    """Cancel a queued or running job."""
     from service.client import Client
 
     with Client(url, api_key=api_key) as client:

@@ -15,7 +15,7 @@ from service.cli.failures import Commands
 from service.cli.hub import PREFIX, hub_file
 from service.cli.model_lines import card_lines, row
 
-app = typer.Typer(cls=Commands, help="The models that can be used.", no_args_is_help=True)
+app = typer.Typer(cls=Commands, help="List, show, import and remove models.", no_args_is_help=True)
 
 _Name = Annotated[
     str, typer.Argument(metavar="NAME", help="Name of the model.", autocompletion=options.model_names)
@@ -24,7 +24,7 @@ _Name = Annotated[
 
 @app.command("list")
 def list_models(url: options.Url = None, api_key: options.ApiKey = None, json: options.Json = False) -> None:
-    """List the models: shipped, trained or imported here; with --url, those of a service."""
+    """List the models of this machine, or with --url those of a service."""
     cards = _local_cards() if url is None else _remote_cards(url, api_key)
     if json:
         emit_json(cards)
@@ -40,7 +40,7 @@ def show(
     api_key: options.ApiKey = None,
     json: options.Json = False,
 ) -> None:
-    """Show a model's record: what it was trained on, how, and what was measured."""
+    """Show the card of a model: what it was trained on, how, and what was measured."""
     card = _local_card(name) if url is None else _remote_card(name, url, api_key)
     if json:
         emit_json(card)
@@ -57,14 +57,14 @@ def import_model(
             metavar="REFERENCE", help="A published checkpoint: a file, or hf:OWNER/REPO/FILE on the hub."
         ),
     ],
-    name: Annotated[str, typer.Option(help="Name to use it under.")],
+    name: Annotated[str, typer.Option(help="Name for the model.")],
     replace: options.Replace = False,
-    dataset: Annotated[str | None, typer.Option(help="What it was trained on, for its card.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="What the model was trained on, for its card.")] = None,
     json: options.Json = False,
 ) -> None:
     """Import a checkpoint of the published code of GHN-2 or GHN-3.
 
-    No code of the file runs. Fetching from the Hugging Face hub needs the extra `hub`.
+    No code from the file is run. To fetch from the Hugging Face hub, install the extra `hub`.
     """
     from service.settings import get_settings
 
@@ -95,12 +95,12 @@ def import_model(
 @app.command()
 def describe(
     name: _Name,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What the model is for.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Description: what the model is for.")],
     url: options.Url = None,
     api_key: options.ApiKey = None,
     json: options.Json = False,
 ) -> None:
-    """Say what a model of yours is for: the text on its card."""
+    """Set the description on the card of your own model."""
     if url is None:
         from service.models.changes import describe_model
         from service.settings import get_settings
@@ -127,7 +127,7 @@ def remove(
     api_key: options.ApiKey = None,
     json: options.Json = False,
 ) -> None:
-    """Remove models of yours, for good. What comes with the package stays."""
+    """Remove your own models for good. Models that come with the package cannot be removed."""
     for name in names:
         if url is None:
             from service.models.changes import remove_model

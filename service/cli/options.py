@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from service.cli.failures import note_json
-from service.contract.options import MIRROR, SKIP_BAD
+from service.contract.options import BUILT_IN_DATA, MIRROR, SKIP_BAD
+
+DEFAULT_URL = "http://127.0.0.1:8000"
 
 Json = Annotated[
     bool,
     typer.Option(
-        "--json", callback=note_json, help="Print one JSON document on standard output, nothing else."
+        "--json", callback=note_json, help="Print the result as one JSON document."
     ),
 ]
 Url = Annotated[
@@ -21,35 +24,67 @@ Url = Annotated[
     typer.Option(
         "--url",
         envvar="WEIGHTCAST_URL",
-        help="A running service, http://host:port. Without it: in this process.",
+        help="Send the work to a running service, http://host:port, instead of doing it in this process.",
     ),
 ]
 ServiceUrl = Annotated[
-    str, typer.Option("--url", envvar="WEIGHTCAST_URL", help="The service, http://host:port.")
+    str, typer.Option("--url", envvar="WEIGHTCAST_URL", help="Address of the service, http://host:port.")
 ]
 ApiKey = Annotated[
     str | None,
-    typer.Option("--api-key", envvar="WEIGHTCAST_API_KEY", help="Key for the service.", show_envvar=True),
+    typer.Option("--api-key", envvar="WEIGHTCAST_API_KEY", help="API key of the service.", show_envvar=True),
 ]
 
 
 def model_names(incomplete: str) -> list[tuple[str, str]]:
-    """Models that are here, for the completion of shells: name and kind."""
+    """For shell completion: name and kind of each model of this machine."""
     from service.models.catalog import list_cards
 
     return [(card.name, card.kind) for card in list_cards() if card.name.startswith(incomplete)]
 
 
 def ghn_names(incomplete: str) -> list[tuple[str, str]]:
-    """Those that predict weights."""
+    """For shell completion: the models that predict weights."""
     return [pair for pair in model_names(incomplete) if pair[1] == "ghn"]
 
 
 def predictor_names(incomplete: str) -> list[tuple[str, str]]:
-    """Those that rank architectures."""
+    """For shell completion: the models that rank architectures."""
     kinds = ("predictor", "hypernas")
     built_in = [("structure", "multiply-adds")] if "structure".startswith(incomplete) else []
     return [*built_in, *(pair for pair in model_names(incomplete) if pair[1] in kinds)]
+
+
+def data_names(incomplete: str) -> list[str]:
+    """For shell completion: built-in data sets, and the folders and zip files that the text leads to."""
+    folder, _, start = incomplete.rpartition("/")
+    inside = Path(f"{folder}/") if "/" in incomplete else Path()
+    try:
+        entries = sorted(inside.iterdir())
+    except OSError:
+        entries = []
+    prefix = incomplete[: len(incomplete) - len(start)]
+    paths = [
+        f"{prefix}{entry.name}{'/' if entry.is_dir() else ''}"
+        for entry in entries
+        if entry.name.startswith(start)
+        and not entry.name.startswith(".")
+        and (entry.is_dir() or entry.suffix == ".zip")
+    ]
+    return [*(name for name in BUILT_IN_DATA if name.startswith(incomplete)), *paths]
+
+
+def job_ids(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """For shell completion: id and kind of the newest jobs of the service; none if it does not answer."""
+    from service.client import Client, RetryPolicy, WeightcastError
+
+    url, api_key = context.params.get("url") or DEFAULT_URL, context.params.get("api_key")
+    try:
+        with Client(url, api_key=api_key, timeout=2, retry=RetryPolicy(attempts=1)) as client:
+            jobs = list(islice(client.jobs(page_size=50), 50))
+    except WeightcastError:
+        return []
+    return [(job.id, f"{job.kind}, {job.status}") for job in jobs if job.id.startswith(incomplete)]
 
 
 def queue_names(incomplete: str) -> list[str]:
@@ -91,11 +126,11 @@ Plot = Annotated[
         "--plot",
         metavar="FILE",
         callback=_chart_file,
-        help="Also draw a chart of the result: .png or .svg.",
+        help="Also draw a chart of the result, as .png or .svg.",
     ),
 ]
 Replace = Annotated[
-    bool, typer.Option("--replace", help="Take the place of a model of yours that has this name.")
+    bool, typer.Option("--replace", help="Replace your own model of this name.")
 ]
 
 InputShape = Annotated[
@@ -103,8 +138,6 @@ InputShape = Annotated[
     typer.Option(
         "--input-shape",
         metavar="C,H,W",
-        help="Shape of one input of a network of your code, without the batch axis. [default: guessed]",
+        help="For your own code: the shape of one input, without the batch axis. [default: guessed]",
     ),
 ]
-
-DEFAULT_URL = "http://127.0.0.1:8000"

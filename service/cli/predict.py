@@ -44,7 +44,7 @@ def predict(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="A .onnx or .json file, package.module:MyNet or file.py:MyNet of your code, "
+            help="A .onnx or .json file, your own code as package.module:MyNet or file.py:MyNet, "
             "torchvision:NAME, nasbench201:CELL, or - for standard input.",
         ),
     ],
@@ -52,7 +52,10 @@ def predict(
     out: Annotated[
         str | None,
         typer.Option(
-            "-o", "--out", metavar="FILE|DIR", help="Where to write. [default: SOURCE's name, here]"
+            "-o",
+            "--out",
+            metavar="FILE|DIR",
+            help="File or folder to write to. [default: the name of SOURCE, in this folder]",
         ),
     ] = None,
     dtype: Annotated[Dtype, typer.Option(help="Number format of the weights.")] = Dtype.FLOAT32,
@@ -61,12 +64,12 @@ def predict(
         typer.Option(
             "--format",
             "--output",
-            help="Format of the file. [default: by the ending of -o, or safetensors]",
+            help="Format of the file. [default: by the ending of -o, else safetensors]",
         ),
     ] = None,
     input_shape: options.InputShape = None,
     no_classifier: Annotated[
-        bool, typer.Option("--no-classifier", help="Leave the last layer to the standard initialisation.")
+        bool, typer.Option("--no-classifier", help="Give the last layer the standard initialisation.")
     ] = False,
     plot: options.Plot = None,
     url: options.Url = None,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from service.predictors.rankers.observations import Failed
     from service.predictors.regressors.methods import Features
 
-app = typer.Typer(cls=Commands, help="Predictors that rank architectures.", no_args_is_help=True)
+app = typer.Typer(cls=Commands, help="Fit predictors that rank architectures.", no_args_is_help=True)
 
 
 _FAILED_WORDS = {
@@ -43,7 +43,7 @@ class FailedChoice(StrEnum):
 
 @app.callback()
 def _predictors() -> None:
-    """Predictors that rank architectures."""
+    """Fit predictors that rank architectures."""
 
 
 @app.command()
@@ -59,29 +59,28 @@ def fit(
             "header.",
         ),
     ],
-    name: Annotated[str, typer.Option(help="Name to use it under.")],
-    property: Annotated[str, typer.Option(help="What the values are.")] = "accuracy",
+    name: Annotated[str, typer.Option(help="Name for the predictor.")],
+    property: Annotated[str, typer.Option(help="Property that the values measure.")] = "accuracy",
     features: Annotated[
         FeatureChoice,
         typer.Option(
-            help="What to learn from: counts over the network's structure, the embedding of the network by a "
-            "GHN, or both."
+            help="What to learn from: counts over a network's structure, its embedding by a GHN, or both."
         ),
     ] = FeatureChoice.STRUCTURE,
-    ghn: Annotated[str, typer.Option(help="The GHN that embeds.")] = "ghn2-cifar10",
+    ghn: Annotated[str, typer.Option(help="GHN for the embeddings.")] = "ghn2-cifar10",
     value: Annotated[
         str | None,
         typer.Option(
             metavar="FIELD",
-            help="The field or column of the values. [default: value, or the name of the property, or the "
-            "only one with numbers]",
+            help="Field or column that holds the values. [default: value, else the name of the property, "
+            "else the only one with numbers]",
         ),
     ] = None,
     failed: Annotated[
         FailedChoice,
         typer.Option(
-            help="Trainings without a value (null, NaN, infinite, empty): leave them out, or take them for "
-            "lower, or higher, than all others, so that a search keeps away from what is like them."
+            help="What to do with failed trainings (value null, NaN, infinite or empty): leave them out, or "
+            "count them as the lowest or as the highest value."
         ),
     ] = FailedChoice.LEAVE_OUT,
     plot: options.Plot = None,
@@ -90,12 +89,11 @@ def fit(
     api_key: options.ApiKey = None,
     json: options.Json = False,
 ) -> None:
-    """Fit a predictor to architectures that you have trained or measured, and keep it as a model.
+    """Fit a predictor to architectures that you have trained or measured, and save it as a model.
 
-    In this process, or by a service, which then keeps it. Compares several methods by cross-validation, keeps
-    the best, and tells its Kendall's rank correlation (tau) with a 90% interval. Use it with
-    `weightcast rank FILE --predictor NAME`. The same network several times, from other seeds say, is held out
-    as one.
+    Compares several methods by cross-validation, saves the best, and prints its Kendall's rank correlation
+    (tau) with a 90% interval. Results of one network from several seeds are held out together. Use it with
+    `weightcast rank FILE --predictor NAME`.
     """
     from service.cli.records import RESULT_LINES, read_records
     from service.cli.value_field import with_value

@@ -56,15 +56,15 @@ def rank(
             "--predictor",
             "-p",
             autocompletion=options.predictor_names,
-            help=f"A predictor; or {_MODELS}, which run every network, with weights of the model, on images "
-            "of --data. [default: the one that ships for the property]",
+            help=f"Name of a predictor; or {_MODELS}, which generates weights for every network and runs it "
+            "on images of --data. [default: the shipped predictor for the property]",
         ),
     ] = None,
     property: Annotated[
         str | None,
         typer.Option(
-            help="What to rank by: without --predictor accuracy, robustness, latency or convergence. "
-            "[default: what the predictor predicts, else accuracy]"
+            help="Property to rank by: accuracy, robustness, latency or convergence. With --predictor, the "
+            "property that it predicts. [default: that of the predictor, else accuracy]"
         ),
     ] = None,
     out: Annotated[
@@ -73,23 +73,25 @@ def rank(
             "-o",
             "--out",
             metavar="FILE",
-            help="Write the ranking as .jsonl, which other commands take, or .csv.",
+            help="Write the ranking to a file: .jsonl, which other commands read, or .csv.",
         ),
     ] = None,
     top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="Show only the first N.")] = None,
     order: Annotated[
         Order | None,
-        typer.Option(help="Which come first. [default: the best; of latency and convergence the lowest]"),
+        typer.Option(help="Which values come first. [default: low for latency and convergence, else high]"),
     ] = None,
     unconnected: Annotated[
         Unconnected,
-        typer.Option(help="Cells whose output nothing reaches: set them aside, or rank them last."),
+        typer.Option(help="Cells that have no path to their output: skip them, or rank them last."),
     ] = Unconnected.SKIP,
     data: Annotated[
         str | None,
         typer.Option(
-            help=f"For {' and '.join(_BY_IMAGES)}: {DATA}; with --url its name in the service's data folder.",
+            help=f"For {' and '.join(_BY_IMAGES)}: {DATA}; with --url, its name in the "
+            "service's data folder.",
             metavar="DATA",
+            autocompletion=options.data_names,
         ),
     ] = None,
     data_dir: Annotated[
@@ -104,11 +106,11 @@ def rank(
     api_key: options.ApiKey = None,
     json: options.Json = False,
 ) -> None:
-    """Rank architectures by a predicted property, in this process or by a service.
+    """Rank architectures by a predicted property.
 
-    Without --predictor: one that ships with Weightcast (`ranker` for accuracy), which needs no observations.
-    It is a start and no more; fit a predictor on a few results of your own with `weightcast predictor fit`.
-    Lines that cannot be ranked are reported and do not stop the others.
+    Without --predictor, a shipped one is used, which needs no observations (`ranker` for accuracy). Treat
+    its order as a first guess: with a few results of your own, `weightcast predictor fit` makes a better
+    predictor. Lines that cannot be ranked are reported and do not stop the others.
     """
     from service.cli.records import ARCHITECTURE_LINES, read_records
 

@@ -16,9 +16,9 @@ def serve(
         int | None, typer.Option(min=1, max=256, help="Worker processes for predictions. [default: 1]")
     ] = None,
 ) -> None:
-    """Run a whole service here.
+    """Run the whole service: the API, workers, and a private Redis unless WEIGHTCAST_REDIS_URL names one.
 
-    The API, workers, and a private Redis unless WEIGHTCAST_REDIS_URL names one. Ctrl-C stops all of it.
+    Ctrl-C stops all of them.
     """
     with imports_of("embedded"):
         from service.embedded import serve as run
@@ -39,7 +39,7 @@ def api(
     host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="TCP port. [default: 8000]")] = None,
 ) -> None:
-    """Run the HTTP API alone. Needs WEIGHTCAST_REDIS_URL, and workers elsewhere."""
+    """Run only the HTTP API. It needs WEIGHTCAST_REDIS_URL, and workers elsewhere."""
     from service.api.server import run
     from service.settings import get_settings
 
@@ -53,10 +53,10 @@ def api(
 
 def worker(
     queues: Annotated[
-        str, typer.Option("--queues", "-q", help="Queues to serve, separated by commas: predict, training.")
+        str, typer.Option("--queues", "-q", help="Comma-separated queues to serve: predict, rank, training.")
     ] = "predict",
 ) -> None:
-    """Run a worker. Needs WEIGHTCAST_REDIS_URL."""
+    """Run only a worker. It needs WEIGHTCAST_REDIS_URL."""
     with imports_of("worker"):
         from service.workers.app import run_worker
 

@@ -28,26 +28,28 @@ def search(
     data: Annotated[
         str | None,
         typer.Option(
-            help=f"Images to score or train on: {DATA}; with --url its name in the service's data folder.",
+            help=f"Images to score or train on: {DATA}; with --url, its name in the service's data folder.",
             metavar="DATA",
+            autocompletion=options.data_names,
         ),
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Where the data set lies. [default: WEIGHTCAST_DATA_DIR]")
+        Path | None, typer.Option(help="Folder of the data set. [default: WEIGHTCAST_DATA_DIR]")
     ] = None,
     skip_bad: options.SkipBad = False,
     predictor: Annotated[
         str | None,
         typer.Option(
             "--predictor", "-p", autocompletion=options.predictor_names,
-            help="What scores architectures, as for `weightcast rank`; by generated weights with --data.",
+            help="Predictor that scores architectures, as for `weightcast rank`; with --data, one "
+            "that generates weights.",
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             "-o", "--out", metavar="FILE",
-            help="Write the best as JSON Lines, which `rank`, and `predict` line by line, take.",
+            help="Write the best architectures to a file, one JSON document per line, as `rank` reads them.",
         ),
     ] = None,
     plot: options.Plot = None,
@@ -55,9 +57,9 @@ def search(
     api_key: options.ApiKey = None,
     json: options.Json = False,
 ) -> None:
-    """Search a space for architectures that a predictor scores high, in this process or by a service.
+    """Search a space for the architectures that a predictor scores best.
 
-    Give --evaluations, --seconds, or both: whichever ends first.
+    Give --evaluations, --seconds, or both; the search stops at whichever comes first.
     """
     # A path is no name: here it is looked up as it is.
     named = data if data is None or url is not None else "here"

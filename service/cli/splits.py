@@ -16,17 +16,33 @@ from service.cli import options
 from service.cli.console import emit_json
 from service.search.space import SPACES
 
-_SPLITS = "train, id-val, id-test, id-test-wide, wide, deep, dense, bn-free or predefined"
-SplitName = Annotated[str, typer.Option(help=f"{_SPLITS}.")]
-SplitOrSpace = Annotated[str, typer.Option(help=f"{_SPLITS}; or a search space: {', '.join(SPACES)}.")]
+SPLITS = ("train", "id-val", "id-test", "id-test-wide", "wide", "deep", "dense", "bn-free", "predefined")
+_SPLITS = f"{', '.join(SPLITS[:-1])} or {SPLITS[-1]}"
+
+
+def _split_names(incomplete: str) -> list[str]:
+    return [name for name in SPLITS if name.startswith(incomplete)]
+
+
+def _split_and_space_names(incomplete: str) -> list[str]:
+    return [name for name in (*SPLITS, *SPACES) if name.startswith(incomplete)]
+
+
+SplitName = Annotated[str, typer.Option(help=f"{_SPLITS}.", autocompletion=_split_names)]
+SplitOrSpace = Annotated[
+    str,
+    typer.Option(
+        help=f"{_SPLITS}; or a search space: {', '.join(SPACES)}.", autocompletion=_split_and_space_names
+    ),
+]
 
 
 def architectures(
     split: SplitOrSpace,
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many.")] = 10,
-    seed: Annotated[int, typer.Option(help="Same split, seed and number: same networks, anywhere.")] = 0,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Number of networks.")] = 10,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal networks, on every machine.")] = 0,
     model: Annotated[
-        str | None, typer.Option(help="Of the space smash: a SMASH model, whose networks are drawn.")
+        str | None, typer.Option(help="With --split smash: draw from the space of this SMASH model.")
     ] = None,
     out: Annotated[
         Path | None,
@@ -34,10 +50,10 @@ def architectures(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Make random networks: of the DeepNets-1M space, split by split, or of a search space.
+    """Draw random networks from a split of DeepNets-1M, or from a search space.
 
-    One JSON document a line, each an architecture that `predict` reads. `predefined` has two that are not
-    random, ResNet-50 and a small ViT. With --json, one document has them all.
+    Prints one JSON document per line; `predict`, `rank` and the other commands read them. The split
+    `predefined` has two fixed networks, ResNet-50 and a small ViT. With --json, one document holds all.
     """
     if model is not None and split != "smash":
         raise typer.BadParameter("belongs to --split smash", param_hint="--model")

@@ -51,48 +51,49 @@ def kinds_here() -> list[str]:
 @offers(ImageTraining)
 def train(
     *,
-    data: Annotated[str, typer.Option(help=f"{DATA}.")],
+    data: Annotated[str, typer.Option(help=f"{DATA}.", autocompletion=options.data_names)],
     kind: Annotated[
-        str, typer.Option(metavar=f"<{'|'.join(kinds_here())}>", help="What kind of model comes out.")
+        str, typer.Option(metavar=f"<{'|'.join(kinds_here())}>", help="Kind of model to train.")
     ] = _GHN,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the packed CIFAR-10. [default: WEIGHTCAST_DATA_DIR]")
+        Path | None, typer.Option(help="Folder of CIFAR-10. [default: WEIGHTCAST_DATA_DIR]")
     ] = None,
     values: Values,
     name: Annotated[
         str | None, typer.Option(help="Name of the model. [default: ghn2-DATA, ghn3-DATA or KIND-DATA]")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run of this name.")] = False,
     anew: Annotated[
-        bool, typer.Option("--replace", help="Start anew, and replace the run and the model of this name.")
+        bool, typer.Option("--replace", help="Start again, and replace the run and the model of this name.")
     ] = False,
     start: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="MODEL", help="Start with the weights of a model, or of a run or model folder."
+            "--from", metavar="MODEL", autocompletion=options.model_names,
+            help="Start from the weights of a model, or of the folder of a model or run."
         ),
     ] = None,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Processes to share the work. [default: one a GPU, or a core]")
+        int | None, typer.Option(min=1, help="Number of processes. [default: one per GPU, or per core]")
     ] = None,
     network: Values,
     learning_rate: Annotated[
         float | None,
-        typer.Option(min=1e-7, max=1, help="The highest. [default: what suits the kind and the GNN]"),
+        typer.Option(min=1e-7, max=1, help="Highest learning rate. [default: depends on --kind and --gnn]"),
     ] = None,
     observations: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE", exists=True, dir_okay=False,
-            help="Networks and their values, as `weightcast predictor fit` reads them, for kinds that learn "
-            "from them (hypernas).",
+            help="Networks with their values, in the form that `weightcast predictor fit` reads; for --kind "
+            "hypernas.",
         ),
     ] = None,
     further: Annotated[
         list[str] | None,
         typer.Option(
             "--set", metavar="NAME=VALUE",
-            help="Any other option of the kind, as POST /training-jobs names it: model.blocks=2.",
+            help="Any other option, as docs/jobs.md lists them for the kind: model.blocks=2.",
         ),
     ] = None,
     mirror: options.Mirror = None,
@@ -100,10 +101,10 @@ def train(
     plot: options.Plot = None,
     json: options.Json = False,
 ) -> None:  # fmt: skip
-    """Train a GHN, or a model of another kind that learns from images, and keep it.
+    """Train a GHN, or a model of another kind that learns from images.
 
-    Ctrl-C ends the run after its current step, and keeps what was learned as a model; --resume goes on.
-    Exit status 130 then. A training whose loss is no number any more ends with status 1 and no model.
+    Ctrl-C stops after the current step, saves the model, and exits with status 130; --resume continues. If
+    the loss becomes infinite or NaN, the training fails with status 1 and saves no model.
     """
     if kind not in kinds_here():
         raise typer.BadParameter(f"kinds: {', '.join(kinds_here())}", param_hint="--kind")

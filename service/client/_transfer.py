@@ -45,7 +45,7 @@ class Download:
         if response.status_code == httpx.codes.PARTIAL_CONTENT:
             start = _content_range_start(response.headers.get("Content-Range", ""))
             if start != len(self.body):
-                raise UnexpectedAnswer(f"asked for bytes from {len(self.body)}, got bytes from {start}")
+                raise UnexpectedAnswer(f"requested bytes from {len(self.body)}, got bytes from {start}")
         else:
             self.body.clear()
             self.etag = response.headers.get("ETag")

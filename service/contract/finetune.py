@@ -15,7 +15,7 @@ Head = Literal["solve", "keep"]
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning(Seeded, Images):
-    """How a network is trained, whichever it is."""
+    """How one network is trained."""
 
     model: str | None = field(
         default=None,
@@ -24,49 +24,54 @@ class Tuning(Seeded, Images):
     start: Start = field(
         default="auto",
         metadata=option(
-            "What training starts from; `auto`: both starts for a tenth of the epochs, then the one that "
-            "does better on validation images."
+            "Weights to start from. `auto`: train from predicted and from random weights for a tenth of the "
+            "epochs, then continue with the one that is better on validation images."
         ),
     )
     head: Head = field(
         default="solve",
         metadata=option(
-            "The last layer at the start. `solve`: the one that suits the training images best, in closed "
-            "form. `keep`: predicted by a GHN that was trained on these data, random otherwise."
+            "The last layer at the start. `solve`: computed from the training images in closed form. `keep`: "
+            "predicted if the GHN was trained on these data, random otherwise."
         ),
     )
     noise: float = field(
         default=0.0,
         metadata=option(
-            "Noise on predicted weights, in standard deviations of each tensor: tells copies of a channel "
-            "apart.",
+            "Noise to add to predicted weights, in standard deviations of each tensor. It makes copies of a "
+            "channel differ.",
             ge=0, le=10, allow_inf_nan=False,
         ),
     )  # fmt: skip
     compare: bool = field(
-        default=False, metadata=option("Train from both starts to the end, and keep the better.")
+        default=False,
+        metadata=option(
+            "Train from predicted and from random weights to the end, and keep the better.",
+        ),
     )
     epochs: int = field(
         default=5,
-        metadata=option("Passes over the images; 0: the start itself, ready to run.", ge=0, le=1000),
+        metadata=option("Passes over the images. 0: no training, only the start.", ge=0, le=1000),
     )
-    images: int | None = field(
-        default=None, metadata=option("Train on the first N images only.", ge=2)
-    )
+    images: int | None = field(default=None, metadata=option("Train on the first N images only.", ge=2))
     image_size: int | None = field(
         default=None,
-        metadata=option("Pixels a side. Default: what the network was described for.", ge=1, le=512),
+        metadata=option(
+            "Height and width of the images, in pixels. Default: the input shape of the network.",
+            ge=1,
+            le=512,
+        ),
     )
     # SGD on a loss of a few nats, with gradients clipped at 5: ten of the largest steps end any network.
     learning_rate: float | None = field(
         default=None,
         metadata=option(
-            "Of SGD with momentum; falls to zero along a cosine. Default: 0.0025 after a solved last layer, "
-            "0.025 otherwise.",
+            "Learning rate of SGD with momentum; falls to zero along a cosine. Default: 0.0025 with a solved "
+            "last layer, 0.025 otherwise.",
             ge=1e-9, le=10, allow_inf_nan=False,
         ),
     )  # fmt: skip
-    batch_size: int = field(default=64, metadata=option("Images a step.", ge=2, le=4096))
+    batch_size: int = field(default=64, metadata=option("Images per step.", ge=2, le=4096))
 
     def __post_init__(self) -> None:
         if self.start == "random" and (self.compare or self.noise):

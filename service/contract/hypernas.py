@@ -25,20 +25,24 @@ Encoding = Literal["propagated", "isolated", "positional"]
 
 @dataclass(frozen=True, kw_only=True)
 class Network(Options):
-    """The network that is trained, as far as every door offers it."""
+    """The network to train: options of the API, the client and the command line alike."""
 
-    space: Space = field(default="nasbench201", metadata=option("Whose cells it reads."))
+    space: Space = field(default="nasbench201", metadata=option("The benchmark whose cells it reads."))
     hidden: int = field(default=32, metadata=option("Width of a node state.", ge=4, le=512))
-    layers: int = field(default=3, metadata=option("Graph convolutions.", ge=1, le=16))
+    layers: int = field(default=3, metadata=option("Number of graph convolutions.", ge=1, le=16))
     encoding: Encoding = field(
-        default="propagated", metadata=option("How a cell knows of the one before it.")
+        default="propagated",
+        metadata=option(
+            "How a cell is encoded. `propagated`: with the feature of the cell before it; `isolated`: alone; "
+            "`positional`: with a learned vector for its place."
+        ),
     )
     preference: float = field(
         default=1.5,
-        metadata=option("q of the multi-task objective.", gt=0, le=4, allow_inf_nan=False),
+        metadata=option("Exponent q of the multi-task objective.", gt=0, le=4, allow_inf_nan=False),
     )
     channels: int = field(
-        default=8, metadata=option("Of the networks whose weights are generated.", ge=1, le=64)
+        default=8, metadata=option("Channels of the networks whose weights are generated.", ge=1, le=64)
     )
 
 
@@ -47,7 +51,10 @@ class HyperNASOptions(Network):
     """The network that is trained."""
 
     tasks: Literal["both", "accuracy"] = field(
-        default="both", metadata=option("`accuracy` is the single-task variant, which needs no images.")
+        default="both",
+        metadata=option(
+            "`accuracy`: the variant without the weight task; it needs no images.",
+        ),
     )
 
 
@@ -58,31 +65,34 @@ class Schedule(Seeded, Budget, Images):
     data: str = field(
         default="digits",
         metadata=option(
-            "Images of the weight task: `digits`, `cifar10`, or the name of a folder of images in the "
+            "Images for the weight task: `digits`, `cifar10`, or the name of a folder of images in the "
             "server's data folder.",
             pattern=DATA_NAME,
         ),
     )
-    steps: int | None = field(
-        default=None, metadata=option("Budget in training steps.", ge=1, le=1_000_000)
-    )
+    steps: int | None = field(default=None, metadata=option("Budget in training steps.", ge=1, le=1_000_000))
     learning_rate: float = field(
         default=0.015,
-        metadata=option("The highest.", gt=0, le=1, allow_inf_nan=False),
+        metadata=option("Highest learning rate.", gt=0, le=1, allow_inf_nan=False),
     )
-    image_size: int = field(default=16, metadata=option("Pixels a side.", ge=8, le=64))
-    networks: int = field(
-        default=1, metadata=option("Networks of the weight task a step.", ge=1, le=64)
+    image_size: int = field(
+        default=16,
+        metadata=option(
+            "Height and width of the images, in pixels.",
+            ge=8,
+            le=64,
+        ),
     )
-    images: int = field(default=32, metadata=option("Images a network.", ge=1, le=1024))
+    networks: int = field(default=1, metadata=option("Networks of the weight task per step.", ge=1, le=64))
+    images: int = field(default=32, metadata=option("Images per network and step.", ge=1, le=1024))
     held_out: float = field(
         default=0.2,
         metadata=option(
-            "Share of the observations that measures Kendall's tau.", ge=0, le=0.5, allow_inf_nan=False
+            "Share of the observations to hold out for Kendall's tau.", ge=0, le=0.5, allow_inf_nan=False
         ),
     )
     from_model: str | None = field(
-        default=None, metadata=option("A HyperNAS model to start from.", pattern=MODEL_NAME)
+        default=None, metadata=option("HyperNAS model to start from.", pattern=MODEL_NAME)
     )
 
 
@@ -102,7 +112,7 @@ class HyperNASTraining(Schedule, Observed):
 
 
 def steps_for(observations: int) -> int:
-    """Steps for so many observations: more of them bear, and need, more. From validation cells of
-    NAS-Bench-201: 250 at 39, and at 469 more than 300.
+    """Training steps for a number of observations: more observations need more steps. The rule was chosen on
+    validation cells of NAS-Bench-201: 250 steps for 39 observations, more than 300 for 469.
     """
     return max(250, round(40 * sqrt(observations)))

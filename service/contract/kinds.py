@@ -79,7 +79,7 @@ _ANSWERS = (
     ),
     JobKind(
         name="embed",
-        summary="Embed architectures: a vector each",
+        summary="Embed architectures as one vector each",
         options=EmbedRequest,
         queue="rank",
         run="service.workers.rank:run_embed",
@@ -87,7 +87,7 @@ _ANSWERS = (
     ),
     JobKind(
         name="compare",
-        summary="Distances between architectures",
+        summary="Compute distances between architectures",
         options=CompareRequest,
         queue="rank",
         run="service.workers.rank:run_compare",
@@ -141,8 +141,8 @@ _TRAININGS = (
     ),
     TrainingKind(
         name="finetune",
-        summary="Train one network from the weights that a GHN predicts for it. Its weights are in the job's "
-        "result; no model comes out.",
+        summary="Train one network, starting from weights that a GHN predicts. The trained weights are in "
+        "the job's result; no model is published.",
         options=FineTuneOptions,
         run="training.finetune.job:train",
         result="service.contract.training_results:FineTuningResult",
@@ -150,7 +150,7 @@ _TRAININGS = (
     ),
     TrainingKind(
         name="search",
-        summary="Search for good architectures. They are in the job's result; no model comes out.",
+        summary="Search a space for good architectures. They are in the job's result; no model is published.",
         options=SearchOptions,
         run="service.search.job:run",
         result="service.contract.training_results:SearchResult",

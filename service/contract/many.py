@@ -15,7 +15,7 @@ Order = Literal["ascending", "descending"]
 Unconnected = Literal["skip", "last"]
 Distance = Literal["embedding", "nodes"]
 Architectures = Annotated[
-    list[AnyDocument], Limits("One that is wrong is skipped with the reason.", min_length=1)
+    list[AnyDocument], Limits("The architectures. An invalid one is skipped, with the reason.", min_length=1)
 ]
 
 
@@ -26,32 +26,32 @@ class RankOptions(Options):
     predictor: str | None = field(
         default=None,
         metadata=option(
-            "A predictor, see GET /models; default: the one that ships for the property. Or `structure`: the "
-            "decimal logarithm of the multiply-adds. Or `predicted-weights:GHN` or `smash:MODEL`, which run "
-            "every network, with weights of the model, on images of `data`.",
+            "Name of a predictor; GET /models lists them. Default: the shipped one for the property. "
+            "`structure` scores by the decimal logarithm of the multiply-adds. `predicted-weights:GHN` and "
+            "`smash:MODEL` generate weights for every network and run it on images of `data`.",
             pattern=PREDICTOR_NAME,
         ),
     )
     property: str | None = field(
         default=None,
         metadata=option(
-            "What to rank by: without a predictor `accuracy` (the default), `robustness`, `latency` or "
-            "`convergence`. Refused if the predictor predicts something else.",
+            "Property to rank by: `accuracy` (the default), `robustness`, `latency` or `convergence`. With a "
+            "`predictor`, it must be the property that it predicts.",
             min_length=1, max_length=100,
         ),
     )  # fmt: skip
     order: Order | None = field(
         default=None,
         metadata=option(
-            "Default: the best first, which is `ascending` for `latency`, `convergence`, `loss` and `error`, "
-            "and `descending` for all others."
+            "Default: best first, that is `ascending` for `latency`, `convergence`, `loss` and `error`, and "
+            "`descending` for everything else."
         ),
     )
     unconnected: Unconnected = field(
         default="skip",
         metadata=option(
-            "Cells whose output nothing reaches: in `skipped`, or ranked behind all others with the score "
-            "null."
+            "What to do with cells that have no path to their output: list them in `skipped`, or rank them "
+            "last, with a score of null."
         ),
     )
     top_k: int | None = field(default=None, metadata=option("Return only the first N.", ge=1))
@@ -64,7 +64,7 @@ class RankOptions(Options):
         ),
     )
     images: int = field(
-        default=IMAGES, metadata=option("So many validation images, of those.", ge=2, le=100_000)
+        default=IMAGES, metadata=option("Number of validation images of `data` to use.", ge=2, le=100_000)
     )
     skip_bad: bool = field(default=True, metadata=option(SKIP_BAD))
 
@@ -88,9 +88,10 @@ class CompareOptions(EmbedOptions):
     by: Distance = field(
         default="embedding",
         metadata=option(
-            "Euclidean distances between embeddings; or the cost of the best assignment between the nodes: "
-            "1 for each pair that is not of one primitive and each node without a partner. It needs no "
-            "model."
+            "`embedding`: Euclidean distances between embeddings. `nodes`: cost of the best assignment "
+            "between "
+            "the nodes, where each pair of different primitives and each node without a partner costs 1; "
+            "needs no model."
         ),
     )
 

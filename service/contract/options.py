@@ -22,10 +22,10 @@ FEWEST_OBSERVATIONS, MOST_OBSERVATIONS = 7, 20_000
 BUILT_IN_DATA = ("digits", "cifar10")
 DATA = "digits, cifar10, or a folder or zip file of images with one sub-folder a class"
 MIRROR = (
-    "Mirror half of the training images. Where nothing is said: yes, unless a class is named by a single "
-    "character, as digits, letters and signs are, which mirroring would change."
+    "Mirror half of the training images at random. Default: yes, unless a class name is a single character: "
+    "mirroring changes digits, letters and signs."
 )
-SKIP_BAD = "Go on without image files that cannot be read and class folders without images."
+SKIP_BAD = "Skip image files that cannot be read, and class folders without images."
 
 
 RANKS = "ranks"
@@ -51,7 +51,7 @@ class Longest(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Options of a kind of job. Unknown ones are refused; null stands for what is not said."""
+    """Options of a kind of job. Unknown ones are refused; null means the default."""
 
     __pydantic_config__: ClassVar[Mapping[str, object]] = {"extra": "forbid"}
 
@@ -82,14 +82,12 @@ def _without_nulls(values: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Budget(Options):
-    """Training ends after so many minutes or so many steps: one of them is given."""
+    """When training ends: after `minutes` or after `steps`. Exactly one of them is given."""
 
     minutes: float | None = field(
         default=None, metadata=option("Time budget in minutes.", gt=0, allow_inf_nan=False)
     )
-    steps: int | None = field(
-        default=None, metadata=option("Budget in training steps.", ge=1, le=10_000_000)
-    )
+    steps: int | None = field(default=None, metadata=option("Budget in training steps.", ge=1, le=10_000_000))
 
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):
@@ -112,9 +110,7 @@ class Images(Options):
         ),
     )
     mirror: bool | None = field(default=None, metadata=option(MIRROR))
-    skip_bad: bool = field(
-        default=True, metadata=option(f"{SKIP_BAD} The result says which, and how many.")
-    )
+    skip_bad: bool = field(default=True, metadata=option(f"{SKIP_BAD} The result lists what was skipped."))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +148,7 @@ class OneNetwork(Options):
     """One network that something is done with."""
 
     architecture: Document = field(
-        metadata=option("The network. Its last layer has as many outputs as the data have classes.")
+        metadata=option("The network. Its last layer needs one output for each class of the data.")
     )
 
 
@@ -162,7 +158,7 @@ class Observed(Options):
 
     observations: tuple[Observation, ...] = field(
         metadata=option(
-            "What is learned from: an architecture and its value each.",
+            "Architectures with their measured values, to learn from.",
             min_length=FEWEST_OBSERVATIONS,
             max_length=MOST_OBSERVATIONS,
         )

@@ -17,16 +17,16 @@ _HEAD = """\
 
 <!-- Made by `python -m service.contract.page > docs/jobs.md`. -->
 
-Every kind of job, and what a request may say of it. HTTP, the Python client and the command line take the
-same options, with the same defaults and limits; null stands for what is not said. Where `weightcast` computes
-in its own process, it leaves bad images out only with `--skip-bad`.
+This page lists every kind of job with its options. HTTP, the Python client and the command line take the
+same options, with the same defaults and limits; null means the default. There is one exception: when
+`weightcast` computes in its own process, it skips bad images only with `--skip-bad`.
 """
 _TRAININGS = """\
 ## Training jobs
 
 `POST /training-jobs` takes `{"kind": ..., "name": ..., "config": {...}}`, with these options in `config`.
-`Client.create_training_job` does the same, and `weightcast train --kind` for the kinds that learn from images
-alone, with `--set NAME=VALUE` for every option.
+`Client.create_training_job` takes the same. `weightcast train --kind` starts the kinds that learn from
+images, with `--set NAME=VALUE` for every option.
 """
 _LIMITS = {
     "minimum": "at least {}",

@@ -31,7 +31,7 @@ class PredictOptions(Options):
     model: str | None = field(
         default=None,
         metadata=option(
-            "Name of the GHN, see GET /models. Default: the server's.",
+            "Name of the GHN; GET /models lists them. Default: the server's.",
             pattern=MODEL_NAME, examples=["ghn2-cifar10"],
         ),
     )  # fmt: skip
@@ -39,7 +39,8 @@ class PredictOptions(Options):
     output: Output = field(
         default="safetensors",
         metadata=option(
-            "File to make: `safetensors` (every tensor in full), `tiles` (distinct blocks; small), `onnx` "
+            "Format of the file: `safetensors` (every tensor in full), `tiles` (distinct blocks; small), "
+            "`onnx` "
             "(the uploaded ONNX model with its weights filled in), `npz` (NumPy)."
         ),
     )

@@ -15,7 +15,7 @@ Failed = Literal["leave-out", "lowest", "highest"]
 
 @dataclass(frozen=True, kw_only=True)
 class PredictorTraining(Observed):
-    """`config` of kind `predictor`: a regressor from your own results, in seconds."""
+    """`config` of kind `predictor`: a regressor that is fitted to your own results, in seconds."""
 
     features: Features = field(
         default="structure",
@@ -25,13 +25,13 @@ class PredictorTraining(Observed):
     )
     ghn: str | None = field(
         default=None,
-        metadata=option("The GHN that embeds. Default: the server's.", pattern=MODEL_NAME),
+        metadata=option("GHN for the embeddings. Default: the server's.", pattern=MODEL_NAME),
     )
     failed: Failed = field(
         default="leave-out",
         metadata=option(
-            "What becomes of trainings that failed (value null): left out, or taken for worse than all "
-            "others, at the lower or the upper end of the values."
+            "What to do with failed trainings (value null): leave them out, or count them as the lowest or "
+            "as the highest value."
         ),
     )
 

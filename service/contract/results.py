@@ -33,7 +33,7 @@ class PredictionResult(Answer):
 
     digest: str = Field(description="Same architecture, model and options: same digest.")
     model: str
-    cached: bool = Field(default=False, description="Whether the answer was known before this request.")
+    cached: bool = Field(default=False, description="Whether the answer comes from the cache.")
     num_tensors: int
     num_parameters: int
     complete: bool = Field(description="Every trainable parameter of the network is in the file.")
@@ -49,13 +49,14 @@ class PredictionResult(Answer):
         "away, names that it made up, other classes than the GHN's.",
     )
     defaulted: list[str] = Field(
-        default_factory=list, description="Tensors that hold the field's standard initialisation instead."
+        default_factory=list,
+        description="Tensors with the standard initialisation instead of predicted values.",
     )
     weights: WeightsFile
     timings_ms: dict[str, float] = Field(default_factory=dict)
 
 
-Timings = Annotated[dict[str, float], Field(description="By stage of the work, and `total`.")]
+Timings = Annotated[dict[str, float], Field(description="Milliseconds by stage of the work, and `total`.")]
 
 
 class RankedArchitecture(Answer):
@@ -65,10 +66,15 @@ class RankedArchitecture(Answer):
     index: int
     name: str | None = None
     score: float | None = Field(
-        description="null: the cell is no network, where these were to be last, see `unconnected`."
+        description="null: the cell is not a network; only with `unconnected` set to `last`."
     )
-    value: float | None = Field(default=None, description="Of a fitted predictor: in observed units.")
-    interval: list[float] | None = Field(default=None, description="Of a fitted predictor: 90%.")
+    value: float | None = Field(
+        default=None,
+        description="Of a fitted predictor: the predicted value, in the units of the observations.",
+    )
+    interval: list[float] | None = Field(
+        default=None, description="Of a fitted predictor: 90% interval of the value."
+    )
 
 
 class SkippedArchitecture(Answer):
@@ -76,7 +82,7 @@ class SkippedArchitecture(Answer):
 
     index: int
     name: str | None = None
-    reason: str | Json = Field(default="", description="A sentence; of an older service, the problem.")
+    reason: str | Json = Field(default="", description="Why it was skipped, in a sentence.")
     problem: Json = Field(default_factory=dict, description="The problem document.")
 
 
@@ -86,7 +92,7 @@ class Ranking(Answer):
     property: str
     predictor: str | None = None
     order: Literal["ascending", "descending"] = "descending"
-    unit: str = Field(default="", description="Of `value` and `interval`; empty where it is not known.")
+    unit: str = Field(default="", description="Unit of `value` and `interval`; empty if it is not known.")
     note: str | None = Field(default=None, description="What to know about the scores.")
     ranking: list[RankedArchitecture]
     skipped: list[SkippedArchitecture] = Field(default_factory=list)
@@ -111,7 +117,7 @@ class Comparison(Answer):
     `indices[i]` and `indices[j]`: Euclidean between their embeddings, or the cost of an assignment of their
     nodes. """
 
-    model: str | None = Field(description="null: of distances by nodes.")
+    model: str | None = Field(description="null for distances by nodes, which need no model.")
     distances: list[list[float]]
     indices: list[int] = Field(default_factory=list)
     skipped: list[SkippedArchitecture] = Field(default_factory=list)

@@ -22,80 +22,82 @@ BUILT_IN = ("structure", "parameters", "multiply_adds")
 class SearchOptions(Seeded):
     """`config` of kind `search`. Give `evaluations`, `seconds`, or both: whichever ends first."""
 
-    space: Space = field(metadata=option("Where to search."))
+    space: Space = field(metadata=option("The space to search."))
     algorithm: Algorithm = field(
         default="evolution",
-        metadata=option("Regularised evolution (Real et al. 2019), or random draws."),
+        metadata=option("`evolution`: regularised evolution (Real et al. 2019); `random`: random draws."),
     )
     predictor: str | None = field(
         default=None,
         metadata=option(
-            "What scores architectures, as in POST /rank-architectures.", pattern=PREDICTOR_NAME
+            "The predictor that scores architectures, as in POST /rank-architectures.", pattern=PREDICTOR_NAME
         ),
     )
     order: Order | None = field(
         default=None,
         metadata=option(
-            "Whether high or low values are wanted. Default: low ones of latency, convergence, loss and "
-            "error, else high ones."
+            "`ascending`: low values are better. Default: `ascending` for latency, convergence, loss and "
+            "error, `descending` for everything else."
         ),
     )
     trade_off: str | None = field(
         default=None,
         metadata=option(
-            "A second objective, less is better: `parameters`, `multiply_adds`, or the name of a predictor. "
+            "A second objective, to be minimised: `parameters`, `multiply_adds`, or the name of a predictor. "
             "The result then has the Pareto front.",
             pattern=MODEL_NAME,
         ),
     )
     evaluations: int | None = field(
-        default=None, metadata=option("How many architectures are scored.", ge=1, le=1_000_000)
+        default=None, metadata=option("Number of architectures to score.", ge=1, le=1_000_000)
     )
     seconds: float | None = field(
-        default=None, metadata=option("How long to search.", gt=0, allow_inf_nan=False)
+        default=None, metadata=option("Time budget in seconds.", gt=0, allow_inf_nan=False)
     )
-    max_parameters: int | None = field(
-        default=None, metadata=option("Most trainable parameters.", ge=1)
+    max_parameters: int | None = field(default=None, metadata=option("Most trainable parameters.", ge=1))
+    max_multiply_adds: int | None = field(
+        default=None, metadata=option("Most multiply-adds for one input.", ge=1)
     )
-    max_multiply_adds: int | None = field(default=None, metadata=option("For one input.", ge=1))
     max_latency: float | None = field(
         default=None,
-        metadata=option("In units of the latency predictor's observations.", gt=0, allow_inf_nan=False),
+        metadata=option(
+            "Highest predicted latency, in the units of `latency_predictor`.",
+            gt=0,
+            allow_inf_nan=False,
+        ),
     )
     latency_predictor: str | None = field(
         default=None,
-        metadata=option(
-            "A predictor that was fitted on latencies; what `max_latency` bounds.", pattern=MODEL_NAME
-        ),
+        metadata=option("A predictor that was fitted on latencies, for `max_latency`.", pattern=MODEL_NAME),
     )
     data: str | None = field(
         default=None,
         metadata=option(
-            "Images to run networks on with generated weights, and for `train`: `digits`, `cifar10`, or the "
-            "name of a folder or zip file of images in the server's data folder.",
+            "Images for generated weights and for `train`: `digits`, `cifar10`, or the name of a folder or "
+            "zip file of images in the server's data folder.",
             pattern=DATA_NAME,
         ),
     )
     skip_bad: bool = field(default=True, metadata=option(SKIP_BAD))
     images: int = field(
-        default=IMAGES, metadata=option("So many validation images a score.", ge=2, le=100_000)
+        default=IMAGES, metadata=option("Number of validation images for each score.", ge=2, le=100_000)
     )
     train: int | None = field(
         default=None,
         metadata=option(
-            "At the end train the best so many, and as many random ones, and compare them on test images.",
+            "At the end, train the best N and N random architectures, and compare them on test images.",
             ge=2, le=50,
         ),
     )  # fmt: skip
     train_epochs: int = field(
-        default=5, metadata=option("Of each of these trainings.", ge=1, le=1000)
+        default=5, metadata=option("Epochs of each training of `train`.", ge=1, le=1000)
     )
-    top_k: int = field(default=10, metadata=option("How many of the best are returned.", ge=1, le=1000))
+    top_k: int = field(default=10, metadata=option("Number of best architectures to return.", ge=1, le=1000))
     population: int = field(
-        default=50, metadata=option("Of the evolution: how many live.", ge=2, le=10_000)
+        default=50, metadata=option("For `evolution`: size of the population.", ge=2, le=10_000)
     )
     sample: int = field(
-        default=10, metadata=option("Of the evolution: how many compete.", ge=1, le=10_000)
+        default=10, metadata=option("For `evolution`: number of candidates for each parent.", ge=1, le=10_000)
     )
 
     def __post_init__(self) -> None:

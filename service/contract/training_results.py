@@ -29,7 +29,8 @@ class TrainedModel(Answer):
     minutes: float
     scores: Json
     observations: dict[str, int] | None = Field(
-        default=None, description="How many were used, of so many networks, and how many failed."
+        default=None,
+        description="How many observations were used, of how many networks, and how many failed.",
     )
     inventory: Inventory | None = None
 
@@ -160,19 +161,19 @@ class SearchResult(Answer):
     seed: int | None = None
     predictor: str
     property: str | None = None
-    unit: str = Field(default="", description="Of scores that are values; empty where it is not known.")
+    unit: str = Field(default="", description="Unit of the scores; empty if there is none.")
     note: str | None = Field(default=None, description="What to know about the scores.")
     order: str = "descending"
     trade_off: str | None = None
     evaluations: int
-    refused: int = Field(default=0, description="Draws that were beyond what is allowed.")
+    refused: int = Field(default=0, description="Number of draws that exceeded a limit.")
     seconds: float | None = None
     ended: str
     best: list[FoundArchitecture]
     front: list[FoundArchitecture] = Field(default_factory=list)
     curve: list[dict[str, float]] = Field(default_factory=list)
     trained: TrainedGroups | None = Field(
-        default=None, description="With `train`: what the best and random ones reach after training."
+        default=None, description="With `train`: accuracies of the best and of random networks."
     )
 
 

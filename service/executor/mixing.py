@@ -88,7 +88,7 @@ def matmul(node: Node) -> Step:
     values = values_of(node)
     equation = values["equation"]
     if len(node.inputs) != 2 or (equation is None and values["kind"] is not None):
-        raise refusal(node, "it is no product of two tensors")
+        raise refusal(node, "it is not a product of two tensors")
     if equation is not None:
         return lambda inputs, _: torch.einsum(equation, *inputs)
     return lambda inputs, _: inputs[0] @ inputs[1]

@@ -45,7 +45,7 @@ def read_reference(path: Path) -> tuple[dict[str, Any] | None, dict[str, Tensor]
     config, state = _parts(document, what)
     for name, value in state.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise InvalidInput(f"{what!r} has an entry {name!r} that is no tensor.")
+            raise InvalidInput(f"{what!r} has an entry {name!r} that is not a tensor.")
     return config, dict(state)
 
 

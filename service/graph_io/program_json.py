@@ -175,7 +175,7 @@ class _Arguments:
             ((kind, content),) = value.items()
             return self._object(str(kind), content, place)
         raise place.refuse(
-            f"{place.named} is no argument.", "Give a value, an array or an object with one key."
+            f"{place.named} is not an argument.", "Give a value, an array or an object with one key."
         )
 
     def _object(self, kind: str, content: Any, place: Place) -> Argument:
@@ -239,7 +239,7 @@ def _decompressed(text: str, size: int, place: Place) -> bytes:
     try:
         data = stream.decompress(base64.b64decode(text, validate=True), size + 1)
     except (binascii.Error, ValueError, zlib.error):
-        raise place.refuse(f"{place.named} is no base64 text of compressed bytes.") from None
+        raise place.refuse(f"{place.named} is not base64 text of compressed bytes.") from None
     if len(data) != size:
         raise place.refuse(f"{place.named} does not have the {size:,} bytes of its shape.")
     return data

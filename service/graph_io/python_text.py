@@ -20,7 +20,7 @@ def parse_python(text: str) -> Any:
     try:
         return _value(ast.parse(text.strip(), mode="eval").body)
     except (SyntaxError, RecursionError, MemoryError, TypeError) as error:
-        raise ValueError("this is no value that Python prints") from error
+        raise ValueError("this is not a value as Python prints it") from error
 
 
 def _value(node: ast.expr) -> Any:

@@ -91,7 +91,7 @@ class Searcher:
     def best(self) -> tuple[Document, float]:
         """The best of what was told. Raises InvalidRequest where that is nothing."""
         if not self._observations:
-            raise InvalidRequest("Nothing was told yet.", field="/value")
+            raise InvalidRequest("There is no result yet: call `tell` first.", field="/value")
         return max(self._observations, key=lambda item: item[1])
 
     def ask(self) -> Document:
@@ -112,7 +112,7 @@ class Searcher:
             raise InvalidRequest("A value must be a finite number.", field="/value")
         key = self._space.key(document)
         if self._row(key, document) is None:
-            raise InvalidRequest("This is no network that a predictor can see.", field="/architecture")
+            raise InvalidRequest("A predictor cannot read this network.", field="/architecture")
         self._proposals.add(key)
         self._observations.append((document, float(value)))
         if len(self._observations) >= self._initial and len(self._observations) % self._refit_every == 0:
@@ -164,7 +164,7 @@ class Searcher:
             if key not in self._proposals and self._row(key, document) is not None:
                 return document
         raise InvalidRequest(
-            f"{len(self._proposals):,} architectures were asked for, and nothing new is found.",
+            f"{len(self._proposals):,} architectures were proposed, and no new one can be found.",
             field="/space",
         )
 

@@ -120,7 +120,7 @@ def _index(contents: Contents) -> dict[str, Any]:
     text = contents.metadata.get(METADATA_KEY)
     if text is None:
         raise InvalidInput(
-            "The safetensors file is no tiles file: its metadata have no index.",
+            "The safetensors file is not a tiles file: its metadata has no index.",
             hint="A file of the `safetensors` output is loaded as it is.",
         )
     try:
@@ -189,7 +189,7 @@ def _parameter(
     scale = entry.get("scale", 1.0)
     # Compared, not converted: JSON allows whole numbers that no float holds. NaN fails the comparison.
     if type(scale) not in (int, float) or not -MAX_SCALE <= scale <= MAX_SCALE:
-        raise InvalidInput(f"The scale of parameter {name!r} is no number that float32 holds.")
+        raise InvalidInput(f"The scale of parameter {name!r} is not a number that float32 can hold.")
     if entry.get("provenance") not in list(Provenance):
         raise InvalidInput(f"Parameter {name!r} of the tiles file has no known provenance.")
     provenance = Provenance(entry["provenance"])

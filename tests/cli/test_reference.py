@@ -7,14 +7,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import typer
 
+from service.cli import options, splits
 from service.cli.app import app
 from service.cli.reference import reference, renewed
 from tests.cli.conftest import Run
+from training.data.deepnets import SPLIT_NAMES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
 # Commands whose output is the process they run.
@@ -82,6 +85,48 @@ def test_shells_complete_commands_options_and_models(model_home: Path) -> None:
     offered = completed("weightcast rank nets.jsonl --predictor ", model_home)
     assert {"ranker", "structure"} <= set(offered) and "tiny" not in offered
     assert set(completed("weightcast health tr", model_home)) == {"training"}
+    assert set(completed("weightcast evaluate --split id-t", model_home)) == {"id-test", "id-test-wide"}
+    assert {"darts", "deep"} <= set(completed("weightcast architectures --split d", model_home))
+
+
+def test_shells_complete_data_sets_folders_and_zip_files(
+    model_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos" / "cats").mkdir(parents=True)
+    for name in ("parts.zip", "plans.txt", ".hidden.zip"):
+        (tmp_path / name).touch()
+    assert completed("weightcast train --data ", model_home) == ["digits", "cifar10", "parts.zip", "photos/"]
+    assert completed("weightcast train --data di", model_home) == ["digits"]
+    assert completed("weightcast finetune net.onnx --data photos/", model_home) == ["photos/cats/"]
+    assert completed("weightcast train --data nowhere/", model_home) == []
+
+
+def test_shells_complete_ids_of_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Service:
+        def __init__(self, url: str, **options: Any) -> None:
+            assert url == "http://10.0.0.1:8000" and options["timeout"] <= 2
+
+        def __enter__(self) -> Service:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def jobs(self, **_: Any) -> Iterator[SimpleNamespace]:
+            for name in ("01a2", "01b3"):
+                yield SimpleNamespace(id=name, kind="rank", status="running")
+
+    context = SimpleNamespace(params={"url": "http://10.0.0.1:8000"})
+    with monkeypatch.context() as patch:
+        patch.setattr("service.client.Client", Service)
+        assert options.job_ids(context, "01a") == [("01a2", "rank, running")]  # type: ignore[arg-type]
+    context = SimpleNamespace(params={"url": "http://127.0.0.1:9"})  # nobody listens there
+    assert options.job_ids(context, "") == []  # type: ignore[arg-type]
+
+
+def test_help_names_the_splits_there_are() -> None:
+    assert set(splits.SPLITS) == set(SPLIT_NAMES)
 
 
 def test_completion_installs_itself(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

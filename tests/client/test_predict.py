@@ -184,7 +184,7 @@ def test_a_range_that_does_not_continue_is_refused(either: Make, fake_time: Fake
         httpx.Response(200, headers={"ETag": '"d"'}, stream=BrokenStream(body[:50])),
         httpx.Response(206, headers={"Content-Range": "bytes 10-20/99"}, content=b"x" * 11),
     )
-    with pytest.raises(UnexpectedAnswer, match="asked for bytes from 50, got bytes from 10"):
+    with pytest.raises(UnexpectedAnswer, match="requested bytes from 50, got bytes from 10"):
         either(script.transport).predict_weights(CELL)
 
 

@@ -90,6 +90,6 @@ class Team:
         except RuntimeError as error:
             raise TeamBroken(
                 "One of the processes that train together ended.",
-                hint="Its memory may not have sufficed: go on with fewer processes.",
+                hint="It may have run out of memory: use fewer processes.",
             ) from error
         return tail.tolist()

@@ -13,7 +13,7 @@ class DescribedNode(BaseModel):
     name: str = Field(description="The parameter or operator that it stands for.")
     primitive: str = Field(description="One of the 15 primitives of GHN-2, such as `conv`.")
     shape: list[int] | None = Field(description="Shape that its features encode: (out, in, height, width).")
-    cell: int | None = Field(description="Index of its cell, where the format has cells.")
+    cell: int | None = Field(description="Index of its cell, if the format has cells.")
     inputs: list[int]
 
 
@@ -21,9 +21,9 @@ class DescribedParameter(BaseModel):
     """A trainable parameter of the network."""
 
     name: str
-    shape: list[int] = Field(description="As the network stores it.")
+    shape: list[int] = Field(description="Shape as the network stores it.")
     op: str = Field(description="Operator that owns it; empty for one that the network never reads.")
-    decoding: str = Field(description="Which decoder makes it; `default` where the GHN has none.")
+    decoding: str = Field(description="Decoder that makes it; `default` if the GHN has none for it.")
     node: int | None = Field(description="Position of the node that decodes it.")
 
 

@@ -12,7 +12,7 @@ from service.contract.kinds import KINDS, TrainingKind
 from service.contract.options import MODEL_NAME, Options
 
 _ModelName = Annotated[str, Field(pattern=MODEL_NAME)]
-_LABEL = Field(default=None, description="What you call it; says nothing to us.")
+_LABEL = Field(default=None, description="Your own label for the job; the service does not use it.")
 
 
 class JobRequest(BaseModel):
@@ -32,8 +32,8 @@ class JobRequest(BaseModel):
 class ModelRequest(JobRequest):
     """One that a model comes of. replace: take the place of a model of the same owner that has this name."""
 
-    name: _ModelName = Field(description="Name of the model that comes out.")
-    replace: bool = Field(default=False, description="Take the place of a model of yours that has this name.")
+    name: _ModelName = Field(description="Name of the trained model.")
+    replace: bool = Field(default=False, description="Replace your own model of this name.")
 
 
 def training_request() -> type[RootModel[JobRequest]]:

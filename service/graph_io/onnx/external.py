@@ -31,7 +31,7 @@ def bring_in(model: ModelProto, folder: Path | None, *, leave: Container[str] = 
         except (OSError, ValueError, ValidationError) as error:
             location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
             raise InvalidInput(
-                f"The values of the tensor {name!r} cannot be read from {location!r} beside it: {error}",
+                f"The values of the tensor {name!r} cannot be read from {location!r} next to it: {error}",
                 node=name,
                 hint="Keep the model's data file in the same folder.",
             ) from error

@@ -34,7 +34,7 @@ def fill_tensors(model: ModelProto, tensors: Arrays) -> None:
     if missing:
         name = min(missing)
         raise InvalidArchitecture(
-            f"The parameter {name!r} is no tensor of the model and cannot be filled in.",
+            f"The parameter {name!r} is not a tensor of the model and cannot be filled in.",
             node=name,
             hint="Ask for safetensors, or inline the model's functions.",
         )

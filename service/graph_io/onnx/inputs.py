@@ -43,7 +43,7 @@ def network_inputs(
 def _not_empty(inputs: list[ValueInfoProto]) -> list[ValueInfoProto]:
     if not inputs:
         raise InvalidArchitecture(
-            "The ONNX graph has no input besides its weights.",
+            "The ONNX graph has no input other than its weights.",
             hint="Export the network with an input tensor.",
         )
     return inputs

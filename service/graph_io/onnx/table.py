@@ -437,7 +437,7 @@ def check_operator(op: Op) -> None:
     least = _least_inputs().get((op.domain, op.type))
     if least is None and (op.domain or Fact.RETIRED not in row_of(op.type).facts):
         raise UnsupportedOperator(
-            f"Node {op.where!r} uses {op.type!r}, which is no operator of ONNX.",
+            f"Node {op.where!r} uses {op.type!r}, which is not an operator of ONNX.",
             operator=op.type,
             node=op.where,
             hint="Export with standard ONNX operators only.",

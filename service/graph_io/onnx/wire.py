@@ -150,6 +150,6 @@ def _no_onnx(why: str) -> InvalidInput:
 
 def _truncated(position: int) -> InvalidInput:
     return InvalidInput(
-        f"The ONNX file is truncated or is no ONNX file: a field at byte {position} goes beyond its end.",
+        f"The ONNX file is truncated or is not an ONNX file: a field at byte {position} goes beyond its end.",
         hint="Send the whole file.",
     )

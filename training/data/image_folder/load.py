@@ -191,7 +191,7 @@ def _without_images(layout: Layout, tree: ImageTree) -> InvalidInput:
     return InvalidInput(
         f"{tree.place} has class folders without images: {names}.",
         field="/data",
-        hint="Fill or remove them, or go on without them with --skip-bad (`skip_bad` in jobs).",
+        hint="Fill or remove them, or skip them with --skip-bad (`skip_bad` in jobs).",
     )
 
 

@@ -348,7 +348,7 @@ def _embedding(
     """torch.nn.functional takes (input, weight), torch itself (weight, input)."""
     indices, table = (input, weight) if func is F.embedding else (weight, input)
     if indices.is_floating_point():
-        raise RuntimeError("a look-up table was given numbers that are no integers")
+        raise RuntimeError("a look-up table was given numbers that are not integers")
     weights = _weights(recorder, weight=table)
     if not weights:
         return recorder.other(func, input, weight, *args, **kwargs)
