@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = [path for part in ("service", "training", "benchmarks") for path in (ROOT / part).rglob("*.py")]
+PARTS = ("service", "training", "weightcast", "benchmarks")
+FILES = [path for part in PARTS for path in (ROOT / part).rglob("*.py")]
 # A line that ends this early, in the middle of a sentence, was cut by a wrap of another width.
 _SHORT = 45
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("service", "training", "benchmarks")
+PARTS = ("service", "training", "weightcast", "benchmarks")
 
 
 def test_modules_that_are_named_are_there() -> None:

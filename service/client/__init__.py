@@ -1,6 +1,6 @@
 """The Python client of Weightcast: sends architectures, brings back weights.
 
-    from service.client import Client
+    from weightcast import Client
 
     with Client("http://127.0.0.1:8000") as client:
         weights = client.predict_weights(model)      # a torch module; only its graph is sent

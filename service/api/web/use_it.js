@@ -41,7 +41,7 @@ export function snippets(network, options) {
   return {
     PyTorch: loading(network, file),
     curl: `curl -s ${origin}/predict-weights -H 'Accept: application/octet-stream' \\\n  ${requestOf(network, options)} \\\n  -o ${file}\n`,
-    "Python client": `${literal.startsWith("Path") ? "from pathlib import Path\n" : ""}from service.client import Client\n\nwith Client(${python(origin)}) as client:\n    weights = client.predict_weights(${literal}${said})\nweights.save(${python(file)})   # or weights.apply_to(model)\n`,
+    "Python client": `${literal.startsWith("Path") ? "from pathlib import Path\n" : ""}from weightcast import Client\n\nwith Client(${python(origin)}) as client:\n    weights = client.predict_weights(${literal}${said})\nweights.save(${python(file)})   # or weights.apply_to(model)\n`,
     "Command line": `weightcast predict ${shell}${flags} -o ${file}\n`,
   };
 }
