@@ -17,6 +17,7 @@ from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
 from service.ghn.reference_file import read_reference
 from service.ghn.reference_names import our_configuration, our_tensors
+from service.graph_io.torch_tracing.without_memory import WithoutMemory
 from service.models.publish import write_model_folder
 from service.models.torch_folder import filled, read_model_folder, reading_configuration
 
@@ -60,6 +61,6 @@ def copy_to_cpu(ghn: GHN) -> GHN:
 
 
 def _build(config: GHNConfig, tensors: dict[str, Tensor], what: str) -> GHN:
-    with torch.device("meta"):
+    with WithoutMemory():
         ghn = GHN(config)
     return filled(ghn, tensors, what, assign=True)

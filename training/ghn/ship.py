@@ -17,6 +17,7 @@ import torch
 from service.ghn.checkpoint import save_checkpoint
 from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
+from service.graph_io.torch_tracing.without_memory import WithoutMemory
 from training.ghn.recipe import TrainConfig
 from training.ghn.trainer import load_config
 from training.loop.run_folder import RunFolder, part
@@ -36,7 +37,7 @@ def ship(
     if checkpoint is None:
         raise FileNotFoundError(f"{run_folder} has no checkpoint")
     tensors, state = checkpoint
-    with torch.device("meta"):
+    with WithoutMemory():
         ghn = GHN(GHNConfig(**{**config.ghn, "num_classes": num_classes}))
     ghn.load_state_dict(part(tensors, "average."), strict=True, assign=True)
     card = {

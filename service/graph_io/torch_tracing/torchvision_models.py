@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch import nn
 
 from service.errors import InvalidArchitecture
 from service.graph_io.torch_tracing.inputs import BATCH
 from service.graph_io.torch_tracing.recorder import META
+from service.graph_io.torch_tracing.without_memory import WithoutMemory
 
 _INCEPTION_SIDE = 299
 _IMAGE_SIDE = 224
 _VIDEO_SHAPE = (3, 16, 224, 224)
-_FACTORIES = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn})
-
-
-class _WithoutMemory(TorchFunctionMode):
-    """Inside the block, parameters are made on the meta device and their initialisation is skipped.
-
-    torch.device("meta") would do the first but also initialise, slowly, and move the tables that
-    constructors look into.
-    """
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func in _FACTORIES and kwargs.get("device") is None:
-            return func(*args, **{**kwargs, "device": META})
-        name = getattr(func, "__name__", "")
-        if name.endswith("_") and not name.startswith("__"):
-            written = args[0] if args else kwargs.get("tensor")
-            if isinstance(written, Tensor) and written.device == META:
-                return written
-        return func(*args, **kwargs)
 
 
 def build(name: str, *, num_classes: int | None, image_size: int | None) -> tuple[nn.Module, Any]:
@@ -68,7 +45,7 @@ def build(name: str, *, num_classes: int | None, image_size: int | None) -> tupl
         raise InvalidArchitecture(f"image_size is {side}; it must be 1 to 4096.", node=name)
     options = _options(name, inspect.signature(models.get_model_builder(name)), num_classes, image_size)
     try:
-        with _WithoutMemory():
+        with WithoutMemory():
             model = models.get_model(name, weights=None, **options)
     except (ValueError, TypeError, RuntimeError, AssertionError) as failure:
         raise InvalidArchitecture(f"torchvision refuses to build {name}: {failure}.", node=name) from failure
