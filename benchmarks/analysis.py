@@ -59,9 +59,10 @@ def main() -> None:
     torch.manual_seed(0)
     models = {options.model: load_model(options.model).ghn, "random weights": GHN(GHNConfig()).eval()}
     parts = [
-        f"# Analysis\n\nMade by `python -m benchmarks.analysis --train {options.train} --each {options.each} "
-        "--write docs/analysis.md --images docs/images`; the\npaper is Knyazev et al. 2021 (GHN-2), whose "
-        "networks, model and assignment costs are others, so orders compare and numbers do not.\n",
+        f"# Analysis\n\n`python -m benchmarks.analysis --train {options.train} --each {options.each} "
+        "--write docs/analysis.md --images docs/images` made this\npage. The paper is Knyazev et al. 2021 "
+        "(GHN-2). Its networks, model and assignment costs differ from ours, so compare orders, not "
+        "values.\n",
         _four_networks(models),
         _splits(models, options.train, options.each),
         _parameters(models[options.model], options.model, options.each),
@@ -88,8 +89,8 @@ def _four_networks(models: dict[str, GHN]) -> str:
         rows.append(f"| {name} | {' | '.join(f'{distance:.2f}' for distance in distances)} |")
     rows += [f"| *paper:* {name} | {values} |" for name, values in _PAPER_10.items()]
     return (
-        "## Four networks\n\nDistance to ResNet-50 (table 10): of embeddings, Euclidean; of nodes, the cost "
-        "of the best assignment.\n\n"
+        "## Four networks\n\nThe table has distances to ResNet-50 (table 10 of the paper): Euclidean "
+        "distances of embeddings, and the cost of the\nbest assignment of nodes.\n\n"
         f"| | {' | '.join(names)} |\n| --- | --- | --- | --- |\n" + "\n".join(rows) + "\n"
     )
 
@@ -131,9 +132,10 @@ def _splits(models: dict[str, GHN], train: int, each: int) -> str:
     lines = [f"| {name} | {floor.get(name, '')} | {' | '.join(values)} |" for name, values in rows.items()]
     lines += [f"| *paper:* {name} | | {values} |" for name, values in _PAPER_11.items()]
     return (
-        f"## Splits\n\nFréchet distance between the embeddings of {train} training networks and of {each} of "
-        "each split (table 11; the paper has 5,000, and 500\nor 100). Few networks make every distance "
-        "larger: the first column is that of as many training networks that are not among those.\n\n"
+        f"## Splits\n\nThe table has Fréchet distances between the embeddings of {train} training networks "
+        f"and of {each} networks of each split\n(table 11 of the paper, with 5,000 and with 500 or 100 "
+        "networks). With few networks, every distance is larger. For\ncomparison, the first column has the "
+        f"distance to {each} other training networks.\n\n"
         f"| | TRAIN | {' | '.join(split.upper() for split in SPLITS)} |\n|{' --- |' * 7}\n"
         + "\n".join(lines)
         + "\n"
@@ -156,10 +158,11 @@ def _parameters(ghn: GHN, name: str, count: int) -> str:
         zeros = np.mean([sparsity(next(iter(tensors.values()))) for tensors in networks])
         rows.append(f"| {kind} | {diversity(values):.2f} | {zeros:.0f}% |")
     return (
-        f"## Predicted parameters\n\nOf {count} networks of ID-TEST (table 12): the mean over pairs of "
-        f"1 - \\|cosine\\| among tensors of the most frequent shape, {'x'.join(map(str, shape))},\nand the "
-        "share of values below 0.05 in first layers. The paper's networks that SGD trained have 0.98 and "
-        "33%, its\nGHN-2 0.17 and 39%. Beside ours stand networks that are initialised, not trained.\n\n"
+        f"## Predicted parameters\n\nThe table is about {count} networks of ID-TEST (table 12 of the paper). "
+        "Diversity is the mean of 1 - \\|cosine\\| over pairs\nof tensors of the most frequent shape, "
+        f"{'x'.join(map(str, shape))}. Sparsity is the share of values below 0.05 in first layers. In the "
+        "paper,\nnetworks that were trained by SGD have 0.98 and 33%, and its GHN-2 has 0.17 and 39%. Our "
+        "second row has untrained\nnetworks.\n\n"
         "| | diversity | sparsity |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"
     )
 
@@ -185,9 +188,9 @@ def _variances(ghn: GHN, folder: Path | None) -> str:
         for kind, values in variances.items()
     ]
     return (
-        "## Activations\n\nVariance of the outputs of ResNet-50's convolutions on random images, batch norms "
-        "using each batch's statistics (figure 8). Not\nnormalised: what the same GHN predicts with the "
-        "normalisation of predicted weights left out.\n\n"
+        "## Activations\n\nThe table has the variance of the outputs of ResNet-50's convolutions on random "
+        "images (figure 8 of the paper). Batch norms\nuse the statistics of each batch. *Not normalised* "
+        "means that the normalisation of predicted weights is left out.\n\n"
         "| convolution | 1 | 2 | 6 | 11 | 16 |\n| --- | --- | --- | --- | --- | --- |\n"
         + "\n".join(rows)
         + "\n\n![Variance of the outputs of ResNet-50's convolutions](images/activation-variance.svg)\n"

@@ -27,17 +27,18 @@ PAPER = {
 
 _INTRODUCTION = """# Results
 
-Made by `python -m benchmarks.evaluation --write docs/results.md` from measurements. How many networks, images
-and batches of calibration a row had (`-n`, `--limit-images`, `--calibration-batches`) is said below the
-table. The paper is Knyazev et al. 2021 (GHN-2), whose figures are given for comparison: its GHNs were trained
-for 300 epochs with meta-batches of 8 on GPUs, and measured on 500 networks of ID-TEST, 100 of every other
-split, with all 10,000 test images.
+`python -m benchmarks.evaluation --write docs/results.md` made this page from measurements. The list below the
+table has the numbers of networks, images and calibration batches of each row (`-n`, `--limit-images`,
+`--calibration-batches`). For comparison, there are figures of the GHN-2 paper (Knyazev et al. 2021). Its GHNs
+were trained on GPUs for 300 epochs with meta-batches of 8, and measured with all 10,000 test images on 500
+networks of ID-TEST and 100 of every other split.
 
 ## Unseen networks with predicted weights
 
-Accuracy in percent on test images, mean ± standard error over the networks. No network was trained, unless
-its row says so. The standard error counts the networks only: with K test images all means of a row also
-share an error of at most 50/√K points (2.2 with 512). ResNet-50 and the ViT are single networks.
+The table has accuracies in percent on test images, as mean ± standard error over the networks. Networks are
+not trained, except in the SGD rows. The standard error covers the choice of networks. The choice of K test
+images adds an error of at most 50/√K points (2.2 with 512), which is common to all means of a row. ResNet-50
+and the ViT are single networks.
 """
 
 
@@ -152,28 +153,28 @@ def _provenance(evaluations: Sequence[Evaluation], folder: Path) -> str:
 
 _PAIRED = """## Paired differences
 
-Two measurements of the same networks, subtracted network by network: mean ± standard error, in points. What
-is hard about a network or about the test images is on both sides and drops out, so small differences show. A
-row of `id-test-wide` compares each network of ID-TEST with itself at the width of WIDE.
+Two measurements of the same networks are subtracted network by network; the table has mean ± standard error
+in points. The difficulty of a network and of the images cancels out, so small differences are visible. A row
+of `id-test-wide` compares each network of ID-TEST with itself at the width of WIDE.
 """
 
 _DEEPNETS = """## The architectures
 
-`python -m benchmarks.deepnets`: what the generator makes (seed 0), next to table 1 of the paper. Its rules
-are ours, after the paper's text; these are not the published networks ([deviations](papers.md#deviations)).
-Mean ± standard deviation (least–most); the paper gives ranges of sizes, and mean ± deviation of degree and
-path length.
+`python -m benchmarks.deepnets` compares the networks of our generator (seed 0) with table 1 of the paper. The
+generator follows the paper's text, but its networks are not the published ones
+([deviations](papers.md#deviations)). Our rows have mean ± standard deviation (minimum–maximum). The paper has
+ranges of sizes, and mean ± deviation of degree and path length.
 """
 
 _ABLATIONS = """## Ablations
 
-`python -m benchmarks.ablations`: variants of GHN-2 as in table 5 of the paper, each trained small on the
-same budget: same data, networks, images, learning rate and seed; nothing was tuned for any of them. They
-say what a part of GHN-2 does early in training on small images, not where long training ends: the paper's
-figures come from hundreds of times as many steps on larger images. Differences to GHN-2 are over the same
-networks; their standard errors count the networks and not the luck of one seed, so differences below two or
-three of them mean nothing. The paper has T = 5 with one network a step alone (table 8: 54.4, and 54.3 with
-T = 1), so no figure of its stands in that row.
+`python -m benchmarks.ablations` trains the variants of GHN-2 in table 5 of the paper on a small budget. All
+variants have the same data, networks, images, learning rate and seed, and none was tuned. The table shows the
+effect of each part early in training on small images. It does not show the effect after long training: the
+paper's figures come from hundreds of times as many steps on larger images. Differences to GHN-2 are computed
+on the same networks. Their standard errors cover the choice of networks but not the seed, so differences
+below two or three standard errors are not significant. The paper has T = 5 only with one network per step
+(table 8: 54.4, and 54.3 with T = 1), so that row has no figure of the paper.
 """
 
 
@@ -185,6 +186,6 @@ def _ablation_conditions(result: dict[str, Any]) -> str:
         f"{result['data']} at {result['image_size']}x{result['image_size']}, {result['steps']} steps of "
         f"{result['meta_batch']} networks on {result['images_a_network']} images each (networks up to cost "
         f"{result['cost']:g}), learning rate {result['learning_rate']:g}, seed {result['seed']}, one thread; "
-        f"measured on {counts}, {result['test_images']} test images, {result['dtype']}. Seconds are of a "
-        "machine that did other work beside it.\n"
+        f"measured on {counts}, {result['test_images']} test images, {result['dtype']}. Seconds are from "
+        "a machine that was busy with other work.\n"
     )

@@ -54,7 +54,7 @@ def _section(command: Any, context: Any) -> Iterator[str]:
     records = [record for parameter in command.params if (record := parameter.get_help_record(context))]
     if records:
         yield ""
-        yield "| argument or option | means |"
+        yield "| argument or option | meaning |"
         yield "| --- | --- |"
         for names, text in records:
             named = re.sub(r" <(list\[)?str\]?>", "", names).replace(" range>", ">")
