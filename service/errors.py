@@ -38,9 +38,12 @@ object. The API turns errors into RFC 9457 problem documents; the command line p
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from service.json_pointer import pointer
+
+if TYPE_CHECKING:
+    from service.contract.problem import Problem
 
 PROBLEM_TYPE_PREFIX = "https://weightcast.dev/problems/"
 
@@ -68,15 +71,16 @@ class ServiceError(Exception):
         """
         self.extra["field"] = pointer(*keys) + self.extra.get("field", "")
 
-    def problem(self) -> dict[str, Any]:
+    def problem(self) -> Problem:
         """The RFC 9457 problem document of this error."""
-        return {
+        document = {
             "type": PROBLEM_TYPE_PREFIX + self.code,
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
             **self.extra,
         }
+        return cast("Problem", document)
 
 
 class InvalidInput(ServiceError):

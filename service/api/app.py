@@ -10,7 +10,6 @@ import asyncio
 import importlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -28,6 +27,7 @@ from service.api.training import endpoints as training
 from service.api.training.schemas import training_request
 from service.api.weights import endpoints as weights
 from service.contract.kinds import ANSWERS, KINDS
+from service.kit.json_types import JsonObject
 from service.kit.references import resolve
 from service.settings import Settings, get_settings
 from service.store.queue import sender
@@ -35,17 +35,15 @@ from service.store.queue import sender
 VERSION = "0.1.0"
 
 # What pages of other origins may send and read. Keys travel in headers, so no cookies are allowed.
-CORS: dict[str, Any] = {
-    "allow_methods": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-    "allow_headers": [
-        "Authorization", "X-API-Key", "Content-Type", "Accept", "Prefer", "Idempotency-Key", "Range",
-        "If-None-Match", "If-Range", "Last-Event-ID", "X-Request-ID", "traceparent",
-    ],
-    "expose_headers": [
-        "ETag", "Location", "Retry-After", "X-Request-ID", "Server-Timing", "Accept-Ranges", "Content-Range",
-        "Content-Disposition", "Repr-Digest", "Preference-Applied",
-    ],
-}  # fmt: skip
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_REQUEST_HEADERS = (
+    "Authorization", "X-API-Key", "Content-Type", "Accept", "Prefer", "Idempotency-Key", "Range",
+    "If-None-Match", "If-Range", "Last-Event-ID", "X-Request-ID", "traceparent",
+)  # fmt: skip
+_RESPONSE_HEADERS = (
+    "ETag", "Location", "Retry-After", "X-Request-ID", "Server-Timing", "Accept-Ranges", "Content-Range",
+    "Content-Disposition", "Repr-Digest", "Preference-Applied",
+)  # fmt: skip
 
 
 DESCRIPTION = """\
@@ -101,7 +99,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     errors.install(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     if settings.origins:
-        app.add_middleware(CORSMiddleware, allow_origins=settings.origins, **CORS)
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=_METHODS,
+            allow_headers=_REQUEST_HEADERS,
+            expose_headers=_RESPONSE_HEADERS,
+        )
     app.add_middleware(RequestContext, observe=services.metrics.observe)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     return app
@@ -113,7 +117,7 @@ def warm_up(settings: Settings) -> None:
     sender(settings)
 
 
-def openapi_document(app: FastAPI) -> dict[str, Any]:
+def openapi_document(app: FastAPI) -> JsonObject:
     """The OpenAPI document, made once."""
     if app.openapi_schema is None:
         document = get_openapi(

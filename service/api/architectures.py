@@ -6,16 +6,16 @@ Nothing is checked here; the readers in `graph_io` do, and say more than a schem
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from service.contract.fields import ARCHITECTURE_URL
 from service.graph_io.schemas import ARCHITECTURE, architecture_schemas
+from service.kit.json_types import JsonObject
 
-NASBENCH201_EXAMPLE: dict[str, Any] = {
+NASBENCH201_EXAMPLE: JsonObject = {
     "format": "nasbench201",
     "cell": "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_3x3~2|",
 }
-GRAPH_EXAMPLE: dict[str, Any] = {
+GRAPH_EXAMPLE: JsonObject = {
     "format": "graph",
     "input_shape": [3, 32, 32],
     "nodes": [
@@ -44,13 +44,13 @@ GRAPH_EXAMPLE: dict[str, Any] = {
         },
     ],
 }
-TORCHVISION_EXAMPLE: dict[str, Any] = {"format": "torchvision", "name": "resnet50"}
+TORCHVISION_EXAMPLE: JsonObject = {"format": "torchvision", "name": "resnet50"}
 
 
 COMPONENTS = "#/components/schemas/"
 
 
-def with_architectures(openapi: dict[str, Any]) -> dict[str, Any]:
+def with_architectures(openapi: JsonObject) -> JsonObject:
     """The OpenAPI document with the schemas of all formats, and with requests that refer to them."""
     openapi["components"]["schemas"].update(architecture_schemas(COMPONENTS))
     text = json.dumps(openapi).replace(json.dumps(ARCHITECTURE_URL), json.dumps(COMPONENTS + ARCHITECTURE))

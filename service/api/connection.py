@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -72,8 +71,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(RequestTimeout(f"No header arrived within {self.header_seconds:g} seconds."))
 
     def _refuse(self, error: ServiceError) -> None:
-        problem: dict[str, Any] = error.problem()
-        body = bytes(problem_response(problem).body)
+        body = bytes(problem_response(error.problem()).body)
         status = HTTPStatus(error.status)
         head = (
             f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {PROBLEM_JSON}\r\n"

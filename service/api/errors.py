@@ -23,6 +23,7 @@ from starlette.responses import JSONResponse
 
 from service import errors
 from service.api.allowed import allow_header
+from service.contract.problem import Problem
 from service.contract.reading import invalid_fields
 
 log = structlog.get_logger("weightcast.api")
@@ -64,7 +65,7 @@ def request_id_of(request: Request) -> dict[str, str]:
     return {"request_id": request_id} if request_id else {}
 
 
-def internal_problem(path: str, request_id: str | None, error: BaseException) -> dict[str, Any]:
+def internal_problem(path: str, request_id: str | None, error: BaseException) -> Problem:
     """The problem document of an unexpected error; logs the error under the reference that the user is
     given.
     """
@@ -75,7 +76,10 @@ def internal_problem(path: str, request_id: str | None, error: BaseException) ->
         hint="Try again; if it stays, report the reference.",
         reference=reference,
     ).problem()
-    return {**problem, "instance": path, **({"request_id": request_id} if request_id else {})}
+    problem["instance"] = path
+    if request_id:
+        problem["request_id"] = request_id
+    return problem
 
 
 def install(app: FastAPI) -> None:

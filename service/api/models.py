@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any
+from typing import Annotated
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Header, Path
@@ -15,13 +15,14 @@ from service.api.openapi import problems
 from service.api.services import Injected
 from service.api.weights.ranges import etag_matches
 from service.errors import Conflict, InvalidRequest, NotFound, UnknownModel
+from service.kit.json_types import JsonObject
 from service.models.catalog import DEFAULT_PREDICTORS, SHIPPED_MODELS, ModelCard, find_card, list_cards
 from service.models.changes import LONGEST_DESCRIPTION, describe_model, remove_model
 from service.settings import Settings
 
 router = APIRouter(tags=["models"], dependencies=[Depends(require(None))])
 
-_EXAMPLE: dict[str, Any] = {
+_EXAMPLE: JsonObject = {
     "name": "ghn2-cifar10",
     "kind": "ghn",
     "dataset": "cifar10",

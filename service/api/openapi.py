@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import TypeAdapter
 
 from service import errors
 from service.api.architectures import COMPONENTS, with_architectures
 from service.api.errors import PROBLEM_JSON
+from service.contract.problem import Problem
+from service.kit.json_types import JsonObject
 
-__all__ = ["BINARY", "Problem", "json_body", "problems"]
+__all__ = ["BINARY", "json_body", "problems"]
 
-BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
+# `responses` of a route, by status.
+Responses: TypeAlias = dict[int | str, JsonObject]
 
-
-class Problem(BaseModel):
-    """A problem document (RFC 9457). Further members say where and how much."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str = Field(description="A stable URL that names the kind of problem.")
-    title: str
-    status: int
-    detail: str = Field(description="What was wrong, for a person.")
-    instance: str | None = Field(default=None, description="Path of the request.")
-    request_id: str | None = None
-    hint: str | None = Field(default=None, description="How to fix it.")
-    field: str | None = Field(
-        default=None,
-        pattern=r"^(/([^~/]|~[01])*)*$",
-        description="JSON Pointer of what is wrong, in the body or, as members, the options and form fields.",
-    )
-    errors: list[dict[str, Any]] | None = Field(
-        default=None, description="JSON pointer and sentence of each wrong field."
-    )
-
+BINARY: JsonObject = {"type": "string", "format": "binary"}
 
 _ALWAYS: tuple[type[errors.ServiceError], ...] = (
     errors.Unauthorized,
@@ -52,11 +34,11 @@ _INPUT: tuple[type[errors.ServiceError], ...] = (
 )
 
 
-def problems(*classes: type[errors.ServiceError], body: bool = False) -> dict[int | str, dict[str, Any]]:
+def problems(*classes: type[errors.ServiceError], body: bool = False) -> Responses:
     """`responses` of a route: the errors it raises itself, those of every guarded route, and of reading a
     body.
     """
-    responses: dict[int | str, dict[str, Any]] = {}
+    responses: Responses = {}
     for error in (*classes, *_ALWAYS, *(_INPUT if body else ())):
         responses.setdefault(
             error.status,
@@ -69,11 +51,11 @@ def problems(*classes: type[errors.ServiceError], body: bool = False) -> dict[in
     return responses
 
 
-def _example(error: type[errors.ServiceError]) -> dict[str, Any]:
+def _example(error: type[errors.ServiceError]) -> JsonObject:
     return {**error(error.title + ".").problem(), "request_id": "4f1c0a5b9d3e4c7f8a6b2d1e0f9c8b7a"}
 
 
-def json_body(model: type[Any], examples: dict[str, Any]) -> dict[str, Any]:
+def json_body(model: type[Any], examples: JsonObject) -> JsonObject:
     """`openapi_extra` of a route that reads and validates its JSON body itself; pass the model to `finish`
     too.
     """
@@ -88,12 +70,12 @@ def json_body(model: type[Any], examples: dict[str, Any]) -> dict[str, Any]:
 
 
 def finish(
-    document: dict[str, Any],
+    document: JsonObject,
     *,
     bodies: Sequence[type[Any]],
     results: Sequence[type[Any]],
     is_open: bool,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Problem answers are typed `application/problem+json` only, FastAPI's own 422 schema is not used here,
     and models that no route declares are added: bodies that routes read themselves, results of jobs.
 

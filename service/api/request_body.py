@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
-
 import anyio
 import anyio.to_thread
-from pydantic import BaseModel
 from starlette.requests import Request
 
 from service.errors import InvalidInput, InvalidRequest, RequestTimeout
 from service.graph_io import json_text
 from service.graph_io.limits import GraphLimits
-
-Model = TypeVar("Model", bound=BaseModel)
+from service.kit.json_types import JsonObject
 
 BODY_TIMEOUT_SECONDS = 120.0
 """A body that trickles in slower than this holds a connection for nothing."""
@@ -43,7 +39,7 @@ async def read_body(request: Request) -> bytes:
         ) from None
 
 
-async def parse_json_object(data: bytes, limits: GraphLimits) -> dict[str, Any]:
+async def parse_json_object(data: bytes, limits: GraphLimits) -> JsonObject:
     """A JSON object. InvalidInput where the bytes are no JSON (says where), LimitExceeded where it nests too
     deep or is longer than the readers take: parsed, JSON fills many times its length.
     """

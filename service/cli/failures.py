@@ -11,13 +11,16 @@ import json
 import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 from typer.core import TyperGroup
 
 from service.errors import CommandFailed, ServiceError, UnusableFile, WrongSetting
 from service.extras import not_installed
+
+if TYPE_CHECKING:
+    from service.contract.problem import Problem
 
 _json: ContextVar[bool] = ContextVar("weightcast-json", default=False)
 
@@ -98,7 +101,7 @@ def report(error: Exception, *, source: str | None = None) -> int | None:
     if problem is None:
         return None
     if source is not None:
-        problem = {**problem, "source": source}
+        problem = cast("Problem", {**problem, "source": source})
     if is_terminal() and not wants_json():
         about = "" if source is None else f"{source}: "
         typer.secho(f"{about}{as_sentence(str(problem.get('detail')))}", fg="red", err=True)
@@ -109,13 +112,13 @@ def report(error: Exception, *, source: str | None = None) -> int | None:
     return REFUSED if problem.get("status") in _REFUSAL_STATUSES else FAILED
 
 
-def problem_of(error: Exception) -> dict[str, Any] | None:
+def problem_of(error: Exception) -> Problem | None:
     """The problem document of an error, made up where the error has none; None if it is unknown to us."""
     if isinstance(error, ServiceError):
         return error.problem()
     carried = getattr(error, "problem", None)
     if isinstance(carried, Mapping) and carried:
-        return dict(carried)
+        return cast("Problem", dict(carried))
     translated = _translated(error)
     return None if translated is None else translated.problem()
 

@@ -11,8 +11,9 @@ from pydantic import Field
 
 from service.client import _views
 from service.contract import results, training_results
-from service.contract.results import Answer, Json
+from service.contract.results import Answer
 from service.contract.training_results import Epoch
+from service.kit.json_types import JsonObject
 
 if TYPE_CHECKING:
     import pandas
@@ -54,8 +55,8 @@ class Job(Answer):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     progress: Progress | None = None
-    result: Json | None = None
-    error: Json | None = None
+    result: JsonObject | None = None
+    error: JsonObject | None = None
     links: dict[str, str] | None = None
 
     @property
@@ -73,7 +74,7 @@ class JobEvent(Answer):
 
     id: str = ""
     event: str = "message"
-    data: Json = Field(default_factory=dict)
+    data: JsonObject = Field(default_factory=dict)
 
 
 class Ranking(results.Ranking):
@@ -151,12 +152,12 @@ class Model(Answer):
     description: str = ""
     digest: str | None = None
     size: int | None = None
-    training: Json | None = None
-    scores: Json | None = None
+    training: JsonObject | None = None
+    scores: JsonObject | None = None
 
 
 class Health(Answer):
     """`ready` is False while the service cannot take work; `checks` says what is missing."""
 
     ready: bool
-    checks: Json = Field(default_factory=dict)
+    checks: JsonObject = Field(default_factory=dict)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
+from service.kit.json_types import JsonObject
+
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic_core import CoreSchema
@@ -45,7 +47,7 @@ class Limits:
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         described = {"description": self.description} if self.description else {}
         return {**handler(schema), **described}
 
@@ -59,7 +61,7 @@ class _Architecture:
         return {"$ref": ARCHITECTURE_URL}
 
 
-Document = Annotated[dict[str, Any], _Architecture()]
+Document = Annotated[JsonObject, _Architecture()]
 """An architecture in a request; the readers check it."""
 AnyDocument = Annotated[Any, _Architecture()]
 """One of many: what is wrong with it is told beside the answer for the others."""

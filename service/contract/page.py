@@ -11,6 +11,7 @@ from typing import Any
 from service.contract.kinds import ANSWERS, KINDS, JobKind
 from service.contract.options import Options
 from service.contract.reading import properties
+from service.kit.json_types import JsonObject
 
 _HEAD = """\
 # Jobs and their options
@@ -76,7 +77,7 @@ def _default(entry: Field[Any]) -> str:
     return "" if entry.default is None else f"`{json.dumps(entry.default)}`"
 
 
-def _may_be(schema: dict[str, Any]) -> str:
+def _may_be(schema: JsonObject) -> str:
     for part in schema.get("anyOf", ()):
         if part.get("type") != "null":
             schema = {**schema, **part}

@@ -13,6 +13,7 @@ from service.contract.options import Options
 from service.errors import InvalidRequest
 from service.json_pointer import pointer
 from service.kit.field_messages import sentence
+from service.kit.json_types import JsonObject
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 
@@ -56,12 +57,12 @@ def adapter(options: type[Options]) -> TypeAdapter[Any]:
     return _adapters[options]
 
 
-def properties(options: type[Options]) -> dict[str, Any]:
+def properties(options: type[Options]) -> JsonObject:
     """JSON Schemas of the options by name."""
     return dict(adapter(options).json_schema()["properties"])
 
 
-def written(options: Options, *, leave_out: Sequence[str] = ()) -> dict[str, Any]:
+def written(options: Options, *, leave_out: Sequence[str] = ()) -> JsonObject:
     """What differs from the defaults, for JSON: `read` makes the same object of it."""
     return {
         entry.name: _value(getattr(options, entry.name))

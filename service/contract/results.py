@@ -6,12 +6,11 @@ has a default.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-# A JSON object whose members depend on what it is about.
-Json = dict[str, Any]
+from service.kit.json_types import JsonObject
 
 
 class Answer(BaseModel):
@@ -82,8 +81,8 @@ class SkippedArchitecture(Answer):
 
     index: int
     name: str | None = None
-    reason: str | Json = Field(default="", description="Why it was skipped, in a sentence.")
-    problem: Json = Field(default_factory=dict, description="The problem document.")
+    reason: str | JsonObject = Field(default="", description="Why it was skipped, in a sentence.")
+    problem: JsonObject = Field(default_factory=dict, description="The problem document.")
 
 
 class Ranking(Answer):

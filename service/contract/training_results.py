@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from service.contract.results import Answer, Json, WeightsFile
+from service.contract.results import Answer, WeightsFile
+from service.kit.json_types import JsonObject
 
 
 class Inventory(Answer):
@@ -27,7 +28,7 @@ class TrainedModel(Answer):
     kind: str
     steps: int
     minutes: float
-    scores: Json
+    scores: JsonObject
     observations: dict[str, int] | None = Field(
         default=None,
         description="How many observations were used, of how many networks, and how many failed.",
@@ -100,12 +101,12 @@ class FineTuningResult(Answer):
     history: list[Epoch]
     test_accuracy: float
     test_images: int | None = None
-    start: Json = Field(default_factory=dict)
+    start: JsonObject = Field(default_factory=dict)
     data: str = ""
     classes: list[str] = Field(default_factory=list)
     images: int | None = None
     image_size: int | tuple[int, int] | None = None
-    inventory: Json = Field(default_factory=dict)
+    inventory: JsonObject = Field(default_factory=dict)
     kept_epoch: int | None = None
     learning_rate: float | None = None
     verdict: Verdict | None = None
@@ -122,7 +123,7 @@ class FoundArchitecture(Answer):
     score: float
     value: float | None = None
     interval: list[float] | None = None
-    architecture: Json
+    architecture: JsonObject
     costs: dict[str, float] = Field(default_factory=dict)
 
 
@@ -182,7 +183,7 @@ class SetAside(Answer):
 
     index: int
     reason: str
-    problem: Json = Field(default_factory=dict)
+    problem: JsonObject = Field(default_factory=dict)
 
 
 class HeldOut(Answer):

@@ -7,7 +7,6 @@ here.
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import urlsplit
 
 from service.errors import Unavailable
@@ -32,10 +31,10 @@ def broker_url(settings: Settings) -> str:
     return f"redis+socket://{parts.path}{query}"
 
 
-def broker_options(settings: Settings) -> dict[str, Any]:
+def broker_options(settings: Settings) -> dict[str, object]:
     """Settings of the Celery app that both sides share."""
     timeout = settings.visibility_timeout_seconds
-    transport: dict[str, Any] = {
+    transport: dict[str, object] = {
         "visibility_timeout": timeout,
         "unacked_restore_throttle": 1,
         "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
+from service.kit.json_types import JsonObject
 from service.store.records import About, Job, JobStatus, JobSummary, Progress, links_of
 
 # All but the result and the payload, which may be large.
@@ -42,7 +42,7 @@ def job_of(job_id: str, fields: dict[str, str]) -> Job:
     )
 
 
-def _common(job_id: str, fields: dict[str, str]) -> dict[str, Any]:
+def _common(job_id: str, fields: dict[str, str]) -> JsonObject:
     return {
         "id": job_id,
         "kind": fields["kind"],

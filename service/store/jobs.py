@@ -22,6 +22,7 @@ import redis
 import structlog
 
 from service import tracing
+from service.contract.problem import Problem
 from service.errors import Conflict, InvalidRequest
 from service.settings import Settings
 from service.store import events, scripts
@@ -224,17 +225,17 @@ class JobStore:
         return bool(self._report(args=[job_id, token, "progress", progress, "progress", progress]))
 
     @redis_or_unavailable()
-    def metric(self, job_id: str, values: dict[str, Any], *, token: str = "") -> bool:
+    def metric(self, job_id: str, values: Mapping[str, Any], *, token: str = "") -> bool:
         """Add one line of measurements to the events of a running job."""
         return bool(self._report(args=[job_id, token, "metric", _dump(values)]))
 
     @redis_or_unavailable()
-    def finish(self, job_id: str, result: dict[str, Any], token: str) -> bool:
+    def finish(self, job_id: str, result: Mapping[str, Any], token: str) -> bool:
         """Set the result. False, and nothing changed, when `token` does not own the job."""
         return self._close(job_id, token, JobStatus.SUCCEEDED, "result", result)
 
     @redis_or_unavailable()
-    def fail(self, job_id: str, problem: dict[str, Any], token: str = "") -> bool:
+    def fail(self, job_id: str, problem: Problem, token: str = "") -> bool:
         """Set the problem document. An empty token only closes a job that nobody works on."""
         return self._close(job_id, token, JobStatus.FAILED, "error", problem)
 
@@ -264,7 +265,9 @@ class JobStore:
             self.redis.zrem(index, *gone)
         return len(gone)
 
-    def _close(self, job_id: str, token: str, status: JobStatus, field: str, value: dict[str, Any]) -> bool:
+    def _close(
+        self, job_id: str, token: str, status: JobStatus, field: str, value: Mapping[str, Any]
+    ) -> bool:
         facts = _dump(facts_of(value))
         args = [job_id, token, status.value, field, _dump(value), now_text(), self.ttl_seconds, facts]
         return bool(self._finish(args=args))

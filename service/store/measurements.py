@@ -19,7 +19,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 import redis
 
@@ -95,32 +95,41 @@ class Measured:
     histograms: Mapping[str, Mapping[tuple[str, ...], Observations]]
 
 
-def facts_of(result_or_problem: Mapping[str, Any]) -> dict[str, Any]:
-    """What the end of a job tells beside its status: the problem's code, or seconds by stage; and operators
-    for which architectures were refused, all of it or single ones.
+class Facts(TypedDict, total=False):
+    """What the end of a job tells beside its status. problem: its code. stages: seconds by stage. operators:
+    how many architectures were refused for each, all of a request or single ones.
+    """
+
+    problem: str
+    stages: dict[str, float]
+    operators: dict[str, int]
+
+
+def facts_of(result_or_problem: Mapping[str, Any]) -> Facts:
+    """What there is to count of the end of a job.
 
     Only words go into labels; there must not be arbitrarily many of them.
     """
-    told: dict[str, Any] = {}
+    facts: Facts = {}
     problems = [result_or_problem]
     skipped = result_or_problem.get("skipped")
     if "type" in result_or_problem:
         code = str(result_or_problem["type"]).rstrip("/").rpartition("/")[2]
-        told["problem"] = code if _WORD.fullmatch(code) else OTHER
+        facts["problem"] = code if _WORD.fullmatch(code) else OTHER
     else:
         # A training calls the networks that it skipped so, too, and says how many.
         listed = skipped if isinstance(skipped, list) else []
         problems = [entry["problem"] for entry in listed if "problem" in entry]
     timings = result_or_problem.get("timings_ms")
     if isinstance(timings, Mapping):
-        told["stages"] = {
+        facts["stages"] = {
             stage: ms / 1e3
             for stage, ms in timings.items()
             if stage != "total" and _WORD.fullmatch(stage) and isinstance(ms, int | float)
         }
     if operators := _operators(problems):
-        told["operators"] = operators
-    return told
+        facts["operators"] = operators
+    return facts
 
 
 def _operators(problems: Iterable[Mapping[str, Any]]) -> dict[str, int]:

@@ -8,11 +8,12 @@ import secrets
 import time
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.contract.kinds import KINDS
+from service.contract.problem import Problem
+from service.kit.json_types import JsonObject
 
 
 class JobStatus(StrEnum):
@@ -76,7 +77,7 @@ class JobSummary(BaseModel):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     progress: Progress = Progress()
-    error: dict[str, Any] | None = None
+    error: Problem | None = None
     links: dict[str, str] = Field(default_factory=dict)
 
     # Fields with exclude=True never leave the service.
@@ -94,9 +95,9 @@ class JobSummary(BaseModel):
 class Job(JobSummary):
     """A job as it is asked for by its id."""
 
-    result: dict[str, Any] | None = None
+    result: JsonObject | None = None
 
-    payload: dict[str, Any] = Field(default_factory=dict, exclude=True)
+    payload: JsonObject = Field(default_factory=dict, exclude=True)
     # The request that made it and its trace: see service.tracing.
     trace: dict[str, str] = Field(default_factory=dict, exclude=True)
     # False when `create` found a live job with the same key: somebody else has enqueued it.
@@ -113,7 +114,7 @@ class Event(BaseModel):
 
     id: str
     type: str
-    data: dict[str, Any]
+    data: JsonObject
 
 
 class JobPage(BaseModel):

@@ -7,10 +7,10 @@ clock, so a single read answers for all queues, and a worker that dies disappear
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import redis
 from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypedDict
 
 from service.store.connection import redis_or_unavailable
 
@@ -38,16 +38,20 @@ _KEY = "wc:workers"
 _LAST_SEEN_KEY = "wc:workers:seen"  # queue -> when a worker of it announced itself last
 
 
+class WorkerFacts(TypedDict, total=False):
+    """device: where weights are decoded."""
+
+    device: str
+
+
 class WorkerInfo(BaseModel):
-    """A warm worker process: the queue it serves, its name (host:pid), and facts worth showing (device,
-    models).
-    """
+    """A warm worker process: the queue it serves, its name (host:pid), and facts worth showing."""
 
     model_config = ConfigDict(frozen=True)
 
     queue: str
     name: str
-    facts: dict[str, Any] = {}
+    facts: WorkerFacts = {}
 
 
 class WorkerRegistry:

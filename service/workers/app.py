@@ -37,7 +37,7 @@ log = structlog.get_logger("weightcast.worker")
 app = Celery("weightcast", include=["service.workers.tasks"], set_as_current=False)
 
 
-def worker_options(settings: Settings) -> dict[str, Any]:
+def worker_options(settings: Settings) -> dict[str, object]:
     """The configuration of the workers; what they share with the senders is in store/broker.py."""
     hard, segment = settings.task_time_limit_seconds, int(settings.training_segment_seconds)
     return {

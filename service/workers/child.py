@@ -25,7 +25,7 @@ from service.settings import Settings, get_settings
 from service.store.cache import ResultCache
 from service.store.connection import connect_cache
 from service.store.jobs import JobStore
-from service.store.workers import ANNOUNCE_EVERY_SECONDS, WorkerInfo, WorkerRegistry
+from service.store.workers import ANNOUNCE_EVERY_SECONDS, WorkerFacts, WorkerInfo, WorkerRegistry
 from service.workers.hearing import hearing
 from service.workers.recovery import Reconciler
 from service.workers.runtime import Runtime
@@ -120,7 +120,7 @@ def _waiting(store: JobStore, queues: list[str]) -> int:
         return 0
 
 
-def _facts(settings: Settings, queues: list[str]) -> dict[str, str]:
+def _facts(settings: Settings, queues: list[str]) -> WorkerFacts:
     """Where a worker that predicts decodes weights."""
     if "predict" not in queues:
         return {}

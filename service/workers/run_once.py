@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from service import tracing
+from service.contract.problem import Problem
 from service.errors import NotEnoughMemory, RetriesExhausted, ServiceError, TookTooLong, Unavailable
 from service.settings import Settings
 from service.store.jobs import JobStore
@@ -61,7 +62,7 @@ class JobContext:
         except Unavailable:
             log.warning("job.progress_not_told", job_id=self.job.id)
 
-    def metric(self, values: dict[str, Any]) -> None:
+    def metric(self, values: Mapping[str, Any]) -> None:
         try:
             self.store.metric(self.job.id, values, token=self._lease.token)
         except Unavailable:
@@ -77,7 +78,7 @@ class JobContext:
             return False
 
 
-Work = Callable[[JobContext], dict[str, Any]]
+Work = Callable[[JobContext], Mapping[str, Any]]
 
 
 def run_once(store: JobStore, job_id: str, work: Work, settings: Settings) -> bool:
@@ -127,7 +128,7 @@ def _attempt(context: JobContext, work: Work, token: str, attempt: int) -> bool:
     return False
 
 
-def _problem(error: Exception, job: Job) -> dict[str, Any]:
+def _problem(error: Exception, job: Job) -> Problem:
     """The problem document for the user. What is our own fault is logged in full and told in one sentence."""
     if isinstance(error, ServiceError) and error.status < 500:
         log.info("job.refused", kind=job.kind, problem=error.code)

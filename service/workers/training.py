@@ -16,11 +16,12 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
 from service.contract.kinds import KINDS, TrainingKind
+from service.contract.problem import Problem
 from service.contract.reading import dotted
 from service.errors import InvalidRequest, ServiceError, TookTooLong, TrainingFailed, Unavailable
 from service.kit.whole_file import write_whole
@@ -50,13 +51,13 @@ _LOG_LINES_TOLD = 15
 class Refused(ServiceError):
     """The trainer's own problem document, as it is."""
 
-    def __init__(self, problem: dict[str, Any]) -> None:
+    def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem.get("detail", "the trainer refused the request")))
         self.status = int(problem.get("status", 422))
         self.code = str(problem.get("type", "")).rpartition("/")[2] or InvalidRequest.code
         self._problem = problem
 
-    def problem(self) -> dict[str, Any]:
+    def problem(self) -> Problem:
         return self._problem
 
 
@@ -161,7 +162,7 @@ class Segment:
             if (self.folder / RESULT).exists():
                 return
             if status == REFUSED and (problem := trainer_process.read_json(self.folder / PROBLEM)):
-                raise Refused(problem)
+                raise Refused(cast(Problem, problem))
             if status > 0:
                 break
             log.warning("training.killed", signal=-status, job_id=self.context.job.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -14,7 +15,7 @@ from service.workers.child import Child, await_warm_up
 from service.workers.run_once import JobCancelled, JobContext, Work, run_once
 from service.workers.training import kind_of, run_training
 
-Result = dict[str, Any]
+Result = Mapping[str, Any]
 _LOOK_EVERY_SECONDS = 0.3
 
 log = structlog.get_logger("weightcast.worker")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import BaseModel, Field
+
+from service.kit.json_types import JsonObject
 
 
 class DescribedNode(BaseModel):
@@ -39,7 +39,7 @@ class Description(BaseModel):
     parameters: list[DescribedParameter]
 
 
-DESCRIPTION_EXAMPLE: dict[str, Any] = {
+DESCRIPTION_EXAMPLE: JsonObject = {
     "name": "",
     "digest": "5f0c" * 16,
     "input_shape": [3, 32, 32],

@@ -29,4 +29,4 @@ def failure_response(request: Request, job: Job, headers: dict[str, str]) -> Res
 
 
 def _status_of(job: Job) -> int:
-    return int((job.error or {}).get("status", 500))
+    return 500 if job.error is None else job.error["status"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from service.kit.json_types import JsonObject
 
 JOB_ID_PATTERN = r"^[0-9a-f]{32}$"
 
@@ -10,7 +10,7 @@ _TIMES = {"created_at": "2026-01-01T12:00:00.000Z", "started_at": "2026-01-01T12
 _ID = "019b7a1c5e8f4d3c2b1a09f8e7d6c5b4"
 _LINKS = {"self": f"/jobs/{_ID}", "events": f"/jobs/{_ID}/events"}
 
-RUNNING_JOB_EXAMPLE: dict[str, Any] = {
+RUNNING_JOB_EXAMPLE: JsonObject = {
     "id": _ID,
     "kind": "predict",
     "about": {
@@ -28,7 +28,7 @@ RUNNING_JOB_EXAMPLE: dict[str, Any] = {
     "error": None,
     "links": _LINKS,
 }
-FINISHED_JOB_EXAMPLE: dict[str, Any] = {
+FINISHED_JOB_EXAMPLE: JsonObject = {
     **RUNNING_JOB_EXAMPLE,
     "status": "succeeded",
     "finished_at": "2026-01-01T12:00:00.450Z",

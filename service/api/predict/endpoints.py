@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header
 from starlette.requests import Request
@@ -32,6 +32,7 @@ from service.api.weights.endpoints import weights_response
 from service.api.weights.files import MEDIA_TYPES
 from service.contract.predict import EXTENSIONS, PredictOptions, PredictRequest
 from service.contract.reading import properties
+from service.kit.json_types import JsonObject
 from service.store.records import Job, JobStatus
 
 router = APIRouter(tags=["predict"])
@@ -43,11 +44,11 @@ async def predictions_of(request: Request) -> Predictions:
     return predictions
 
 
-def _option_schemas() -> dict[str, Any]:
+def _option_schemas() -> JsonObject:
     return dict(properties(PredictOptions))
 
 
-def _form_schema() -> dict[str, Any]:
+def _form_schema() -> JsonObject:
     file = {**BINARY, "description": "An .onnx or .json file."}
     return {
         "type": "object",
@@ -61,7 +62,7 @@ _EXAMPLES = {
     "nasbench201": {"value": {"architecture": NASBENCH201_EXAMPLE}},
     "graph": {"value": {"architecture": GRAPH_EXAMPLE}},
 }
-REQUEST: dict[str, Any] = {
+REQUEST: JsonObject = {
     "requestBody": {
         "required": True,
         "content": {

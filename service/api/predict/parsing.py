@@ -7,10 +7,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import anyio.to_thread
-from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -24,12 +22,11 @@ from service.graph_io.limits import GraphLimits
 from service.graph_io.read import sniff
 from service.graph_io.short_texts import parse_short_text
 from service.json_pointer import pointer
+from service.kit.json_types import JsonObject
 
 ONNX_MEDIA_TYPES = ("application/octet-stream", "application/onnx", "application/x-onnx")
 
 _INLINE_HASH_BYTES = 2**20
-
-Options = TypeVar("Options", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,7 @@ class Submission:
 
     options: PredictOptions
     content: str
-    architecture: dict[str, Any] | None = None
+    architecture: JsonObject | None = None
     onnx: bytes | None = None
     name: str | None = None
     place: tuple[str, ...] = ()
@@ -79,7 +76,7 @@ async def read_submission(request: Request) -> Submission:
     )
 
 
-def _short_text(text: str) -> dict[str, Any]:
+def _short_text(text: str) -> JsonObject:
     """What a short text stands for, such as torchvision:resnet18. InvalidRequest for any other text."""
     try:
         return dict(parse_short_text(text))

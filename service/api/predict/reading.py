@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
@@ -20,6 +20,7 @@ from service.graph_io.digest import graph_digest
 from service.graph_io.json_writer import graph_document
 from service.graph_io.limits import GraphLimits
 from service.graph_io.read import format_of, onnx_data, read_document, read_torchvision
+from service.kit.json_types import JsonObject
 from service.store.artifacts import ArtifactStore
 
 Result = TypeVar("Result")
@@ -41,7 +42,7 @@ class ReadArchitecture:
     digest: str
     name: str = ""
     document: bytes | None = None
-    torchvision: dict[str, Any] | None = None
+    torchvision: JsonObject | None = None
     onnx: bytes | None = None
     onnx_sha256: str | None = None
     runnable: bytes | None = None
@@ -90,7 +91,7 @@ class ArchitectureReader:
                 error.place_in(*submission.place)
             raise
 
-    async def read_document(self, architecture: dict[str, Any]) -> ReadArchitecture:
+    async def read_document(self, architecture: JsonObject) -> ReadArchitecture:
         """An architecture object of any format. Errors as `read`."""
         if format_of(architecture) == "torchvision":
             reference = read_torchvision(architecture)
@@ -109,7 +110,7 @@ def _read_file(data: bytes, limits: GraphLimits) -> ReadArchitecture:
     return _understood(read_document(data, limits=limits, isolate=True), onnx=data)
 
 
-def _read_document(architecture: dict[str, Any], limits: GraphLimits) -> ReadArchitecture:
+def _read_document(architecture: JsonObject, limits: GraphLimits) -> ReadArchitecture:
     graph = read_document(architecture, limits=limits, isolate=True)
     is_onnx = format_of(architecture) == "onnx"
     return _understood(graph, onnx=onnx_data(architecture, limits=limits) if is_onnx else None)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import anyio.to_thread
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from service import errors
 from service.api.architectures import NASBENCH201_EXAMPLE, TORCHVISION_EXAMPLE
-from service.api.openapi import json_body, problems
+from service.api.openapi import Responses, json_body, problems
 from service.api.rank.reading import JSON_LINES, read_many
 from service.api.rank.service import Asked, answer, embedding_payload, ranking_payload
 from service.contract.many import (
@@ -23,6 +21,7 @@ from service.contract.many import (
 )
 from service.contract.options import Options
 from service.contract.reading import properties
+from service.kit.json_types import JsonObject
 from service.store.records import Job
 
 router = APIRouter(tags=["rank"])
@@ -31,7 +30,7 @@ router = APIRouter(tags=["rank"])
 MOST_COMPARED = 300
 
 
-def _describe(model: type[Options], options: type[Options]) -> dict[str, Any]:
+def _describe(model: type[Options], options: type[Options]) -> JsonObject:
     """JSON or JSON lines; beside lines the options are query parameters."""
     architectures = {"architectures": [NASBENCH201_EXAMPLE, TORCHVISION_EXAMPLE]}
     described = json_body(model, {"two": architectures})
@@ -50,7 +49,7 @@ def _describe(model: type[Options], options: type[Options]) -> dict[str, Any]:
     return described
 
 
-_RESPONSES: dict[int | str, dict[str, Any]] = {
+_RESPONSES: Responses = {
     200: {"description": "Done: the job with its result.", "model": Job},
     202: {"description": "Not done yet: follow `Location`.", "model": Job},
     **problems(errors.InvalidRequest, errors.UnknownModel, errors.Conflict, body=True),

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, create_model
 from service.api.architectures import NASBENCH201_EXAMPLE
 from service.contract.kinds import KINDS, TrainingKind
 from service.contract.options import MODEL_NAME, Options
+from service.kit.json_types import JsonObject
 
 _ModelName = Annotated[str, Field(pattern=MODEL_NAME)]
 _LABEL = Field(default=None, description="Your own label for the job; the service does not use it.")
@@ -52,7 +53,7 @@ def _union_of(rows: tuple[TrainingKind, ...]) -> type[RootModel[JobRequest]]:
 
 
 def _request_of(row: TrainingKind) -> type[JobRequest]:
-    fields: dict[str, Any] = {"kind": (Literal[row.name], ...), "config": (row.options, ...)}
+    fields: JsonObject = {"kind": (Literal[row.name], ...), "config": (row.options, ...)}
     base: type[JobRequest] = ModelRequest
     if not row.publishes:
         base, fields["name"] = JobRequest, (_ModelName | None, _LABEL)
@@ -60,7 +61,7 @@ def _request_of(row: TrainingKind) -> type[JobRequest]:
     return create_model(f"{title}Job", __base__=base, __doc__=row.summary, **fields)
 
 
-TRAINING_EXAMPLE: dict[str, Any] = {
+TRAINING_EXAMPLE: JsonObject = {
     "kind": "ghn",
     "name": "my-digits",
     "config": {"data": "digits", "minutes": 2},
@@ -68,7 +69,7 @@ TRAINING_EXAMPLE: dict[str, Any] = {
 _OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 _CELL = "|nor_conv_3x3~0|+|{}~0|skip_connect~1|+|{}~0|none~1|avg_pool_3x3~2|"
 _CELLS = [_CELL.format(one, other) for one in _OPERATIONS[2:] for other in _OPERATIONS[1:4]]
-EXAMPLES: dict[str, Any] = {
+EXAMPLES: JsonObject = {
     "two minutes on digits": TRAINING_EXAMPLE,
     "a predictor from your own results": {
         "kind": "predictor",
