@@ -16,6 +16,7 @@ from service.cli.failures import Commands
 
 if TYPE_CHECKING:
     from service.cli.records import Records
+    from service.contract.training_results import FittedPredictor
     from service.predictors.rankers.observations import Failed
     from service.predictors.regressors.methods import Features
 
@@ -116,27 +117,29 @@ def fit(
             error.detail = f"{where.capitalize()}: {error.detail}"
         raise
     if json:
-        emit_json(fitted)
+        # A service names a model and its kind; here is only one of both.
+        report = fitted.model_dump(mode="json", exclude={"model", "kind", "property"})
+        emit_json({"name": name, "failed_as": failed.value, **report})
     else:
-        _show(fitted, property, records)
+        _show(fitted, property, _FAILED_WORDS[failed.value], records)
     if plot is not None:
         from service.plots import predictor_chart
 
-        predictor_chart(fitted, measured=property).save(plot)
+        predictor_chart(fitted.model_dump(), measured=property).save(plot)
 
 
-def _show(fitted: dict[str, Any], measured: str, records: Records) -> None:
-    low, high = fitted["interval"]
+def _show(fitted: FittedPredictor, measured: str, failed_as: str, records: Records) -> None:
+    low, high = fitted.interval
     say(
-        f"{fitted['name']}: fitted on {fitted['n']} observations of {measured}, of {fitted['networks']} "
-        f"different networks ({fitted['method']}); cross-validated Kendall's tau "
-        f"{fitted['kendall_tau_cv']:.3f} (90% interval {low:.3f} to {high:.3f})"
+        f"{fitted.model}: fitted on {fitted.n} observations of {measured}, of {fitted.networks} "
+        f"different networks ({fitted.method}); cross-validated Kendall's tau "
+        f"{fitted.kendall_tau_cv:.3f} (90% interval {low:.3f} to {high:.3f})"
     )
-    if fitted["failed"]:
-        say(f"{fitted['failed']} trainings have no value: {_FAILED_WORDS[fitted['failed_as']]}")
-    for item in fitted["set_aside"]:
-        say(f"{records.label(item['index'])} set aside: {item['reason']}")
-    say(fitted["certainty"])
+    if fitted.failed:
+        say(f"{fitted.failed} trainings have no value: {failed_as}")
+    for item in fitted.set_aside:
+        say(f"{records.label(item.index)} set aside: {item.reason}")
+    say(fitted.certainty)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +155,12 @@ class _Fit:
     replace: bool
 
 
-def _here(asked: _Fit, progress: ReportProgress) -> dict[str, Any]:
+def _here(asked: _Fit, progress: ReportProgress) -> FittedPredictor:
     from service.cli.models import checked_name
     from service.cli.reading import read_document
     from service.models.publish import publish
+    from service.predictors.rankers import fitted
     from service.predictors.rankers.fit_report import fit_report
-    from service.predictors.rankers.fitted import FittedPredictor, observe, save_predictor
     from service.predictors.rankers.ranking import STRUCTURE
     from service.settings import get_settings
 
@@ -165,7 +168,7 @@ def _here(asked: _Fit, progress: ReportProgress) -> dict[str, Any]:
     checked_name(asked.name, replace=asked.replace)
     if asked.name == STRUCTURE:
         raise typer.BadParameter(f"{STRUCTURE!r} is the name of a built-in predictor", param_hint="--name")
-    seen = observe(
+    seen = fitted.observe(
         asked.items,
         read=read_document,
         report=lambda done, total: progress(done, total, "reading the architectures"),
@@ -174,21 +177,21 @@ def _here(asked: _Fit, progress: ReportProgress) -> dict[str, Any]:
         failed=asked.failed,
     )
     progress(0, None, "cross-validation")
-    predictor = FittedPredictor(asked.name, asked.property, seen)
+    predictor = fitted.FittedPredictor(asked.name, asked.property, seen)
     score = predictor.cross_validate()
     with TemporaryDirectory() as folder:
-        save_predictor(Path(folder), predictor, score)
+        fitted.save_predictor(Path(folder), predictor, score)
         publish(Path(folder), models / asked.name, replace=asked.replace)
-    return {"name": asked.name, "failed_as": asked.failed, **fit_report(predictor, score)}
+    return fit_report(predictor, score)
 
 
-def _there(asked: _Fit, progress: ReportProgress, url: str, api_key: str | None) -> dict[str, Any]:
+def _there(asked: _Fit, progress: ReportProgress, url: str, api_key: str | None) -> FittedPredictor:
     from service.client import Client
     from service.predictors.rankers.observations import read_observation
 
     seen = [read_observation(item, index) for index, item in enumerate(asked.items)]
     with Client(url, api_key=api_key, timeout=None) as client:
-        fitted = client.fit_predictor(
+        return client.fit_predictor(
             [(observation.document, observation.value) for observation in seen],
             name=asked.name,
             property=asked.property,
@@ -198,5 +201,3 @@ def _there(asked: _Fit, progress: ReportProgress, url: str, api_key: str | None)
             replace=asked.replace,
             progress=lambda step: progress(step.done, step.total, step.message),
         )
-    said = fitted.model_dump(mode="json", include={*type(fitted).model_fields} - {"model", "property"})
-    return {"name": fitted.model, "failed_as": asked.failed, **said}

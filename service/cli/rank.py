@@ -21,6 +21,7 @@ from service.contract.scoring import IMAGES, PREDICTED_WEIGHTS, by_images
 
 if TYPE_CHECKING:
     from service.cli.records import Records
+    from service.contract.results import Ranking
     from service.predictors.rankers.ranking import Ranker
 
 
@@ -126,16 +127,19 @@ def rank(
             _here(entries, asked, progress) if url is None else _there(entries, asked, progress, url, api_key)
         )
     if out is not None:
-        write_ranking(out, answer["ranking"], entries)
+        write_ranking(out, answer.ranking, entries)
     if json:
-        emit_json(answer)
+        emit_json(answer.model_dump(mode="json", exclude={"timings_ms"}, exclude_unset=True))
     else:
         _show(answer, records)
-    if plot is not None and answer["ranking"]:
+    if plot is not None and answer.ranking:
         from service.plots import ranking_chart
 
-        ranking_chart(answer, name=lambda row: row["name"] or records.label(row["index"])).save(plot)
-    if not answer["ranking"]:
+        chart = ranking_chart(
+            answer.model_dump(), name=lambda row: row["name"] or records.label(row["index"])
+        )
+        chart.save(plot)
+    if not answer.ranking:
         raise typer.Exit(REFUSED)
 
 
@@ -152,7 +156,7 @@ class _Asked:
     skip_bad: bool
 
 
-def _here(entries: list[Any], asked: _Asked, progress: ReportProgress) -> dict[str, Any]:
+def _here(entries: list[Any], asked: _Asked, progress: ReportProgress) -> Ranking:
     from service.predictors.rankers.ranking import Candidate
     from service.predictors.rankers.ranking import rank as run
 
@@ -199,7 +203,7 @@ def _ranker(asked: _Asked, entries: list[Any]) -> Ranker:
 
 def _there(
     entries: list[Any], asked: _Asked, progress: ReportProgress, url: str, api_key: str | None
-) -> dict[str, Any]:
+) -> Ranking:
     """The same answer from a service. Lines that are not JSON stay here."""
     from service.cli.remote import unreadable
     from service.client import Client
@@ -219,29 +223,25 @@ def _there(
             **on_images,
             progress=lambda step: progress(step.done, step.total, step.message),
         )
-    answer = ranking.model_dump(mode="json", exclude={"timings_ms"}, exclude_unset=True)
-    rows = [{**row, "index": places[row["index"]]} for row in answer["ranking"]]
-    skipped += [{**item, "index": places[item["index"]]} for item in answer["skipped"]]
-    return {**answer, "ranking": rows, "skipped": sorted(skipped, key=lambda item: int(item["index"]))}
+    rows = [row.model_copy(update={"index": places[row.index]}) for row in ranking.ranking]
+    skipped += [item.model_copy(update={"index": places[item.index]}) for item in ranking.skipped]
+    return ranking.model_copy(
+        update={"ranking": rows, "skipped": sorted(skipped, key=lambda item: item.index)}
+    )
 
 
-def _show(answer: dict[str, Any], records: Records) -> None:
-    rows = answer["ranking"]
+def _show(answer: Ranking, records: Records) -> None:
+    rows = answer.ranking
     if rows:
-        first = "lowest" if answer.get("order") == "ascending" else "highest"
-        say(f"{answer['property']} by {answer['predictor']}, {first} first")
+        first = "lowest" if answer.order == "ascending" else "highest"
+        say(f"{answer.property} by {answer.predictor}, {first} first")
         lines = [
-            (
-                str(place),
-                str(records.items[row["index"]].number),
-                *scored.cells(row, rows),
-                row["name"] or "",
-            )
+            (str(place), str(records.items[row.index].number), *scored.cells(row, rows), row.name or "")
             for place, row in zip(scored.ranks(rows), rows, strict=True)
         ]
-        say(table(("rank", records.unit, *scored.headings(rows, answer.get("unit", "")), "name"), lines))
-    reasons = [(item["reason"], records.items[item["index"]].number) for item in answer["skipped"]]
+        say(table(("rank", records.unit, *scored.headings(rows, answer.unit), "name"), lines))
+    reasons = [(str(item.reason), records.items[item.index].number) for item in answer.skipped]
     for line in scored.grouped(reasons, records.unit):
         say(line)
-    if answer.get("note"):
-        typer.echo(answer["note"], err=True)
+    if answer.note:
+        typer.echo(answer.note, err=True)

@@ -6,11 +6,15 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from service.graph_io.short_texts import as_source
+from service.kit.json_types import JsonObject
+
+if TYPE_CHECKING:
+    from service.contract.results import RankedArchitecture
 
 _COLUMNS = ("rank", "name", "score", "value", "low", "high", "architecture")
 _ENDINGS = (".jsonl", ".csv")
@@ -22,9 +26,9 @@ def check_ending(file: Path) -> None:
         raise typer.BadParameter(f"rankings are written as {' or '.join(_ENDINGS)}", param_hint="-o")
 
 
-def write_ranking(file: Path, rows: Sequence[Mapping[str, Any]], architectures: Sequence[Any]) -> None:
+def write_ranking(file: Path, rows: Sequence[RankedArchitecture], architectures: Sequence[Any]) -> None:
     """architectures: by the `index` of the rows, as they were read."""
-    records = [_record(row, architectures[row["index"]]) for row in rows]
+    records = [_record(row, architectures[row.index]) for row in rows]
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", encoding="utf-8", newline="") as lines:
         if file.suffix == ".csv":
@@ -35,10 +39,10 @@ def write_ranking(file: Path, rows: Sequence[Mapping[str, Any]], architectures: 
             lines.writelines(json.dumps(record, separators=(",", ":")) + "\n" for record in records)
 
 
-def _record(row: Mapping[str, Any], entry: Any) -> dict[str, Any]:
-    low, high = row.get("interval") or (None, None)
+def _record(row: RankedArchitecture, entry: Any) -> JsonObject:
+    low, high = row.interval or (None, None)
     inner = entry.get("architecture", entry) if isinstance(entry, Mapping) else entry
-    values = (row["rank"], row["name"], row["score"], row.get("value"), low, high, inner)
+    values = (row.rank, row.name, row.score, row.value, low, high, inner)
     return dict(zip(_COLUMNS, values, strict=True))
 
 

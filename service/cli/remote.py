@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from service.errors import InvalidArchitecture, ServiceError
+
+if TYPE_CHECKING:
+    from service.contract.results import SkippedArchitecture
 
 
 class Refusal(Exception):
@@ -16,11 +19,12 @@ class Refusal(Exception):
         self.problem = dict(problem)
 
 
-def unreadable(entries: Sequence[Any]) -> tuple[list[int], list[Any], list[dict[str, Any]]]:
+def unreadable(entries: Sequence[Any]) -> tuple[list[int], list[Any], list[SkippedArchitecture]]:
     """Places of the entries whose architecture can be sent, that itself, and the others as a ranking skips
     them.
     """
     # Imported late, for it loads pydantic, which help has no use for.
+    from service.contract.results import SkippedArchitecture
     from service.graph_io.entries import read_entry
 
     places, readable, skipped = [], [], []
@@ -30,12 +34,12 @@ def unreadable(entries: Sequence[Any]) -> tuple[list[int], list[Any], list[dict[
             if not isinstance(document, Mapping):
                 raise InvalidArchitecture("An architecture is a JSON object.")
         except ServiceError as error:
-            skipped.append(_skipped(index, error.detail, error.problem()))
+            skipped.append(
+                SkippedArchitecture(
+                    index=index, name=None, reason=error.detail, problem=dict(error.problem())
+                )
+            )
         else:
             places.append(index)
             readable.append(document)
     return places, readable, skipped
-
-
-def _skipped(index: int, reason: str, problem: Mapping[str, Any]) -> dict[str, Any]:
-    return {"index": index, "name": None, "reason": reason, "problem": dict(problem)}

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Protocol
 
 _MOST_NUMBERS = 10
 
-Rows = Sequence[Mapping[str, Any]]
+
+
+class Scored(Protocol):
+    @property
+    def score(self) -> float | None: ...
+    @property
+    def value(self) -> float | None: ...
+    @property
+    def interval(self) -> list[float] | None: ...
+
+
+Rows = Sequence[Scored]
 
 
 def headings(rows: Rows, unit: str) -> tuple[str, ...]:
@@ -18,13 +29,13 @@ def headings(rows: Rows, unit: str) -> tuple[str, ...]:
     return (f"value, {unit}" if unit else "value", "90% interval")
 
 
-def cells(row: Mapping[str, Any], rows: Rows) -> tuple[str, ...]:
+def cells(row: Scored, rows: Rows) -> tuple[str, ...]:
     if not _has_values(rows):
-        return ("-" if row["score"] is None else f"{row['score']:.4f}",)
-    if row.get("value") is None:
+        return ("-" if row.score is None else f"{row.score:.4f}",)
+    if row.value is None:
         return ("-", "")
-    interval = row.get("interval")
-    return (number(row["value"]), "" if not interval else f"{number(interval[0])} to {number(interval[1])}")
+    interval = row.interval
+    return (number(row.value), "" if not interval else f"{number(interval[0])} to {number(interval[1])}")
 
 
 def number(value: float) -> str:
@@ -36,7 +47,7 @@ def ranks(rows: Rows) -> list[int]:
     """Places from 1; equal scores share one."""
     places: list[int] = []
     for place, row in enumerate(rows, start=1):
-        is_tie = place > 1 and row["score"] is not None and row["score"] == rows[place - 2]["score"]
+        is_tie = place > 1 and row.score is not None and row.score == rows[place - 2].score
         places.append(places[-1] if is_tie else place)
     return places
 
@@ -55,4 +66,4 @@ def grouped(reasons: Iterable[tuple[str, int]], unit: str) -> list[str]:
 
 
 def _has_values(rows: Rows) -> bool:
-    return any(row.get("value") is not None for row in rows)
+    return any(row.value is not None for row in rows)

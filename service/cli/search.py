@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_text
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,7 @@ from service.contract.search import SearchOptions
 from service.graph_io.short_texts import as_source
 
 if TYPE_CHECKING:
+    from service.contract.training_results import FoundArchitecture, Mean, SearchResult
     from training.evaluate.search_images import SearchImages
 
 
@@ -73,20 +74,20 @@ def search(
             else _there(chosen, progress, url, api_key)
         )
     if out is not None:
-        _write(out, answer["best"])
+        _write(out, answer.best)
     if json:
-        emit_json(answer)
+        emit_json(answer.as_json())
     else:
         _show(answer)
     if plot is not None:
         from service.plots import search_chart
 
-        search_chart(answer).save(plot)
+        search_chart(answer.model_dump()).save(plot)
 
 
 def _here(
     chosen: SearchOptions, data: str | None, data_dir: Path | None, progress: ReportProgress
-) -> dict[str, Any]:
+) -> SearchResult:
     from service.cli.reading import read_document
     from service.search.answer import answer
     from service.search.run import Outcome
@@ -126,57 +127,59 @@ def _images(data: str, data_dir: Path | None, chosen: SearchOptions) -> SearchIm
 
 def _there(
     chosen: SearchOptions, progress: ReportProgress, url: str, api_key: str | None
-) -> dict[str, Any]:
+) -> SearchResult:
     from service.client import Client
     from service.contract.reading import written
 
     with Client(url, api_key=api_key, timeout=None) as client:
-        found = client.search(
+        return client.search(
             **written(chosen), progress=lambda step: progress(step.done, step.total, step.message)
         )
-    return found.model_dump(mode="json", exclude_unset=True)
 
 
-def _write(file: Path, entries: list[dict[str, Any]]) -> None:
+def _write(file: Path, entries: list[FoundArchitecture]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", encoding="utf-8") as lines:
         for entry in entries:
-            lines.write(json_text.dumps(entry, separators=(",", ":")) + "\n")
+            lines.write(json_text.dumps(entry.as_json(), separators=(",", ":")) + "\n")
 
 
-def _show(answer: dict[str, Any]) -> None:
+def _show(answer: SearchResult) -> None:
     ended = {
         "exhausted": "stopped: no new architectures were left",
         "evaluations": "stopped: evaluation budget used up",
         "seconds": "stopped: time budget used up",
-    }[answer["ended"]]
-    count = f"{answer['evaluations']:,} architectures of {answer['space']}"
-    say(f"{count} scored by {answer['predictor']} ({answer.get('property') or 'accuracy'}); {ended}")
-    best = answer["best"]
-    costs, heads = list(best[0]["costs"]), scored.headings(best, answer.get("unit", ""))
+    }[answer.ended]
+    count = f"{answer.evaluations:,} architectures of {answer.space}"
+    say(f"{count} scored by {answer.predictor} ({answer.property or 'accuracy'}); {ended}")
+    best = answer.best
+    costs, heads = list(best[0].costs), scored.headings(best, answer.unit)
     rows = [
         (str(place), *_cells(entry, best, costs))
         for place, entry in zip(scored.ranks(best), best, strict=True)
     ]
     say(table(("rank", *heads, *costs, "architecture"), rows))
-    if answer.get("front"):
-        say(f"Pareto front ({answer.get('property') or 'score'} against {answer['trade_off']}):")
-        front = answer["front"]
-        say(table((*heads, *costs, "architecture"), [_cells(entry, best, costs) for entry in front]))
-    if (trained := answer.get("trained")) is not None:
-        say(f"Accuracy on test images after {trained['epochs']} epochs of training, mean and 90% interval:")
-        groups = (("the best", "best"), ("random ones", "random"), ("difference", "difference"))
-        rows = [(label, *_mean(trained[group])) for label, group in groups]
-        say(table(("", "mean", "interval"), rows))
-    if answer.get("note"):
-        typer.echo(answer["note"], err=True)
+    if answer.front:
+        say(f"Pareto front ({answer.property or 'score'} against {answer.trade_off}):")
+        rows = [_cells(entry, best, costs) for entry in answer.front]
+        say(table((*heads, *costs, "architecture"), rows))
+    if (trained := answer.trained) is not None:
+        say(f"Accuracy on test images after {trained.epochs} epochs of training, mean and 90% interval:")
+        groups = (
+            ("the best", trained.best), ("random ones", trained.random), ("difference", trained.difference),
+        )  # fmt: skip
+        say(table(("", "mean", "interval"), [(label, *_mean(group)) for label, group in groups]))
+    if answer.note:
+        typer.echo(answer.note, err=True)
 
 
-def _mean(group: dict[str, Any]) -> tuple[str, str]:
-    low, high = group["interval"]
-    return f"{group['mean']:.1f}", f"{low:.1f} to {high:.1f}"
+def _mean(group: Mean) -> tuple[str, str]:
+    low, high = group.interval
+    return f"{group.mean:.1f}", f"{low:.1f} to {high:.1f}"
 
 
-def _cells(entry: dict[str, Any], entries: list[dict[str, Any]], costs: list[str]) -> tuple[str, ...]:
-    counts = (f"{entry['costs'][name]:,.10g}" for name in costs)
-    return *scored.cells(entry, entries), *counts, as_source(entry["architecture"])
+def _cells(
+    entry: FoundArchitecture, entries: list[FoundArchitecture], costs: list[str]
+) -> tuple[str, ...]:
+    counts = (f"{entry.costs[name]:,.10g}" for name in costs)
+    return *scored.cells(entry, entries), *counts, as_source(entry.architecture)

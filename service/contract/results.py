@@ -16,6 +16,10 @@ from service.kit.json_types import JsonObject
 class Answer(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
 
+    def as_json(self) -> JsonObject:
+        """The document that travels: without the fields that nobody set."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
 
 class WeightsFile(Answer):
     """Where weights lie."""
@@ -25,6 +29,10 @@ class WeightsFile(Answer):
     sha256: str | None = Field(
         default=None, description="SHA-256 of the file, hexadecimal; also its ETag."
     )
+
+    @property
+    def name(self) -> str:
+        return self.url.rpartition("/")[2]
 
 
 class PredictionResult(Answer):
@@ -73,6 +81,9 @@ class RankedArchitecture(Answer):
     )
     interval: list[float] | None = Field(
         default=None, description="Of a fitted predictor: 90% interval of the value."
+    )
+    loss: float | None = Field(
+        default=None, description="Of a network that was run on images: its mean loss."
     )
 
 

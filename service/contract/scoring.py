@@ -4,7 +4,7 @@ images.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, NotRequired, TypedDict
 
 from service.contract.options import RANKS
 
@@ -12,6 +12,17 @@ PREDICTED_WEIGHTS = "predicted-weights"
 PREDICTOR_NAME = r"^([a-z][a-z-]{0,31}:)?[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 # How many validation images a network is run on, where nothing is said.
 IMAGES = 512
+
+
+class Score(TypedDict):
+    """What a predictor says of an architecture. score: higher is more. value, interval: in observed units,
+    the interval of 90%. loss: of a network that was run on images.
+    """
+
+    score: float
+    value: NotRequired[float]
+    interval: NotRequired[list[float]]
+    loss: NotRequired[float]
 
 
 class Scorer(NamedTuple):

@@ -120,9 +120,11 @@ class FineTuningResult(Answer):
 class FoundArchitecture(Answer):
     """architecture: a document that every call takes. costs: by name, those that were asked for."""
 
+    rank: int | None = Field(default=None, description="Among the best, from 1.")
     score: float
     value: float | None = None
     interval: list[float] | None = None
+    loss: float | None = None
     architecture: JsonObject
     costs: dict[str, float] = Field(default_factory=dict)
 
@@ -151,6 +153,13 @@ class TrainedGroups(Answer):
     difference: Mean
 
 
+class CurvePoint(Answer):
+    """best: score after so many evaluations."""
+
+    evaluations: int
+    best: float
+
+
 class SearchResult(Answer):
     """best: in order, the first is the best. front: with two objectives, what nothing else surpasses in both.
     curve: the best score after so many evaluations, where it improved. ended: evaluations, seconds (which
@@ -172,7 +181,7 @@ class SearchResult(Answer):
     ended: str
     best: list[FoundArchitecture]
     front: list[FoundArchitecture] = Field(default_factory=list)
-    curve: list[dict[str, float]] = Field(default_factory=list)
+    curve: list[CurvePoint] = Field(default_factory=list)
     trained: TrainedGroups | None = Field(
         default=None, description="With `train`: accuracies of the best and of random networks."
     )
@@ -202,6 +211,7 @@ class FittedPredictor(Answer):
     """
 
     model: str
+    kind: str = "predictor"
     property: str
     n: int
     networks: int | None = None

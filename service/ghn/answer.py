@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ml_dtypes
 import numpy as np
 
+from service.contract.results import PredictionResult, WeightsFile
 from service.errors import ServiceError
 from service.graph_io.archgraph import ArchGraph
 from service.weights.blocks import DTYPES, WeightBlocks
@@ -16,21 +17,24 @@ if TYPE_CHECKING:
 
 
 def describe_answer(
-    model: LoadedModel, weights: WeightBlocks, graph: ArchGraph, *, from_onnx: bool
-) -> dict[str, Any]:
-    """Of weights that were checked, what a result object says by whichever door: model, counts, coverage, and
-    notes on the network. from_onnx: whether an exporter made the graph.
+    model: LoadedModel, weights: WeightBlocks, graph: ArchGraph, *,
+    from_onnx: bool, digest: str, file: WeightsFile,
+) -> PredictionResult:  # fmt: skip
+    """What is said, by whichever door, of weights that were checked. from_onnx: whether an exporter made the
+    graph. digest: of the request.
     """
-    return {
-        "model": model.card.name,
-        "num_tensors": len(weights.blocks),
-        "num_parameters": weights.num_parameters,
-        "complete": True,
-        "coverage": round(weights.coverage, 6),
-        "numbers": weights.numbers,
-        "defaulted": list(weights.defaulted),
-        "notes": model.notes(graph, from_onnx=from_onnx),
-    }
+    return PredictionResult(
+        digest=digest,
+        model=model.card.name,
+        num_tensors=len(weights.blocks),
+        num_parameters=weights.num_parameters,
+        complete=True,
+        coverage=round(weights.coverage, 6),
+        numbers=weights.numbers,
+        defaulted=list(weights.defaulted),
+        notes=model.notes(graph, from_onnx=from_onnx),
+        weights=file,
+    )
 
 
 def check_answer(graph: ArchGraph, weights: WeightBlocks, dtype: str) -> None:

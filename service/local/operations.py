@@ -15,13 +15,14 @@ from uuid import uuid4
 from service.contract import reading as contract
 from service.contract.many import RankRequest
 from service.contract.predict import PredictRequest
+from service.contract.results import PredictionResult, Ranking, WeightsFile
 from service.errors import NotFound, UnknownModel
 from service.graph_io import read
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.digest import graph_digest
 from service.graph_io.entries import common_space
 from service.graph_limits import limits_of
-from service.models.catalog import find_card, list_cards
+from service.models.catalog import ModelCard, find_card, list_cards
 from service.settings import Settings, get_settings
 from service.weights.formats import check_output, write_weights
 
@@ -40,11 +41,11 @@ class Operations:
         self._files: dict[str, bytes] = {}
         self._lock = threading.Lock()
 
-    def predict(self, asked: Document) -> dict[str, Any]:
+    def predict(self, request: Document) -> PredictionResult:
         """The result of POST /predict-weights. Raises the readers' errors, UnknownModel, InvalidRequest."""
         from service.ghn.answer import check_answer, describe_answer
 
-        options = contract.read(PredictRequest, asked, where="body")
+        options = contract.read(PredictRequest, request, where="body")
         output, dtype = options.output, options.dtype
         check_output(output, dtype)
         model = self._model(options.model or self._settings.default_model)
@@ -54,19 +55,18 @@ class Operations:
         file = BytesIO()
         write_weights(file, weights, output=output, dtype=dtype)
         parts = (graph_digest(graph), model.card.digest, output, dtype, str(options.include_classifier))
-        return {
-            "digest": hashlib.sha256("\n".join(parts).encode()).hexdigest(),
-            **describe_answer(
-                model, weights, graph, from_onnx=read.format_of(options.architecture) == "onnx"
-            ),
-            "weights": self._kept(file.getvalue()),
-        }
+        return describe_answer(
+            model, weights, graph,
+            from_onnx=read.format_of(options.architecture) == "onnx",
+            digest=hashlib.sha256("\n".join(parts).encode()).hexdigest(),
+            file=self._kept(file.getvalue()),
+        )  # fmt: skip
 
-    def rank(self, asked: Document) -> dict[str, Any]:
+    def rank(self, request: Document) -> Ranking:
         """The result of POST /rank-architectures. Raises UnknownModel, InvalidRequest."""
         from service.predictors.rankers.ranking import Candidate, find_ranker, rank
 
-        options = contract.read(RankRequest, asked, where="body")
+        options = contract.read(RankRequest, request, where="body")
         return rank(
             [Candidate(index, document) for index, document in enumerate(options.architectures)],
             find_ranker(
@@ -80,12 +80,12 @@ class Operations:
             unconnected=options.unconnected,
         )
 
-    def models(self) -> list[dict[str, Any]]:
-        return [card.model_dump(mode="json") for card in list_cards()]
+    def models(self) -> list[ModelCard]:
+        return list_cards()
 
-    def model(self, name: str) -> dict[str, Any]:
+    def model(self, name: str) -> ModelCard:
         try:
-            return find_card(name).model_dump(mode="json")
+            return find_card(name)
         except UnknownModel as error:
             raise NotFound(error.detail) from None
 
@@ -96,11 +96,11 @@ class Operations:
                 raise NotFound(f"There is no file {name!r}.")
             return self._files.pop(name)
 
-    def _kept(self, body: bytes) -> dict[str, Any]:
+    def _kept(self, body: bytes) -> WeightsFile:
         name = uuid4().hex
         with self._lock:
             self._files[name] = body
-        return {"url": f"/weights/{name}", "size": len(body)}
+        return WeightsFile(url=f"/weights/{name}", size=len(body))
 
     def _model(self, name: str) -> LoadedModel:
         from service.ghn.registry import load_model

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
 import httpx
 
 from service.errors import NotFound, ServiceError
+from service.kit.json_types import JsonObject
 from service.local.operations import Operations
 
 ADDRESS = "http://in-this-process"
@@ -40,15 +40,15 @@ class LocalTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         _, verb, *name = path.split("/", 2)
         match method, verb, name:
             case "POST", "predict-weights", []:
-                return _json(operations.predict(json.loads(body)))
+                return _json(operations.predict(json.loads(body)).as_json())
             case "POST", "rank-architectures", []:
-                return _json(operations.rank(json.loads(body)))
+                return _json(operations.rank(json.loads(body)).as_json())
             case "GET", "weights", [file]:
                 return httpx.Response(200, content=operations.take_file(file))
             case "GET", "models", []:
-                return _json({"models": operations.models()})
+                return _json({"models": [card.model_dump(mode="json") for card in operations.models()]})
             case "GET", "models", [model]:
-                return _json(operations.model(model))
+                return _json(operations.model(model).model_dump(mode="json"))
             case "GET", "readyz", []:
                 return _json({"checks": {}})
         raise NotFound(
@@ -57,5 +57,5 @@ class LocalTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         )
 
 
-def _json(document: dict[str, Any]) -> httpx.Response:
+def _json(document: JsonObject) -> httpx.Response:
     return httpx.Response(200, json=document)

@@ -6,10 +6,13 @@ from collections.abc import MutableMapping, Sequence
 from random import Random
 from typing import Any, Protocol
 
+from service.contract.fields import Document
 from service.contract.scoring import by_images, smash_model
 from service.contract.search import SearchOptions
+from service.contract.training_results import CurvePoint, FoundArchitecture, SearchResult, TrainedGroups
 from service.errors import InvalidRequest, ServiceError
 from service.graph_io.read import read_document
+from service.kit.json_types import JsonObject
 from service.predictors.features.architectures import Reader
 from service.predictors.rankers.ranking import Ranker, find_ranker
 from service.properties import best_first
@@ -17,7 +20,7 @@ from service.search.comparison import compared
 from service.search.evaluation import COUNTED, Evaluation, Evaluator, Limits
 from service.search.pareto import front
 from service.search.run import Budget, Outcome, Plan, Report, search
-from service.search.space import Document, Space, WithClasses, find_space
+from service.search.space import Space, WithClasses, find_space
 from service.search.strategies import Fitness
 
 _MOST_DRAWS = 1000
@@ -47,7 +50,7 @@ def answer(
     seconds_before: float = 0.0,
     images: Images | None = None,
     trained: MutableMapping[str, float] | None = None,
-) -> dict[str, Any]:
+) -> SearchResult:
     """Search as the options say.
 
     read: reads documents. images: where the options need some. trained: accuracies by `space.key` of what was
@@ -74,11 +77,11 @@ def answer(
         known=known,
         seconds_before=seconds_before,
     )
-    description = {"space": options.space, "algorithm": plan.algorithm, "seed": plan.seed}
-    answered = {**description, **summary(outcome, evaluator, top_k=options.top_k)}
-    if options.train is not None and images is not None:
-        answered["trained"] = _trained(outcome, space, options, images, {} if trained is None else trained)
-    return answered
+    result = summary(outcome, evaluator, options)
+    if options.train is None or images is None:
+        return result
+    groups = _trained(outcome, space, options, images, {} if trained is None else trained)
+    return result.model_copy(update={"trained": groups})
 
 
 def _trained(
@@ -87,7 +90,7 @@ def _trained(
     options: SearchOptions,
     images: Images,
     known: MutableMapping[str, float],
-) -> dict[str, Any]:
+) -> TrainedGroups:
     """The best and as many random architectures after training. Raises InvalidRequest where a space has none
     that can be trained.
     """
@@ -118,7 +121,7 @@ def _trained(
             refused = error
     if len(drawn) < count:
         raise refused or InvalidRequest("Nothing that was drawn can be trained.", field="/space")
-    return {"epochs": options.train_epochs, **compared([accuracy(document) for document in best], drawn)}
+    return compared([accuracy(document) for document in best], drawn, epochs=options.train_epochs)
 
 
 def _evaluator(options: SearchOptions, read: Reader, images: Images | None) -> Evaluator:
@@ -150,37 +153,37 @@ def _evaluator(options: SearchOptions, read: Reader, images: Images | None) -> E
     )
 
 
-def summary(outcome: Outcome, evaluator: Evaluator, *, top_k: int) -> dict[str, Any]:
-    """What a search answers: `best`, the first `top_k` architectures as documents with their scores; `front`,
-    where there are two objectives; `curve`.
-    """
+def summary(outcome: Outcome, evaluator: Evaluator, options: SearchOptions) -> SearchResult:
+    """What a search answers, with a `front` where there are two objectives."""
     fitnesses = [evaluation.fitness for _, evaluation in outcome.items]
-    answer: dict[str, Any] = {
-        "predictor": evaluator.ranker.name,
-        "property": evaluator.ranker.property,
-        "unit": evaluator.ranker.unit,
-        "order": evaluator.order,
-        "trade_off": evaluator.trade_off_name,
-        "evaluations": len(outcome.items),
-        "refused": outcome.refused,
-        "seconds": round(outcome.seconds, 2),
-        "ended": outcome.ended,
-        "best": [
-            {"rank": rank, **_entry(*outcome.items[place])}
-            for rank, place in enumerate(_best_first(fitnesses)[:top_k], start=1)
-        ],
-        "curve": [{"evaluations": at, "best": best} for at, best in _thinned(outcome.curve)],
-    }
+    best = [_found(*outcome.items[place]) for place in _best_first(fitnesses)[: options.top_k]]
+    result = SearchResult(
+        space=options.space,
+        algorithm=options.algorithm,
+        seed=options.seed,
+        predictor=evaluator.ranker.name,
+        property=evaluator.ranker.property,
+        unit=evaluator.ranker.unit,
+        order=evaluator.order,
+        trade_off=evaluator.trade_off_name,
+        evaluations=len(outcome.items),
+        refused=outcome.refused,
+        seconds=round(outcome.seconds, 2),
+        ended=outcome.ended,
+        best=[found.model_copy(update={"rank": rank}) for rank, found in enumerate(best, start=1)],
+        curve=[CurvePoint(evaluations=at, best=score) for at, score in _thinned(outcome.curve)],
+    )
+    further: JsonObject = {}
     if evaluator.ranker.note is not None:
-        answer["note"] = evaluator.ranker.note
+        further["note"] = evaluator.ranker.note
     if evaluator.trade_off is not None:
         places = sorted(front(fitnesses), key=lambda place: fitnesses[place], reverse=True)
-        answer["front"] = [_entry(*outcome.items[place]) for place in _thinned(places)]
-    return answer
+        further["front"] = [_found(*outcome.items[place]) for place in _thinned(places)]
+    return result.model_copy(update=further)
 
 
-def _entry(document: Document, evaluation: Evaluation) -> dict[str, Any]:
-    return {**evaluation.scores, "costs": evaluation.costs, "architecture": document}
+def _found(document: Document, evaluation: Evaluation) -> FoundArchitecture:
+    return FoundArchitecture(**evaluation.scores, costs=evaluation.costs, architecture=document)
 
 
 def _thinned(points: list[Any]) -> list[Any]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from service.contract.fields import Document
 from service.graph_io.cells import nasbench_macro, nats_size
 from service.graph_io.printed import plain_document
-from service.search.space import Document
 
 
 @dataclass(frozen=True, slots=True)

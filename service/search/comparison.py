@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean, variance
-from typing import Any
 
 from scipy.stats import t
+
+from service.contract.training_results import Mean, TrainedGroup, TrainedGroups
 
 CONFIDENCE = 0.9
 
 
-def compared(best: Sequence[float], drawn: Sequence[float]) -> dict[str, Any]:
+def compared(best: Sequence[float], drawn: Sequence[float], *, epochs: int) -> TrainedGroups:
     """Of each group the values, their mean and its 90% interval; of the difference of the means the same, by
-    Welch's t, which lets the groups spread differently. Two values a group or more.
+    Welch's t, which lets the groups spread differently. Two values a group or more. epochs: of the
+    trainings.
     """
     low, high = _interval(fmean(best) - fmean(drawn), [best, drawn])
-    return {
-        "best": _group(best),
-        "random": _group(drawn),
-        "difference": {"mean": fmean(best) - fmean(drawn), "interval": [low, high]},
-    }
+    return TrainedGroups(
+        epochs=epochs,
+        best=_group(best),
+        random=_group(drawn),
+        difference=Mean(mean=fmean(best) - fmean(drawn), interval=[low, high]),
+    )
 
 
-def _group(values: Sequence[float]) -> dict[str, Any]:
-    return {
-        "values": list(values),
-        "mean": fmean(values),
-        "interval": list(_interval(fmean(values), [values])),
-    }
+def _group(values: Sequence[float]) -> TrainedGroup:
+    mean = fmean(values)
+    return TrainedGroup(values=list(values), mean=mean, interval=list(_interval(mean, [values])))
 
 
 def _interval(mean: float, groups: Sequence[Sequence[float]]) -> tuple[float, float]:

@@ -6,9 +6,9 @@ import json
 from copy import deepcopy
 from random import Random
 
+from service.contract.fields import Document
 from service.errors import InvalidArchitecture, LimitExceeded
 from service.graph_io.cells.darts import read_darts
-from service.search.space import Document
 
 _TRIES = 200
 _CELLS = (4, 18)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from service.contract.fields import Document
 from service.contract.many import Order
+from service.contract.scoring import Score
 from service.errors import InvalidRequest, ServiceError
 from service.predictors.features.architectures import Reader
 from service.predictors.features.network_cost import multiply_adds
 from service.predictors.rankers.ranking import Ranker
-from service.search.space import Document
 from service.search.strategies import Fitness
 
 # Costs that can be counted; everything else that is traded for is a predictor's name.
@@ -43,7 +43,7 @@ class Evaluation:
     a limit or the second objective asks for. fitness: one or two numbers, more is better.
     """
 
-    scores: dict[str, Any]
+    scores: Score
     costs: dict[str, float]
     fitness: Fitness
 
@@ -126,9 +126,9 @@ class Evaluator:
         counts = {PARAMETERS: lambda: graph.num_parameters, MULTIPLY_ADDS: lambda: multiply_adds(graph)}
         return {name: float(counts[name]()) for name in wanted}
 
-    def _fitness(self, scores: dict[str, Any], costs: dict[str, float]) -> Fitness:
+    def _fitness(self, scores: Score, costs: dict[str, float]) -> Fitness:
         sign = 1.0 if self.order == "descending" else -1.0
-        first = sign * float(scores["score"])
+        first = sign * scores["score"]
         name = self.trade_off_name
         return (first,) if name is None else (first, -costs[name])
 

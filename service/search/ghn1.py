@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from service.contract.fields import Document
 from service.graph_io.cells.ghn1 import INPUTS, OPERATIONS
-from service.search.space import Document
 
 # Of a block, its two inputs among them.
 STATES = 17

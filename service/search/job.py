@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from service.contract.search import SearchOptions
 from service.documents import read_document
+from service.kit.json_types import JsonObject
 from service.search.answer import answer
 from service.search.evaluation import Evaluation
 from service.search.run import Outcome
@@ -44,7 +45,7 @@ def run(options: SearchOptions, job: TrainingJob) -> Result:
     trained = _Trained(folder / "trained.jsonl")
     with _History(folder / "history.jsonl") as history, (folder / "metrics.jsonl").open("a") as metrics:
         try:
-            return answer(
+            result = answer(
                 options,
                 read=lambda document: read_document(document, job.settings),
                 report=_Metrics(metrics),
@@ -55,6 +56,7 @@ def run(options: SearchOptions, job: TrainingJob) -> Result:
             )
         except Stopped:
             return None  # what was found out is in the folder
+        return result.as_json()
 
 
 def _images(options: SearchOptions, job: TrainingJob) -> SearchImages | None:
@@ -145,7 +147,7 @@ class _History(dict[str, Evaluation | None]):
         self._file.close()
 
 
-def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
+def _whole_lines(path: Path) -> Iterator[JsonObject]:
     """The lines of an earlier stretch; what a killed one left half written is cut off."""
     if not path.exists():
         return

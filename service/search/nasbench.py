@@ -6,9 +6,9 @@ import json
 from dataclasses import replace
 from random import Random
 
+from service.contract.fields import Document
 from service.graph_io.cells import nasbench101, nasbench201
 from service.graph_io.cells.nasbench101_isomorphism import canonical
-from service.search.space import Document
 
 # Every edge of a NAS-Bench-201 cell, in the order of its text.
 _EDGES_201 = tuple((source, target) for target in range(1, nasbench201.NUM_NODES) for source in range(target))

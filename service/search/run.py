@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from random import Random
 
+from service.contract.fields import Document
 from service.errors import InvalidRequest, ServiceError
 from service.search.evaluation import Evaluation, Evaluator
-from service.search.space import Document, Space
+from service.search.space import Space
 from service.search.strategies import POPULATION, SAMPLE, Algorithm, Strategy, make_strategy
 
 # After so many draws in a row that were known or not allowed, there is nothing left to find.

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from service.contract.fields import Document
 from service.errors import InvalidRequest, ServiceError
 from service.graph_io.read import read_document
 from service.predictors.features.architectures import Reader, features_of, structure_size, view_of
@@ -31,7 +32,7 @@ from service.predictors.regressors.few_shot import (
     normal_scores,
 )
 from service.predictors.regressors.scores import AnyScale
-from service.search.space import Document, Space
+from service.search.space import Space
 
 Acquisition = Literal["expected_improvement", "upper_confidence"]
 

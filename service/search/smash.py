@@ -9,11 +9,11 @@ from random import Random
 
 import numpy as np
 
+from service.contract.fields import Document
 from service.errors import InvalidRequest
 from service.models.catalog import CONFIG, find_card
 from service.predictors.smash.config import SmashConfig
 from service.predictors.smash.space import random_architecture, random_block, random_layer
-from service.search.space import Document
 
 _IMAGE_SIZE = 16
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Protocol
+from typing import Protocol
 
+from service.contract.fields import Document
 from service.errors import InvalidRequest
-
-Document = dict[str, Any]
 
 SPACES = ("nasbench201", "nasbench101", "nats_size", "nasbench_macro", "darts", "smash", "ghn1")
 

@@ -10,8 +10,9 @@ from collections import deque
 from random import Random
 from typing import Literal, Protocol
 
+from service.contract.fields import Document
 from service.search.pareto import front
-from service.search.space import Document, Space
+from service.search.space import Space
 
 Fitness = tuple[float, ...]
 Algorithm = Literal["random", "evolution"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from service.contract import training_results as results
 from service.contract.predictor import PredictorTraining
 from service.contract.reading import read
 from service.documents import read_document
@@ -26,8 +27,8 @@ from service.workers.training import read_observations
 _STAGES = 3
 
 
-def run_fit(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """`{"model", "kind", "property"}` and what `fit_report` says.
+def run_fit(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> results.FittedPredictor:
+    """What `fit_report` says.
 
     Errors: InvalidRequest and the readers' errors, with the number of the `observation` that is wrong;
     Conflict when the name is taken; NotFound when the observations have expired; JobCancelled.
@@ -59,12 +60,7 @@ def run_fit(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> dic
     with TemporaryDirectory(dir=_scratch(settings.home)) as folder:
         save_predictor(Path(folder), predictor, score)
         publish(Path(folder), models / name, replace=replace)
-    return {
-        "model": name,
-        "kind": payload["kind"],
-        "property": predictor.property,
-        **fit_report(predictor, score),
-    }
+    return fit_report(predictor, score)
 
 
 def _scratch(home: Path) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from service.contract.scoring import Score
 from service.kit.lru import LRU
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class RememberingRanker:
         self.name, self.property, self.unit = ranker.name, ranker.property, ranker.unit
         self.note = ranker.note
         self._rows: LRU[bytes, bytes] = LRU(capacity)
-        self._said: LRU[bytes, dict[str, Any]] = LRU(capacity)
+        self._scores: LRU[bytes, Score] = LRU(capacity)
 
     def features(self, document: Any) -> list[float]:
         key = document_key(document)
@@ -48,12 +49,12 @@ class RememberingRanker:
             return row
         return list(np.frombuffer(known).tolist())
 
-    def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:
+    def scores(self, rows: list[list[float]]) -> list[Score]:
         keys = [np.array(row, dtype=np.float64).tobytes() for row in rows]
-        said = {key: self._said.get(key) for key in keys}
-        unknown = {key: row for key, row in zip(keys, rows, strict=True) if said[key] is None}
+        scores = {key: score for key in keys if (score := self._scores.get(key)) is not None}
+        unknown = {key: row for key, row in zip(keys, rows, strict=True) if key not in scores}
         if unknown:
-            for key, fresh in zip(unknown, self._ranker.scores(list(unknown.values())), strict=True):
-                self._said.put(key, fresh)
-                said[key] = fresh
-        return [{**(said[key] or {})} for key in keys]
+            for key, score in zip(unknown, self._ranker.scores(list(unknown.values())), strict=True):
+                self._scores.put(key, score)
+                scores[key] = score
+        return [scores[key].copy() for key in keys]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from service import tracing
 from service.contract.many import EmbedPayload, NodesPayload, OnImages, RankPayload
+from service.contract.results import Comparison, Embeddings, Ranking, SkippedArchitecture
 from service.documents import read_document
 from service.errors import ServiceError
 from service.graph_io.archgraph import ArchGraph
@@ -32,7 +33,7 @@ EMBED_BATCH = 8
 _SIGNIFICANT = 7
 
 
-def run_rank(runtime: Runtime, payload: RankPayload, report: Report) -> dict[str, Any]:
+def run_rank(runtime: Runtime, payload: RankPayload, report: Report) -> Ranking:
     """The answer of `rankers.ranking.rank`, with `timings_ms`: model, parse, score.
 
     Errors: UnknownModel, InvalidRequest; JobCancelled.
@@ -57,7 +58,7 @@ def run_rank(runtime: Runtime, payload: RankPayload, report: Report) -> dict[str
             unconnected=payload["unconnected"],
             report=lambda done: tell(done, len(candidates), "reading the architectures"),
         )
-    return {**answer, "timings_ms": watch.timings_ms()}
+    return answer.model_copy(update={"timings_ms": watch.timings_ms()})
 
 
 @lru_cache(maxsize=4)
@@ -88,26 +89,23 @@ def _image_ranker(predictor: str, on_images: OnImages, settings: Settings) -> Ra
     return images.ranker(predictor)
 
 
-def run_embed(runtime: Runtime, payload: EmbedPayload, report: Report) -> dict[str, Any]:
-    """`{"model", "width", "embeddings", "indices", "skipped", "timings_ms"}`: a vector for each architecture
-    that could be read; `indices` are their places in what was sent. Stages: model, parse, embed.
-    """
+def run_embed(runtime: Runtime, payload: EmbedPayload, report: Report) -> Embeddings:
+    """A vector for each architecture that could be read. Stages: model, parse, embed."""
     watch = Stopwatch()
     name, indices, vectors, skipped = _embed(runtime, payload, report, watch)
-    return {
-        "model": name,
-        "width": int(vectors.shape[1]),
-        "embeddings": [[_rounded(value) for value in vector] for vector in vectors],
-        "indices": indices,
-        "skipped": skipped,
-        "timings_ms": watch.timings_ms(),
-    }
+    return Embeddings(
+        model=name,
+        width=int(vectors.shape[1]),
+        embeddings=[[_rounded(value) for value in vector] for vector in vectors],
+        indices=indices,
+        skipped=skipped,
+        timings_ms=watch.timings_ms(),
+    )
 
 
-def run_compare(runtime: Runtime, payload: EmbedPayload | NodesPayload, report: Report) -> dict[str, Any]:
-    """`{"model", "distances", "indices", "skipped", "timings_ms"}`: Euclidean distances between all pairs of
-    embeddings, or costs of assignments between nodes (GHN-2 paper, appendix C.2.4). Stages: model, parse,
-    embed, compare.
+def run_compare(runtime: Runtime, payload: EmbedPayload | NodesPayload, report: Report) -> Comparison:
+    """Euclidean distances between all pairs of embeddings, or costs of assignments between nodes (GHN-2
+    paper, appendix C.2.4). Stages: model, parse, embed, compare.
     """
     if "by" in payload:
         return _compare_nodes(runtime, payload, report)
@@ -116,19 +114,19 @@ def run_compare(runtime: Runtime, payload: EmbedPayload | NodesPayload, report: 
     with watch.stage("compare"):
         wide = vectors.astype(np.float64)
         distances = [np.sqrt(((wide - vector) ** 2).sum(axis=1)) for vector in wide]
-    return {
-        "model": name,
-        "distances": [[_rounded(value) for value in row] for row in distances],
-        "indices": indices,
-        "skipped": skipped,
-        "timings_ms": watch.timings_ms(),
-    }
+    return Comparison(
+        model=name,
+        distances=[[_rounded(value) for value in row] for row in distances],
+        indices=indices,
+        skipped=skipped,
+        timings_ms=watch.timings_ms(),
+    )
 
 
-def _compare_nodes(runtime: Runtime, payload: NodesPayload, report: Report) -> dict[str, Any]:
+def _compare_nodes(runtime: Runtime, payload: NodesPayload, report: Report) -> Comparison:
     watch, tell = Stopwatch(), paced(report)
     found: dict[int, PrimitiveGraph] = {}
-    skipped: list[dict[str, Any]] = []
+    skipped: list[SkippedArchitecture] = []
     with watch.stage("parse"):
         candidates = list(_candidates(runtime, payload))
         for done, candidate in enumerate(candidates, start=1):
@@ -142,13 +140,13 @@ def _compare_nodes(runtime: Runtime, payload: NodesPayload, report: Report) -> d
         distances = [
             [float(assignment_cost(one, other)) for other in found.values()] for one in found.values()
         ]
-    return {
-        "model": None,
-        "distances": distances,
-        "indices": list(found),
-        "skipped": skipped,
-        "timings_ms": watch.timings_ms(),
-    }
+    return Comparison(
+        model=None,
+        distances=distances,
+        indices=list(found),
+        skipped=skipped,
+        timings_ms=watch.timings_ms(),
+    )
 
 
 def _candidates(runtime: Runtime, payload: RankPayload | EmbedPayload | NodesPayload) -> Iterator[Candidate]:
@@ -164,7 +162,7 @@ def _candidates(runtime: Runtime, payload: RankPayload | EmbedPayload | NodesPay
 
 def _embed(
     runtime: Runtime, payload: EmbedPayload, report: Report, watch: Stopwatch
-) -> tuple[str, list[int], NDArray[np.float32], list[dict[str, Any]]]:
+) -> tuple[str, list[int], NDArray[np.float32], list[SkippedArchitecture]]:
     """Name of the model, indices, embeddings (networks, width), and what was skipped."""
     report(0, 1, "loading the model")
     with watch.stage("model"):
@@ -174,7 +172,7 @@ def _embed(
     tell = paced(report)
     found: dict[int, NDArray[np.float32]] = {}
     waiting: list[tuple[int, tuple[str, bytes], ArchGraph]] = []
-    skipped: list[dict[str, Any]] = []
+    skipped: list[SkippedArchitecture] = []
     for done, candidate in enumerate(candidates, start=1):
         try:
             document = read_entry(candidate.document).document

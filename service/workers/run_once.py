@@ -18,6 +18,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from service import tracing
 from service.contract.problem import Problem
 from service.errors import NotEnoughMemory, RetriesExhausted, ServiceError, TookTooLong, Unavailable
+from service.kit.json_types import JsonObject
 from service.settings import Settings
 from service.store.jobs import JobStore
 from service.store.lease import Lease, held
@@ -78,7 +79,7 @@ class JobContext:
             return False
 
 
-Work = Callable[[JobContext], Mapping[str, Any]]
+Work = Callable[[JobContext], JsonObject]
 
 
 def run_once(store: JobStore, job_id: str, work: Work, settings: Settings) -> bool:

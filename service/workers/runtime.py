@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import structlog
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from service import tracing
 from service.contract.predict import EXTENSIONS, PredictPayload
+from service.contract.results import PredictionResult, WeightsFile
 from service.documents import read_document
 from service.errors import NotFound
 from service.ghn.answer import check_answer, describe_answer
@@ -68,8 +69,8 @@ class Runtime:
             # The first operations load libraries onto the GPU: seconds that no request should wait for.
             model.predict(read_document({"format": "nasbench201", "cell": _SMALL_CELL}, self.settings))
 
-    def run_predict(self, payload: PredictPayload, report: Report) -> dict[str, Any]:
-        """Predict, write `<digest>.<extension>`, return the result object.
+    def run_predict(self, payload: PredictPayload, report: Report) -> PredictionResult:
+        """Predict, and write `<digest>.<extension>`.
 
         Errors: the user's mistakes as ServiceErrors below 500; ServiceError when the answer is not complete
         or finite.
@@ -90,13 +91,13 @@ class Runtime:
         with watch.stage("write"):
             artifact = self._write(payload, weights)
         report(len(STAGES), len(STAGES), "done")
-        return {
-            "digest": payload["digest"],
-            "cached": False,
-            **describe_answer(model, weights, graph, from_onnx=payload.get("from_onnx", False)),
-            "weights": {"url": f"/weights/{artifact.name}", "size": artifact.size, "sha256": artifact.sha256},
-            "timings_ms": watch.timings_ms(),
-        }
+        answer = describe_answer(
+            model, weights, graph,
+            from_onnx=payload.get("from_onnx", False),
+            digest=payload["digest"],
+            file=WeightsFile(url=f"/weights/{artifact.name}", size=artifact.size, sha256=artifact.sha256),
+        )  # fmt: skip
+        return answer.model_copy(update={"cached": False, "timings_ms": watch.timings_ms()})
 
     def graph_of(self, payload: PredictPayload) -> ArchGraph:
         """The architecture of a payload. Errors: NotFound when the uploaded graph has expired."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import structlog
 
 from service.contract.kinds import ANSWERS, TRAINING, JobKind
+from service.contract.results import Answer
 from service.errors import ServiceError, Unavailable
+from service.kit.json_types import JsonObject
 from service.kit.references import resolve
 from service.store.queue import enqueue
 from service.workers.child import Child, await_warm_up
 from service.workers.run_once import JobCancelled, JobContext, Work, run_once
 from service.workers.training import kind_of, run_training
 
-Result = Mapping[str, Any]
 _LOOK_EVERY_SECONDS = 0.3
 
 log = structlog.get_logger("weightcast.worker")
@@ -24,7 +22,7 @@ log = structlog.get_logger("weightcast.worker")
 def run(child: Child, job_id: str) -> None:
     """Run the job now, unless it is done or somebody else's; send it again when it gave way."""
 
-    def work(context: JobContext) -> Result:
+    def work(context: JobContext) -> JsonObject:
         # What the work needs takes seconds to load; a job that is cancelled meanwhile must not wait for it.
         while not await_warm_up(_LOOK_EVERY_SECONDS):
             if context.should_stop():
@@ -49,17 +47,21 @@ def work_of(child: Child, kind: str) -> Work:
     raise ServiceError(f"this worker does not know jobs of the kind {kind!r}")
 
 
-def _answer(child: Child, context: JobContext, row: JobKind) -> Result:
-    # Loaded late, for a worker that only trains has no use for it.
-    result: Result = resolve(row.run)(child.runtime, context.job.payload, context.progress)
+def _answer(child: Child, context: JobContext, row: JobKind) -> JsonObject:
+    result = _computed(child, context, row)
     if context.job.key:
         child.cache.put(context.job.key, result, child.settings.job_ttl_seconds)
     return result
 
 
-def _train(child: Child, context: JobContext) -> Result:
+def _train(child: Child, context: JobContext) -> JsonObject:
     row = kind_of(context.job.payload)
     if row.queue == TRAINING:
         return run_training(context)
-    result: Result = resolve(row.run)(child.runtime, context.job.payload, context.progress)
-    return result
+    return _computed(child, context, row)
+
+
+def _computed(child: Child, context: JobContext, row: JobKind) -> JsonObject:
+    # Loaded late, for a worker that only trains has no use for it.
+    answer: Answer = resolve(row.run)(child.runtime, context.job.payload, context.progress)
+    return answer.as_json()

@@ -14,6 +14,7 @@ from safetensors.numpy import load
 
 from service.api.architectures import GRAPH_EXAMPLE, NASBENCH201_EXAMPLE, TORCHVISION_EXAMPLE
 from service.api.predict.service import Predictions
+from service.contract.results import PredictionResult
 from service.errors import Unavailable
 from service.store.jobs import JobStore
 from service.store.workers import WorkerInfo
@@ -105,7 +106,7 @@ async def test_an_answer_that_comes_between_two_questions_is_not_computed_again(
     answers = iter([None, None])
     known = Predictions._known_result
 
-    def late(self: Predictions, digest: str) -> dict[str, Any] | None:
+    def late(self: Predictions, digest: str) -> PredictionResult | None:
         return next(answers, known(self, digest))
 
     monkeypatch.setattr(Predictions, "_known_result", late)

@@ -271,7 +271,7 @@ def test_the_contract_offers_what_the_trainers_take() -> None:
 
 def test_every_option_of_a_search_is_understood() -> None:
     least: dict[str, Any] = {"space": "nasbench201", "predictor": "structure", "evaluations": 4}
-    found = answer(read(SearchOptions, {**least, "max_parameters": 10**7, "top_k": 2}))
+    found = answer(read(SearchOptions, {**least, "max_parameters": 10**7, "top_k": 2})).as_json()
     assert found["evaluations"] == 4 and len(found["best"]) == 2
 
 

@@ -51,7 +51,7 @@ def options(**fields: Any) -> SearchOptions:
 def test_the_best_and_random_ones_are_trained_and_compared() -> None:
     images, known = FakeImages(), dict[str, float]()
     asked = options(predictor="predicted-weights:any", train=4, train_epochs=3)
-    found = answer(asked, images=images, trained=known)
+    found = answer(asked, images=images, trained=known).as_json()
     assert images.asked == ["predicted-weights:any"]
     assert all(document["num_classes"] == 7 for document in images.trained)
     trained = found["trained"]
@@ -59,22 +59,23 @@ def test_the_best_and_random_ones_are_trained_and_compared() -> None:
     best = [float(entry["architecture"]["cell"].count("nor_conv_3x3")) for entry in found["best"][:4]]
     assert trained["best"]["values"] == best
     assert len(trained["random"]["values"]) == 4
-    assert trained == {"epochs": 3, **compared(best, trained["random"]["values"])}
+    assert trained == compared(best, trained["random"]["values"], epochs=3).as_json()
     # Stopped and run again, nothing is trained twice.
     again = FakeImages()
-    assert answer(asked, images=again, trained=known)["trained"] == trained
+    assert answer(asked, images=again, trained=known).as_json()["trained"] == trained
     assert again.trained == []
 
 
 def test_intervals_are_those_of_student_and_welch() -> None:
     best, drawn = [3.0, 5.0, 4.0, 8.0], [1.0, 1.5, 2.0]
-    found = compared(best, drawn)
+    found = compared(best, drawn, epochs=1).as_json()
     assert found["best"]["mean"] == 5.0
     half = t.ppf(0.95, 3) * torch.tensor(best).std().item() / 2
     assert found["best"]["interval"] == pytest.approx([5 - half, 5 + half], rel=1e-6)
     low, high = ttest_ind(best, drawn, equal_var=False).confidence_interval(0.9)
     assert found["difference"]["interval"] == pytest.approx([low, high])
-    assert compared([1.0, 1.0], [2.0, 2.0])["difference"] == {"mean": -1.0, "interval": [-1.0, -1.0]}
+    alike = compared([1.0, 1.0], [2.0, 2.0], epochs=1).difference
+    assert (alike.mean, alike.interval) == (-1.0, [-1.0, -1.0])
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_a_smash_model_searches_its_own_space(tmp_path: Path, monkeypatch: pytes
         save_checkpoint(tmp_path / "models" / "small", Smash(config), card)
         images = SearchImages(dataset=load_dataset("digits"), images=32, epochs=1)
         asked = options(space="smash", predictor="smash:small", evaluations=6, train=2, train_epochs=1)
-        found = answer(asked, images=images)
+        found = answer(asked, images=images).as_json()
         assert found["predictor"] == "smash:small"
         assert found["evaluations"] == 6 and found["refused"] == 0
         scores = [entry["score"] for entry in found["best"]]

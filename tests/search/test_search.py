@@ -86,7 +86,7 @@ def test_limits_hold_and_a_seed_decides(algorithm: str) -> None:
         seed=3,
         top_k=3,
     )
-    found = answer(asked)
+    found = answer(asked).as_json()
     assert found["evaluations"] == 60 and found["ended"] == "evaluations" and found["refused"] > 0
     assert [entry["rank"] for entry in found["best"]] == [1, 2, 3]
     scores = [entry["score"] for entry in found["best"]]
@@ -100,18 +100,18 @@ def test_limits_hold_and_a_seed_decides(algorithm: str) -> None:
         assert graph.num_parameters <= 600_000 and multiply_adds(graph) <= 90_000_000
     curve = [point["best"] for point in found["curve"]]
     assert curve == sorted(set(curve)) and curve[-1] == scores[0]
-    again = answer(asked)
+    again = answer(asked).as_json()
     assert {**again, "seconds": 0} == {**found, "seconds": 0}
-    assert answer(replace(asked, seed=4))["best"] != found["best"]
+    assert answer(replace(asked, seed=4)).as_json()["best"] != found["best"]
 
 
 def test_low_scores_can_be_wanted() -> None:
-    high, low = answer(config()), answer(config(order="ascending"))
+    high, low = answer(config()).as_json(), answer(config(order="ascending")).as_json()
     assert low["best"][0]["score"] <= low["best"][-1]["score"] < high["best"][-1]["score"]
 
 
 def test_two_objectives_give_a_front() -> None:
-    found = answer(config(space="nasbench101", evaluations=40, trade_off="parameters"))
+    found = answer(config(space="nasbench101", evaluations=40, trade_off="parameters")).as_json()
     points = [(entry["score"], entry["costs"]["parameters"]) for entry in found["front"]]
     assert len(points) > 2
     assert points == sorted(points, reverse=True)
@@ -121,7 +121,7 @@ def test_two_objectives_give_a_front() -> None:
 
 
 def test_a_stopped_search_goes_on_without_scoring_again() -> None:
-    whole = answer(config())
+    whole = answer(config()).as_json()
     known: dict[str, Evaluation | None] = {}
 
     def stop(outcome: Outcome) -> None:
@@ -133,21 +133,21 @@ def test_a_stopped_search_goes_on_without_scoring_again() -> None:
     before = dict(known)
     assert 60 <= len(before) < 120
 
-    resumed = answer(config(), known=known, seconds_before=10.0)
+    resumed = answer(config(), known=known, seconds_before=10.0).as_json()
     assert {**resumed, "seconds": 0} == {**whole, "seconds": 0}
     assert resumed["seconds"] >= 10
     assert all(known[key] is evaluation for key, evaluation in before.items())
 
 
 def test_a_budget_of_seconds_ends() -> None:
-    found = answer(config(evaluations=None, seconds=0.2))
+    found = answer(config(evaluations=None, seconds=0.2)).as_json()
     assert found["ended"] == "seconds" and 0.2 <= found["seconds"] < 5
 
 
 def test_what_was_found_before_counts_even_where_the_time_was_used_up() -> None:
     known: dict[str, Evaluation | None] = {}
-    whole = answer(config(), known=known)
-    again = answer(config(evaluations=None, seconds=1.0), known=known, seconds_before=2.0)
+    whole = answer(config(), known=known).as_json()
+    again = answer(config(evaluations=None, seconds=1.0), known=known, seconds_before=2.0).as_json()
     assert again["ended"] == "seconds" and again["evaluations"] > 120
     assert again["best"][0]["score"] >= whole["best"][0]["score"]
 

@@ -83,7 +83,8 @@ def payload(runtime: Runtime, **changes: Any) -> PredictPayload:
 
 def test_the_file_holds_every_parameter(runtime: Runtime) -> None:
     stages: list[str] = []
-    result = runtime.run_predict(payload(runtime), lambda done, total, message: stages.append(message))
+    answer = runtime.run_predict(payload(runtime), lambda done, total, message: stages.append(message))
+    result = answer.as_json()
     path = runtime.artifacts.path(result["weights"]["url"].removeprefix("/weights/"))
     tensors = load_file(path)
     assert {name: tensor.shape for name, tensor in tensors.items()} == SHAPES
@@ -102,7 +103,7 @@ def test_the_file_holds_every_parameter(runtime: Runtime) -> None:
 def test_tiles_and_npz_agree_with_safetensors(runtime: Runtime) -> None:
     files = {
         output: runtime.artifacts.path(
-            runtime.run_predict(payload(runtime, output=output), ignore)["weights"]["url"].removeprefix(
+            runtime.run_predict(payload(runtime, output=output), ignore).weights.url.removeprefix(
                 "/weights/"
             )
         )
@@ -120,7 +121,7 @@ def test_a_worker_reads_by_the_limits_of_the_settings(tiny: Settings, limit: str
     """Both ways: what the service allows is answered, and one less is refused with the limit that was set."""
     allowed = {"max_nodes": len(GRAPH["nodes"]), "max_parameters": 16 * 27 + 160 + 10}
     enough = Runtime(tiny.model_copy(update={limit: allowed[limit]}))
-    assert enough.run_predict(payload(enough), ignore)["complete"]
+    assert enough.run_predict(payload(enough), ignore).complete
     assert read_document(GRAPH, enough.settings).num_parameters == allowed["max_parameters"]
     short = Runtime(tiny.model_copy(update={limit: low}))
     for read in (lambda: short.graph_of(payload(short)), lambda: read_document(GRAPH, short.settings)):
@@ -156,7 +157,7 @@ def test_what_is_not_there_is_said(runtime: Runtime) -> None:
 
 def test_a_full_gpu_costs_time_and_no_answer(tiny: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     on_cpu = Runtime(tiny)
-    wanted = on_cpu.run_predict(payload(on_cpu), ignore)["weights"]["sha256"]
+    wanted = on_cpu.run_predict(payload(on_cpu), ignore).weights.sha256
     devices: list[str] = []
 
     def full(ghn: GHN, *arguments: Any, **options: Any) -> WeightBlocks:
@@ -169,7 +170,7 @@ def test_a_full_gpu_costs_time_and_no_answer(tiny: Settings, monkeypatch: pytest
     with SimulatedGpu():
         runtime = Runtime(tiny.model_copy(update={"device": "cuda"}))
         for _ in range(2):  # the model stays on the GPU, which may have memory again
-            assert runtime.run_predict(payload(runtime), ignore)["weights"]["sha256"] == wanted
+            assert runtime.run_predict(payload(runtime), ignore).weights.sha256 == wanted
     assert devices == ["cuda", "cpu"] * 2
 
 

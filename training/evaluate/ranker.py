@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from service.contract.scoring import IMAGES, PREDICTED_WEIGHTS
+from service.contract.scoring import IMAGES, PREDICTED_WEIGHTS, Score
 from service.executor.networks import Network
 from service.executor.onnx_check import check_onnx
 from service.ghn.registry import load_model
@@ -78,7 +78,7 @@ class ImageRanker(ABC):
         measurement = measure(network, params, self._dataset, part, limit=self._images, dtype=self._dtype)
         return list(measurement)
 
-    def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:
+    def scores(self, rows: list[list[float]]) -> list[Score]:
         return [
             {"score": round(self._order(row), SCORE_DECIMALS), "value": row[0], "loss": row[1]}
             for row in rows

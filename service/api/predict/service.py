@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import Any
 
 import anyio.to_thread
 import structlog
@@ -21,6 +20,7 @@ from service.api.predict.parsing import Submission
 from service.api.predict.reading import ArchitectureReader, ReadArchitecture
 from service.api.services import Services
 from service.contract.predict import PredictPayload
+from service.contract.results import PredictionResult
 from service.errors import Conflict, InvalidRequest, Unavailable, UnsupportedOperator
 from service.models.catalog import ModelCard
 from service.store.measurements import count_unsupported
@@ -135,16 +135,17 @@ class Predictions:
         except Unavailable:
             log.warning("metrics.operator_not_counted", operator=error.extra.get("operator"))
 
-    def _known_result(self, digest: str) -> dict[str, Any] | None:
-        """The result object of an answer whose file is there, None otherwise. Blocking."""
+    def _known_result(self, digest: str) -> PredictionResult | None:
+        """The result of an answer whose file is there, None otherwise. Blocking."""
         services = self._services
-        result = services.cache.get(digest)
-        if result is None:
+        document = services.cache.get(digest)
+        if document is None:
             return None
-        if services.artifacts.find(result["weights"]["url"].rpartition("/")[2]) is None:
+        result = PredictionResult.model_validate(document)
+        if services.artifacts.find(result.weights.name) is None:
             services.cache.forget(digest)
             return None
-        return {**result, "cached": True}
+        return result.model_copy(update={"cached": True})
 
     def _answer(self, digest: str, caller: Principal, about: About) -> Job | None:
         """A finished job that holds the known answer, None where there is none. Blocking.
@@ -164,13 +165,13 @@ class Predictions:
             made = services.jobs.create(KIND, key="", payload={}, owner=caller.id, queue=QUEUE, about=about)
             services.cache.put(f"answer:{digest}", made.id)
             return self._close(made, result)
-        return job.model_copy(update={"result": result})
+        return job.model_copy(update={"result": result.as_json()})
 
-    def _close(self, job: Job, result: dict[str, Any]) -> Job:
+    def _close(self, job: Job, result: PredictionResult) -> Job:
         """A new job as finished with a known result, without any worker. Blocking."""
         jobs = self._services.jobs
         jobs.begin(job.id, job.id)
-        jobs.finish(job.id, result, job.id)
+        jobs.finish(job.id, result.as_json(), job.id)
         return jobs.get(job.id) or job
 
     def _answer_or_queue(
@@ -226,4 +227,4 @@ def weights_name(job: Job) -> str:
     """Name of the file of a succeeded prediction. Conflict where the job has none."""
     if job.result is None:
         raise Conflict(f"This job has {job.status.value}; it has no weights.", job=job.id)
-    return str(job.result["weights"]["url"]).rpartition("/")[2]
+    return PredictionResult.model_validate(job.result).weights.name

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from service.contract.scoring import Score
 from service.errors import InvalidInput
 from service.models.catalog import ModelCard
 from service.predictors.features.architectures import Reader
@@ -45,7 +46,7 @@ class HyperNASRanker:
         config = self._checkpoint.hypernas.config
         return cell_row(read_cell(document, config.space, prune=config.prune))
 
-    def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:
+    def scores(self, rows: list[list[float]]) -> list[Score]:
         # Many cells are one network written differently; each is worked out once.
         different, place = np.unique(np.array(rows), axis=0, return_inverse=True)
         parts = []

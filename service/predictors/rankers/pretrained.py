@@ -26,6 +26,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from service.contract.scoring import Score
 from service.errors import InvalidInput
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.cells import nasbench201
@@ -182,6 +183,6 @@ class PretrainedRanker:
                 return nasbench201_features(cell)
         return ranker_features(self._read(document))
 
-    def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:
+    def scores(self, rows: list[list[float]]) -> list[Score]:
         scores = self._model.scores(np.array(rows, dtype=np.float64))
         return [{"score": round(float(score), SCORE_DECIMALS)} for score in scores]

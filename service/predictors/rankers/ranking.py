@@ -17,9 +17,12 @@ import numpy as np
 
 from service.contract.kinds import KINDS
 from service.contract.many import Order, Unconnected
+from service.contract.results import RankedArchitecture, Ranking, SkippedArchitecture
+from service.contract.scoring import Score
 from service.errors import InvalidArchitecture, InvalidRequest, NotConnected, ServiceError
 from service.graph_io.entries import read_entry
 from service.graph_io.read import format_of, read_document
+from service.kit.json_types import JsonObject
 from service.kit.references import resolve
 from service.models.catalog import ModelCard, default_predictor, find_card
 from service.predictors.features.architectures import Reader, is_bare_cell
@@ -78,7 +81,7 @@ class Ranker(Protocol):
 
     def features(self, document: Any) -> list[float]: ...
 
-    def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:
+    def scores(self, rows: list[list[float]]) -> list[Score]:
         """For every row `score`, higher is more, and whatever else there is to say."""
         ...
 
@@ -105,7 +108,7 @@ class StructureRanker:
             raise InvalidArchitecture("The network has no convolution or linear layer to count.")
         return [log10(operations)]
 
-    def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:
+    def scores(self, rows: list[list[float]]) -> list[Score]:
         return [{"score": round(row[0], SCORE_DECIMALS)} for row in rows]
 
 
@@ -123,7 +126,7 @@ class FittedRanker:
     def features(self, document: Any) -> list[float]:
         return self._predictor.features(document, read=self._read)
 
-    def scores(self, rows: list[list[float]]) -> list[dict[str, Any]]:
+    def scores(self, rows: list[list[float]]) -> list[Score]:
         prediction = self._predictor.regressor.predict(np.array(rows, dtype=np.float64))
         return [
             {
@@ -187,14 +190,11 @@ def fitted_ranker(card: ModelCard, read: Reader) -> Ranker:
     )
 
 
-def skipped_entry(candidate: Candidate, error: ServiceError) -> dict[str, Any]:
-    """What is said of an architecture that was set aside. reason: a sentence; problem: the document."""
-    return {
-        "index": candidate.index,
-        "name": candidate.name,
-        "reason": error.detail,
-        "problem": error.problem(),
-    }
+def skipped_entry(candidate: Candidate, error: ServiceError) -> SkippedArchitecture:
+    """What is said of an architecture that was set aside."""
+    return SkippedArchitecture(
+        index=candidate.index, name=candidate.name, reason=error.detail, problem=dict(error.problem())
+    )
 
 
 def rank(
@@ -205,9 +205,8 @@ def rank(
     order: Order | None = None,
     unconnected: Unconnected = "skip",
     report: Report = lambda done: None,
-) -> dict[str, Any]:
-    """`{"property", "predictor", "order", "ranking": [{"rank", "index", "name", "score"}], "skipped":
-    [{"index", "name", "reason", "problem"}]}`, with a `unit` and a `note` where the predictor has them.
+) -> Ranking:
+    """Best first, with a `unit` and a `note` where the predictor has them.
 
     order: without one the best come first, which is the lowest latencies. Equal scores keep the order in
     which they came. unconnected: whether cells whose output nothing reaches are skipped, or come behind all
@@ -216,7 +215,7 @@ def rank(
     read: list[Candidate] = []
     rows: list[list[float]] = []
     last: list[Candidate] = []
-    skipped: list[dict[str, Any]] = []
+    skipped: list[SkippedArchitecture] = []
     with stage("parse"):
         for done, candidate in enumerate(candidates, start=1):
             try:
@@ -233,15 +232,14 @@ def rank(
     order = order or best_first(ranker.property)
     sign = -1 if order == "descending" else 1
     best = sorted(range(len(read)), key=lambda place: sign * scored[place]["score"])
-    ordered = [(read[place], scored[place]) for place in best]
+    ordered: list[tuple[Candidate, JsonObject]] = [(read[place], {**scored[place]}) for place in best]
     ordered += [(candidate, {"score": None}) for candidate in last]
     ranking = [
-        {"rank": number, "index": candidate.index, "name": candidate.name, **score}
+        RankedArchitecture(rank=number, index=candidate.index, name=candidate.name, **score)
         for number, (candidate, score) in enumerate(ordered[:top_k], start=1)
     ]
-    answer: dict[str, Any] = {"property": ranker.property, "predictor": ranker.name, "order": order}
-    if ranker.unit:
-        answer["unit"] = ranker.unit
-    if ranker.note is not None:
-        answer["note"] = ranker.note
-    return {**answer, "ranking": ranking, "skipped": skipped}
+    answer = Ranking(
+        property=ranker.property, predictor=ranker.name, order=order, ranking=ranking, skipped=skipped
+    )
+    words = {"unit": ranker.unit or None, "note": ranker.note}
+    return answer.model_copy(update={name: text for name, text in words.items() if text is not None})

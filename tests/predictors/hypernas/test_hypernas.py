@@ -234,7 +234,7 @@ def test_a_saved_model_is_listed_and_ranks(home: Path) -> None:
     random = np.random.default_rng(2)
     documents = [random_cell("nasbench201", random) for _ in range(30)]
     candidates = [Candidate(index, one) for index, one in enumerate([*documents, CELL_101])]
-    answer = rank(candidates, find_ranker("mine", "accuracy"))
+    answer = rank(candidates, find_ranker("mine", "accuracy")).as_json()
     with torch.no_grad():
         read = [read_cell(one, "nasbench201", prune=True) for one in documents]
         expected = hypernas.score(make_batch(read))
@@ -246,7 +246,7 @@ def test_a_saved_model_is_listed_and_ranks(home: Path) -> None:
     # Alone, each gets what it got in company, to the last digit.
     ranker = find_ranker("mine", None)
     for row in answer["ranking"]:
-        (alone,) = rank([candidates[row["index"]]], ranker)["ranking"]
+        (alone,) = rank([candidates[row["index"]]], ranker).as_json()["ranking"]
         assert row == {**alone, "rank": row["rank"]}
     with pytest.raises(InvalidRequest, match="latency"):
         find_ranker("mine", "latency")

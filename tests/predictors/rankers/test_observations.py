@@ -83,9 +83,9 @@ def test_repeated_networks_teach_nothing_about_others() -> None:
         items += [{"architecture": document, "value": value + generator.normal(0, 0.3)} for _ in range(8)]
     predictor = FittedPredictor("seeds", "accuracy", observe(items))
     report = fit_report(predictor, predictor.cross_validate())
-    assert (report["n"], report["networks"]) == (112, 14)
-    assert report["interval"][0] <= 0 and "cannot be told" in report["certainty"]
-    assert "112 observations of 14 different networks" in report["certainty"]
+    assert (report.n, report.networks) == (112, 14)
+    assert report.interval[0] <= 0 and "cannot be told" in report.certainty
+    assert "112 observations of 14 different networks" in report.certainty
 
 
 def test_repeats_do_not_change_what_is_learned() -> None:

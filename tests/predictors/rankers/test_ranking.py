@@ -89,7 +89,7 @@ def test_structure_ranks_by_cost() -> None:
         "nonsense",
         InvalidInput("This line is not JSON."),
     ]
-    answer = rank(candidates(documents), find_ranker("structure", "accuracy"))
+    answer = rank(candidates(documents), find_ranker("structure", "accuracy")).as_json()
     assert (answer["property"], answer["predictor"]) == ("accuracy", "structure")
     assert "training-free" in answer["note"].lower()
     assert [row["rank"] for row in answer["ranking"]] == [1, 2, 3, 4, 5]
@@ -112,7 +112,7 @@ def test_the_default_needs_no_observations() -> None:
         GRAPH,
         cell(*["none"] * 6),
     ]
-    answer = rank(candidates(documents), find_ranker(None, None))
+    answer = rank(candidates(documents), find_ranker(None, None)).as_json()
     assert (answer["property"], answer["predictor"]) == ("accuracy", "ranker")
     assert "NAS-Bench-201" in answer["note"]
     assert [row["index"] for row in answer["skipped"]] == [5]
@@ -127,7 +127,7 @@ def test_the_default_needs_no_observations() -> None:
 def test_other_properties_have_predictors_of_their_own(wanted: str) -> None:
     heavy, light = cell(*["nor_conv_3x3"] * 6), cell(*["skip_connect"] * 6)
     ranker = find_ranker(None, wanted)
-    answer = rank(candidates([light, heavy, GRAPH]), ranker, order="ascending")
+    answer = rank(candidates([light, heavy, GRAPH]), ranker, order="ascending").as_json()
     assert answer["property"] == wanted and answer["predictor"].endswith(("-cpu", wanted))
     assert "had not seen" in answer["note"]
     found = {row["index"]: row for row in answer["ranking"]}
@@ -142,7 +142,8 @@ def test_a_linear_ranker_is_saved_and_found(tmp_path: Path, monkeypatch: pytest.
     size_alone = LinearModel(np.array([-1.0, 0, 0, 0]), np.zeros(4), np.ones(4))
     folder = tmp_path / "models" / "smallest"
     save_ranker(folder, size_alone, {"kind": "predictor", "scores": {"note": "Small is beautiful."}})
-    answer = rank(candidates([cell(*["nor_conv_3x3"] * 6), GRAPH]), find_ranker("smallest", "accuracy"))
+    ranker = find_ranker("smallest", "accuracy")
+    answer = rank(candidates([cell(*["nor_conv_3x3"] * 6), GRAPH]), ranker).as_json()
     assert answer["note"] == "Small is beautiful."
     assert [row["index"] for row in answer["ranking"]] == [1, 0]
     operations = multiply_adds(read_document(GRAPH))
@@ -159,8 +160,8 @@ def test_a_linear_ranker_is_saved_and_found(tmp_path: Path, monkeypatch: pytest.
 def test_order_and_top_k() -> None:
     documents = [cell(*[name] * 6) for name in ("nor_conv_1x1", "nor_conv_3x3", "skip_connect")]
     ranker = find_ranker("structure", None)
-    assert [row["index"] for row in rank(candidates(documents), ranker, top_k=2)["ranking"]] == [1, 0]
-    cheapest = rank(candidates(documents), ranker, top_k=1, order="ascending")
+    assert [row.index for row in rank(candidates(documents), ranker, top_k=2).ranking] == [1, 0]
+    cheapest = rank(candidates(documents), ranker, top_k=1, order="ascending").as_json()
     assert [row["index"] for row in cheapest["ranking"]] == [2]
 
 
@@ -174,7 +175,7 @@ def test_observations_make_a_predictor(tmp_path: Path, monkeypatch: pytest.Monke
     save_predictor(tmp_path / "models" / "mine", predictor, score)
 
     ranker = find_ranker("mine", "accuracy")
-    answer = rank(candidates([*documents[40:], GRAPH]), ranker)
+    answer = rank(candidates([*documents[40:], GRAPH]), ranker).as_json()
     best = [worth(documents[40 + row["index"]]) for row in answer["ranking"]]
     assert np.corrcoef(best, range(100))[0, 1] < -0.6
     assert [row["index"] for row in answer["skipped"]] == [100]

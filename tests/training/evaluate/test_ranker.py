@@ -32,7 +32,7 @@ def test_networks_are_ordered_by_what_they_score() -> None:
     dataset = load_dataset("digits")
     ranker = PredictedWeightsRanker("ghn2-cifar10", dataset, by="loss", images=64)
     candidates = [Candidate(index, document(operation)) for index, operation in enumerate(CELLS)]
-    answer = rank([*candidates, Candidate(2, {"format": "graph", "nodes": []})], ranker)
+    answer = rank([*candidates, Candidate(2, {"format": "graph", "nodes": []})], ranker).as_json()
     assert answer["predictor"] == "predicted-weights:ghn2-cifar10"
     assert "64 validation images" in answer["note"]
     assert [row["index"] for row in answer["skipped"]] == [2]

@@ -151,7 +151,7 @@ def test_a_job_leaves_a_model_that_ranks(settings: Settings) -> None:
     random = np.random.default_rng(0)
     documents = [trainer._draw(random) for _ in range(3)]
     others = [{"format": "nasbench201", "cell": "|x~0|"}, {**documents[0], "num_classes": 4}]
-    answer = rank([Candidate(*pair) for pair in enumerate([*documents, *others])], ranker)
+    answer = rank([Candidate(*pair) for pair in enumerate([*documents, *others])], ranker).as_json()
     assert answer["predictor"] == "smash:mine" and "64 validation images of digits" in answer["note"]
     assert sorted(row["index"] for row in answer["ranking"]) == [0, 1, 2]
     losses = [row["loss"] for row in answer["ranking"]]
