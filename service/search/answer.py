@@ -156,7 +156,7 @@ def _evaluator(options: SearchOptions, read: Reader, images: Images | None) -> E
 def summary(outcome: Outcome, evaluator: Evaluator, options: SearchOptions) -> SearchResult:
     """What a search answers, with a `front` where there are two objectives."""
     fitnesses = [evaluation.fitness for _, evaluation in outcome.items]
-    best = [_found(*outcome.items[place]) for place in _best_first(fitnesses)[: options.top_k]]
+    best = [_entry(*outcome.items[place]) for place in _best_first(fitnesses)[: options.top_k]]
     result = SearchResult(
         space=options.space,
         algorithm=options.algorithm,
@@ -170,7 +170,7 @@ def summary(outcome: Outcome, evaluator: Evaluator, options: SearchOptions) -> S
         refused=outcome.refused,
         seconds=round(outcome.seconds, 2),
         ended=outcome.ended,
-        best=[found.model_copy(update={"rank": rank}) for rank, found in enumerate(best, start=1)],
+        best=[entry.model_copy(update={"rank": rank}) for rank, entry in enumerate(best, start=1)],
         curve=[CurvePoint(evaluations=at, best=score) for at, score in _thinned(outcome.curve)],
     )
     further: JsonObject = {}
@@ -178,11 +178,11 @@ def summary(outcome: Outcome, evaluator: Evaluator, options: SearchOptions) -> S
         further["note"] = evaluator.ranker.note
     if evaluator.trade_off is not None:
         places = sorted(front(fitnesses), key=lambda place: fitnesses[place], reverse=True)
-        further["front"] = [_found(*outcome.items[place]) for place in _thinned(places)]
+        further["front"] = [_entry(*outcome.items[place]) for place in _thinned(places)]
     return result.model_copy(update=further)
 
 
-def _found(document: Document, evaluation: Evaluation) -> FoundArchitecture:
+def _entry(document: Document, evaluation: Evaluation) -> FoundArchitecture:
     return FoundArchitecture(**evaluation.scores, costs=evaluation.costs, architecture=document)
 
 
