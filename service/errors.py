@@ -92,8 +92,8 @@ class InvalidInput(ServiceError):
 
 
 class UnsupportedMediaType(ServiceError):
-    status, code, title = 415, "unsupported-media-type", "This media type is not read here"
-    remedy = "Send the `Content-Type` of what the body is; `supported` lists those that are read."
+    status, code, title = 415, "unsupported-media-type", "This media type is not supported"
+    remedy = "Send the `Content-Type` of the body; `supported` lists the supported types."
 
 
 class LimitExceeded(ServiceError):
@@ -138,7 +138,7 @@ class UnknownModel(ServiceError):
 
 
 class NotFound(ServiceError):
-    status, code, title = 404, "not-found", "There is nothing here"
+    status, code, title = 404, "not-found", "Not found"
     remedy = (
         "Check the address. Jobs and weights are kept for a day only unless the operator set more: send the "
         "request again."
@@ -178,7 +178,7 @@ class Unavailable(ServiceError):
 
 
 class MethodNotAllowed(ServiceError):
-    status, code, title = 405, "method-not-allowed", "This method does not exist here"
+    status, code, title = 405, "method-not-allowed", "This method is not supported here"
     remedy = "The header `Allow` lists the methods of this address."
 
 
@@ -204,19 +204,19 @@ class HttpError(ServiceError):
 class DamagedFile(ServiceError):
     """A file does not have its digest any more. Raised amid an answer, which is cut by it."""
 
-    code, title = "damaged-file", "A stored file is not what it was"
+    code, title = "damaged-file", "A stored file is damaged"
     remedy = "Ask for the weights again: the service computes them anew. If it happens again, check its disk."
 
 
 class RetriesExhausted(ServiceError):
-    code, title = "retries-exhausted", "The job was started several times and never came to its end"
+    code, title = "retries-exhausted", "The job was started several times and did not finish"
     remedy = (
         "Its worker died each time, most often for lack of memory: see the worker's log, send less at once."
     )
 
 
 class TookTooLong(ServiceError):
-    code, title = "time-limit", "The job took longer than one job may"
+    code, title = "time-limit", "The job exceeded the time limit"
     remedy = "Send a smaller architecture or fewer of them, or let the operator raise the limit."
 
 

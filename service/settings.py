@@ -70,8 +70,8 @@ class Settings(BaseSettings):
     )
     artifact_max_bytes: NonNegativeInt = Field(
         default=20 * GiB,
-        description="Cap on the artifact folder, in bytes: the longest unused files go first. 0 switches "
-        "it off.",
+        description="Cap on the artifact folder, in bytes: beyond it, the longest unused files are deleted. "
+        "0 means no cap.",
     )
 
     # Redis
@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     cache_redis_url: str | None = Field(
         default=None,
         repr=False,
-        description="Second Redis for small cached answers; may evict. Unset: the first one is used.",
+        description="Second Redis for small cached answers; it may evict. Unset: the first one is used.",
     )
 
     # HTTP
@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     allow_anonymous: bool = Field(
         default=False,
         description="Listen on other than loopback addresses without API keys, and answer under every name"
-        " in the Host header. Only behind something that asks for them.",
+        " in the Host header. Use it only behind a proxy that checks access.",
     )
     max_body_bytes: PositiveInt = Field(
         default=256 * MiB,
@@ -161,8 +161,7 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(
         default=30,
         gt=0.5,
-        description="After this many seconds without a sign of life from its worker, a job is given to "
-        "another.",
+        description="If a worker sends no heartbeat for this many seconds, another one gets its job.",
     )
     task_time_limit_seconds: PositiveInt = Field(
         default=600, description="Hard limit of one task, in seconds; the worker is killed."
@@ -186,26 +185,27 @@ class Settings(BaseSettings):
     device: str = Field(
         default="auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
-        description="Where predictions decode weights: `cpu`, `cuda`, `cuda:N` (the GPU of that number), or "
-        "`auto`: the first GPU, the CPU without one. A worker does not start if its GPU is not there. "
+        description="Device for the decoders of predictions: `cpu`, `cuda`, `cuda:N` (GPU number N), or "
+        "`auto`: the first GPU, or the CPU if there is none. A worker does not start if its GPU is missing. "
         "Training uses all GPUs that it sees.",
     )
     default_model: str = Field(default="ghn2-cifar10", description="Model used when a request names none.")
     models_in_memory: PositiveInt = Field(
-        default=4, description="Models that one worker keeps loaded; the longest unused goes first."
+        default=4,
+        description="Models that one worker keeps loaded; beyond it, the longest unused one is unloaded.",
     )
     shutdown_seconds: NonNegativeFloat = Field(
         default=20, description="How long a stopping worker may finish its running task, in seconds."
     )
     celery_events: bool = Field(
         default=False,
-        description="Workers send Celery's events and answer its remote control, for Flower. Only where "
-        "nobody else reaches Redis.",
+        description="Workers send Celery's events and answer its remote control, for Flower. Use it only if "
+        "nobody else can reach Redis.",
     )
 
     # Logs
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Least severe level that is logged."
+        default="info", description="Lowest level to log."
     )
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="`json` lines or `console` text; auto means console on a terminal."
@@ -301,8 +301,8 @@ def configuration_page() -> str:
         [
             "# Configuration",
             "",
-            "Every option is an environment variable. `weightcast doctor` shows the values in force,",
-            "secrets masked.",
+            "Every option is an environment variable. `weightcast doctor` shows the current values, with",
+            "masked secrets.",
             "This page is made by `python -m service.settings > docs/configuration.md`.",
             "",
             "| variable | default | meaning |",

@@ -17,9 +17,8 @@ from service.errors import PROBLEM_TYPE_PREFIX, NotFound, ServiceError, problem_
 router = APIRouter(include_in_schema=False)
 
 _INTRODUCTION = (
-    "Every error of the HTTP interface is a problem document (RFC 9457): `type` is the address of its kind, "
-    "`title` a sentence on the kind, `detail` a sentence on the case, and `hint` how to fix it where that "
-    "is "
+    "Every error of the HTTP interface is a problem document (RFC 9457). `type` is the address of its kind, "
+    "`title` describes the kind, and `detail` describes the case. `hint` says how to fix it, if that is "
     "known. The command line prints the same documents with --json, and the Python client raises one "
     "exception class for each status."
 )

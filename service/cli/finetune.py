@@ -82,7 +82,7 @@ def finetune(
     chosen = replace(checked(Tuning, {**values, **images, "model": model}), data=data)
     shape = None if input_shape is None else read_shape(input_shape)
     if url is None:
-        _check_names(data, model)
+        _check_names(architecture, data, model)
     target.parent.mkdir(parents=True, exist_ok=True)
     with progress_bar("fine-tuning") as progress:
         if url is not None:
@@ -108,11 +108,15 @@ def finetune(
     )
 
 
-def _check_names(data: str, model: str | None) -> None:
-    """Before torch and images are loaded, which takes a while. Raises InvalidRequest, UnknownModel."""
+def _check_names(architecture: str, data: str, model: str | None) -> None:
+    """Before torch and images are loaded, which takes a while. Raises InvalidArchitecture, InvalidRequest,
+    UnknownModel.
+    """
+    from service.cli.reading import check_source
     from service.models.catalog import find_card
     from training.data.image_folder.names import check_data
 
+    check_source(architecture)
     check_data(data)
     if model is not None:
         find_card(model)

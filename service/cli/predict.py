@@ -180,9 +180,10 @@ class _LocalPredictor:
         self._model: Any = None
 
     def __call__(self, source: str, progress: ReportProgress) -> tuple[PredictedWeights, float]:
-        from service.cli.reading import read_network
+        from service.cli.reading import check_source, read_network
         from service.client.weights import PredictedWeights
 
+        check_source(source)
         loading = _load_libraries(source)
         progress(0, None, "reading")
         network = read_network(source, input_shape=self._chosen.input_shape)

@@ -22,6 +22,15 @@ class Network:
     source_onnx: bytes | Path | None = None
 
 
+def check_source(text: str) -> None:
+    """Raises InvalidArchitecture for a torchvision name that is unknown, before torch is loaded."""
+    from service.graph_io.torchvision_names import check_name
+
+    form, colon, name = text.partition(":")
+    if colon and form == "torchvision":
+        check_name(name)
+
+
 def read_network(text: str, *, runnable: bool = False, input_shape: tuple[int, ...] | None = None) -> Network:
     """Read what a SOURCE stands for. Raises ServiceError with a problem document if it cannot be read.
 

@@ -21,6 +21,7 @@ from service.graph_io.formats import FORMATS
 from service.graph_io.json_text import parse_json
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.printed import plain_document
+from service.graph_io.torchvision_names import check_name
 from service.kit.references import resolve
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ def _trace_torchvision(
             field="/format",
             hint="Trace the model and send its graph, or install the extra `models`.",
         )
+    check_name(network.name)
     from service.graph_io.torch_tracer import trace_torchvision
 
     return trace_torchvision(

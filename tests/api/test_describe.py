@@ -35,7 +35,13 @@ async def test_nodes_edges_and_parameters(client: httpx.AsyncClient) -> None:
         "bias",
     ]
     assert [node["inputs"] for node in described["nodes"]] == [[], [0], [1], [2], [3], [4]]
-    assert described["nodes"][1]["shape"] == [32, 3, 3, 3]
+    conv, bias = described["nodes"][1:3]
+    assert conv["shape"] == [32, 3, 3, 3]
+    # The operator of the weight has the attributes of the request; its bias does not repeat them.
+    asked = next(node for node in GRAPH_EXAMPLE["nodes"] if node["name"] == "conv")
+    assert conv["op"] == bias["op"] == "conv" and bias["attributes"] == {}
+    assert asked["attrs"].keys() == conv["attributes"].keys() and asked["attrs"]
+    assert described["nodes"][3]["op"] == "global_avg_pool"
     assert described["parameters"][0] == {
         "name": "conv.weight",
         "shape": [32, 3, 3, 3],

@@ -61,6 +61,7 @@ def test_the_graph_answers_pointer_and_keys(page: Any, web_service: RunningServi
     assert "conv 3×3 · stem.0.weight · 16 × 3 × 3 × 3" in status.inner_text()
     panel = page.locator(".graph-panel").inner_text()
     assert "stem.0.weight" in panel and "stem.1.weight" in panel
+    assert "Attributes" in panel and "padding: 1" in panel
     page.keyboard.press("Enter")
     assert page.locator("tr.found th").inner_text() == "stem.0.weight"
     page.locator(".graph canvas").focus()

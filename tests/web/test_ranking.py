@@ -53,6 +53,38 @@ def test_the_ranking_is_that_of_the_service(page: Any, web_service: RunningServi
     assert json.loads(rows[0]["architecture"]) == told["ranking"][0]["architecture"]
 
 
+def test_a_ranking_has_an_address(page: Any, web_service: RunningService) -> None:
+    page.goto(f"{web_service.url}/#rank")
+    page.get_by_label("Property").first.select_option("latency")
+    page.get_by_label("Keep the best").fill("7")
+    names = rank_examples(page, web_service)
+    address = page.url
+    assert "/#rank/list:" in address and "property=latency" in address and len(names) == 7
+    cells = page.get_by_label("Architectures, one per line").input_value()
+    # Another browser has nothing but the address.
+    page.goto("about:blank")
+    page.evaluate("() => { window.name = ''; }")
+    page.goto(address)
+    page.locator(".ranking tbody tr").first.wait_for()
+    assert page.locator(".ranking tbody th").all_inner_texts() == names
+    assert page.get_by_label("Architectures, one per line").input_value().count("\n") == cells.count("\n")
+    assert page.get_by_label("Keep the best").input_value() == "7"
+    page.get_by_role("button", name="Copy link").wait_for()
+    page.goto(f"{web_service.url}/#rank/job:{'0' * 32}")
+    page.locator("#ranking .problem").first.wait_for()
+
+
+def test_the_button_waits_for_the_ranking(page: Any, web_service: RunningService) -> None:
+    page.goto(f"{web_service.url}/#rank")
+    page.get_by_role("button", name="Try 50 random cells").click()
+    page.route("**/rank-architectures*", lambda route: None)  # never answered
+    button = page.locator("#rank-form button[type=submit]")
+    button.click()
+    page.locator("#ranking progress").wait_for()
+    assert button.is_disabled()
+    page.unroute("**/rank-architectures*")
+
+
 def test_the_fastest_come_first(page: Any, web_service: RunningService) -> None:
     """What ships predicts latency too; of that, less is better."""
     page.goto(f"{web_service.url}/#rank")

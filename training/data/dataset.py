@@ -26,7 +26,7 @@ from torch import Tensor
 
 from service.errors import InvalidInput
 from service.kit.whole_file import whole_file
-from training.data.image_folder.load import LabelledImages, load_images
+from training.data.image_folder.load import LabelledImages, OnRead, load_images, tell_nobody
 from training.data.image_folder.names import BUILT_IN, unknown_data
 from training.data.image_folder.report import FolderReport
 from training.data.image_folder.tree import ImageTree, open_tree
@@ -125,13 +125,14 @@ class ImageConfig(Protocol):
 def configured_dataset(
     config: ImageConfig, cache_dir: Path | None = None, *,
     image_size: int | tuple[int, int] | None = None, channels: Literal[1, 3] = 3, copies: int = 1,
+    on_read: OnRead = tell_nobody,
 ) -> Dataset:  # fmt: skip
     """`load_dataset` for the configuration of a training."""
     return load_dataset(
         config.data,
         data_dir=None if config.data_dir is None else Path(config.data_dir),
         cache_dir=cache_dir, image_size=image_size, channels=channels,
-        mirror=config.mirror, skip_bad=config.skip_bad, copies=copies,
+        mirror=config.mirror, skip_bad=config.skip_bad, copies=copies, on_read=on_read,
     )  # fmt: skip
 
 
@@ -140,6 +141,7 @@ def load_dataset(
     data_dir: Path | None = None, cache_dir: Path | None = None,
     image_size: int | tuple[int, int] | None = None, channels: Literal[1, 3] = 3,
     mirror: bool | None = None, skip_bad: bool = False, copies: int = 1,
+    on_read: OnRead = tell_nobody,
 ) -> Dataset:  # fmt: skip
     """A data set by name ("digits", "cifar10"), or the path of a folder or zip file of images.
 
@@ -148,7 +150,8 @@ def load_dataset(
     and 32 for the others. channels: 1 for grey images.
     mirror: whether training images are mirrored; without it, all but those of digits, letters and signs:
     where a class is named by one character they are not. skip_bad: go on without files of a folder that
-    cannot be read. copies: processes that load it, each for itself.
+    cannot be read. copies: processes that load it, each for itself. on_read: called about once a second while
+    a folder or zip file is read, with the number of images that are read, and of all.
 
     Raises InvalidRequest for an unknown name, InvalidInput for files that cannot be read, LimitExceeded for
     a folder that does not fit into memory.
@@ -168,7 +171,7 @@ def load_dataset(
         )
     if tree is None:
         raise unknown_data(name)
-    return _image_folder(tree, image_size or 32, channels, mirror, skip_bad, copies)
+    return _image_folder(tree, image_size or 32, channels, mirror, skip_bad, copies, on_read)
 
 
 def sample_batch(
@@ -337,10 +340,12 @@ def _torchvision_cifar10(data_dir: Path | None, train: bool) -> tuple[Tensor, Te
 
 def _image_folder(
     tree: ImageTree, image_size: int | tuple[int, int], channels: Literal[1, 3], mirror: bool | None,
-    skip_bad: bool, copies: int,
+    skip_bad: bool, copies: int, on_read: OnRead,
 ) -> Dataset:  # fmt: skip
     height, width = _sides(image_size)
-    images = load_images(tree, (channels, height, width), skip_bad=skip_bad, copies=copies)
+    images = load_images(
+        tree, (channels, height, width), skip_bad=skip_bad, copies=copies, on_read=on_read
+    )
     if mirror is None:
         mirror = not any(len(name) == 1 for name in images.classes)
     train, validation, test = map(_image_set, (images.train, images.validation, images.test))

@@ -65,6 +65,7 @@ def run(
     dataset = configured_dataset(
         config, cache_dir,
         image_size=config.image_size or image_sides(graph), channels=image_channels(graph),
+        on_read=lambda done, total: tell_stage(f"reading the images, {done:,} of {total:,}"),
     )  # fmt: skip
     if config.epochs > 0 and config.images_of(dataset) < config.batch_size:
         raise InvalidRequest(

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 
-from service.api.describing.schemas import DescribedNode, DescribedParameter, Description
+from service.api.describing.schemas import (
+    AttributeValue,
+    DescribedNode,
+    DescribedParameter,
+    Description,
+)
 from service.api.predict.reading import ReadArchitecture
 from service.errors import LimitExceeded, NotFound
+from service.graph_io.archgraph import ArchGraph, Node
 from service.graph_io.json_reader import read_json_graph
 from service.graph_io.limits import GraphLimits
 from service.graph_io.operators import Primitive
 from service.graph_io.primitives import to_primitives
 from service.store.artifacts import ArtifactStore
+
+# Values of a list, or characters of a text.
+LONGEST_ATTRIBUTE = 64
 
 
 def describe(architecture: ReadArchitecture, artifacts: ArtifactStore, limits: GraphLimits) -> Description:
@@ -31,6 +40,8 @@ def describe(architecture: ReadArchitecture, artifacts: ArtifactStore, limits: G
             limit=limits.max_edges,
             value=edges,
         )
+    by_name = _operators(graph)
+    operators = [by_name.get(name) for name in primitives.names]
     nodes = [
         DescribedNode(
             name=primitives.names[index],
@@ -38,6 +49,8 @@ def describe(architecture: ReadArchitecture, artifacts: ArtifactStore, limits: G
             shape=list(shape) if (shape := primitives.shapes[index]) is not None else None,
             cell=cell if (cell := primitives.cells[index]) >= 0 else None,
             inputs=list(primitives.predecessors[index]),
+            op="" if (operator := operators[index]) is None else operator.op,
+            attributes=_attributes(operators[index], Primitive(int(primitive))),
         )
         for index, primitive in enumerate(primitives.primitive_N)
     ]
@@ -60,6 +73,25 @@ def describe(architecture: ReadArchitecture, artifacts: ArtifactStore, limits: G
         nodes=nodes,
         parameters=parameters,
     )
+
+
+def _operators(graph: ArchGraph) -> dict[str, Node]:
+    """By the names that a primitive node can have: the operator's own, and those of its parameters."""
+    operators = {parameter.name: node for node in reversed(graph.nodes) for parameter in node.params}
+    return operators | {node.name: node for node in graph.nodes}
+
+
+def _attributes(node: Node | None, primitive: Primitive) -> dict[str, AttributeValue]:
+    """Those that a person reads: a table of indices may have thousands of values. A bias does not repeat
+    those of its operator.
+    """
+    if node is None or primitive is Primitive.BIAS:
+        return {}
+    return {
+        name: [*value] if isinstance(value, tuple) else value
+        for name, value in node.attrs.items()
+        if not isinstance(value, tuple | str) or len(value) <= LONGEST_ATTRIBUTE
+    }
 
 
 def _traced(architecture: ReadArchitecture, artifacts: ArtifactStore) -> bytes:

@@ -6,6 +6,8 @@ from pydantic import BaseModel, Field
 
 from service.kit.json_types import JsonObject
 
+AttributeValue = int | float | str | bool | list[int] | list[float] | list[str] | None
+
 
 class DescribedNode(BaseModel):
     """One node of the primitive graph; `inputs` are positions in the list of nodes, all before this one."""
@@ -15,6 +17,10 @@ class DescribedNode(BaseModel):
     shape: list[int] | None = Field(description="Shape that its features encode: (out, in, height, width).")
     cell: int | None = Field(description="Index of its cell, if the format has cells.")
     inputs: list[int]
+    op: str = Field(default="", description="Operator of the network, such as `linear`.")
+    attributes: dict[str, AttributeValue] = Field(
+        default_factory=dict, description="Attributes of the operator, such as its stride; not of a bias."
+    )
 
 
 class DescribedParameter(BaseModel):
@@ -46,8 +52,16 @@ DESCRIPTION_EXAMPLE: JsonObject = {
     "num_operators": 3,
     "num_parameters": 864,
     "nodes": [
-        {"name": "image", "primitive": "input", "shape": None, "cell": None, "inputs": []},
-        {"name": "conv.weight", "primitive": "conv", "shape": [32, 3, 3, 3], "cell": None, "inputs": [0]},
+        {"name": "image", "primitive": "input", "shape": None, "cell": None, "inputs": [], "op": "input"},
+        {
+            "name": "conv.weight",
+            "primitive": "conv",
+            "shape": [32, 3, 3, 3],
+            "cell": None,
+            "inputs": [0],
+            "op": "conv",
+            "attributes": {"stride": [2, 2], "padding": [1, 1]},
+        },
     ],
     "parameters": [
         {"name": "conv.weight", "shape": [32, 3, 3, 3], "op": "conv", "decoding": "weight", "node": 1}

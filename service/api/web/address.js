@@ -1,4 +1,4 @@
-// A network as the part of an address after `#predict/`, so that an answer can be linked to.
+// A network or a list of them as a part of an address, after `#predict/` or `#rank/`, so that an answer can be linked to.
 
 const LONGEST = 16_000;
 
@@ -15,9 +15,33 @@ export async function addressOf(architecture) {
   const fields = Object.keys(architecture).sort().join();
   if (architecture.format === "torchvision" && fields === "format,name") return `torchvision:${architecture.name}`;
   if (architecture.format === "nasbench201" && fields === "cell,format") return `nasbench201:${encodeURIComponent(architecture.cell)}`;
-  const packed = await through(new CompressionStream("deflate-raw"), new TextEncoder().encode(JSON.stringify(architecture)));
-  const text = toBase64(packed);
+  const text = await packed(JSON.stringify(architecture));
   return text.length > LONGEST ? "" : `json:${text}`;
+}
+
+async function packed(text) {
+  const bytes = await through(new CompressionStream("deflate-raw"), new TextEncoder().encode(text));
+  return toBase64(bytes);
+}
+
+async function unpacked(text) {
+  return new TextDecoder().decode(await through(new DecompressionStream("deflate-raw"), fromBase64(text)));
+}
+
+/** A list of architectures, as lines. @param {string} lines @returns {Promise<string>} "" where it is too long */
+export async function addressOfList(lines) {
+  const text = await packed(lines);
+  return text.length > LONGEST ? "" : `list:${text}`;
+}
+
+/** @param {string} text @returns {Promise<string | null>} the lines; null for a text that says no list */
+export async function listAt(text) {
+  if (!text.startsWith("list:")) return null;
+  try {
+    return await unpacked(text.slice("list:".length));
+  } catch {
+    return null;
+  }
 }
 
 /** @param {string} text @returns {Promise<object | null>} null for a text that says no network */
@@ -26,7 +50,7 @@ export async function architectureAt(text) {
   try {
     if (format === "torchvision") return { format, name: rest };
     if (format === "nasbench201") return { format, cell: decodeURIComponent(rest) };
-    if (format === "json") return JSON.parse(new TextDecoder().decode(await through(new DecompressionStream("deflate-raw"), fromBase64(rest))));
+    if (format === "json") return JSON.parse(await unpacked(rest));
   } catch {
     return null;
   }

@@ -149,6 +149,8 @@ let models = Promise.resolve();
 function show(view, detail = "") {
   models = refreshModels();
   if (view === "predict") follow(detail);
+  // A link may name a predictor, which is offered once the models are known.
+  if (view === "rank") models.then(() => ranking.follow(detail));
   if (view === "train") jobs.refresh(detail);
   if (view === "models" && detail) models.then(() => list.reveal(detail));
 }

@@ -13,6 +13,15 @@ const button = (text, act, className = "link") => {
 
 const numel = (shape) => shape.reduce((product, length) => product * length, 1);
 
+const valueText = (value) => (Array.isArray(value) ? value.join(" × ") : value === null ? "none" : String(value));
+
+/** @param {Record<string, unknown> | undefined} attributes of an operator @returns {HTMLElement | ""} */
+function attributeList(attributes = {}) {
+  const items = Object.entries(attributes).map(([name, value]) =>
+    element("li", "", {}, `${name.replaceAll("_", " ")}: `, element("code", valueText(value))));
+  return items.length ? element("div", "", {}, element("h5", "Attributes"), element("ul", "", { class: "small" }, ...items)) : "";
+}
+
 /** What the graph is drawn in. @param {object[]} nodes */
 export function legend(nodes) {
   const counts = {};
@@ -55,9 +64,10 @@ export class GraphPanel {
     const node = this.description.nodes[index];
     const rows = [["Name", element("code", node.name)], ["Kind", KIND_TITLES[kindOf(node)]]];
     if (node.shape) rows.push(["Shape", dims(node.shape)]);
+    if (node.op) rows.push(["Operator", element("code", node.op)]);
     if (node.cell !== null) rows.push(["Cell", String(node.cell)]);
     rows.push(["Inputs", this.links(node.inputs)], ["Outputs", this.links(this.readers[index])]);
-    return [element("h4", labelOf(node)), facts(rows), this.parameterList(this.parametersOf({ from: index, to: index + 1 }))];
+    return [element("h4", labelOf(node)), facts(rows), attributeList(node.attributes), this.parameterList(this.parametersOf({ from: index, to: index + 1 }))];
   }
 
   parametersOf({ from, to }) {

@@ -1,5 +1,7 @@
 // The form of a ranking, and its way to the answer.
-import { Problem } from "./api.js";
+import { addressOfList, listAt } from "./address.js";
+import { getJson, Problem } from "./api.js";
+import { copyButton } from "./copy.js";
 import { count, element } from "./dom.js";
 import { runJob, Waiting } from "./jobs.js";
 import { ListInput } from "./list_input.js";
@@ -7,11 +9,12 @@ import { lineOf, readArchitectures } from "./lists.js";
 import { randomCells } from "./nasbench201.js";
 import { problemCard } from "./problem.js";
 import { rankingParts } from "./ranking.js";
+import { nameView } from "./views.js";
 
 const EXAMPLES = 50;
 // Of these the lowest come first, until somebody wants it otherwise.
 const LESS_IS_BETTER = ["latency", "convergence"];
-const BUILT_IN = [{ name: "structure", title: "structure (size and depth, untrained)", property: "accuracy" }];
+const BUILT_IN = [{ name: "structure", title: "structure (multiply-adds)", property: "accuracy" }];
 
 const plural = (n, one) => `${count(n)} ${one}${n === 1 ? "" : "s"}`;
 
@@ -25,7 +28,9 @@ function describeList(text) {
 export class RankView {
   /** @param {HTMLFormElement} form @param {HTMLElement} place @param {(architecture: object) => void} onOpen */
   constructor(form, place, onOpen) {
-    Object.assign(this, { form, place, onOpen, predictors: [], usual: {} });
+    // shown: what the address says, and is shown.
+    Object.assign(this, { form, place, onOpen, predictors: [], usual: {}, shown: "" });
+    this.submit = form.querySelector("button[type=submit]");
     this.fields = form.elements;
     this.list = new ListInput(this.fields.list, this.fields.file, document.getElementById("list-status"), describeList);
     this.seed = 0;
@@ -77,31 +82,88 @@ export class RankView {
     predictor.value = fitting.some((each) => each.name === wanted) ? wanted : fitting[0]?.name ?? "";
   }
 
-  async run() {
+  options() {
+    const { fields } = this;
+    const options = new URLSearchParams({ property: fields.property.value, order: fields.order.value });
+    if (fields.predictor.value) options.set("predictor", fields.predictor.value);
+    if (fields.top_k.value) options.set("top_k", fields.top_k.value);
+    return options;
+  }
+
+  // Show what `work` returns, or its problems.
+  async answer(work) {
     this.current?.abort();
     this.current = new AbortController();
     const { signal } = this.current;
-    const { place, fields } = this;
-    const entries = readArchitectures(this.list.text);
+    const { place, submit } = this;
     const waiting = new Waiting("Ranking");
     place.hidden = false;
     place.setAttribute("aria-busy", "true");
     place.replaceChildren(waiting.root);
+    submit.disabled = true;
     try {
-      if (!entries.length) throw new Problem({ title: "No architecture yet", detail: "Paste a list, choose a file, or try random cells first." });
-      const options = new URLSearchParams({ property: fields.property.value, order: fields.order.value });
-      if (fields.predictor.value) options.set("predictor", fields.predictor.value);
-      if (fields.top_k.value) options.set("top_k", fields.top_k.value);
-      const headers = { "Content-Type": "application/x-ndjson", Prefer: "wait=2" };
-      const init = { method: "POST", headers, body: entries.map((entry) => entry.line).join("\n") };
-      const job = await runJob(`/rank-architectures?${options}`, init, waiting, signal);
-      place.replaceChildren(...rankingParts(job.result, entries, this.onOpen));
+      place.replaceChildren(...await work(waiting, signal));
     } catch (error) {
       if (signal.aborted) return;
       place.replaceChildren(problemCard(error));
       if (!(error instanceof Problem)) throw error;
     } finally {
-      if (!signal.aborted) place.removeAttribute("aria-busy");
+      if (!signal.aborted) {
+        place.removeAttribute("aria-busy");
+        submit.disabled = false;
+      }
     }
+  }
+
+  run() {
+    return this.answer(async (waiting, signal) => {
+      const entries = readArchitectures(this.list.text);
+      if (!entries.length) throw new Problem({ title: "No architecture yet", detail: "Paste a list, choose a file, or try random cells first." });
+      const options = this.options(), lines = entries.map((entry) => entry.line).join("\n");
+      const address = await addressOfList(lines);
+      const headers = { "Content-Type": "application/x-ndjson", Prefer: "wait=2" };
+      const job = await runJob(`/rank-architectures?${options}`, { method: "POST", headers, body: lines }, waiting, signal);
+      // A list that is too long for an address is linked to by its job, for as long as that is kept.
+      this.shown = address ? `${address}?${options}` : `job:${job.id}`;
+      nameView(`rank/${this.shown}`);
+      return this.parts(job, entries);
+    });
+  }
+
+  parts(job, entries) {
+    const link = copyButton(() => `${location.origin}/#rank/${this.shown}`, "Copy link");
+    return rankingParts(job.result, entries, this.onOpen, [link]);
+  }
+
+  /** Show the ranking that an address names. @param {string} detail "list:...?property=latency", or "job:ID" */
+  async follow(detail) {
+    if (!detail || detail === this.shown) return;
+    this.shown = detail;
+    const [, id] = /^job:([0-9a-f]{32})$/.exec(detail) || [];
+    if (id) {
+      await this.answer(async (_, signal) => {
+        const job = await getJson(`/jobs/${id}?wait=20`, { signal });
+        if (!job.result) throw new Problem(job.error || { title: `The job is ${job.status}`, detail: "It has no result." });
+        return this.parts(job, []);
+      });
+      return;
+    }
+    const [text, query = ""] = detail.split("?");
+    const lines = await listAt(text);
+    if (lines === null) {
+      await this.answer(async () => { throw new Problem({ title: "This link names no list", detail: "Paste one above." }); });
+      return;
+    }
+    this.list.text = lines;
+    this.choose(new URLSearchParams(query));
+    await this.run();
+  }
+
+  choose(asked) {
+    const { property, order, top_k: best } = this.fields;
+    if (asked.get("property")) property.value = asked.get("property");
+    this.offerPredictors(asked.get("predictor") || "");
+    if (asked.get("order")) order.value = asked.get("order");
+    best.value = asked.get("top_k") || "";
   }
 }

@@ -16,9 +16,10 @@ const titleOfProperty = ({ property, note }) => (note && UNITS[property] ? `${pr
  * @param {object} result of a job of kind `rank`
  * @param {import("./lists.js").Entry[]} entries what was sent, in order
  * @param {(architecture: object) => void} onOpen
+ * @param {Node[]} [actions] what else can be done with the ranking
  * @returns {Node[]}
  */
-export function rankingParts(result, entries, onOpen) {
+export function rankingParts(result, entries, onOpen, actions = []) {
   const architectureOf = (row) => entries[row.index]?.architecture ?? null;
   const nameOf = (row) => row.name || titleOf(architectureOf(row), row.index);
   const open = (row) => { if (architectureOf(row)) onOpen(architectureOf(row)); };
@@ -29,7 +30,7 @@ export function rankingParts(result, entries, onOpen) {
   if (ranking.length) {
     const chart = new RankingChart(ranking, ranking[0].value === undefined ? "score" : titleOfProperty(result), nameOf, open);
     const table = new RankingTable(ranking, titleOfProperty(result), nameOf, open);
-    parts.push(chart.root, files(result, architectureOf, nameOf), table.root);
+    parts.push(chart.root, files(result, architectureOf, nameOf, actions), table.root);
   } else parts.push(element("p", "None of them could be ranked.", { class: "problem" }));
   if (skipped.length) parts.push(aside(skipped, entries));
   return parts;
@@ -62,7 +63,7 @@ function frontChart({ front, trade_off: other }) {
   return element("div", "", { class: "charts" }, new LineChart("Pareto front: score", other.replaceAll("_", "-"), [{ name: "", points, colour: 0 }]).root);
 }
 
-function files(result, architectureOf, nameOf) {
+function files(result, architectureOf, nameOf, actions = []) {
   const button = (title, make) => {
     const made = element("button", title, { type: "button", class: "plain" });
     made.addEventListener("click", make);
@@ -78,7 +79,7 @@ function files(result, architectureOf, nameOf) {
       row.interval?.[0], row.interval?.[1], JSON.stringify(architectureOf(row))]);
     saveText("ranking.csv", csv(titles, rows), "text/csv");
   };
-  return element("div", "", { class: "bar", role: "group", "aria-label": "Download" }, button("Download JSON", asJson), button("Download CSV", asCsv));
+  return element("div", "", { class: "bar", role: "group", "aria-label": "Download" }, button("Download JSON", asJson), button("Download CSV", asCsv), ...actions);
 }
 
 // What was skipped, with the reasons of the service.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from service.errors import InvalidArchitecture
 from service.graph_io.torch_tracing.inputs import BATCH
 from service.graph_io.torch_tracing.recorder import META
 from service.graph_io.torch_tracing.without_memory import WithoutMemory
+from service.graph_io.torchvision_names import unknown_name
 
 _INCEPTION_SIDE = 299
 _IMAGE_SIDE = 224
@@ -30,14 +30,7 @@ def build(name: str, *, num_classes: int | None, image_size: int | None) -> tupl
 
     known = models.list_models()
     if name not in known:
-        close = get_close_matches(name, known, n=3, cutoff=0.5)
-        raise InvalidArchitecture(
-            f"torchvision has no model named {name[:80]!r}.",
-            node=name[:80],
-            hint=f"Did you mean {' or '.join(close)}?"
-            if close
-            else "torchvision.models.list_models() lists the names.",
-        )
+        raise unknown_name(name, known)
     if num_classes is not None and not 1 <= num_classes <= 2**20:
         raise InvalidArchitecture(f"num_classes is {num_classes}; it must be 1 to {2**20}.", node=name)
     side = image_size or (_INCEPTION_SIDE if name == "inception_v3" else _IMAGE_SIDE)

@@ -443,3 +443,16 @@ def test_free_memory_is_what_the_control_group_leaves(tmp_path: Path) -> None:
     for limit, free in (("max\n", 4_096_000), ("5000\n", 4000), ("500\n", 0)):
         (tmp_path / "memory.max").write_text(limit)
         assert free_memory_bytes(meminfo, tmp_path) == free
+
+
+# Progress
+
+
+def test_reading_tells_how_many_images_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int]] = []
+    write_images(tmp_path, below("train") | below("test", {"cat": 3, "dog": 3}))
+    load(tmp_path, on_read=lambda done, total: told.append((done, total)))
+    assert told == []  # within a second
+    monkeypatch.setattr("training.data.image_folder.load._REPORT_SECONDS", 0.0)
+    load(tmp_path, on_read=lambda done, total: told.append((done, total)))
+    assert told == [(done, 30) for done in range(1, 31)]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -25,6 +26,15 @@ _MOST_VALIDATION_IMAGES = 5000
 # More than this share unreadable, and something else is wrong.
 _MOST_UNREADABLE = 0.5
 _NAMED = 20
+# Between two reports of how many images are read.
+_REPORT_SECONDS = 1.0
+
+# Told of the number of images that are read, and of all.
+OnRead = Callable[[int, int], None]
+
+
+def tell_nobody(done: int, total: int) -> None:
+    """The default of those who read images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +61,14 @@ class FolderImages:
 
 
 def load_images(
-    tree: ImageTree, shape_CHW: tuple[int, int, int], *, skip_bad: bool = False, copies: int = 1
-) -> FolderImages:
+    tree: ImageTree, shape_CHW: tuple[int, int, int], *,
+    skip_bad: bool = False, copies: int = 1, on_read: OnRead = tell_nobody,
+) -> FolderImages:  # fmt: skip
     """Every part in an order that is drawn once. The test part is `test/`, else `val/`, else a tenth of every
     class; the validation part is `val/` where there is a test part beside it, else a tenth of every class.
 
     skip_bad: go on without files that cannot be read and class folders without images. copies: processes that
-    load these images.
+    load these images. on_read: called about once a second while images are read.
 
     Raises InvalidInput: for files that cannot be read, all named at once; for classes with too few images to
     hold some out. Raises LimitExceeded for more images than fit into memory.
@@ -70,8 +81,9 @@ def load_images(
     check_memory(sum(map(len, layout.samples.values())), shape_CHW, str(tree.place), copies=copies)
     report = FolderReport(str(tree.place), left_out=layout.left_out)
     read: dict[Part, LabelledImages] = {}
+    counter = _Counter(sum(map(len, layout.samples.values())), on_read)
     for part, samples in layout.samples.items():
-        read[part], report = _read(tree, samples, shape_CHW, report)
+        read[part], report = _read(tree, samples, shape_CHW, report, counter)
     _check_readable(report, sum(map(len, layout.samples.values())), skip_bad, tree)
     parts, sources = _parts(read, layout, tree)
     absent = {
@@ -82,9 +94,24 @@ def load_images(
     return FolderImages(layout.classes, parts["train"], parts["validation"], parts["test"], report)
 
 
+class _Counter:
+    """Counts images over all parts, and reports at most once a second."""
+
+    def __init__(self, total: int, on_read: OnRead) -> None:
+        self._done, self._total, self._on_read = 0, total, on_read
+        self._reported = time.monotonic()
+
+    def add(self) -> None:
+        self._done += 1
+        if time.monotonic() - self._reported >= _REPORT_SECONDS:
+            self._reported = time.monotonic()
+            self._on_read(self._done, self._total)
+
+
 def _read(
-    tree: ImageTree, samples: Sequence[Sample], shape_CHW: tuple[int, int, int], report: FolderReport
-) -> tuple[LabelledImages, FolderReport]:
+    tree: ImageTree, samples: Sequence[Sample], shape_CHW: tuple[int, int, int], report: FolderReport,
+    counter: _Counter,
+) -> tuple[LabelledImages, FolderReport]:  # fmt: skip
     """What can be read, shuffled with a fixed seed, and the report with the rest."""
 
     def decoded(sample: Sample) -> DecodedImage | UnreadableImage:
@@ -109,6 +136,7 @@ def _read(
     with warnings.catch_warnings(), ThreadPoolExecutor(usable_cores()) as pool:
         warnings.simplefilter("ignore")  # Pillow's, of what does not matter here
         for row, (sample, image) in enumerate(zip(samples, pool.map(decoded, samples), strict=True)):
+            counter.add()
             name = str(sample.path)
             if isinstance(image, DecodedImage):
                 images_NCHW[place_N[row]], readable_N[place_N[row]] = image.pixels_CHW, True
