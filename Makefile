@@ -48,7 +48,7 @@ docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "The site is in build/site: open build/site/index.html"
 
-# Needs no installed environment: a lock that cannot be installed any more is mended by this.
+# Needs no installed environment, because it must also repair a lock file that cannot be installed any more.
 lock:
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet "uv>=0.9"; }
 	$(BIN)/python -m uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade \
