@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
@@ -139,7 +139,7 @@ def install(processor: SpanProcessor, service_name: str) -> None:
     from opentelemetry.sdk.trace import TracerProvider
 
     # One that embeds this package may have a provider of its own: the global one is left alone.
-    named: dict[str, Any] = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": service_name}
+    named: dict[str, str] = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": service_name}
     _provider = TracerProvider(resource=Resource.create(named))
     _provider.add_span_processor(processor)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
+
+# A line of `metrics.jsonl`: its `kind` (data, stage, pulse, train, validation, or a start) says which fields.
+Record: TypeAlias = Mapping[str, Any]
 
 STARTS = ("predicted", "random")
 
 
-def progress_text(record: Mapping[str, Any]) -> str:
+def progress_text(record: Record) -> str:
     """Such as: reading the images; predicted start, epoch 2 of 5; step 60."""
     if "stage" in record:
         return str(record["stage"])

@@ -15,7 +15,10 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = [
     *(
         f"service/{room}"
-        for room in "graph_io executor ghn predictors search models weights plots kit".split()
+        for room in (
+            "graph_io executor ghn predictors search models weights plots kit contract store api workers client "
+            "cli local"
+        ).split()
     ),
     "training",
 ]

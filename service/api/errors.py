@@ -93,9 +93,9 @@ def install(app: FastAPI) -> None:
 
     async def validation_error(request: Request, error: Exception) -> ProblemResponse:
         assert isinstance(error, RequestValidationError)
-        found = [{**entry, "loc": entry["loc"][1:]} for entry in error.errors()]
-        where = str(error.errors()[0]["loc"][0]) if found else "body"
-        return error_response(invalid_fields(found, where=where), request)
+        entries = [{**entry, "loc": entry["loc"][1:]} for entry in error.errors()]
+        where = str(error.errors()[0]["loc"][0]) if entries else "body"
+        return error_response(invalid_fields(entries, where=where), request)
 
     async def http_error(request: Request, error: Exception) -> ProblemResponse:
         assert isinstance(error, HTTPException)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import anyio.to_thread
 import structlog
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from service.api.services import Injected, Services
@@ -28,6 +26,27 @@ class Alive(BaseModel):
     live: bool = True
 
 
+class Check(BaseModel):
+    ok: bool
+    detail: str | None = None
+
+
+class DiskCheck(Check):
+    free_bytes: int
+
+
+class WorkersCheck(Check):
+    """How many workers serve each queue, under its name."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Checks(BaseModel):
+    redis: Check
+    workers: WorkersCheck
+    disk: DiskCheck
+
+
 class Readiness(BaseModel):
     """`live` and `ready` both, because descriptions of the Open Inference Protocol differ in what they ask
     for.
@@ -35,7 +54,7 @@ class Readiness(BaseModel):
 
     ready: bool
     live: bool = True
-    checks: dict[str, Any] = Field(description="Redis, workers by queue, disk; each with `ok`.")
+    checks: Checks = Field(description="Redis, workers by queue, disk; each with `ok`.")
 
 
 _READY_EXAMPLE = {
@@ -68,11 +87,12 @@ async def livez() -> Alive:
 @router.get("/v2/health/ready", include_in_schema=False, response_model=Readiness)
 async def readyz(services: Injected) -> JSONResponse:
     readiness = await anyio.to_thread.run_sync(check_readiness, services)
+    answer = readiness.model_dump(exclude_none=True)
     if services.readiness.changes_to(readiness.ready):
         write = log.info if readiness.ready else log.warning
-        write("service.ready" if readiness.ready else "service.not_ready", checks=readiness.checks)
+        write("service.ready" if readiness.ready else "service.not_ready", checks=answer["checks"])
     return JSONResponse(
-        readiness.model_dump(),
+        answer,
         status_code=200 if readiness.ready else 503,
         headers={} if readiness.ready else {"Retry-After": "5"},
     )
@@ -81,17 +101,14 @@ async def readyz(services: Injected) -> JSONResponse:
 def check_readiness(services: Services) -> Readiness:
     """Ask Redis, the worker registry and the disk. Blocking."""
     free = services.artifacts.free_bytes()
-    disk = {"ok": free >= LEAST_FREE_BYTES, "free_bytes": free}
+    disk = DiskCheck(ok=free >= LEAST_FREE_BYTES, free_bytes=free)
     try:
         present = services.workers.present()
     except ServiceError as error:
-        checks = {
-            "redis": {"ok": False, "detail": error.detail},
-            "workers": {"ok": False, "detail": "unknown while Redis does not answer"},
-            "disk": disk,
-        }
+        unknown = WorkersCheck(ok=False, detail="unknown while Redis does not answer")
+        checks = Checks(redis=Check(ok=False, detail=error.detail), workers=unknown, disk=disk)
         return Readiness(ready=False, checks=checks)
     counts = {queue: len(present.get(queue, ())) for queue in QUEUES}
-    workers = {"ok": counts[NEEDED_QUEUE] > 0, **counts}
-    ready = bool(workers["ok"] and disk["ok"])
-    return Readiness(ready=ready, checks={"redis": {"ok": True}, "workers": workers, "disk": disk})
+    workers = WorkersCheck.model_validate({"ok": counts[NEEDED_QUEUE] > 0, **counts})
+    checks = Checks(redis=Check(ok=True), workers=workers, disk=disk)
+    return Readiness(ready=workers.ok and disk.ok, checks=checks)

@@ -177,8 +177,8 @@ class BodyLimit:
 
 def _request_id(headers: Headers) -> str:
     """The caller's own id where it is short and harmless, else a new one."""
-    given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    name = headers.get("x-request-id", "")
+    return name if _REQUEST_ID.fullmatch(name) else uuid.uuid4().hex
 
 
 def _span(scope: Scope) -> AbstractContextManager[Span | None]:

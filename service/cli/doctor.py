@@ -9,15 +9,16 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib import metadata
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from service.cli import options
 from service.cli.console import emit_json, say
-from service.cli.doctor_checks import Check, Mark, checks, lines, verdict
+from service.cli.doctor_checks import Check, Mark, Section, checks, lines, verdict
 from service.cli.failures import FAILED, problem_of
 from service.home_lock import running_address
+from service.kit.json_types import JsonObject
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -50,7 +51,7 @@ def doctor(
     from service.settings import get_settings, masked, unknown_variables
 
     settings = get_settings()
-    report: dict[str, Any] = {
+    report: JsonObject = {
         "versions": {"python": platform.python_version(), **_versions()},
         "settings": masked(settings),
         "unknown_variables": [name for name in unknown_variables() if name not in OTHER_VARIABLES],
@@ -62,11 +63,11 @@ def doctor(
         "models": _tried(_models),
         "prediction": _tried(lambda: _prediction(settings)),
     }
-    found = checks(report)
+    results = checks(report)
     if json:
-        report["checks"] = [asdict(check) for check in found]
-        report["advice"] = [f"{check.name}: {check.text} {check.advice}".strip() for check in _bad(found)]
-        emit_json({"verdict": verdict(report, found), **report})
+        report["checks"] = [asdict(check) for check in results]
+        report["advice"] = [f"{check.name}: {check.text} {check.advice}".strip() for check in _bad(results)]
+        emit_json({"verdict": verdict(report, results), **report})
     else:
         for line in lines(report):
             say(line)
@@ -74,12 +75,12 @@ def doctor(
         say("")
         say("settings that differ from their defaults: " + (", ".join(changed) or "none"))
     wanted = {"prediction"} if url is None else {"prediction", "service", "api key"}
-    if any(check.mark is Mark.FAIL and check.name in wanted for check in found):
+    if any(check.mark is Mark.FAIL and check.name in wanted for check in results):
         raise typer.Exit(FAILED)
 
 
-def _bad(found: list[Check]) -> list[Check]:
-    return [check for check in found if check.mark is not Mark.OK]
+def _bad(results: list[Check]) -> list[Check]:
+    return [check for check in results if check.mark is not Mark.OK]
 
 
 def _changed(settings: Settings, shown: dict[str, str]) -> list[str]:
@@ -88,7 +89,7 @@ def _changed(settings: Settings, shown: dict[str, str]) -> list[str]:
     return [f"{variable(field)}={shown[variable(field)]}" for field in sorted(settings.model_fields_set)]
 
 
-def _tried(look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _tried(look: Callable[[], Section]) -> Section:
     """What a look finds, or the reason why it cannot: one broken part must not hide the others."""
     try:
         return look()
@@ -99,17 +100,17 @@ def _tried(look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"error": problem["detail"], "hint": problem.get("hint", "")}
 
 
-def _service(url: str | None, api_key: str | None) -> dict[str, Any]:
+def _service(url: str | None, api_key: str | None) -> Section:
     """What a service says of itself; empty without one."""
     return {} if url is None else _tried(lambda: _ask_service(url, api_key))
 
 
-def _ask_service(url: str, api_key: str | None) -> dict[str, Any]:
+def _ask_service(url: str, api_key: str | None) -> Section:
     from service.client import ApiError, Client
 
     with Client(url, api_key=api_key) as client:
         health = client.health()
-        report: dict[str, Any] = {"url": url, "ready": health.ready, "checks": dict(health.checks)}
+        report: Section = {"url": url, "ready": health.ready, "checks": dict(health.checks)}
         try:
             report["models"] = [card.name for card in client.models()]
         except ApiError as error:
@@ -118,16 +119,16 @@ def _ask_service(url: str, api_key: str | None) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    results = {}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            results[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            results[package] = "not installed"
+    return results
 
 
-def _device(settings: Settings) -> dict[str, Any]:
+def _device(settings: Settings) -> Section:
     import torch
 
     from service.ghn.device import describe, find_device
@@ -146,7 +147,7 @@ def _device(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _disk(settings: Settings) -> dict[str, Any]:
+def _disk(settings: Settings) -> Section:
     # The folder is made when it is first needed; until then its nearest parent tells how much room there is.
     folder = next(path for path in (settings.home, *settings.home.resolve().parents) if path.exists())
     return {
@@ -164,13 +165,13 @@ def _artifact_bytes(settings: Settings) -> int:
     return ArtifactStore(settings.artifact_dir).total_bytes() if settings.artifact_dir.is_dir() else 0
 
 
-def _data_sets(settings: Settings) -> dict[str, Any]:
+def _data_sets(settings: Settings) -> Section:
     folder = settings.data_dir
     files = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     return {"folder": str(folder), "files": files[:20]}
 
 
-def _redis(settings: Settings) -> dict[str, Any]:
+def _redis(settings: Settings) -> Section:
     if settings.redis_url is None:
         return {"note": "none configured; `weightcast serve` starts a private one"}
     report = _tried(lambda: _reach_redis(settings))
@@ -183,7 +184,7 @@ def _redis(settings: Settings) -> dict[str, Any]:
     return report
 
 
-def _reach_redis(settings: Settings) -> dict[str, Any]:
+def _reach_redis(settings: Settings) -> Section:
     from service.store.broker import QUEUES
     from service.store.connection import connect, redis_or_unavailable
     from service.store.workers import WorkerRegistry
@@ -209,13 +210,13 @@ def _reach_redis(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _models() -> dict[str, Any]:
+def _models() -> Section:
     from service.models.catalog import list_cards
 
     return {card.name: {"kind": card.kind, "digest": card.digest[:12]} for card in list_cards()}
 
 
-def _prediction(settings: Settings) -> dict[str, Any]:
+def _prediction(settings: Settings) -> Section:
     """Predict for a small network, end to end."""
     import time
 

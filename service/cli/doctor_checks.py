@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 from service.cli.failures import as_sentence
+from service.kit.json_types import JsonObject
 
 LEAST_FREE_BYTES = 2**30
+# What one look brought, for its check and for --json; `error` and `hint` where it could not be taken.
+Section: TypeAlias = JsonObject
 
 
 class Mark(StrEnum):
@@ -43,10 +46,10 @@ def checks(report: Mapping[str, Any]) -> list[Check]:
     ]
 
 
-def verdict(report: Mapping[str, Any], found: list[Check]) -> str:
+def verdict(report: Mapping[str, Any], results: list[Check]) -> str:
     """The answer to what the user wants to know first."""
-    failed = sum(check.mark is Mark.FAIL for check in found)
-    warned = sum(check.mark is Mark.WARN for check in found)
+    failed = sum(check.mark is Mark.FAIL for check in results)
+    warned = sum(check.mark is Mark.WARN for check in results)
     here = "cannot predict here" if "error" in report["prediction"] else "can predict here"
     rest = [
         f"{count} {word}{'' if count == 1 else 's'}"
@@ -58,10 +61,10 @@ def verdict(report: Mapping[str, Any], found: list[Check]) -> str:
 
 def lines(report: Mapping[str, Any]) -> list[str]:
     """The verdict, then a line for each check, and below a bad one what to do."""
-    found = checks(report)
-    width = max(len(check.name) for check in found)
-    shown = [verdict(report, found), ""]
-    for check in found:
+    results = checks(report)
+    width = max(len(check.name) for check in results)
+    shown = [verdict(report, results), ""]
+    for check in results:
         shown.append(f"{check.mark:<4}  {check.name:<{width}}  {check.text}")
         if check.advice:
             shown.append(f"{'':<{width + 8}}{check.advice}")

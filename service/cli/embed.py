@@ -13,6 +13,7 @@ from service.cli import options, sources
 from service.cli.console import ReportProgress, emit_json, progress_bar, say
 from service.cli.failures import FAILED, REFUSED, report
 from service.cli.remote import Refusal
+from service.kit.json_types import JsonObject
 
 DEFAULT_FILE = "embeddings.npz"
 
@@ -40,20 +41,20 @@ def embed(
     expanded = sources.expand(source)
     with progress_bar("embedding") as progress:
         if url is None:
-            found = _here(expanded, model, progress)
+            result = _here(expanded, model, progress)
         else:
-            found = _there(expanded, model, progress, url, api_key)
+            result = _there(expanded, model, progress, url, api_key)
     target = out if out is not None or json else Path(DEFAULT_FILE)
-    if target is not None and found.names:
+    if target is not None and result.names:
         with open(target, "wb") as file:
-            np.savez(file, embeddings=found.embeddings, sources=np.array(found.names))
+            np.savez(file, embeddings=result.embeddings, sources=np.array(result.names))
     if json:
-        emit_json(_document(found.model, found.names, found.embeddings, target))
-    elif found.names:
-        width = found.embeddings.shape[1]
-        say(f"{len(found.names)} embeddings of width {width} from {found.model} -> {target}")
-    if found.statuses:
-        raise typer.Exit(REFUSED if found.statuses == {REFUSED} else FAILED)
+        emit_json(_document(result.model, result.names, result.embeddings, target))
+    elif result.names:
+        width = result.embeddings.shape[1]
+        say(f"{len(result.names)} embeddings of width {width} from {result.model} -> {target}")
+    if result.statuses:
+        raise typer.Exit(REFUSED if result.statuses == {REFUSED} else FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def _here(names: list[str], model: str | None, progress: ReportProgress) -> _Emb
         try:
             graphs.append(read_network(name).graph)
         except Exception as error:
-            statuses.add(_told(error, name))
+            statuses.add(_status_of(error, name))
         else:
             known.append(name)
     loaded = load_model(model or get_settings().default_model)
@@ -97,7 +98,7 @@ def _there(
         try:
             documents.append(encode(sys.stdin.buffer.read() if name == "-" else name).document)
         except Exception as error:
-            statuses.add(_told(error, name))
+            statuses.add(_status_of(error, name))
         else:
             known.append(name)
     with Client(url, api_key=api_key, timeout=None) as client:
@@ -106,12 +107,12 @@ def _there(
         )
     for skipped in answer.skipped:
         problem = (skipped.model_extra or {}).get("problem") or {"detail": skipped.reason, "status": 422}
-        statuses.add(_told(Refusal(problem), known[skipped.index]))
+        statuses.add(_status_of(Refusal(problem), known[skipped.index]))
     names = [known[index] for index in answer.indices]
     return _Embedded(answer.model, names, np.array(answer.embeddings, dtype=np.float32), statuses)
 
 
-def _told(error: Exception, source: str) -> int:
+def _status_of(error: Exception, source: str) -> int:
     """Tell what is wrong with one source; the status that stands for it. Raises what is none of ours."""
     status = report(error, source=source)
     if status is None:
@@ -119,7 +120,7 @@ def _told(error: Exception, source: str) -> int:
     return status
 
 
-def _document(model: str, names: list[str], embeddings: Any, target: Path | None) -> dict[str, Any]:
+def _document(model: str, names: list[str], embeddings: Any, target: Path | None) -> JsonObject:
     return {
         "model": model,
         "embeddings": [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,7 @@ from service.cli.failures import INTERRUPTED
 from service.cli.inventory_lines import inventory_lines
 from service.cli.splits import SplitName
 from service.contract.options import DATA
+from service.kit.json_types import JsonObject
 
 if TYPE_CHECKING:
     from service.models.catalog import ModelCard
@@ -97,7 +98,7 @@ def evaluate(
         for line in inventory_lines(inventory(dataset)):
             say(line)
     used = native_dtype() if dtype is Dtype.AUTO else dtype.value
-    common: dict[str, Any] = {
+    common: JsonObject = {
         "split": split,
         "data": chosen,
         "images": images,
@@ -115,8 +116,8 @@ def evaluate(
             left = f"{report.eta_seconds / 60:.1f} min left"
             progress(report.done, report.total, left)
             if not json:
-                what, found = report.evaluation.method, report.measurement
-                say(f"{found.name}: {found.accuracy:.1f}% correct, {what} ({left})")
+                what, measurement = report.evaluation.method, report.measurement
+                say(f"{measurement.name}: {measurement.accuracy:.1f}% correct, {what} ({left})")
 
         try:
             results = measure(

@@ -7,7 +7,7 @@ import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,7 +19,10 @@ from service.cli.inventory_lines import inventory_lines
 from service.cli.modules import read_shape, sent
 from service.contract.finetune import Tuning
 from service.contract.options import DATA
-from service.training_progress import progress_text
+from service.training_progress import Record, progress_text
+
+if TYPE_CHECKING:
+    from service.contract.training_results import FineTuning
 
 # A log without progress bar hears of a long epoch so often.
 _PULSE_SECONDS = 30.0
@@ -87,7 +90,7 @@ def finetune(
     with progress_bar("fine-tuning") as progress:
         if url is not None:
             result = _there(architecture, shape, chosen, target, progress, url, api_key)
-            for line in [] if json or not result["inventory"] else inventory_lines(result["inventory"]):
+            for line in [] if json or not result.inventory else inventory_lines(result.inventory):
                 say(line)
             for line in [] if json else _history_lines(result):
                 say(line)
@@ -96,15 +99,19 @@ def finetune(
     if plot is not None:
         from service.plots import fine_tuning_chart
 
-        fine_tuning_chart(result).save(plot)
+        fine_tuning_chart(result.model_dump()).save(plot)
     if json:
-        emit_json({"source": architecture, "file": str(target), **result})
+        # What a service leaves out has its default; here everything is said.
+        document = result.model_dump(
+            mode="json", exclude={"kind"}, exclude_unset=url is None, exclude_none=url is not None
+        )
+        emit_json({"source": architecture, "file": str(target), **document})
         return
-    if result.get("verdict"):
-        say(result["verdict"]["sentence"])
+    if result.verdict is not None:
+        say(result.verdict.sentence)
     say(
-        f"{architecture}: {result['parameters']:,} parameters, {result['test_accuracy']:.1f}% of "
-        f"{_counted(result.get('test_images'), 'test')}{_kept(result)} -> {target}"
+        f"{architecture}: {result.parameters:,} parameters, {result.test_accuracy:.1f}% of "
+        f"{_counted(result.test_images, 'test')}{_kept(result)} -> {target}"
     )
 
 
@@ -125,11 +132,12 @@ def _check_names(architecture: str, data: str, model: str | None) -> None:
 def _here(
     source: str, shape: tuple[int, ...] | None, chosen: Tuning, target: Path, progress: ReportProgress,
     data_dir: Path | None, *, quiet: bool,
-) -> dict[str, Any]:  # fmt: skip
+) -> FineTuning:  # fmt: skip
     from safetensors.numpy import load
 
     from service.cli.reading import read_network
     from service.client._architectures import onnx_file
+    from service.contract.training_results import FineTuning
     from service.errors import TrainingDiverged
     from service.graph_io.digest import graph_digest
     from service.graph_io.onnx_writer import fill_trained_onnx
@@ -150,9 +158,9 @@ def _here(
     name = hashlib.sha256(f"{graph_digest(graph)} {config!r}".encode()).hexdigest()[:16]
     folder = settings.home / "runs" / f"finetune-{name}"
 
-    said = time.monotonic()
+    last_line = time.monotonic()
 
-    def tell(record: dict[str, Any]) -> None:
+    def tell(record: Record) -> None:
         if record["kind"] == "data":
             for line in [] if quiet else inventory_lines(record):
                 say(line)
@@ -160,20 +168,20 @@ def _here(
         progress(record["progress"], 1.0, progress_text(record))
         if record["kind"] == "stage":
             return
-        nonlocal said
-        if not quiet and (record["kind"] != "pulse" or time.monotonic() - said > _PULSE_SECONDS):
+        nonlocal last_line
+        if not quiet and (record["kind"] != "pulse" or time.monotonic() - last_line > _PULSE_SECONDS):
             say(_line(record))
-            said = time.monotonic()
+            last_line = time.monotonic()
 
     try:
-        found = run(
+        result = run(
             graph, config, folder,
             cache_dir=settings.home / "cache", on_progress=tell, source=source_onnx,
         )  # fmt: skip
     except TrainingDiverged:
         shutil.rmtree(folder)  # the same command would end there again
         raise
-    if found is None:
+    if result is None:
         typer.echo("interrupted; run the same command again to resume", err=True)
         raise typer.Exit(INTERRUPTED)
     body = (folder / WEIGHTS).read_bytes()
@@ -182,13 +190,13 @@ def _here(
         body = fill_trained_onnx(file, load(body), beside)
     write_whole(target, body)
     shutil.rmtree(folder)
-    return found
+    return FineTuning.model_validate(result)
 
 
 def _there(
     source: str, shape: tuple[int, ...] | None, chosen: Tuning, target: Path, progress: ReportProgress,
     url: str, api_key: str | None,
-) -> dict[str, Any]:  # fmt: skip
+) -> FineTuning:  # fmt: skip
     from service.client import Client
     from service.contract.reading import written
 
@@ -200,10 +208,10 @@ def _there(
             progress=lambda step: progress(step.done, step.total, step.message),
         )
     tuned.save(target)
-    return tuned.result.model_dump(mode="json", exclude={"kind"}, exclude_none=True)
+    return tuned.result
 
 
-def _line(record: dict[str, Any]) -> str:
+def _line(record: Record) -> str:
     if record["kind"] == "pulse":
         return f"epoch {record['epoch']} under way, {record['progress']:.0%} of the whole training done"
     return (
@@ -214,25 +222,29 @@ def _line(record: dict[str, Any]) -> str:
     )
 
 
-def _history_lines(result: dict[str, Any]) -> list[str]:
+def _history_lines(result: FineTuning) -> list[str]:
     """Of every start that was trained to the end."""
-    kept = result["start"].get("start", "predicted")
-    histories = {
-        kind: result[kind]["history"] for kind in ("predicted", "random") if result.get(kind)
-    } or {kept: result["history"]}
-    return [_line({"kind": kind, **record}) for kind, history in histories.items() for record in history]
+    compared = {"predicted": result.predicted, "random": result.random}
+    histories = {kind: start.history for kind, start in compared.items() if start is not None} or {
+        result.start.get("start", "predicted"): result.history
+    }
+    return [
+        _line({"kind": kind, **epoch.model_dump()})
+        for kind, history in histories.items()
+        for epoch in history
+    ]
 
 
-def _kept(result: dict[str, Any]) -> str:
+def _kept(result: FineTuning) -> str:
     """Which weights they are, where that is not the last epoch's of the only start."""
     parts = []
-    last, epoch = result["history"][-1]["epoch"], result.get("kept_epoch")
+    last, epoch = result.history[-1].epoch, result.kept_epoch
     if epoch is not None and epoch != last:
         parts.append(f"epoch {epoch} of {last} did best")
-    kept = result["start"].get("start")
-    other = {"predicted": "random", "random": "predicted"}.get(kept, "")
-    if result.get(other):
-        parts.append(f"from the {other} start {result[other]['test_accuracy']:.1f}%")
+    others = {"predicted": ("random", result.random), "random": ("predicted", result.predicted)}
+    name, other = others.get(str(result.start.get("start")), ("", None))
+    if other is not None:
+        parts.append(f"from the {name} start {other.test_accuracy:.1f}%")
     return f" ({', '.join(parts)})" if parts else ""
 
 

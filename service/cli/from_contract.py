@@ -14,11 +14,12 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import typer
 
 from service.contract.options import Options
+from service.kit.json_types import JsonObject
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 # What a command is called with: values of the fields that it does not declare itself, without those that
 # nobody gave.
-Values = dict[str, Any]
+Values = JsonObject
 Command = Callable[..., None]
 
 

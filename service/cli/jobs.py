@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ from service.cli.console import duration, emit_json, progress_bar, say, table
 from service.cli.failures import FAILED, Commands
 from service.cli.inventory_lines import inventory_lines
 from service.errors import InvalidRequest
+from service.training_progress import Record
 
 if TYPE_CHECKING:
     from service.client import Client, Job, JobEvent
@@ -144,8 +145,8 @@ class Story:
             self.left_seconds = self._estimate()
         elif event.event == "metrics":
             self.metrics = readable(data)
-            told = data.get("eta_seconds")
-            self.left_seconds = float(told) if isinstance(told, int | float) else self.left_seconds
+            seconds = data.get("eta_seconds")
+            self.left_seconds = float(seconds) if isinstance(seconds, int | float) else self.left_seconds
 
     def line(self, event: JobEvent) -> str:
         """This event as a line of a log, with the time left where it is known."""
@@ -169,7 +170,7 @@ class Story:
         return (self.clock() - since) * (self.total - self.done) / (self.done - begun)
 
 
-def readable(values: dict[str, Any]) -> str:
+def readable(values: Record) -> str:
     """Measurements on one line: numbers rounded, what is nested left to --json."""
     shown = {
         name: f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.graph_io.short_texts import short_text
+from service.kit.json_types import JsonObject
 
 _LIST_KEYS = ("observations", "architectures", "results")
 
@@ -24,7 +25,7 @@ def items_of(document: Any) -> list[Any] | None:
     return None
 
 
-def _by_key(key: str, value: Any) -> dict[str, Any]:
+def _by_key(key: str, value: Any) -> JsonObject:
     if isinstance(value, Mapping):
         return {**value, "architecture": key}
     return {"architecture": key, "value": value}
@@ -64,5 +65,5 @@ def _of_columns(document: Mapping[str, Any]) -> list[Any]:
     return [_row(list(document), row) for row in zip(*columns, strict=True)]
 
 
-def _row(names: Sequence[Any], cells: Sequence[Any]) -> dict[str, Any]:
+def _row(names: Sequence[Any], cells: Sequence[Any]) -> JsonObject:
     return {str(name): cell for name, cell in zip(names, cells, strict=True)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from service.cli.console import emit_json, say, table
 from service.cli.failures import Commands
 from service.cli.hub import PREFIX, hub_file
 from service.cli.model_lines import card_lines, row
+from service.kit.json_types import JsonObject
 
 app = typer.Typer(cls=Commands, help="List, show, import and remove models.", no_args_is_help=True)
 
@@ -177,26 +178,26 @@ def _defaults() -> frozenset[str]:
     return frozenset({get_settings().default_model, *DEFAULT_PREDICTORS.values()})
 
 
-def _local_cards() -> list[dict[str, Any]]:
+def _local_cards() -> list[JsonObject]:
     from service.models.catalog import list_cards
 
     return [card.model_dump(mode="json") for card in list_cards()]
 
 
-def _local_card(name: str) -> dict[str, Any]:
+def _local_card(name: str) -> JsonObject:
     from service.models.catalog import find_card
 
     return find_card(name).model_dump(mode="json")
 
 
-def _remote_cards(url: str, api_key: str | None) -> list[dict[str, Any]]:
+def _remote_cards(url: str, api_key: str | None) -> list[JsonObject]:
     from service.client import Client
 
     with Client(url, api_key=api_key) as client:
         return [model.model_dump(mode="json") for model in client.models()]
 
 
-def _remote_card(name: str, url: str, api_key: str | None) -> dict[str, Any]:
+def _remote_card(name: str, url: str, api_key: str | None) -> JsonObject:
     from service.client import Client
 
     with Client(url, api_key=api_key) as client:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
@@ -87,7 +87,7 @@ def predict(
 
     shape = None if input_shape is None else read_shape(input_shape)
     chosen = _Options(model, dtype.value, targets.output, not no_classifier, shape)
-    rows: list[dict[str, Any]] = []
+    rows: list[_Row] = []
     statuses: set[int] = set()
     with _predictor(chosen, url, api_key) as predict_one:
         for name in names:
@@ -112,7 +112,7 @@ def predict(
 
 def _predict_to_file(
     name: str, predict_one: Predictor, targets: sources.Targets, plot: Path | None
-) -> dict[str, Any]:
+) -> _Row:
     start = time.perf_counter()
     with progress_bar(sources.stem(name)) as progress:
         weights, loading = predict_one(name, progress)
@@ -137,7 +137,7 @@ def _predict_to_file(
     }
 
 
-def _line(row: dict[str, Any]) -> str:
+def _line(row: _Row) -> str:
     from service.weights.blocks import shares
 
     size = Path(row["file"]).stat().st_size
@@ -147,6 +147,22 @@ def _line(row: dict[str, Any]) -> str:
         f"in "
         f"{row['seconds']:.2f} s{loading} -> {row['file']} ({size / 1e6:.1f} MB)"
     )
+
+
+class _Row(TypedDict):
+    """What --json says of a source. seconds: without loading libraries and the model, `loading_seconds`."""
+
+    source: str
+    model: str
+    num_parameters: int
+    complete: bool
+    coverage: float
+    numbers: dict[str, int]
+    notes: list[str]
+    defaulted: list[str]
+    seconds: float
+    loading_seconds: float
+    file: str
 
 
 @dataclass(frozen=True, slots=True)

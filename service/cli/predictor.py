@@ -107,10 +107,10 @@ def fit(
         if isinstance(item, ServiceError):
             raise item
     items = with_value(records.values, value, property)
-    asked = _Fit(items, name, property, features.value, ghn, failed.value, replace)
+    request = _Fit(items, name, property, features.value, ghn, failed.value, replace)
     try:
         with progress_bar("fitting") as progress:
-            fitted = _here(asked, progress) if url is None else _there(asked, progress, url, api_key)
+            fitted = _here(request, progress) if url is None else _there(request, progress, url, api_key)
     except ServiceError as error:
         if "observation" in error.extra:
             where = records.label(error.extra["observation"])
@@ -155,7 +155,7 @@ class _Fit:
     replace: bool
 
 
-def _here(asked: _Fit, progress: ReportProgress) -> FittedPredictor:
+def _here(request: _Fit, progress: ReportProgress) -> FittedPredictor:
     from service.cli.models import checked_name
     from service.cli.reading import read_document
     from service.models.publish import publish
@@ -165,39 +165,39 @@ def _here(asked: _Fit, progress: ReportProgress) -> FittedPredictor:
     from service.settings import get_settings
 
     models = get_settings().home / "models"
-    checked_name(asked.name, replace=asked.replace)
-    if asked.name == STRUCTURE:
+    checked_name(request.name, replace=request.replace)
+    if request.name == STRUCTURE:
         raise typer.BadParameter(f"{STRUCTURE!r} is the name of a built-in predictor", param_hint="--name")
     seen = fitted.observe(
-        asked.items,
+        request.items,
         read=read_document,
         report=lambda done, total: progress(done, total, "reading the architectures"),
-        features=asked.features,
-        ghn=asked.ghn,
-        failed=asked.failed,
+        features=request.features,
+        ghn=request.ghn,
+        failed=request.failed,
     )
     progress(0, None, "cross-validation")
-    predictor = fitted.FittedPredictor(asked.name, asked.property, seen)
+    predictor = fitted.FittedPredictor(request.name, request.property, seen)
     score = predictor.cross_validate()
     with TemporaryDirectory() as folder:
         fitted.save_predictor(Path(folder), predictor, score)
-        publish(Path(folder), models / asked.name, replace=asked.replace)
+        publish(Path(folder), models / request.name, replace=request.replace)
     return fit_report(predictor, score)
 
 
-def _there(asked: _Fit, progress: ReportProgress, url: str, api_key: str | None) -> FittedPredictor:
+def _there(request: _Fit, progress: ReportProgress, url: str, api_key: str | None) -> FittedPredictor:
     from service.client import Client
     from service.predictors.rankers.observations import read_observation
 
-    seen = [read_observation(item, index) for index, item in enumerate(asked.items)]
+    seen = [read_observation(item, index) for index, item in enumerate(request.items)]
     with Client(url, api_key=api_key, timeout=None) as client:
         return client.fit_predictor(
             [(observation.document, observation.value) for observation in seen],
-            name=asked.name,
-            property=asked.property,
-            features=asked.features,
-            ghn=None if asked.features == "structure" else asked.ghn,
-            failed=asked.failed,
-            replace=asked.replace,
+            name=request.name,
+            property=request.property,
+            features=request.features,
+            ghn=None if request.features == "structure" else request.ghn,
+            failed=request.failed,
+            replace=request.replace,
             progress=lambda step: progress(step.done, step.total, step.message),
         )

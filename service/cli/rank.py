@@ -13,6 +13,7 @@ import typer
 from service.cli import options, scored
 from service.cli.console import ReportProgress, emit_json, progress_bar, say, table
 from service.cli.failures import REFUSED
+from service.cli.from_contract import Values
 from service.cli.inventory_lines import inventory_lines
 from service.cli.ranking_file import check_ending, write_ranking
 from service.contract.kinds import image_rankers
@@ -209,7 +210,7 @@ def _there(
     from service.client import Client
 
     places, documents, skipped = unreadable(entries)
-    on_images: dict[str, Any] = {}
+    on_images: Values = {}
     if by_images(asked.predictor):
         on_images = {"data": asked.data, "images": asked.images, "skip_bad": asked.skip_bad}
     with Client(url, api_key=api_key, timeout=None) as client:

@@ -98,14 +98,14 @@ class Targets:
     def _check_ending(self) -> None:
         """A file is what its name says."""
         name = (self.destination or "").lower()
-        said = form_of(name)
+        form = form_of(name)
         # Any other name will do where the form is said, such as /dev/stdout.
-        if said == self.output or (said is None and self.form and not name.endswith(_TORCH)):
+        if form == self.output or (form is None and self.form and not name.endswith(_TORCH)):
             return
         ending = ENDINGS[self.output]
         hint = "torch.save is never used: read .safetensors files with safetensors.torch.load_file"
         known = f"{', '.join(ENDINGS.values())} are the endings of what is written"
-        why = f"{self.output} files end in {ending}" if said else hint if name.endswith(_TORCH) else known
+        why = f"{self.output} files end in {ending}" if form else hint if name.endswith(_TORCH) else known
         raise typer.BadParameter(f"{self.destination}: {why}", param_hint="-o")
 
     def path(self, source: str) -> Path:

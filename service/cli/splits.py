@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from random import Random
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from service.cli import options
 from service.cli.console import emit_json
+from service.contract.fields import Document
 from service.search.space import SPACES
 
 SPLITS = ("train", "id-val", "id-test", "id-test-wide", "wide", "deep", "dense", "bn-free", "predefined")
@@ -68,14 +69,14 @@ def architectures(
     _write(out, networks)
 
 
-def _named(split: str, seed: int, count: int) -> Iterator[dict[str, Any]]:
+def _named(split: str, seed: int, count: int) -> Iterator[Document]:
     from training.data.deepnets import architecture_name, architectures
 
     for index, document in enumerate(architectures(split, seed, count)):
         yield {**document, "name": architecture_name(split, seed, index)}
 
 
-def _of_space(name: str, seed: int, count: int, model: str | None) -> Iterator[dict[str, Any]]:
+def _of_space(name: str, seed: int, count: int, model: str | None) -> Iterator[Document]:
     from service.search.space import find_space
 
     space, random = find_space(name, smash_model=model), Random(f"weightcast/{name}/{seed}")
@@ -83,7 +84,7 @@ def _of_space(name: str, seed: int, count: int, model: str | None) -> Iterator[d
         yield {**space.sample(random), "name": f"{name}-{seed}-{index}"}
 
 
-def _write(out: Path | None, networks: Iterable[dict[str, Any]]) -> None:
+def _write(out: Path | None, networks: Iterable[Document]) -> None:
     with nullcontext(sys.stdout) if out is None else open(out, "w", encoding="utf-8") as file:
         for document in networks:
             file.write(json_module.dumps(document, separators=(",", ":")) + "\n")

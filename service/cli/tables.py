@@ -11,6 +11,7 @@ from typing import Any
 from service.errors import InvalidInput
 from service.graph_io.entries import ARCHITECTURE_FIELDS, FIELDS
 from service.graph_io.short_texts import short_text
+from service.kit.json_types import JsonObject
 from service.predictors.rankers.number_texts import numbers_of
 from service.predictors.rankers.observations import FAILED_WORDS
 
@@ -26,7 +27,7 @@ _TRUTH = {"true": True, "false": False}
 _Row = tuple[int, list[str]]
 
 
-def read_table(text: str) -> list[tuple[int, dict[str, Any]]] | None:
+def read_table(text: str) -> list[tuple[int, JsonObject]] | None:
     """(number of the line, fields by the name of their column) of every row; None in cells that are empty or
     say that a training failed. None for a text that is no table with a column of architectures.
 
@@ -85,8 +86,8 @@ def _header(rows: list[_Row]) -> tuple[list[str] | None, list[_Row]]:
 
 def _column_of_architectures(rows: Sequence[Sequence[str]]) -> int | None:
     width = min(map(len, rows), default=0)
-    found = [column for column in range(width) if all(short_text(cells[column]) for cells in rows)]
-    return found[0] if len(found) == 1 else None
+    columns = [column for column in range(width) if all(short_text(cells[column]) for cells in rows)]
+    return columns[0] if len(columns) == 1 else None
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -95,7 +96,7 @@ def _check_names(names: Sequence[str]) -> None:
         raise InvalidInput(f"Two columns are called {twice!r}.", hint="Give each column a name of its own.")
 
 
-def _objects(names: Sequence[str], rows: Sequence[_Row], separator: str) -> list[tuple[int, dict[str, Any]]]:
+def _objects(names: Sequence[str], rows: Sequence[_Row], separator: str) -> list[tuple[int, JsonObject]]:
     """Columns without a name are the numbers that pandas gives its rows; a row that is too short lacks its
     last cells.
     """

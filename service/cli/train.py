@@ -20,6 +20,7 @@ from service.cli.inventory_lines import inventory_lines
 from service.contract.ghn import GHNOptions, GHNTraining
 from service.contract.kinds import KINDS, TrainingKind
 from service.contract.options import DATA, MODEL_NAME, Images, ImageTraining, Observed
+from service.training_progress import Record
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -222,12 +223,12 @@ def _run(
     processes: int,
     resume: bool,
     quiet: bool,
-) -> dict[str, Any]:
+) -> Values:
     """Train, showing how it goes. Returns the `inventory` of the data, and the last `validation`."""
-    last: dict[str, Any] = {"validation": None}
+    last: Values = {"validation": None}
     with progress_bar(config.name) as progress:
 
-        def on_record(record: dict[str, Any]) -> None:
+        def on_record(record: Record) -> None:
             if record["kind"] == "data":
                 last["inventory"] = {key: value for key, value in record.items() if key != "kind"}
             elif record["kind"] == "validation":
@@ -249,7 +250,7 @@ def _run(
     return last
 
 
-def _lines(record: dict[str, Any]) -> list[str]:
+def _lines(record: Record) -> list[str]:
     if record["kind"] == "data":
         return inventory_lines(record)
     if record["kind"] == "validation":
@@ -294,7 +295,7 @@ def _train_here(
 
     with progress_bar(job.folder.name) as progress:
 
-        def report(record: dict[str, Any]) -> None:
+        def report(record: Record) -> None:
             if record["kind"] == "data":
                 for line in [] if json else inventory_lines(record):
                     say(line)
@@ -346,11 +347,11 @@ def _draw(run_folder: Path, plot: Path | None) -> None:
     training_chart(RunFolder(run_folder).records(), name=run_folder.name).save(plot)
 
 
-def _checked(said: dict[str, Any]) -> dict[str, Any]:
-    """What is document of a GHN, the published width of a transformer filled in. Raises BadParameter."""
+def _checked(network: Values) -> Values:
+    """The options of a GHN, the published width of a transformer filled in. Raises BadParameter."""
     from service.ghn.config import GHN3_CIFAR10, GHNConfig
 
-    fields = {"hidden": GHN3_CIFAR10.hidden, **said} if said.get("gnn") == "transformer" else said
+    fields = {"hidden": GHN3_CIFAR10.hidden, **network} if network.get("gnn") == "transformer" else network
     try:
         GHNConfig(**fields)
     except ValueError as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 from service.errors import InvalidRequest
 from service.graph_io.entries import ARCHITECTURE_FIELDS, FIELDS
+from service.kit.json_types import JsonObject
 from service.predictors.rankers.number_texts import number_of
 
 VALUE = "value"
@@ -58,7 +59,7 @@ def _moved(item: Mapping[str, Any], chosen: str) -> Mapping[str, Any]:
     return {**others, VALUE: flat[chosen]}
 
 
-def _with_inner(item: Mapping[str, Any]) -> dict[str, Any]:
+def _with_inner(item: Mapping[str, Any]) -> JsonObject:
     """Numbers of objects within an item beside its fields: `{"results": {"accuracy": 93.1}}` has
     `results.accuracy`.
     """

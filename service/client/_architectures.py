@@ -14,6 +14,7 @@ from service.client._errors import refusal
 from service.errors import InvalidInput, InvalidRequest, ServiceError
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.limits import DEFAULT_LIMITS
+from service.kit.json_types import JsonObject
 
 if TYPE_CHECKING:
     import onnx
@@ -104,7 +105,7 @@ def _is_torch_module(candidate: Any) -> bool:
     return torch is not None and isinstance(candidate, torch.nn.Module)
 
 
-def _graph_document(graph: ArchGraph) -> dict[str, Any]:
+def _graph_document(graph: ArchGraph) -> JsonObject:
     from service.graph_io.json_writer import graph_document
 
     return graph_document(graph)

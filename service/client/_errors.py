@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from service.kit.json_types import JsonObject
+
 if TYPE_CHECKING:
     from service.client._results import Job
 
-Problem = dict[str, Any]
+# As it came: an older service, or a proxy, may say less than `service.contract.problem.Problem`.
+Problem = JsonObject
 
 
 class WeightcastError(Exception):

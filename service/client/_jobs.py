@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -22,6 +22,7 @@ from service.client._results import Job, JobEvent, Progress
 from service.client._retry import RETRIED_STATUSES, RetryPolicy, problem_of, reason_of, send
 from service.client._transfer import Deadline, Flow, Pause, Request
 from service.kit.field_messages import sentence
+from service.kit.json_types import JsonObject
 
 ProgressCallback = Callable[[Progress], None]
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -81,14 +82,14 @@ def wait_until_final(
         wait = int(
             min(MAX_WAIT_SECONDS if progress is None else WATCHED_WAIT_SECONDS, deadline.remaining_seconds)
         )
-        asked = deadline.elapsed_seconds
+        start = deadline.elapsed_seconds
         job = yield from fetch_job(job.id, policy, deadline, wait=wait)
-        if not job.is_final and deadline.elapsed_seconds - asked < max(wait / 2, FIRST_POLL_SECONDS):
+        if not job.is_final and deadline.elapsed_seconds - start < max(wait / 2, FIRST_POLL_SECONDS):
             yield Pause(pause)
             pause = min(pause * POLL_GROWTH, MAX_POLL_SECONDS)
 
 
-def result_of(job: Job) -> dict[str, Any]:
+def result_of(job: Job) -> JsonObject:
     """The result of a job that has ended. Raises JobFailed or JobCancelled."""
     if job.status == "failed":
         raise JobFailed(job)
@@ -101,7 +102,7 @@ def result_of(job: Job) -> dict[str, Any]:
 
 def run_job(
     request: Request, policy: RetryPolicy, deadline: Deadline, progress: ProgressCallback | None
-) -> Flow[dict[str, Any]]:
+) -> Flow[JsonObject]:
     """Submit work and bring back its result.
 
     Asks the service to hold the request open for a while (`Prefer: wait`), and polls after that. Services
@@ -121,7 +122,7 @@ def run_job(
     return result_of(job)
 
 
-def json_object(response: httpx.Response) -> dict[str, Any]:
+def json_object(response: httpx.Response) -> JsonObject:
     try:
         document = json.loads(response.content)
     except ValueError as error:

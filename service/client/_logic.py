@@ -34,6 +34,7 @@ from service.contract.many import Distance, Order, Unconnected
 from service.contract.predict import Dtype
 from service.contract.results import Comparison, Embeddings, PredictionResult, WeightsFile
 from service.kit.field_messages import sentence
+from service.kit.json_types import JsonObject
 
 Output = Literal["tiles", "safetensors", "npz"]
 ResultT = TypeVar("ResultT", bound=BaseModel)
@@ -106,7 +107,7 @@ def rank_architectures(
     top_k: int | None,
     on_images: Mapping[str, Any],
 ) -> Flow[Ranking]:
-    asked = {
+    question = {
         "predictor": predictor,
         "property": property,
         "order": order,
@@ -114,7 +115,7 @@ def rank_architectures(
         "top_k": top_k,
         **on_images,
     }
-    answers = yield from _over_parts(call, "rank", many, asked)
+    answers = yield from _over_parts(call, "rank", many, question)
     parts = [(part, _validate(Ranking, answer, "the ranking")) for part, answer in answers]
     return merge_rankings(many, parts, order=order, top_k=top_k)
 
@@ -128,23 +129,23 @@ def embed_architectures(call: Call, many: Many, *, model: str | None) -> Flow[Em
 def compare_architectures(
     call: Call, many: Many, *, model: str | None, by: Distance
 ) -> Flow[Comparison]:
-    asked = {"model": model, "by": None if by == "embedding" else by}
-    answer = yield from _over(call, "compare", many, asked)
+    question = {"model": model, "by": None if by == "embedding" else by}
+    answer = yield from _over(call, "compare", many, question)
     return with_places(many, _validate(Comparison, answer, "the comparison"))
 
 
 def _over_parts(
-    call: Call, verb: str, many: Many, asked: Mapping[str, Any]
-) -> Flow[list[tuple[Many, dict[str, Any]]]]:
+    call: Call, verb: str, many: Many, question: Mapping[str, Any]
+) -> Flow[list[tuple[Many, JsonObject]]]:
     answers = []
     for part in many.parts():
-        answers.append((part, (yield from _over(call, verb, part, asked))))
+        answers.append((part, (yield from _over(call, verb, part, question))))
     return answers
 
 
-def _over(call: Call, verb: str, many: Many, asked: Mapping[str, Any]) -> Flow[dict[str, Any]]:
+def _over(call: Call, verb: str, many: Many, question: Mapping[str, Any]) -> Flow[JsonObject]:
     """One request over many architectures. Options that nobody chose are left to the service."""
-    chosen = {name: value for name, value in asked.items() if value is not None}
+    chosen = {name: value for name, value in question.items() if value is not None}
     request = Request(
         "POST", f"/{verb}-architectures", json={"architectures": list(many.documents), **chosen}
     )
@@ -226,7 +227,7 @@ def _training_request(
     *,
     replace: bool = False,
 ) -> Request:
-    document: dict[str, Any] = {"kind": kind, "config": dict(config)}
+    document: JsonObject = {"kind": kind, "config": dict(config)}
     if replace:
         document["replace"] = True
     if name is not None:

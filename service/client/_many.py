@@ -14,6 +14,7 @@ from service.client._architectures import Architecture, encode
 from service.client._errors import ApiError
 from service.client._results import Ranking
 from service.contract.many import Order
+from service.contract.options import Observation
 from service.contract.results import Comparison, Embeddings, RankedArchitecture, SkippedArchitecture
 
 # What the service takes in one request, unless its operator says otherwise.
@@ -76,10 +77,10 @@ def encode_many(architectures: Iterable[Architecture]) -> Many:
 
 def encode_observations(
     observations: Iterable[tuple[Architecture, float | None]],
-) -> list[dict[str, Any]]:
+) -> list[Observation]:
     """All or nothing: a predictor that silently learned from a part would mislead. Raises ApiErrors."""
     return [
-        {"architecture": encode(architecture).document, "value": _sendable(value)}
+        Observation(architecture=dict(encode(architecture).document), value=_sendable(value))
         for architecture, value in observations
     ]
 
@@ -147,7 +148,7 @@ def _indices(part: Many, answer: Embeddings | Comparison) -> list[int]:
 def _skipped(
     many: Many, parts: Sequence[tuple[Many, Ranking | Embeddings | Comparison]]
 ) -> list[SkippedArchitecture]:
-    found = list(many.skipped)
+    skipped = list(many.skipped)
     for part, answer in parts:
-        found += [item.model_copy(update={"index": part.place(item.index)}) for item in answer.skipped]
-    return sorted(found, key=lambda item: item.index)
+        skipped += [item.model_copy(update={"index": part.place(item.index)}) for item in answer.skipped]
+    return sorted(skipped, key=lambda item: item.index)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 
@@ -13,6 +12,7 @@ from service.client._logic import Call
 from service.client._notebook import notebook_progress
 from service.client._retry import RetryPolicy
 from service.client._transfer import Deadline, Request
+from service.kit.json_types import JsonObject
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 DEFAULT_TIMEOUT_SECONDS = 600.0
@@ -45,14 +45,14 @@ class Session:
             return self.base_url.join(path)
         return self.base_url.join(path.lstrip("/"))
 
-    def arguments(self, request: Request) -> dict[str, Any]:
+    def arguments(self, request: Request) -> JsonObject:
         """Keyword arguments for `httpx.Client.build_request`."""
         url = self.url_of(request.path)
         headers = dict(request.headers)
         # The key goes to the service only, never to another address that an answer may point to.
         if self.api_key is not None and _origin(url) == _origin(self.base_url):
             headers["Authorization"] = f"Bearer {self.api_key}"
-        arguments: dict[str, Any] = {
+        arguments: JsonObject = {
             "method": request.method,
             "url": url,
             "headers": headers,

@@ -19,10 +19,10 @@ def table(weights: WeightBlocks) -> str:
     return "\n".join([*lines, *(_line(row, widths) for row in rows), *_totals(weights)])
 
 
-def _rows(found: Iterable[Scale]) -> list[tuple[str, ...]]:
+def _rows(deviations: Iterable[Scale]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     last_layer = None
-    for scale in found:
+    for scale in deviations:
         rows.append(
             (
                 "" if scale.layer == last_layer else scale.layer,

@@ -32,10 +32,10 @@ def ranking_rows(ranking: Ranking) -> list[Row]:
     ]
 
 
-def search_rows(found: SearchResult) -> list[Row]:
+def search_rows(result: SearchResult) -> list[Row]:
     return [
         {"rank": rank, **_valued(entry), "score": entry.score, **entry.costs}
-        for rank, entry in enumerate(found.best, start=1)
+        for rank, entry in enumerate(result.best, start=1)
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from service.client._errors import UnexpectedAnswer, refusal
 from service.client._results import FineTuningResult
 from service.contract.training_results import Epoch
 from service.errors import InvalidRequest, ServiceError
+from service.kit.json_types import JsonObject
 from service.kit.whole_file import write_whole
 from service.weights.blocks import DTYPES, Array
 from service.weights.safetensors_layout import read_contents
@@ -58,7 +59,7 @@ class FineTuned:
         return self.result.test_accuracy
 
     @property
-    def start(self) -> dict[str, Any]:
+    def start(self) -> JsonObject:
         """What the training started from: model, coverage, whether the classifier was predicted."""
         return self.result.start
 

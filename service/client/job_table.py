@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 from service.client import _views
 from service.client._results import Job
@@ -52,7 +52,7 @@ class JobTable(Sequence[Job]):
         return _views.to_html(f"{len(self):,} jobs", list(map(job_row, self)), _COLUMNS)
 
 
-def job_row(job: Job) -> dict[str, Any]:
+def job_row(job: Job) -> _views.Row:
     return {
         "id": job.id,
         "kind": job.kind,

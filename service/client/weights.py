@@ -174,8 +174,8 @@ class PredictedWeights:
     @property
     def numbers(self) -> dict[str, int]:
         """How many numbers were predicted at full shape, tiled from a smaller prediction, and defaulted."""
-        told = {} if self.result is None else self.result.numbers
-        return dict(told or self.blocks.numbers)
+        numbers = {} if self.result is None else self.result.numbers
+        return dict(numbers or self.blocks.numbers)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -130,14 +130,15 @@ class Observation(TypedDict):
     fields are metadata: what all observations say alike is on the card of the predictor.
     """
 
-    __pydantic_config__ = {"extra": "allow"}  # type: ignore[misc]  # noqa: RUF012
-
     architecture: Document
     value: Annotated[
         Annotated[float, Limits(allow_inf_nan=False)] | None, Limits("null: the training failed.")
     ]
     name: NotRequired[Annotated[str, Limits(max_length=256)] | None]
 
+
+# What `pydantic.with_config` does, without loading pydantic.
+Observation.__pydantic_config__ = {"extra": "allow"}  # type: ignore[attr-defined]
 
 # These options may be large: they travel beside a job, whose record stays small.
 APART = ("observations", "architecture")

@@ -97,7 +97,7 @@ def from_validation(
 
 
 def invalid_fields(
-    found: Sequence[Mapping[str, Any]], *, where: str = "body", known: Collection[str] = ()
+    entries: Sequence[Mapping[str, Any]], *, where: str = "body", known: Collection[str] = ()
 ) -> InvalidRequest:
     """One error for all fields that pydantic refused. `where`: body, query, path, header or options.
 
@@ -110,7 +110,7 @@ def invalid_fields(
             "detail": sentence("/".join(map(str, entry["loc"])) or f"The {where}", entry, known),
             "code": str(entry["type"]),
         }
-        for entry in found[:20]
+        for entry in entries[:20]
     ]
-    more = f" ({len(found) - 1} more fields are wrong.)" if len(found) > 1 else ""
+    more = f" ({len(entries) - 1} more fields are wrong.)" if len(entries) > 1 else ""
     return InvalidRequest(listed[0]["detail"] + more, field=listed[0]["pointer"], errors=listed)

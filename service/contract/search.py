@@ -111,8 +111,8 @@ class SearchOptions(Seeded):
         for name in ("predictor", "trade_off", "latency_predictor"):
             model = getattr(self, name)
             if model is not None and model not in BUILT_IN:
-                found = scorer(model)
-                yield ModelUse(name, found.model, found.role, found.lacks)
+                parts = scorer(model)
+                yield ModelUse(name, parts.model, parts.role, parts.lacks)
 
     def longest(self) -> Longest:
         return Longest("seconds", (self.seconds or 0) / 60)

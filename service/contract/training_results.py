@@ -85,8 +85,8 @@ class Verdict(Answer):
     sentence: str
 
 
-class FineTuningResult(Answer):
-    """What the service says about a fine-tuned network. parameters: how many; images: that it was trained on,
+class FineTuning(Answer):
+    """What came of a fine-tuning. parameters: how many; images: that it was trained on,
     test_images: that its accuracy is of. history, kept_epoch: of the start that was kept, and its best epoch,
     whose weights these are. start: where its parameters came from. verdict: where there were two starts;
     predicted, random: where both were trained to the end; rival: where the other one was given up before.
@@ -95,8 +95,6 @@ class FineTuningResult(Answer):
     running statistics are not in the file.
     """
 
-    digest: str
-    weights: WeightsFile
     parameters: int
     history: list[Epoch]
     test_accuracy: float
@@ -115,6 +113,13 @@ class FineTuningResult(Answer):
     rival: Rival | None = None
     unnamed_statistics: list[str] = Field(default_factory=list)
     seconds: float | None = None
+
+
+class FineTuningResult(FineTuning):
+    """`result` of a succeeded training of kind `finetune`: the same, and where its weights lie."""
+
+    digest: str
+    weights: WeightsFile
 
 
 class FoundArchitecture(Answer):

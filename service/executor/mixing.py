@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from service.executor.node_attributes import Inputs, Params, Step, refusal, values_of
+from service.executor.node_attributes import Attributes, Inputs, Params, Step, refusal, values_of
 from service.graph_io.archgraph import Node
 
 
@@ -22,7 +20,7 @@ def attention(node: Node) -> Step:
     raise refusal(node, "its inputs are not queries, keys and values")
 
 
-def _attention_of_tokens(values: dict[str, Any]) -> Step:
+def _attention_of_tokens(values: Attributes) -> Step:
     heads, zero = int(values["heads"]), bool(values["zero_attention"])
 
     def run(inputs: Inputs, _: Params) -> Tensor:
@@ -36,7 +34,7 @@ def _attention_of_tokens(values: dict[str, Any]) -> Step:
     return run
 
 
-def _attention_of_heads(values: dict[str, Any]) -> Step:
+def _attention_of_heads(values: Attributes) -> Step:
     transposed = bool(values["keys_transposed"])
 
     def run(inputs: Inputs, _: Params) -> Tensor:
@@ -50,7 +48,7 @@ def _attention_of_heads(values: dict[str, Any]) -> Step:
     return run
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, values: dict[str, Any]) -> Tensor:
+def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, values: Attributes) -> Tensor:
     if query.device.type == "cpu":
         # The fused kernel spends most of its time on converting bfloat16.
         query, key, value = query.float(), key.float(), value.float()

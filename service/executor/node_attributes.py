@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
@@ -17,6 +17,10 @@ Inputs = Sequence[Tensor]
 Step = Callable[[Inputs, Params], Tensor]
 
 
+# Values by the names that `graph_io.operators` declares.
+Attributes: TypeAlias = dict[str, Any]
+
+
 def refusal(node: Node, reason: str, hint: str | None = None) -> UnsupportedOperator:
     return UnsupportedOperator(
         f"Node {node.name!r} ({node.op}) cannot be run: {reason}.",
@@ -26,7 +30,7 @@ def refusal(node: Node, reason: str, hint: str | None = None) -> UnsupportedOper
     )
 
 
-def values_of(node: Node) -> dict[str, Any]:
+def values_of(node: Node) -> Attributes:
     """Every attribute of a node, as it says it or by default.
 
     Raises UnsupportedOperator if the node stands for more than its attributes say, names a function that

@@ -6,6 +6,7 @@ unpickled.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ FORMAT = "weightcast-ghn-1"
 
 
 def save_checkpoint(
-    folder: Path, ghn: GHN, card: dict[str, Any], *, dtype: torch.dtype = torch.float32
+    folder: Path, ghn: GHN, card: Mapping[str, Any], *, dtype: torch.dtype = torch.float32
 ) -> None:
     """Write a model folder. `card` is the model card: name, kind, dataset, training record, measured scores.
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Literal
+
+from service.kit.exact_fields import check_fields
+from service.kit.json_types import JsonObject
 
 # Fields that one GNN alone has; checkpoints of others do not hold them.
 _OF_ONE_GNN = {
@@ -90,7 +93,7 @@ class GHNConfig:
     def is_transformer(self) -> bool:
         return self.gnn == "transformer"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """What a checkpoint holds: the fields of its own GNN, and the decoder where it is not the usual one.
         """
         return {
@@ -99,21 +102,19 @@ class GHNConfig:
             if _OF_ONE_GNN.get(name, self.gnn) == self.gnn and (name, value) != ("decoder", "conv")
         }
 
-    def differences(self) -> dict[str, Any]:
+    def differences(self) -> JsonObject:
         """The fields that are not GHN-2's, apart from the classes, which are the data's."""
         usual = GHNConfig(num_classes=self.num_classes)
         return {name: value for name, value in self.to_dict().items() if value != getattr(usual, name)}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> GHNConfig:
+    def from_dict(cls, values: JsonObject) -> GHNConfig:
         """Raises ValueError for an unknown or a missing field."""
         gnn = values.get("gnn")
         expected = {field.name for field in fields(cls) if _OF_ONE_GNN.get(field.name, gnn) == gnn}
         if "decoder" not in values:
             expected.remove("decoder")
-        if set(values) != expected:
-            unknown, missing = sorted(set(values) - expected), sorted(expected - set(values))
-            raise ValueError(f"not a GHN configuration: unknown fields {unknown}, missing fields {missing}")
+        check_fields(values, expected, "GHN")
         return cls(**values)
 
 

@@ -22,13 +22,14 @@ import torch
 from torch import Tensor
 
 from service.errors import InvalidInput
+from service.kit.json_types import JsonObject
 
 _ZIP, _ZLIB, _PICKLE = b"PK\x03\x04", b"\x78", b"\x80"
 # torch's files were once pickles that begin with a number of their own.
 _OLD_TORCH = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46"
 
 
-def read_reference(path: Path) -> tuple[dict[str, Any] | None, dict[str, Tensor]]:
+def read_reference(path: Path) -> tuple[JsonObject | None, dict[str, Tensor]]:
     """The configuration, None where the file has none, and the state dict, in the file's own names.
 
     Raises InvalidInput for a file that is none of these, or that asks for anything beside tensors.
@@ -49,7 +50,7 @@ def read_reference(path: Path) -> tuple[dict[str, Any] | None, dict[str, Tensor]
     return config, dict(state)
 
 
-def _parts(document: Any, what: str) -> tuple[dict[str, Any] | None, Mapping[str, Any]]:
+def _parts(document: Any, what: str) -> tuple[JsonObject | None, Mapping[str, Any]]:
     if isinstance(document, Mapping):
         if isinstance(document.get("config"), dict) and isinstance(document.get("state_dict"), Mapping):
             return document["config"], document["state_dict"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isqrt
-from typing import Any
 
 from torch import Tensor
 
 from service.errors import InvalidInput
 from service.ghn.config import GHNConfig
 from service.ghn.decoder import MAP_CHANNELS
+from service.kit.json_types import JsonObject
 
 # Prefix of a parameter -> ours.
 _BOTH = {
@@ -54,7 +54,7 @@ _GHN3_LAYER = {
 }
 
 
-def our_configuration(values: dict[str, Any] | None, state: Mapping[str, Tensor], what: str) -> GHNConfig:
+def our_configuration(values: JsonObject | None, state: Mapping[str, Tensor], what: str) -> GHNConfig:
     """What a file is a checkpoint of. values: its configuration; None: the shapes of its tensors say it.
 
     Raises InvalidInput, naming what does not fit.
@@ -86,7 +86,7 @@ def our_configuration(values: dict[str, Any] | None, state: Mapping[str, Tensor]
         raise InvalidInput(f"The configuration of {what!r} is not one of the reference's: {error}") from error
 
 
-def _from_shapes(state: Mapping[str, Tensor]) -> dict[str, Any]:
+def _from_shapes(state: Mapping[str, Tensor]) -> JsonObject:
     """The configuration of a state dict that comes alone. All published ones normalise what they predict."""
     hidden = state["embed.weight"].shape[1]
     is_transformer = any(name.startswith("gnn.0.attn.") for name in state)

@@ -12,13 +12,14 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from service.contract.kinds import model_kinds
 from service.errors import InvalidInput, UnknownModel
 from service.graph_io.fields import closest, shown
+from service.kit.json_types import JsonObject
 from service.settings import get_settings
 
 SHIPPED_MODELS = Path(__file__).parent
@@ -70,8 +71,8 @@ class ModelCard(BaseModel):
     description: str = ""
     unit: str = ""
     digest: str
-    training: dict[str, Any] = Field(default_factory=dict)
-    scores: dict[str, Any] = Field(default_factory=dict)
+    training: JsonObject = Field(default_factory=dict)
+    scores: JsonObject = Field(default_factory=dict)
     size: int = 0
     shipped: bool = False
     path: Path = Field(exclude=True)

@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from service.models.catalog import CARD, CONFIG, SHIPPED_MODELS, WEIGHTS, list_c
 
 
 def write_model_folder(
-    folder: Path, save_weights: Callable[[Path], None], config: dict[str, Any], card: dict[str, Any]
+    folder: Path, save_weights: Callable[[Path], None], config: Mapping[str, Any], card: Mapping[str, Any]
 ) -> None:
     """Write a model folder. Its files appear whole, the card last.
 

@@ -6,19 +6,20 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from service.errors import InvalidInput
+from service.kit.json_types import JsonObject
 from service.models.catalog import CONFIG, WEIGHTS
 
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def read_model_folder(folder: Path, form: str, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read_model_folder(folder: Path, form: str, kind: str) -> tuple[JsonObject, dict[str, Tensor]]:
     """The configuration and the tensors. form: what `format` in the configuration must be. kind: what that
     is, for the error.
 

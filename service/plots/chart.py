@@ -7,7 +7,7 @@ from functools import wraps
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import ParamSpec
 
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
@@ -59,7 +59,7 @@ class Chart(Figure):
 
     def _bytes(self, form: str) -> bytes:
         buffer = BytesIO()
-        metadata: dict[str, Any] = {"Date": None} if form == "svg" else {"Software": None}
+        metadata: dict[str, None] = {"Date": None} if form == "svg" else {"Software": None}
         with house_style():
             self.savefig(buffer, format=form, metadata=metadata)
         return buffer.getvalue()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any
 
 from matplotlib import style
 
 INK, QUIET, LINE = "#1c2430", "#5d6877", "#d9dee5"
 BLUE, ORANGE, GREEN, GREY = "#1f5fbf", "#c45a00", "#1a775d", "#848e9c"
 
-_STYLE: dict[str, Any] = {
+_STYLE: dict[str, object] = {
     "axes.axisbelow": True,
     "axes.edgecolor": GREY,
     "axes.grid": True,

@@ -28,8 +28,8 @@ SUMMARY_FIELDS = (
 
 def summary_of(job_id: str, values: Sequence[str | None]) -> JobSummary | None:
     """From the values of `SUMMARY_FIELDS`; None where there is no record."""
-    given = zip(SUMMARY_FIELDS, values, strict=True)
-    fields = {name: value for name, value in given if value is not None}
+    pairs = zip(SUMMARY_FIELDS, values, strict=True)
+    fields = {name: value for name, value in pairs if value is not None}
     return JobSummary(**_common(job_id, fields)) if fields else None
 
 

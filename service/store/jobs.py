@@ -154,13 +154,13 @@ class JobStore:
         job_id = new_job_id()
         args = [job_id, kind, queue, key, owner, _dump(payload), now_text(), _dump(tracing.carried())]
         args.append(about.model_dump_json(exclude_none=True))
-        found = self._create(args=args)
+        winner = self._create(args=args)
         # The one line that ties a request to a job that another request has started.
-        log.info("job.created" if found == job_id else "job.shared", job_id=found, kind=kind)
-        job = self.get(found)
+        log.info("job.created" if winner == job_id else "job.shared", job_id=winner, kind=kind)
+        job = self.get(winner)
         if job is None:  # it ended and expired in between: only with a TTL of a few milliseconds
             raise Conflict("the job ended while this request was made", hint="send the request again")
-        return job.model_copy(update={"is_new": found == job_id})
+        return job.model_copy(update={"is_new": winner == job_id})
 
     @redis_or_unavailable()
     def request_cancel(self, job_id: str) -> Job | None:

@@ -134,13 +134,13 @@ def facts_of(result_or_problem: Mapping[str, Any]) -> Facts:
 
 def _operators(problems: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """How many architectures were refused for each operator."""
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for problem in problems:
         if "operator" in problem:
             name = str(problem["operator"])
-            found[name if _OPERATOR.fullmatch(name) else OTHER] += 1
-    kept = dict(found.most_common(MOST_OPERATORS))
-    rest = found.total() - sum(kept.values())
+            counts[name if _OPERATOR.fullmatch(name) else OTHER] += 1
+    kept = dict(counts.most_common(MOST_OPERATORS))
+    rest = counts.total() - sum(kept.values())
     return {**kept, OTHER: kept.get(OTHER, 0) + rest} if rest else kept
 
 

@@ -37,7 +37,7 @@ def header_bytes(entries: Sequence[TensorEntry], metadata: Mapping[str, str]) ->
 
     Raises InvalidInput for a name that the format keeps for itself.
     """
-    header: dict[str, Any] = {METADATA_KEY: dict(metadata)}
+    header: dict[str, Mapping[str, object]] = {METADATA_KEY: dict(metadata)}
     position = 0
     for entry in entries:
         if entry.name == METADATA_KEY:

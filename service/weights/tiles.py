@@ -22,13 +22,14 @@ from collections.abc import Mapping
 from math import prod
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import InvalidInput, LimitExceeded
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
+from service.kit.json_types import JsonObject
 from service.weights.blocks import DTYPES, Array, Block, Provenance, WeightBlocks
 from service.weights.safetensors_layout import (
     Contents,
@@ -43,23 +44,36 @@ VERSION = 1
 MAX_SCALE = float(np.finfo(np.float32).max)
 
 
+class _Entry(TypedDict):
+    """A parameter in the index. block: name of the tensor that it repeats, `scale` times."""
+
+    name: str
+    block: str
+    shape: list[int]
+    provenance: str
+    scale: NotRequired[float]
+    axes: NotRequired[list[int]]
+
+
 def write_tiles(file: BinaryIO, weights: WeightBlocks, dtype: str) -> None:
     """Write the blocks of an answer, each distinct one once, in the order of their first use."""
     keys: dict[tuple[tuple[int, ...], bytes], str] = {}
     distinct: list[Array] = []
-    parameters: list[dict[str, Any]] = []
+    parameters: list[_Entry] = []
     for name, block in weights.blocks.items():
         values, scale = _transmitted(block, dtype)
         identity = (values.shape, hashlib.sha256(values.reshape(-1).view(np.uint8).data).digest())
         key = keys.setdefault(identity, str(len(distinct)))
         if int(key) == len(distinct):
             distinct.append(values)
-        entry: dict[str, Any] = {"name": name, "block": key, "shape": list(block.shape)}
+        entry: _Entry = {
+            "name": name, "block": key, "shape": list(block.shape), "provenance": str(block.provenance),
+        }  # fmt: skip
         if scale != 1.0:
             entry["scale"] = scale
         if block.axes is not None:
             entry["axes"] = list(block.axes)
-        parameters.append({**entry, "provenance": str(block.provenance)})
+        parameters.append(entry)
     index = {
         "version": VERSION,
         "model": weights.model,
@@ -116,7 +130,7 @@ def read_tiles(source: bytes | str | PathLike[str], *, limits: GraphLimits = DEF
     return WeightBlocks(blocks, index["model"], index["model_digest"], dtype)
 
 
-def _index(contents: Contents) -> dict[str, Any]:
+def _index(contents: Contents) -> JsonObject:
     text = contents.metadata.get(METADATA_KEY)
     if text is None:
         raise InvalidInput(

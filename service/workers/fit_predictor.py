@@ -7,14 +7,13 @@ are processes of their own (training.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from service.contract import training_results as results
 from service.contract.predictor import PredictorTraining
 from service.contract.reading import read
+from service.contract.training import TrainingPayload
 from service.documents import read_document
 from service.errors import ServiceError
 from service.models.publish import check_free, publish
@@ -27,16 +26,16 @@ from service.workers.training import read_observations
 _STAGES = 3
 
 
-def run_fit(runtime: Runtime, payload: Mapping[str, Any], report: Report) -> results.FittedPredictor:
+def run_fit(runtime: Runtime, payload: TrainingPayload, report: Report) -> results.FittedPredictor:
     """What `fit_report` says.
 
     Errors: InvalidRequest and the readers' errors, with the number of the `observation` that is wrong;
     Conflict when the name is taken; NotFound when the observations have expired; JobCancelled.
     """
-    settings, name = runtime.settings, payload["name"]
+    settings, name = runtime.settings, payload["name"] or ""
     models, replace = settings.home / "models", bool(payload.get("replace"))
     check_free(name, models, replace=replace)
-    items = read_observations(runtime.artifacts, payload)
+    items = read_observations(runtime.artifacts, payload["observations"])
     options = read(PredictorTraining, {**payload["config"], "observations": items})
     tell = paced(report)
     try:

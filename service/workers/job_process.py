@@ -74,13 +74,13 @@ def _check_models(options: Options) -> None:
         if use.name is None:
             continue
         try:
-            found = find_card(use.name).kind
+            kind = find_card(use.name).kind
         except UnknownModel as error:
             error.extra["field"] = pointer(use.field)
             raise
-        if not plays(found, use.role):
+        if not plays(kind, use.role):
             raise InvalidRequest(
-                f"The model {use.name!r} is a {found}; {use.lacks}.", field=pointer(use.field)
+                f"The model {use.name!r} is a {kind}; {use.lacks}.", field=pointer(use.field)
             )
 
 

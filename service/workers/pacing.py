@@ -11,13 +11,13 @@ _EVERY_SECONDS = 0.3
 
 def paced(report: Report) -> Report:
     """The same, called at most a few times a second."""
-    told = -_EVERY_SECONDS
+    last = -_EVERY_SECONDS
 
     def tell(done: float, total: float, message: str) -> None:
-        nonlocal told
+        nonlocal last
         now = time.monotonic()
-        if now - told >= _EVERY_SECONDS:
-            told = now
+        if now - last >= _EVERY_SECONDS:
+            last = now
             report(done, total, message)
 
     return tell

@@ -125,25 +125,25 @@ def run_compare(runtime: Runtime, payload: EmbedPayload | NodesPayload, report: 
 
 def _compare_nodes(runtime: Runtime, payload: NodesPayload, report: Report) -> Comparison:
     watch, tell = Stopwatch(), paced(report)
-    found: dict[int, PrimitiveGraph] = {}
+    by_index: dict[int, PrimitiveGraph] = {}
     skipped: list[SkippedArchitecture] = []
     with watch.stage("parse"):
         candidates = list(_candidates(runtime, payload))
         for done, candidate in enumerate(candidates, start=1):
             try:
                 document = read_entry(candidate.document).document
-                found[candidate.index] = to_primitives(read_document(document, runtime.settings))
+                by_index[candidate.index] = to_primitives(read_document(document, runtime.settings))
             except ServiceError as error:
                 skipped.append(skipped_entry(candidate, error))
             tell(done, len(candidates), "reading the architectures")
     with watch.stage("compare"):
         distances = [
-            [float(assignment_cost(one, other)) for other in found.values()] for one in found.values()
+            [float(assignment_cost(one, other)) for other in by_index.values()] for one in by_index.values()
         ]
     return Comparison(
         model=None,
         distances=distances,
-        indices=list(found),
+        indices=list(by_index),
         skipped=skipped,
         timings_ms=watch.timings_ms(),
     )
@@ -170,7 +170,7 @@ def _embed(
     with watch.stage("parse"):
         candidates = list(_candidates(runtime, payload))
     tell = paced(report)
-    found: dict[int, NDArray[np.float32]] = {}
+    by_index: dict[int, NDArray[np.float32]] = {}
     waiting: list[tuple[int, tuple[str, bytes], ArchGraph]] = []
     skipped: list[SkippedArchitecture] = []
     for done, candidate in enumerate(candidates, start=1):
@@ -183,19 +183,19 @@ def _embed(
                     graph = read_document(document, runtime.settings)
                 waiting.append((candidate.index, key, graph))
             else:
-                found[candidate.index] = known
+                by_index[candidate.index] = known
         except ServiceError as error:
             skipped.append(skipped_entry(candidate, error))
         if len(waiting) == EMBED_BATCH or (waiting and done == len(candidates)):
             with watch.stage("embed"):
                 vectors = model.embed([graph for _, _, graph in waiting])
             for (index, key, _), vector in zip(waiting, vectors, strict=True):
-                found[index] = vector
+                by_index[index] = vector
                 runtime.embeddings.put(key, vector)
             waiting = []
         tell(done, len(candidates), "embedding")
-    indices = sorted(found)
-    embeddings = np.stack([found[index] for index in indices]) if indices else model.embed([])
+    indices = sorted(by_index)
+    embeddings = np.stack([by_index[index] for index in indices]) if indices else model.embed([])
     return model.card.name, indices, embeddings, skipped
 
 

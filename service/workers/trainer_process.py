@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import structlog
 
+from service.kit.json_types import JsonObject
 from service.parent_death import wrapped
 
 log = structlog.get_logger("weightcast.training")
@@ -51,12 +52,12 @@ class MetricsTail:
         self._path = folder / "metrics.jsonl"
         self._mark = folder / "metrics.told"
 
-    def new(self) -> Iterator[dict[str, Any]]:
+    def new(self) -> Iterator[JsonObject]:
         """Whole lines that were not told yet, non-finite numbers as null."""
-        told = self._told()
+        position = self._position()
         try:
             with self._path.open("rb") as file:
-                file.seek(told)
+                file.seek(position)
                 data = file.read()
         except FileNotFoundError:
             return
@@ -70,9 +71,9 @@ class MetricsTail:
                 continue
             if isinstance(values, dict):
                 yield finite(values)
-        self._mark.write_text(str(told + len(whole)))
+        self._mark.write_text(str(position + len(whole)))
 
-    def _told(self) -> int:
+    def _position(self) -> int:
         try:
             return min(int(self._mark.read_text()), self._path.stat().st_size)
         except (FileNotFoundError, ValueError):
@@ -88,7 +89,7 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
+def read_json(path: Path) -> JsonObject | None:
     """The document, None when there is none."""
     try:
         document = json.loads(path.read_text())

@@ -14,16 +14,18 @@ import base64
 import json
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import structlog
 
 from service.contract.kinds import KINDS, TrainingKind
+from service.contract.options import Observation
 from service.contract.problem import Problem
 from service.contract.reading import dotted
+from service.contract.training import TrainingPayload
 from service.errors import InvalidRequest, ServiceError, TookTooLong, TrainingFailed, Unavailable
+from service.kit.json_types import JsonObject
 from service.kit.whole_file import write_whole
 from service.models.publish import check_free, publish
 from service.settings import Settings
@@ -61,15 +63,15 @@ class Refused(ServiceError):
         return self._problem
 
 
-def run_training(context: JobContext) -> dict[str, Any]:
+def run_training(context: JobContext) -> JsonObject:
     """Train, or search, for one segment, or to the end. Returns the result of the job; a model can be used at
     once.
 
     Errors: JobYields at the end of a segment, JobCancelled; InvalidRequest, Conflict and the trainer's own
     refusals; TrainingFailed.
     """
-    payload, settings = context.job.payload, context.settings
-    row, name = kind_of(payload), payload["name"]
+    payload, settings = cast(TrainingPayload, context.job.payload), context.settings
+    row, name = kind_of(payload), payload["name"] or ""
     folder = settings.home / "runs" / context.job.id
     if not (folder / RESULT).exists():
         if row.publishes:
@@ -98,7 +100,7 @@ def run_training(context: JobContext) -> dict[str, Any]:
     return {"model": name, **result}
 
 
-def kind_of(payload: Mapping[str, Any]) -> TrainingKind:
+def kind_of(payload: TrainingPayload) -> TrainingKind:
     """Raises InvalidRequest for a kind that this worker does not know."""
     name = payload["kind"]
     if name not in KINDS:
@@ -121,25 +123,25 @@ def _forget(folder: Path) -> None:
             file.unlink()
 
 
-def _config(payload: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+def _config(payload: TrainingPayload, settings: Settings) -> JsonObject:
     """What the trainer is told, with what travelled apart from the job: observations, an architecture."""
-    config = dict(payload.get("config") or {})
-    if payload.get("observations") is not None:
-        config["observations"] = read_observations(open_artifacts(settings), payload)
-    if payload.get("source") is not None:
+    config, artifacts = {**payload["config"]}, open_artifacts(settings)
+    if "observations" in payload:
+        config["observations"] = read_observations(artifacts, payload["observations"])
+    if (source := payload.get("source")) is not None:
         # The file says exactly what it computes; its graph does not always.
-        data = open_artifacts(settings).read_bytes(payload["source"])
+        data = artifacts.read_bytes(source)
         config["architecture"] = {"format": "onnx", "data": base64.b64encode(data).decode()}
-    elif payload.get("graph") is not None:
-        config["architecture"] = json.loads(open_artifacts(settings).read_bytes(payload["graph"]))
-    elif payload.get("torchvision") is not None:
-        config["architecture"] = {"format": "torchvision", **payload["torchvision"]}
+    elif (graph := payload.get("graph")) is not None:
+        config["architecture"] = json.loads(artifacts.read_bytes(graph))
+    elif (torchvision := payload.get("torchvision")) is not None:
+        config["architecture"] = {"format": "torchvision", **torchvision}
     return config
 
 
-def read_observations(artifacts: ArtifactStore, payload: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A job's observations, `{"architecture", "value"}` each. Errors: NotFound when they have expired."""
-    return [json.loads(line) for line in artifacts.read_bytes(payload["observations"]).split(b"\n")]
+def read_observations(artifacts: ArtifactStore, name: str) -> list[Observation]:
+    """A job's observations. Raises NotFound when they have expired."""
+    return [json.loads(line) for line in artifacts.read_bytes(name).split(b"\n")]
 
 
 class Segment:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import structlog
 
 from service.contract.kinds import ANSWERS, TRAINING, JobKind
 from service.contract.results import Answer
+from service.contract.training import TrainingPayload
 from service.errors import ServiceError, Unavailable
 from service.kit.json_types import JsonObject
 from service.kit.references import resolve
@@ -55,7 +58,7 @@ def _answer(child: Child, context: JobContext, row: JobKind) -> JsonObject:
 
 
 def _train(child: Child, context: JobContext) -> JsonObject:
-    row = kind_of(context.job.payload)
+    row = kind_of(cast(TrainingPayload, context.job.payload))
     if row.queue == TRAINING:
         return run_training(context)
     return _computed(child, context, row)

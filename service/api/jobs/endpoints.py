@@ -160,13 +160,13 @@ async def cancel_job(job_id: JobId, services: Injected, caller: Caller) -> Respo
         raise Forbidden(
             "This job was made with another key.", hint="Ask its owner, or use a key with the scope admin."
         )
-    asked = await anyio.to_thread.run_sync(services.jobs.request_cancel, job_id)
-    if asked is None:
+    state = await anyio.to_thread.run_sync(services.jobs.request_cancel, job_id)
+    if state is None:
         raise NotFound(f"There is no job {job_id}.")
-    if asked.is_final and asked.status is not JobStatus.CANCELLED:
+    if state.is_final and state.status is not JobStatus.CANCELLED:
         raise Conflict(
-            f"This job has {asked.status.value} already.",
+            f"This job has {state.status.value} already.",
             job=job_id,
             hint="A finished job cannot be cancelled.",
         )
-    return job_response(asked)
+    return job_response(state)

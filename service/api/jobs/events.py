@@ -76,13 +76,13 @@ async def job_events(jobs: JobStore, events: EventStream, job_id: str, last_id: 
         # Read before the events: a job that was final by then has no events that the read could miss.
         job = await anyio.to_thread.run_sync(jobs.get, job_id)
         wait_seconds = 0.0 if job is None or job.is_final else LONGEST_BLOCK_SECONDS
-        found = await events.read(job_id, last_id, wait_seconds)
-        for event in found:
+        batch = await events.read(job_id, last_id, wait_seconds)
+        for event in batch:
             yield encode_event(_WIRE_NAMES.get(event.type, event.type), event.data, event.id)
             last_id, last_sent = event.id, time.monotonic()
-        if found and found[-1].data.get("status") in FINAL:
+        if batch and batch[-1].data.get("status") in FINAL:
             job = await anyio.to_thread.run_sync(jobs.get, job_id)
-        if job is None or (job.is_final and len(found) < 500):
+        if job is None or (job.is_final and len(batch) < 500):
             yield encode_event("end", job.model_dump(mode="json") if job else None)
             return
         if time.monotonic() - last_sent >= PING_SECONDS:

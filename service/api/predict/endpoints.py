@@ -134,15 +134,15 @@ async def predict_weights(
     )
     record = record_of(request)
     with record.stage("receive"):
-        asked = await predictions.prepare(await read_submission(request), caller)
+        inquiry = await predictions.prepare(await read_submission(request), caller)
 
     async def start() -> Job:
-        return await predictions.start(asked, caller, record)
+        return await predictions.start(inquiry, caller, record)
 
-    job = await once(services.jobs, caller, "predict-weights", idempotency_key, asked.key, start)
+    job = await once(services.jobs, caller, "predict-weights", idempotency_key, inquiry.key, start)
     with record.stage("wait"):
         job = await services.watcher.wait(job, preference.wait_seconds, request) or job
-    return await _answer(request, job, asked.submission.options.output, preference.headers)
+    return await _answer(request, job, inquiry.submission.options.output, preference.headers)
 
 
 async def _answer(request: Request, job: Job, output: str, headers: dict[str, str]) -> Response:

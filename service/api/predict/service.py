@@ -36,7 +36,7 @@ _LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class Inquiry:
     """A submission with its model: what the digest of the answer is made of.
 
     key: see `submission_key`. digest: what equal bytes led to before. job: the one that has answered them, or
@@ -58,7 +58,7 @@ class Predictions:
         self.reader = ArchitectureReader(services.graph_limits)
         self._reading: dict[str, asyncio.Task[tuple[ReadArchitecture, str]]] = {}
 
-    async def prepare(self, submission: Submission, caller: Principal) -> Prepared:
+    async def prepare(self, submission: Submission, caller: Principal) -> Inquiry:
         """Check the options, and look up whether these bytes are known. UnknownModel, InvalidRequest."""
         options = submission.options
         check_output(options.output, options.dtype)
@@ -73,22 +73,22 @@ class Predictions:
         # One thread for all of it: changing threads costs more than each of these questions.
         return await anyio.to_thread.run_sync(self._look_up, submission, caller)
 
-    async def start(self, asked: Prepared, caller: Principal, record: RequestRecord) -> Job:
+    async def start(self, inquiry: Inquiry, caller: Principal, record: RequestRecord) -> Job:
         """The job of a prediction: finished where the answer is known, else one in flight, else a new one.
 
         The readers' errors; Unavailable and TooManyRequests where no more work is taken.
         """
-        if asked.job is not None:
-            record.cache = "hit" if asked.job.is_final else "shared"
-            return asked.job
+        if inquiry.job is not None:
+            record.cache = "hit" if inquiry.job.is_final else "shared"
+            return inquiry.job
         with record.stage("read"):
-            architecture, digest = await self._read(asked)
+            architecture, digest = await self._read(inquiry)
         with record.stage("queue"):
-            job = await anyio.to_thread.run_sync(self._answer_or_queue, asked, architecture, digest, caller)
+            job = await anyio.to_thread.run_sync(self._answer_or_queue, inquiry, architecture, digest, caller)
         record.cache = "miss" if job.is_new else "hit" if job.is_final else "shared"
         return job
 
-    def _look_up(self, submission: Submission, caller: Principal) -> Prepared:
+    def _look_up(self, submission: Submission, caller: Principal) -> Inquiry:
         """Blocking."""
         services = self._services
         options = submission.options
@@ -103,30 +103,30 @@ class Predictions:
         key = submission_key(submission.content, kind, options, card.digest)
         known = services.cache.get(f"submission:{key}")
         if not isinstance(known, str):
-            return Prepared(submission, card, key)
+            return Inquiry(submission, card, key)
         about = _about(submission.called, card)
         job = self._answer(known, caller, about) or services.jobs.by_key(known)
-        return Prepared(submission, card, key, known, job)
+        return Inquiry(submission, card, key, known, job)
 
-    async def _read(self, asked: Prepared) -> tuple[ReadArchitecture, str]:
+    async def _read(self, inquiry: Inquiry) -> tuple[ReadArchitecture, str]:
         """Read the architecture, once for all equal requests of the moment."""
-        task = self._reading.get(asked.key)
+        task = self._reading.get(inquiry.key)
         if task is None:
-            task = asyncio.create_task(self._read_now(asked))
-            self._reading[asked.key] = task
-            task.add_done_callback(lambda _: self._reading.pop(asked.key, None))
+            task = asyncio.create_task(self._read_now(inquiry))
+            self._reading[inquiry.key] = task
+            task.add_done_callback(lambda _: self._reading.pop(inquiry.key, None))
         # Shielded: a caller that hangs up must not spoil it for the others.
         return await asyncio.shield(task)
 
-    async def _read_now(self, asked: Prepared) -> tuple[ReadArchitecture, str]:
+    async def _read_now(self, inquiry: Inquiry) -> tuple[ReadArchitecture, str]:
         try:
-            architecture = await self.reader.read(asked.submission)
+            architecture = await self.reader.read(inquiry.submission)
         except UnsupportedOperator as error:
             await anyio.to_thread.run_sync(self._count, error)
             raise
-        options = asked.submission.options
+        options = inquiry.submission.options
         source = architecture.onnx_sha256 if options.output == "onnx" else None
-        return architecture, prediction_digest(architecture.digest, options, asked.card.digest, source)
+        return architecture, prediction_digest(architecture.digest, options, inquiry.card.digest, source)
 
     def _count(self, error: UnsupportedOperator) -> None:
         """Whoever runs the service sees which operators its users miss. Blocking."""
@@ -175,19 +175,19 @@ class Predictions:
         return jobs.get(job.id) or job
 
     def _answer_or_queue(
-        self, asked: Prepared, architecture: ReadArchitecture, digest: str, caller: Principal
+        self, inquiry: Inquiry, architecture: ReadArchitecture, digest: str, caller: Principal
     ) -> Job:
         """The job with the known answer, the live one for this digest, or a new one, handed to the workers.
         Blocking.
         """
         services = self._services
-        if digest != asked.digest:
-            services.cache.put(f"submission:{asked.key}", digest)
-        about = _about(asked.submission.called or architecture.name, asked.card)
+        if digest != inquiry.digest:
+            services.cache.put(f"submission:{inquiry.key}", digest)
+        about = _about(inquiry.submission.called or architecture.name, inquiry.card)
         if (live := services.jobs.by_key(digest) or self._answer(digest, caller, about)) is not None:
             return live
         services.admission.check(QUEUE, caller)
-        options = asked.submission.options
+        options = inquiry.submission.options
         payload: PredictPayload = {
             "graph": architecture.store_graph(services.artifacts),
             "source_onnx": architecture.store_source(services.artifacts)
@@ -197,8 +197,8 @@ class Predictions:
             "torchvision": architecture.torchvision,
             # Where the worker leaves the graph of a network that only it can build.
             "traced": architecture.graph_name if architecture.torchvision is not None else None,
-            "model": asked.card.name,
-            "model_digest": asked.card.digest,
+            "model": inquiry.card.name,
+            "model_digest": inquiry.card.digest,
             "dtype": options.dtype,
             "output": options.output,
             "include_classifier": options.include_classifier,

@@ -10,7 +10,7 @@ from service import errors
 from service.api.architectures import NASBENCH201_EXAMPLE, TORCHVISION_EXAMPLE
 from service.api.openapi import Responses, json_body, problems
 from service.api.rank.reading import JSON_LINES, read_many
-from service.api.rank.service import Asked, answer, embedding_payload, ranking_payload
+from service.api.rank.service import CurrentCall, answer, embedding_payload, ranking_payload
 from service.contract.many import (
     CompareOptions,
     CompareRequest,
@@ -64,12 +64,12 @@ _RESPONSES: Responses = {
     openapi_extra=_describe(RankRequest, RankOptions),
     responses=_RESPONSES,
 )
-async def rank_architectures(asked: Asked) -> Response:
+async def rank_architectures(call: CurrentCall) -> Response:
     """The job's result is a `Ranking`. What cannot be read is in `skipped` and does not stop the rest."""
-    settings = asked.services.settings
-    lines, options = await read_many(asked.request, RankOptions, most=settings.max_architectures)
+    settings = call.services.settings
+    lines, options = await read_many(call.request, RankOptions, most=settings.max_architectures)
     payload = await anyio.to_thread.run_sync(ranking_payload, settings, options, lines)
-    return await answer(asked, "rank", lines, payload)
+    return await answer(call, "rank", lines, payload)
 
 
 @router.post(
@@ -80,14 +80,14 @@ async def rank_architectures(asked: Asked) -> Response:
     openapi_extra=_describe(EmbedRequest, EmbedOptions),
     responses=_RESPONSES,
 )
-async def embed_architectures(asked: Asked) -> Response:
+async def embed_architectures(call: CurrentCall) -> Response:
     """The job's result is an `Embeddings`: means of a GHN's node states, alike for networks that compute
     alike.
     """
-    settings = asked.services.settings
-    lines, options = await read_many(asked.request, EmbedOptions, most=settings.max_architectures)
+    settings = call.services.settings
+    lines, options = await read_many(call.request, EmbedOptions, most=settings.max_architectures)
     payload = await anyio.to_thread.run_sync(embedding_payload, settings, options)
-    return await answer(asked, "embed", lines, payload)
+    return await answer(call, "embed", lines, payload)
 
 
 @router.post(
@@ -98,12 +98,12 @@ async def embed_architectures(asked: Asked) -> Response:
     openapi_extra=_describe(CompareRequest, CompareOptions),
     responses=_RESPONSES,
 )
-async def compare_architectures(asked: Asked) -> Response:
+async def compare_architectures(call: CurrentCall) -> Response:
     """The job's result is a `Comparison`: distances between up to 300 architectures."""
-    settings = asked.services.settings
+    settings = call.services.settings
     most = min(MOST_COMPARED, settings.max_architectures)
-    lines, options = await read_many(asked.request, CompareOptions, most=most)
+    lines, options = await read_many(call.request, CompareOptions, most=most)
     if options.by == "nodes":
-        return await answer(asked, "compare", lines, {"by": options.by})
+        return await answer(call, "compare", lines, {"by": options.by})
     payload = await anyio.to_thread.run_sync(embedding_payload, settings, options)
-    return await answer(asked, "compare", lines, payload)
+    return await answer(call, "compare", lines, payload)

@@ -48,7 +48,7 @@ BUILT_IN = "structure"
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class Call:
     """A call: who asks, how long to wait for the answer, and whether it is a repetition."""
 
     request: Request
@@ -58,17 +58,17 @@ class Asking:
     idempotency_key: str | None
 
 
-def _asking(
+def _call(
     request: Request,
     services: Injected,
     caller: Annotated[Principal, Depends(require("predict"))],
     prefer: Annotated[str | None, Header(description="`wait=N` seconds, or `respond-async`.")] = None,
     idempotency_key: IdempotencyKey = None,
-) -> Asking:
-    return Asking(request, services, caller, prefer, idempotency_key)
+) -> Call:
+    return Call(request, services, caller, prefer, idempotency_key)
 
 
-Asked = Annotated[Asking, Depends(_asking)]
+CurrentCall = Annotated[Call, Depends(_call)]
 
 
 def ranking_payload(settings: Settings, options: RankOptions, lines: bytes) -> RankQuestion:
@@ -79,16 +79,16 @@ def ranking_payload(settings: Settings, options: RankOptions, lines: bytes) -> R
     name = options.predictor or default_predictor(options.property, _space_of(lines))
     digest, predicted = None, "accuracy"
     if name != BUILT_IN:
-        found = scorer(name)
-        card = find_model(settings, found.model)
-        if not plays(card.kind, found.role):
+        parts = scorer(name)
+        card = find_model(settings, parts.model)
+        if not plays(card.kind, parts.role):
             raise errors.InvalidRequest(
-                f"The model {found.model!r} is a {card.kind}; {found.lacks}.",
+                f"The model {parts.model!r} is a {card.kind}; {parts.lacks}.",
                 field="/predictor",
                 hint="A GHN ranks as predicted-weights:NAME, a SMASH model as smash:NAME; both need `data`.",
             )
         digest = card.digest
-        if not found.kind:
+        if not parts.kind:
             predicted = str(card.training.get("property", predicted))
     if options.property not in (None, predicted):
         raise errors.InvalidRequest(
@@ -128,14 +128,14 @@ def embedding_payload(settings: Settings, options: EmbedOptions) -> EmbedQuestio
     return {"model": card.name, "model_digest": card.digest}
 
 
-async def answer(asked: Asking, kind: str, lines: bytes, payload: Question) -> Response:
+async def answer(call: Call, kind: str, lines: bytes, payload: Question) -> Response:
     """200 or 202 with the job; the problem where the request was at fault.
 
     lines: the architectures, a JSON text each.
     """
-    services, settings = asked.services, asked.services.settings
+    services, settings = call.services, call.services.settings
     preference = parse_prefer(
-        asked.prefer,
+        call.prefer,
         default_wait_seconds=settings.default_wait_seconds,
         max_wait_seconds=settings.max_wait_seconds,
     )
@@ -144,13 +144,13 @@ async def answer(asked: Asking, kind: str, lines: bytes, payload: Question) -> R
 
     async def start() -> Job:
         return await anyio.to_thread.run_sync(
-            partial(_start, services, asked.caller, kind, lines, payload, key)
+            partial(_start, services, call.caller, kind, lines, payload, key)
         )
 
     route = f"{kind}-architectures"
-    job = await once(services.jobs, asked.caller, route, asked.idempotency_key, key, start)
-    job = await services.watcher.wait(job, preference.wait_seconds, asked.request) or job
-    if (problem := failure_response(asked.request, job, preference.headers)) is not None:
+    job = await once(services.jobs, call.caller, route, call.idempotency_key, key, start)
+    job = await services.watcher.wait(job, preference.wait_seconds, call.request) or job
+    if (problem := failure_response(call.request, job, preference.headers)) is not None:
         return problem
     return job_response(job, headers={**preference.headers, "Vary": "Prefer"})
 

@@ -32,10 +32,10 @@ async def read_training_request(request: Request) -> tuple[JobRequest, str]:
     document = await parse_json_object(body, services_of(request).graph_limits)
     try:
         # In a thread: thousands of observations take a while.
-        asked = await anyio.to_thread.run_sync(training_request().model_validate, document)
+        training = await anyio.to_thread.run_sync(training_request().model_validate, document)
     except ValidationError as error:
         raise _named(error) from None
-    return asked.root, hashlib.sha256(body).hexdigest()
+    return training.root, hashlib.sha256(body).hexdigest()
 
 
 async def read_network(job: JobRequest, reader: ArchitectureReader) -> ReadArchitecture | None:
@@ -53,8 +53,8 @@ async def read_network(job: JobRequest, reader: ArchitectureReader) -> ReadArchi
 
 def _named(error: ValidationError) -> Exception:
     """Pydantic puts the kind in front of every place; the body has no such level."""
-    found = error.errors(include_url=False, include_input=False)
-    for entry in found:
+    entries = error.errors(include_url=False, include_input=False)
+    for entry in entries:
         if entry["loc"] and entry["loc"][0] in KINDS:
             entry["loc"] = entry["loc"][1:]
-    return invalid_fields(found)
+    return invalid_fields(entries)

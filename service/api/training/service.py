@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from typing import Any
 
 from service import errors
 from service.api.keys import Principal
@@ -17,6 +16,7 @@ from service.contract.kinds import TRAINING, plays
 from service.contract.options import APART, Observation, Observed, Options
 from service.contract.reading import written
 from service.contract.search import BUILT_IN
+from service.contract.training import TrainingPayload
 from service.json_pointer import pointer
 from service.models.publish import check_free
 from service.settings import Settings
@@ -41,8 +41,9 @@ def start(
         # The key is the name: two jobs that would publish the same model cannot run side by side.
         key = f"training:{request.name}"
     services.admission.check(row.queue, caller)
-    payload: dict[str, Any] = {"kind": row.name, "name": request.name}
-    payload["config"] = written(options, leave_out=APART)
+    payload: TrainingPayload = {
+        "kind": row.name, "name": request.name, "config": written(options, leave_out=APART),
+    }  # fmt: skip
     if isinstance(request, ModelRequest) and request.replace:
         payload["replace"] = True
     if isinstance(options, Observed):

@@ -8,6 +8,7 @@ Shape legend: K different observed values
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def known_values(value_N: Floats, score_N: Floats) -> tuple[Floats, Floats]:
     return value_K, score_N[first]
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint, card: dict[str, Any]) -> None:
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, card: Mapping[str, Any]) -> None:
     """Write a model folder. Its files appear whole, the card last."""
     tensors = {name: value.contiguous() for name, value in checkpoint.hypernas.state_dict().items()}
     tensors[_VALUE] = torch.from_numpy(checkpoint.value_K)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from service.contract.hypernas import Encoding, Network, Space
+from service.kit.exact_fields import check_fields
+from service.kit.json_types import JsonObject
 
 Tasks = Literal["both", "accuracy", "weights"]
 
@@ -74,16 +76,11 @@ class HyperNASConfig(Network):
         """Cells of the encoded network, reductions included."""
         return self.stages * self.cells_per_stage + self.stages - 1
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> HyperNASConfig:
+    def from_dict(cls, values: JsonObject) -> HyperNASConfig:
         """Raises ValueError for an unknown or a missing field."""
-        expected = {field.name for field in fields(cls)}
-        if set(values) != expected:
-            unknown, missing = sorted(set(values) - expected), sorted(expected - set(values))
-            raise ValueError(
-                f"not a HyperNAS configuration: unknown fields {unknown}, missing fields {missing}"
-            )
+        check_fields(values, [field.name for field in fields(cls)], "HyperNAS")
         return cls(**values)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from service.graph_io.archgraph import ArchGraph, Node
 from service.graph_io.cells import nasbench101, nasbench201
+from service.kit.json_types import JsonObject
 from service.predictors.hypernas.config import HyperNASConfig
 
 _EDGE_201 = re.compile(r"cells\.(\d+)\.layers\.(\d+)\.")
@@ -45,7 +45,7 @@ class SmallNetwork:
     classifier: tuple[str, str]
 
 
-def small_network(document: dict[str, Any], config: HyperNASConfig, image_size: int) -> SmallNetwork:
+def small_network(document: JsonObject, config: HyperNASConfig, image_size: int) -> SmallNetwork:
     """Raises InvalidArchitecture for a cell that is no network."""
     common = {
         **document,

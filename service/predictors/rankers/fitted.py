@@ -23,6 +23,7 @@ from safetensors.numpy import load_file, save_file
 
 from service.errors import InvalidInput, InvalidRequest, UnknownModel
 from service.graph_io.read import format_of, read_document
+from service.kit.json_types import JsonObject
 from service.models.catalog import CONFIG, WEIGHTS, find_card
 from service.models.publish import write_model_folder
 from service.predictors.features.architectures import Reader, feature_names
@@ -115,9 +116,10 @@ def save_predictor(
     more: of the card, besides what is known here; `scores["note"]` is told with every ranking.
     """
     seen, tally = predictor.observations, predictor.observations.tally
-    known: dict[str, Any] = {} if tally is None else {"observations": tally.used, "networks": tally.networks}
-    if tally is not None and tally.metadata:
-        known["metadata"] = dict(tally.metadata)
+    known: JsonObject = {}
+    if tally is not None:
+        known = {"observations": tally.used, "networks": tally.networks}
+        known |= {"metadata": dict(tally.metadata)} if tally.metadata else {}
     config = {
         "format": FORMAT,
         "property": predictor.property,

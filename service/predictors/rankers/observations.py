@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from service.errors import ServiceError
 from service.graph_io.entries import read_entry
 from service.graph_io.fields import Place, kind_of
+from service.kit.json_types import JsonObject
 from service.predictors.rankers.number_texts import number_of
 from service.predictors.regressors.scores import Floats
 
@@ -80,7 +81,7 @@ def _of_several(values: Sequence[float | None]) -> float | None:
     return mean_value(finite) if len(finite) else None
 
 
-def common_metadata(observations: Sequence[Observation]) -> dict[str, Any]:
+def common_metadata(observations: Sequence[Observation]) -> JsonObject:
     """What all of them say alike, by name; None for a name whose values differ, or that some lack."""
     names = dict.fromkeys(name for observation in observations for name in observation.metadata)
     common = {}

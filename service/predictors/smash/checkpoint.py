@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from service.predictors.smash.model import Smash
 FORMAT = "weightcast-smash-1"
 
 
-def save_checkpoint(folder: Path, smash: Smash, card: dict[str, Any]) -> None:
+def save_checkpoint(folder: Path, smash: Smash, card: Mapping[str, Any]) -> None:
     """Write a model folder. Its files appear whole, the card last."""
     tensors = {name: value.contiguous() for name, value in smash.state_dict().items()}
     config = {"format": FORMAT, "smash": smash.config.to_dict()}

@@ -5,9 +5,10 @@ checkpoint; loading never infers.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any
 
 from service.contract.smash import SmashOptions
+from service.kit.exact_fields import check_fields
+from service.kit.json_types import JsonObject
 
 _POSITIVE = (
     "unit",
@@ -65,14 +66,11 @@ class SmashConfig(SmashOptions):
         """Of all banks of a block together."""
         return self.banks * self.most_bank_channels
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> SmashConfig:
+    def from_dict(cls, values: JsonObject) -> SmashConfig:
         """Raises ValueError for an unknown or a missing field."""
-        expected = {field.name for field in fields(cls)}
-        if set(values) != expected:
-            unknown, missing = sorted(set(values) - expected), sorted(expected - set(values))
-            raise ValueError(f"not a SMASH configuration: unknown fields {unknown}, missing fields {missing}")
+        check_fields(values, [field.name for field in fields(cls)], "SMASH")
         return cls(**values)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from service.graph_io.cells.smash import MAX_CONVS
+from service.kit.json_types import JsonObject
 from service.predictors.smash.config import SmashConfig
 
 
 def random_architecture(
     config: SmashConfig, random: np.random.Generator, *, image_size: int
-) -> dict[str, Any]:
+) -> JsonObject:
     """Of every block at random: banks, their channels and layers. Of every layer: the banks that it reads and
     writes, its width, which of four convolutions in two branches it has, and what they are.
     """
@@ -24,7 +23,7 @@ def random_architecture(
     }
 
 
-def random_block(config: SmashConfig, random: np.random.Generator) -> dict[str, Any]:
+def random_block(config: SmashConfig, random: np.random.Generator) -> JsonObject:
     banks = _up_to(config.banks, random)
     return {
         "banks": banks,
@@ -33,7 +32,7 @@ def random_block(config: SmashConfig, random: np.random.Generator) -> dict[str, 
     }
 
 
-def random_layer(config: SmashConfig, banks: int, random: np.random.Generator) -> dict[str, Any]:
+def random_layer(config: SmashConfig, banks: int, random: np.random.Generator) -> JsonObject:
     channels = config.unit * _up_to(config.layer_units, random)
     groups = [count for count in config.groups if channels % count == 0]
     convs = [
