@@ -16,8 +16,8 @@ ROOMS = [
     *(
         f"service/{room}"
         for room in (
-            "graph_io executor ghn predictors search models weights plots kit contract store api workers client "
-            "cli local"
+            "graph_io executor ghn predictors search models weights plots kit contract store api workers "
+            "client cli local"
         ).split()
     ),
     "training",

@@ -10,6 +10,7 @@ functions.
 | kit             | anything of ours                              | everyone may build on it               |
 | local           | api, workers, store                           | works without a service                |
 | api             | torch, workers                                | starts at once; sends tasks by name    |
+| api/*           | endpoints of another resource                 | they share `api/kit`                   |
 | client          | anything but a few small libraries            | installs anywhere                      |
 | executor        | training, api, workers, store                 | serving and training both run networks |
 | training        | api, workers                                  | a trainer runs alone                   |
@@ -129,6 +130,21 @@ def test_walls_hold(part: str) -> None:
         if not knows_torch(path)
         for module, _ in imports(path)
         if is_in(module, FORBIDDEN[part])
+    ]
+    assert not broken, "\n".join(broken)
+
+
+def test_resources_never_import_each_others_endpoints() -> None:
+    """What they share is in `service/api/kit`; the app alone has all of them."""
+    api = ROOT / "service" / "api"
+    folders = sorted(path.parent for path in api.glob("*/endpoints.py"))
+    assert len(folders) > 4, "the resources have moved; move this wall with them"
+    broken = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in sources("service/api")
+        if path != api / "app.py"
+        for module, _ in imports(path)
+        if is_in(module, {f"service.api.{other.name}.endpoints" for other in folders if other != path.parent})
     ]
     assert not broken, "\n".join(broken)
 

@@ -15,9 +15,10 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.middleware.cors import CORSMiddleware
 
-from service.api import errors, health, info, models, openapi, pages, problems
+from service.api import errors, health, info, models, pages, problems
 from service.api.describing import endpoints as describing
 from service.api.jobs import endpoints as jobs
+from service.api.kit import openapi
 from service.api.middleware import BodyLimit, RequestContext
 from service.api.predict import endpoints as predict
 from service.api.predict.service import Predictions

@@ -12,7 +12,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from starlette.requests import Request
 
 from service.api.keys import SCOPES, KeyRing, Principal, Scope
-from service.api.request_body import media_type
+from service.api.kit.request_body import media_type
 from service.errors import Forbidden, Unauthorized
 from service.graph_io.fields import shown
 from service.settings import Settings

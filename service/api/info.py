@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from service.api.auth import require
 from service.api.keys import Principal
-from service.api.openapi import problems
+from service.api.kit.openapi import problems
 from service.api.services import Injected
 from service.graph_io.json_reader import graph_schema
 from service.graph_io.operators import OPERATORS

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from service.api.auth import require
-from service.api.openapi import problems
+from service.api.kit.openapi import problems
 from service.api.services import Injected
 from service.api.weights.ranges import etag_matches
 from service.errors import Conflict, InvalidRequest, NotFound, UnknownModel

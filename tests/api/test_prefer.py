@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.api.prefer import parse_prefer
+from service.api.kit.prefer import parse_prefer
 
 
 @pytest.mark.parametrize(

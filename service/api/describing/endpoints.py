@@ -14,10 +14,10 @@ from service.api.auth import require
 from service.api.describing.describe import describe
 from service.api.describing.schemas import DESCRIPTION_EXAMPLE, Description
 from service.api.keys import Principal
-from service.api.openapi import problems
-from service.api.predict.endpoints import REQUEST, predictions_of
+from service.api.kit.openapi import problems
 from service.api.predict.parsing import read_submission
-from service.api.predict.service import Predictions
+from service.api.predict.schemas import REQUEST
+from service.api.predict.service import InjectedPredictions
 from service.api.services import Injected
 
 router = APIRouter(tags=["predict"])
@@ -37,7 +37,7 @@ router = APIRouter(tags=["predict"])
 async def describe_architecture(
     request: Request,
     caller: Annotated[Principal, Depends(require("predict"))],
-    predictions: Annotated[Predictions, Depends(predictions_of)],
+    predictions: InjectedPredictions,
     services: Injected,
 ) -> Response:
     """Takes what `/predict-weights` takes, in the same three ways, and predicts nothing: options of a

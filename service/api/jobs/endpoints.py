@@ -5,52 +5,23 @@ from __future__ import annotations
 from typing import Annotated
 
 import anyio.to_thread
-from fastapi import APIRouter, Depends, Header, Path, Query
+from fastapi import APIRouter, Depends, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from service.api.auth import require
 from service.api.jobs.events import job_events
-from service.api.jobs.schemas import FINISHED_JOB_EXAMPLE, JOB_ID_PATTERN, RUNNING_JOB_EXAMPLE
 from service.api.keys import Principal
-from service.api.openapi import problems
-from service.api.services import Injected, Services
+from service.api.kit.job_examples import FINISHED_JOB_EXAMPLE
+from service.api.kit.jobs import JobId, find_job, job_response
+from service.api.kit.openapi import problems
+from service.api.services import Injected
 from service.errors import Conflict, Forbidden, NotFound
 from service.store.records import Job, JobPage, JobStatus
 
 router = APIRouter(tags=["jobs"])
 
-JobId = Annotated[
-    str, Path(pattern=JOB_ID_PATTERN, description="Id of the job.", examples=[RUNNING_JOB_EXAMPLE["id"]])
-]
 Caller = Annotated[Principal, Depends(require(None))]
-
-POLL_SECONDS = 1
-
-
-def job_response(job: Job, *, status: int | None = None, headers: dict[str, str] | None = None) -> Response:
-    """A job as JSON. 202 and Retry-After while it is not final, unless `status` says otherwise."""
-    known = {"Location": f"/jobs/{job.id}", **(headers or {})}
-    if not job.is_final:
-        known["Retry-After"] = str(POLL_SECONDS)
-    return Response(
-        job.model_dump_json(),
-        status_code=status or (200 if job.is_final else 202),
-        headers=known,
-        media_type="application/json",
-    )
-
-
-async def find_job(services: Services, job_id: str, caller: Principal) -> Job:
-    """The job, if there is one that this caller may see. NotFound otherwise."""
-    job = await anyio.to_thread.run_sync(services.jobs.get, job_id)
-    if job is None or not caller.may("train" if job.kind == "training" else "predict"):
-        raise NotFound(
-            f"There is no job {job_id}.",
-            hint=f"Finished jobs are kept for {services.settings.job_ttl_seconds // 3600} hours; "
-            "ask again for the result.",
-        )
-    return job
 
 
 @router.get(

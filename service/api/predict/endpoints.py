@@ -9,82 +9,27 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service import errors
-from service.api.architectures import (
-    COMPONENTS,
-    GRAPH_EXAMPLE,
-    NASBENCH201_EXAMPLE,
-    TORCHVISION_EXAMPLE,
-)
 from service.api.auth import require
-from service.api.idempotency import IdempotencyKey, once
-from service.api.jobs.endpoints import job_response
-from service.api.jobs.failures import failure_response
-from service.api.jobs.schemas import FINISHED_JOB_EXAMPLE, RUNNING_JOB_EXAMPLE
 from service.api.keys import Principal
+from service.api.kit.failures import failure_response
+from service.api.kit.idempotency import IdempotencyKey, once
+from service.api.kit.job_examples import FINISHED_JOB_EXAMPLE, RUNNING_JOB_EXAMPLE
+from service.api.kit.jobs import job_response
+from service.api.kit.openapi import BINARY, problems
+from service.api.kit.prefer import parse_prefer
 from service.api.middleware import record_of
-from service.api.openapi import BINARY, problems
 from service.api.predict.accept import wants_file
-from service.api.predict.parsing import ONNX_MEDIA_TYPES, read_submission
-from service.api.predict.service import Predictions, weights_name
-from service.api.prefer import parse_prefer
+from service.api.predict.parsing import read_submission
+from service.api.predict.schemas import REQUEST
+from service.api.predict.service import InjectedPredictions, weights_name
 from service.api.services import Injected, services_of
-from service.api.weights.endpoints import weights_response
+from service.api.weights.answer import weights_response
 from service.api.weights.files import MEDIA_TYPES
-from service.contract.predict import EXTENSIONS, PredictOptions, PredictRequest
-from service.contract.reading import properties
-from service.kit.json_types import JsonObject
+from service.contract.predict import EXTENSIONS
 from service.store.records import Job, JobStatus
 
 router = APIRouter(tags=["predict"])
 
-
-async def predictions_of(request: Request) -> Predictions:
-    predictions = request.app.state.predictions
-    assert isinstance(predictions, Predictions)
-    return predictions
-
-
-def _option_schemas() -> JsonObject:
-    return dict(properties(PredictOptions))
-
-
-def _form_schema() -> JsonObject:
-    file = {**BINARY, "description": "An .onnx or .json file."}
-    return {
-        "type": "object",
-        "required": ["architecture"],
-        "properties": {"architecture": file, **_option_schemas()},
-    }
-
-
-_EXAMPLES = {
-    "torchvision": {"value": {"architecture": TORCHVISION_EXAMPLE, "output": "tiles"}},
-    "nasbench201": {"value": {"architecture": NASBENCH201_EXAMPLE}},
-    "graph": {"value": {"architecture": GRAPH_EXAMPLE}},
-}
-REQUEST: JsonObject = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {"$ref": f"{COMPONENTS}{PredictRequest.__name__}"},
-                "examples": _EXAMPLES,
-            },
-            "multipart/form-data": {"schema": _form_schema()},
-            **{media: {"schema": BINARY} for media in ONNX_MEDIA_TYPES},
-        },
-    },
-    "parameters": [
-        {
-            "name": name,
-            "in": "query",
-            "required": False,
-            "schema": schema,
-            "description": "Option of a raw ONNX upload.",
-        }
-        for name, schema in _option_schemas().items()
-    ],
-}
 _DONE = {
     "description": "Done: the job with its result, or the file itself where `Accept` asks for it.",
     "content": {
@@ -118,7 +63,7 @@ _ACCEPTED = {
 async def predict_weights(
     request: Request,
     caller: Annotated[Principal, Depends(require("predict"))],
-    predictions: Annotated[Predictions, Depends(predictions_of)],
+    predictions: InjectedPredictions,
     services: Injected,
     prefer: Annotated[str | None, Header(description="`wait=N` seconds, or `respond-async`.")] = None,
     idempotency_key: IdempotencyKey = None,

@@ -13,7 +13,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from service.api.request_body import is_json, media_type, parse_json_object, read_body
+from service.api.kit.request_body import is_json, media_type, parse_json_object, read_body
 from service.api.services import services_of
 from service.contract.predict import PredictOptions, PredictRequest
 from service.contract.reading import read, read_texts

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import anyio.to_thread
 import structlog
+from fastapi import Depends
+from starlette.requests import Request
 
 from service.api.keys import Principal
 from service.api.middleware import RequestRecord
@@ -215,6 +218,16 @@ class Predictions:
         services.cache.put(f"answer:{digest}", job.id)
         enqueue(job, services.settings)
         return job
+
+
+async def _injected(request: Request) -> Predictions:
+    # A coroutine, for the framework would send a plain function through a thread at every request.
+    predictions = request.app.state.predictions
+    assert isinstance(predictions, Predictions)
+    return predictions
+
+
+InjectedPredictions = Annotated[Predictions, Depends(_injected)]
 
 
 def _about(name: str | None, card: ModelCard) -> About:

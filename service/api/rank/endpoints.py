@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from service import errors
 from service.api.architectures import NASBENCH201_EXAMPLE, TORCHVISION_EXAMPLE
-from service.api.openapi import Responses, json_body, problems
+from service.api.kit.openapi import Responses, json_body, problems
 from service.api.rank.reading import JSON_LINES, read_many
 from service.api.rank.service import CurrentCall, answer, embedding_payload, ranking_payload
 from service.contract.many import (

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import anyio.to_thread
 from starlette.requests import Request
 
-from service.api.request_body import is_json, media_type, parse_json_object, read_body
+from service.api.kit.request_body import is_json, media_type, parse_json_object, read_body
 from service.api.services import services_of
 from service.contract.options import Options
 from service.contract.reading import read, read_texts

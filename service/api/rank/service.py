@@ -15,12 +15,12 @@ from starlette.responses import Response
 
 from service import errors
 from service.api.auth import require
-from service.api.idempotency import IdempotencyKey, once
-from service.api.jobs.endpoints import job_response
-from service.api.jobs.failures import failure_response
 from service.api.keys import Principal
+from service.api.kit.failures import failure_response
+from service.api.kit.idempotency import IdempotencyKey, once
+from service.api.kit.jobs import job_response
+from service.api.kit.prefer import parse_prefer
 from service.api.models import find_model
-from service.api.prefer import parse_prefer
 from service.api.services import Injected, Services
 from service.contract.kinds import plays
 from service.contract.many import (

@@ -11,14 +11,13 @@ from starlette.responses import Response
 
 from service import errors
 from service.api.auth import require
-from service.api.idempotency import IdempotencyKey, once
-from service.api.jobs.endpoints import JobId, find_job, job_response
-from service.api.jobs.schemas import RUNNING_JOB_EXAMPLE
 from service.api.keys import Principal
-from service.api.openapi import json_body, problems
-from service.api.predict.endpoints import predictions_of
-from service.api.predict.service import Predictions
-from service.api.prefer import parse_prefer
+from service.api.kit.idempotency import IdempotencyKey, once
+from service.api.kit.job_examples import RUNNING_JOB_EXAMPLE
+from service.api.kit.jobs import JobId, find_job, job_response
+from service.api.kit.openapi import json_body, problems
+from service.api.kit.prefer import parse_prefer
+from service.api.predict.service import InjectedPredictions
 from service.api.services import Injected
 from service.api.training.reading import read_network, read_training_request
 from service.api.training.schemas import EXAMPLES, training_request
@@ -52,7 +51,7 @@ async def create_training_job(
     request: Request,
     services: Injected,
     caller: Trainer,
-    predictions: Annotated[Predictions, Depends(predictions_of)],
+    predictions: InjectedPredictions,
     prefer: Annotated[str | None, Header(description="`wait=N` seconds; 0 where nothing is said.")] = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:

@@ -8,8 +8,8 @@ import anyio.to_thread
 from pydantic import ValidationError
 from starlette.requests import Request
 
+from service.api.kit.request_body import is_json, media_type, parse_json_object, read_body
 from service.api.predict.reading import ArchitectureReader, ReadArchitecture
-from service.api.request_body import is_json, media_type, parse_json_object, read_body
 from service.api.services import services_of
 from service.api.training.schemas import JobRequest, training_request
 from service.contract.kinds import KINDS

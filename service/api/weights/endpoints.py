@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import anyio.to_thread
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api.auth import require
 from service.api.keys import Principal
-from service.api.openapi import BINARY, problems
-from service.api.services import Injected, Services
-from service.api.weights.files import MEDIA_TYPES, file_response
+from service.api.kit.openapi import BINARY, problems
+from service.api.services import Injected
+from service.api.weights.answer import weights_response
+from service.api.weights.files import MEDIA_TYPES
 from service.errors import NotFound, RangeNotSatisfiable
 
 router = APIRouter(tags=["weights"])
@@ -66,25 +66,3 @@ async def get_weights(
     fetched.
     """
     return await weights_response(request, services, name, filename=filename)
-
-
-async def weights_response(
-    request: Request, services: Services, name: str, *, filename: str | None = None
-) -> Response:
-    """The artifact `name` as an answer. NotFound where it is not stored."""
-    digest, _, extension = name.partition(".")
-    artifact = await anyio.to_thread.run_sync(services.artifacts.stat, name)
-    try:
-        path = await anyio.to_thread.run_sync(services.artifacts.path, name)
-        return await file_response(
-            request,
-            path,
-            media_type=MEDIA_TYPES[extension],
-            sha256=artifact.sha256,
-            filename=f"{(filename or digest[:16]).removesuffix('.' + extension)}.{extension}",
-            check=services.integrity.check_of(name),
-        )
-    except FileNotFoundError:
-        raise NotFound(
-            f"There is no file {name}.", hint="It has expired: ask for the weights again."
-        ) from None

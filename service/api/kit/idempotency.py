@@ -10,8 +10,8 @@ import anyio
 import anyio.to_thread
 from fastapi import Header
 
-from service.api.jobs.failures import asks_to_try_later
 from service.api.keys import Principal
+from service.api.kit.failures import asks_to_try_later
 from service.store.jobs import JobStore
 from service.store.records import Job
 
