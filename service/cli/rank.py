@@ -116,7 +116,7 @@ def rank(
     """
     from service.cli.records import ARCHITECTURE_LINES, read_records
 
-    asked = _Asked(predictor, property, top_k, order, unconnected, data, data_dir, images, skip_bad)
+    choices = _Choices(predictor, property, top_k, order, unconnected, data, data_dir, images, skip_bad)
     if by_images(predictor) and data is None:
         raise typer.BadParameter(f"{predictor} runs networks on images: give --data", param_hint="--data")
     if out is not None:
@@ -125,7 +125,7 @@ def rank(
     entries = records.values
     with progress_bar("ranking") as progress:
         answer = (
-            _here(entries, asked, progress) if url is None else _there(entries, asked, progress, url, api_key)
+            _here(entries, choices, progress) if url is None else _there(entries, choices, progress, url, api_key)
         )
     if out is not None:
         write_ranking(out, answer.ranking, entries)
@@ -145,7 +145,7 @@ def rank(
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Choices:
     predictor: str | None
     property: str | None
     top_k: int | None
@@ -157,27 +157,27 @@ class _Asked:
     skip_bad: bool
 
 
-def _here(entries: list[Any], asked: _Asked, progress: ReportProgress) -> Ranking:
+def _here(entries: list[Any], choices: _Choices, progress: ReportProgress) -> Ranking:
     from service.predictors.rankers.ranking import Candidate
     from service.predictors.rankers.ranking import rank as run
 
     return run(
         [Candidate(index, entry) for index, entry in enumerate(entries)],
-        _ranker(asked, entries),
-        top_k=asked.top_k,
-        order=None if asked.order is None else asked.order.value,
-        unconnected=asked.unconnected.value,
+        _ranker(choices, entries),
+        top_k=choices.top_k,
+        order=None if choices.order is None else choices.order.value,
+        unconnected=choices.unconnected.value,
         report=lambda done: progress(done, len(entries), ""),
     )
 
 
-def _ranker(asked: _Asked, entries: list[Any]) -> Ranker:
+def _ranker(choices: _Choices, entries: list[Any]) -> Ranker:
     from service.cli.reading import read_document
     from service.graph_io.entries import common_space
     from service.predictors.rankers.ranking import find_ranker
 
-    if not by_images(asked.predictor):
-        return find_ranker(asked.predictor, asked.property, read=read_document, space=common_space(entries))
+    if not by_images(choices.predictor):
+        return find_ranker(choices.predictor, choices.property, read=read_document, space=common_space(entries))
     from service.settings import get_settings
     from training.data.dataset import load_dataset
     from training.data.image_folder.names import data_source
@@ -186,24 +186,24 @@ def _ranker(asked: _Asked, entries: list[Any]) -> Ranker:
 
     settings = get_settings()
     dataset = load_dataset(
-        data_source(str(asked.data), Path()),
-        data_dir=asked.data_dir or settings.data_dir,
+        data_source(str(choices.data), Path()),
+        data_dir=choices.data_dir or settings.data_dir,
         cache_dir=settings.home / "cache",
-        skip_bad=asked.skip_bad,
+        skip_bad=choices.skip_bad,
     )
     for line in [] if dataset.report is None else inventory_lines(inventory(dataset)):
         typer.echo(line, err=True)
     images = SearchImages(
-        dataset=dataset, images=asked.images, read=partial(read_document, runnable=True)
+        dataset=dataset, images=choices.images, read=partial(read_document, runnable=True)
     )
     try:
-        return images.ranker(str(asked.predictor))
+        return images.ranker(str(choices.predictor))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--predictor") from None
 
 
 def _there(
-    entries: list[Any], asked: _Asked, progress: ReportProgress, url: str, api_key: str | None
+    entries: list[Any], choices: _Choices, progress: ReportProgress, url: str, api_key: str | None
 ) -> Ranking:
     """The same answer from a service. Lines that are not JSON stay here."""
     from service.cli.remote import unreadable
@@ -211,16 +211,16 @@ def _there(
 
     places, documents, skipped = unreadable(entries)
     on_images: Values = {}
-    if by_images(asked.predictor):
-        on_images = {"data": asked.data, "images": asked.images, "skip_bad": asked.skip_bad}
+    if by_images(choices.predictor):
+        on_images = {"data": choices.data, "images": choices.images, "skip_bad": choices.skip_bad}
     with Client(url, api_key=api_key, timeout=None) as client:
         ranking = client.rank_architectures(
             documents,
-            predictor=asked.predictor,
-            property=asked.property,
-            top_k=asked.top_k,
-            order=None if asked.order is None else asked.order.value,
-            unconnected=asked.unconnected.value,
+            predictor=choices.predictor,
+            property=choices.property,
+            top_k=choices.top_k,
+            order=None if choices.order is None else choices.order.value,
+            unconnected=choices.unconnected.value,
             **on_images,
             progress=lambda step: progress(step.done, step.total, step.message),
         )
