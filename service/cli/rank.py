@@ -125,7 +125,9 @@ def rank(
     entries = records.values
     with progress_bar("ranking") as progress:
         answer = (
-            _here(entries, choices, progress) if url is None else _there(entries, choices, progress, url, api_key)
+            _here(entries, choices, progress)
+            if url is None
+            else _there(entries, choices, progress, url, api_key)
         )
     if out is not None:
         write_ranking(out, answer.ranking, entries)
@@ -177,7 +179,8 @@ def _ranker(choices: _Choices, entries: list[Any]) -> Ranker:
     from service.predictors.rankers.ranking import find_ranker
 
     if not by_images(choices.predictor):
-        return find_ranker(choices.predictor, choices.property, read=read_document, space=common_space(entries))
+        space = common_space(entries)
+        return find_ranker(choices.predictor, choices.property, read=read_document, space=space)
     from service.settings import get_settings
     from training.data.dataset import load_dataset
     from training.data.image_folder.names import data_source
