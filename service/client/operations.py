@@ -213,9 +213,10 @@ class Operations:
     ) -> Flow[SearchResult]:
         """Search a space for architectures that a predictor scores high, and wait for what it finds.
 
-        space: nasbench201, nasbench101, nats_size, nasbench_macro, darts, smash, ghn1. predictor: as for
-        `rank_architectures`. evaluations, seconds: the budget, one or both. trade_off: a second objective,
-        less is better: parameters, multiply_adds, or the name of a predictor. max_*: what is allowed.
+        space: nasbench201, nasbench101, nats_size, nasbench_macro, darts, smash, ghn1, anytime. predictor: as
+        for `rank_architectures`. evaluations, seconds: the budget, one or both. trade_off: a second
+        objective, less is better: parameters, multiply_adds, or the name of a predictor. max_*: what is
+        allowed.
         data, images: for the predictors predicted-weights:GHN and smash:MODEL. train: at the end the best so
         many and as many random ones are trained on `data`, `train_epochs` each, and compared (`trained`).
         """

@@ -72,6 +72,12 @@ class GHNOptions(Options):
     propagation: Propagation | None = field(
         default=None, metadata=option("Update nodes in execution order and back, or all at once.")
     )
+    anytime: bool | None = field(
+        default=None,
+        metadata=option(
+            "For networks with early exits: knows scales and exits, and decodes joined weights edge by edge."
+        ),
+    )
     layer_norm: bool | None = field(default=None, metadata=option("Normalise the final node states."))
     normalize: bool | None = field(default=None, metadata=option("Scale predicted weights by fan-in."))
 
@@ -122,7 +128,7 @@ class Schedule(ImageTraining):
         default=None,
         metadata=option(
             "With `space`: fields of the networks' documents that replace its own, such as `channels`; for "
-            "`ghn1` also `states`."
+            "`ghn1` also `states`, for `anytime` also `nodes`."
         ),
     )
     crop: bool = field(

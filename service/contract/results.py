@@ -35,6 +35,16 @@ class WeightsFile(Answer):
         return self.url.rpartition("/")[2]
 
 
+class Exit(Answer):
+    """A classifier of a network with early exits."""
+
+    node: str = Field(description="Its node in the network.")
+    multiply_adds: int = Field(
+        description="Of one input, when it answers: of all that has run by then, earlier exits among it."
+    )
+    parameters: list[str] = Field(description="The exit's own, by name.")
+
+
 class PredictionResult(Answer):
     """`result` of a succeeded job of kind `predict`; see `PredictedWeights` for the numbers themselves."""
 
@@ -58,6 +68,10 @@ class PredictionResult(Answer):
     defaulted: list[str] = Field(
         default_factory=list,
         description="Tensors with the standard initialisation instead of predicted values.",
+    )
+    exits: list[Exit] = Field(
+        default_factory=list,
+        description="Of a network with early exits, in order of execution: weights are predicted for all.",
     )
     weights: WeightsFile
     timings_ms: dict[str, float] = Field(default_factory=dict)

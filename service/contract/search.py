@@ -11,7 +11,9 @@ from service.contract.many import Order
 from service.contract.options import DATA_NAME, MODEL_NAME, SKIP_BAD, Longest, ModelUse, Seeded
 from service.contract.scoring import IMAGES, PREDICTOR_NAME, check_images, scorer
 
-Space = Literal["nasbench201", "nasbench101", "nats_size", "nasbench_macro", "darts", "smash", "ghn1"]
+Space = Literal[
+    "nasbench201", "nasbench101", "nats_size", "nasbench_macro", "darts", "smash", "ghn1", "anytime"
+]
 Algorithm = Literal["evolution", "random"]
 
 # What scores without a model.

@@ -55,10 +55,18 @@ def network_cost(graph: ArchGraph, image_size: int) -> float:
         elif node.op == "slice":
             size_out = size / 2
         elif node.op == "resize":
-            size_out = float(_first(node.attrs.get("size"), 1))
+            size_out = _resized(node, size)
         channels[node.name], side[node.name] = width_out, size_out
         total += macs + _MACS_PER_ACTIVATION * width_out * size_out**2
     return total / 1e6
+
+
+def _resized(node: Node, size: float) -> float:
+    scale = node.attrs.get("scale")
+    factor = scale[0] if isinstance(scale, tuple) and scale else scale
+    if node.attrs.get("size") is None and isinstance(factor, int | float):
+        return size * factor
+    return float(_first(node.attrs.get("size"), 1))
 
 
 def _first(value: AttrValue, default: int) -> int:

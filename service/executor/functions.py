@@ -120,7 +120,6 @@ def merge(node: Node) -> Step:
         return _arithmetic(node)
     values = values_of(node)
     name = str(values.pop("kind"))
-    values.pop("approximate")
     if name == "einsum":
         equation = values["equation"]
         return lambda inputs, _: torch.einsum(equation, *inputs)
@@ -131,7 +130,6 @@ def merge(node: Node) -> Step:
 def _single(node: Node) -> Step:
     values = values_of(node)
     name = str(values.pop("kind"))
-    values.pop("approximate")
     function = _implementation(name)
     plain = {key: value for key, value in values.items() if value is not None}
     if not plain:

@@ -53,10 +53,18 @@ class Network:
     def __call__(
         self, images_NCHW: Tensor, params: Params, statistics: BatchStatistics | None = None
     ) -> Tensor:
-        """Logits, float32, of the images under the parameters."""
+        """Logits, float32, of the images under the parameters; of a network with early exits, the last's."""
+        return self.answers(images_NCHW, params, statistics)[-1]
+
+    def answers(
+        self, images_NCHW: Tensor, params: Params, statistics: BatchStatistics | None = None
+    ) -> list[Tensor]:
+        """Logits, float32, of every exit in order of execution; of a network without exits its logits."""
         if statistics is not None and statistics.gathering:
             statistics.batches += 1
-        return self._runner(images_NCHW, params, statistics).float()
+        if isinstance(self._runner, NodeNetwork):
+            return [logits.float() for logits in self._runner.answers(images_NCHW, params, statistics)]
+        return [self._runner(images_NCHW, params, statistics).float()]
 
     def sizes(self, images: Tensor, params: Params, statistics: BatchStatistics | None = None) -> list[Size]:
         """The sizes of what its nodes, or the calls of its program, give, in order."""

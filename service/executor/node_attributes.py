@@ -9,7 +9,7 @@ from torch import Tensor
 
 from service.errors import UnsupportedOperator
 from service.graph_io.archgraph import AttrValue, Node
-from service.graph_io.attributes import APPROXIMATE, with_defaults
+from service.graph_io.attributes import APPROXIMATE, MARKS, with_defaults
 from service.graph_io.node_attributes import rows_of
 
 Params = Mapping[str, Tensor]
@@ -31,7 +31,7 @@ def refusal(node: Node, reason: str, hint: str | None = None) -> UnsupportedOper
 
 
 def values_of(node: Node) -> Attributes:
-    """Every attribute of a node, as it says it or by default.
+    """Every attribute of a node that says what it computes, as it says it or by default.
 
     Raises UnsupportedOperator if the node stands for more than its attributes say, names a function that
     nobody listed, or lacks an attribute that it needs.
@@ -43,7 +43,7 @@ def values_of(node: Node) -> Attributes:
     if rows is None:
         raise refusal(node, f"{node.attrs.get('kind')!r} of {len(node.inputs)} tensors is not known here")
     try:
-        return with_defaults(rows, node.attrs)
+        return with_defaults(tuple(row for row in rows if row.name not in MARKS), node.attrs)
     except KeyError as missing:
         raise refusal(node, f"the attribute {missing.args[0]!r} is missing") from None
 

@@ -41,11 +41,13 @@ class NodeNetwork:
     """
 
     def __init__(self, graph: ArchGraph) -> None:
-        if len(graph.outputs) != 1 or sum(node.op == "input" for node in graph.nodes) != 1:
+        exits = graph.exits
+        if (len(graph.outputs) != 1 and not exits) or sum(node.op == "input" for node in graph.nodes) != 1:
             raise UnsupportedOperator(
-                "Only networks with one input and one output can be run.", operator="input"
+                "Only networks with one input and one output, or with early exits, can be run.",
+                operator="input",
             )
-        self._steps, self._slots = _compile(graph)
+        self._steps, self._slots, self._outputs = _compile(graph, exits or graph.outputs)
         self.batch_norms = tuple(
             (step.name, _module_of(step.node)) for step in self._steps if step.run is None
         )
@@ -75,9 +77,18 @@ class NodeNetwork:
 
         observe: called with every node that is run, and with what it gives.
         """
+        return self.answers(images, params, statistics, observe)[-1]
+
+    def answers(
+        self,
+        images: Tensor,
+        params: Params,
+        statistics: BatchStatistics | None = None,
+        observe: Callable[[Node, Tensor], None] | None = None,
+    ) -> list[Tensor]:
+        """What every exit computes, in order of execution; of other networks what the last node does."""
         values: list[Tensor | None] = [None] * self._slots
         values[0] = images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
-        result = values[0]
         for step in self._steps:
             inputs: list[Tensor] = [values[slot] for slot in step.inputs]  # type: ignore[misc]
             if step.run is None:
@@ -89,8 +100,7 @@ class NodeNetwork:
             values[step.output] = result
             for slot in step.finished:
                 values[slot] = None
-        assert result is not None
-        return result
+        return [values[slot] for slot in self._outputs]  # type: ignore[misc]
 
 
 def _batch_norm(node: Node, x: Tensor, params: Params, statistics: BatchStatistics | None) -> Tensor:
@@ -105,9 +115,11 @@ def _module_of(node: Node) -> str:
     return module_of(next((parameter.name for parameter in node.params if parameter.role == "weight"), ""))
 
 
-def _compile(graph: ArchGraph) -> tuple[tuple[_Step, ...], int]:
-    """Steps in execution order; equal operators without parameters on equal inputs (a ReLU that four
-    branches apply) run once.
+def _compile(
+    graph: ArchGraph, outputs: Sequence[str]
+) -> tuple[tuple[_Step, ...], int, tuple[int, ...]]:
+    """Steps in execution order, how many values there are, and which of them are the outputs. Equal operators
+    without parameters on equal inputs (a ReLU that four branches apply) run once.
     """
     slot_of: dict[str, int] = {}
     same: dict[object, int] = {}
@@ -129,12 +141,12 @@ def _compile(graph: ArchGraph) -> tuple[tuple[_Step, ...], int]:
         drafts.append((node, inputs, count))
         count += 1
     last_use = {slot: index for index, (_, inputs, _) in enumerate(drafts) for slot in inputs}
-    output = slot_of[graph.outputs[0]]
-    # Nothing behind the output needs to run.
-    drafts = drafts[: next((i for i, draft in enumerate(drafts) if draft[2] == output), -1) + 1]
+    kept = tuple(slot_of[name] for name in outputs)
+    # Nothing behind the last output needs to run.
+    drafts = drafts[: max((i for i, draft in enumerate(drafts) if draft[2] in kept), default=-1) + 1]
     steps = []
     for index, (node, inputs, slot) in enumerate(drafts):
-        finished = tuple(sorted({used for used in inputs if last_use[used] == index}))
+        finished = tuple(sorted({used for used in inputs if last_use[used] == index} - set(kept)))
         run = None if node.op in NORMALISED_BY_BATCH else compile_node(node)
         steps.append(_Step(node.name, run, inputs, slot, finished, node))
-    return tuple(steps), count
+    return tuple(steps), count, kept

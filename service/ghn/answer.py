@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import ml_dtypes
 import numpy as np
 
-from service.contract.results import PredictionResult, WeightsFile
+from service.contract.results import Exit, PredictionResult, WeightsFile
 from service.errors import ServiceError
 from service.graph_io.archgraph import ArchGraph
+from service.predictors.features.exits import exit_costs
 from service.weights.blocks import DTYPES, WeightBlocks
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ def describe_answer(
         coverage=round(weights.coverage, 6),
         numbers=weights.numbers,
         defaulted=list(weights.defaulted),
+        exits=[Exit(**asdict(cost)) for cost in exit_costs(graph)],
         notes=model.notes(graph, from_onnx=from_onnx),
         weights=file,
     )

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from service.ghn.anytime import marks
 from service.ghn.chain import module_graph, modules_of
 from service.ghn.config import GHNConfig
 from service.ghn.shape_encoder import shape_indices
@@ -101,7 +102,7 @@ class Paths:
 
 @dataclass(frozen=True, slots=True)
 class GraphBatch:
-    """primitive_N, shape_N4: node features (`shape_encoder.shape_indices`).
+    """primitive_N, shape_N4, mark_N2: node features (`shape_encoder.shape_indices`, `anytime.marks`).
     edges: what the configuration's GNN reads of the edges.
     rows: for every graph, the row of each of its nodes.
     """
@@ -109,6 +110,7 @@ class GraphBatch:
     graphs: tuple[PrimitiveGraph, ...]
     primitive_N: Tensor
     shape_N4: Tensor
+    mark_N2: Tensor
     edges: Messages | Chain | Paths
     rows: tuple[NDArray[np.int64], ...]
 
@@ -137,6 +139,7 @@ class GraphBatch:
             graphs=tuple(graphs),
             primitive_N=torch.from_numpy(primitive_N[order]),
             shape_N4=torch.from_numpy(np.array(features, dtype=np.int64)[order]),
+            mark_N2=torch.from_numpy(marks(graphs)[order]),
             edges=edges,
             rows=tuple(row_of[start:stop] for start, stop in pairwise(starts)),
         )
@@ -146,6 +149,7 @@ class GraphBatch:
             self,
             primitive_N=self.primitive_N.to(device),
             shape_N4=self.shape_N4.to(device),
+            mark_N2=self.mark_N2.to(device),
             edges=self.edges.to(device),
         )
 

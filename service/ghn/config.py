@@ -16,6 +16,8 @@ _OF_ONE_GNN = {
     "pass_embedding": "stacked",
     "most_cells": "stacked",
 }
+# Fields whose usual value a checkpoint does not say.
+_UNSAID = {"decoder": "conv", "anytime": False}
 _POSITIVE = (
     "hidden", "max_channels", "max_kernel", "num_classes", "rounds", "layers", "heads", "most_cells",
 )  # fmt: skip
@@ -39,6 +41,9 @@ class GHNConfig:
     share_cells, pass_embedding, most_cells: of the stacked one alone: one set of parameters for all cells, or
         `most_cells` of them; whether a cell is told the mean state of the one before it.
     decoder: "conv" is GHN-2's; "mlp" GHN-1's (`mlp_decoder.MLPDecoder`).
+    anytime: for networks with early exits (GHN-1 paper, section 5.2): node features also say the scale and
+        the exit of a node, and weights that join several sources are decoded edge by edge
+        (`anytime.AnytimeFeatures`, `anytime.EdgeStates`).
     rounds: T of equation 3, forward and backward passes over the graph.
     propagation: "forward_backward" visits the nodes in execution order and back; "synchronous" updates all
         at once (GHN-1 paper, section 3).
@@ -58,6 +63,7 @@ class GHNConfig:
     pass_embedding: bool = True
     most_cells: int = 20
     decoder: Literal["conv", "mlp"] = "conv"
+    anytime: bool = False
     rounds: int = 1
     propagation: Literal["forward_backward", "synchronous"] = "forward_backward"
     layer_norm: bool = True
@@ -94,12 +100,13 @@ class GHNConfig:
         return self.gnn == "transformer"
 
     def to_dict(self) -> JsonObject:
-        """What a checkpoint holds: the fields of its own GNN, and the decoder where it is not the usual one.
+        """What a checkpoint holds: the fields of its own GNN; the decoder, and `anytime`, where they are not
+        the usual ones.
         """
         return {
             name: value
             for name, value in asdict(self).items()
-            if _OF_ONE_GNN.get(name, self.gnn) == self.gnn and (name, value) != ("decoder", "conv")
+            if _OF_ONE_GNN.get(name, self.gnn) == self.gnn and (name, value) not in _UNSAID.items()
         }
 
     def differences(self) -> JsonObject:
@@ -112,8 +119,7 @@ class GHNConfig:
         """Raises ValueError for an unknown or a missing field."""
         gnn = values.get("gnn")
         expected = {field.name for field in fields(cls) if _OF_ONE_GNN.get(field.name, gnn) == gnn}
-        if "decoder" not in values:
-            expected.remove("decoder")
+        expected -= _UNSAID.keys() - values.keys()
         check_fields(values, expected, "GHN")
         return cls(**values)
 

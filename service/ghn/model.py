@@ -6,13 +6,14 @@ Shape legend: N nodes of all graphs in the batch, C node state width
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from service.ghn.anytime import AnytimeFeatures, Edge, EdgeStates, joined_weights
 from service.ghn.batch import GraphBatch
 from service.ghn.config import GHNConfig
 from service.ghn.decoder import BlockDecoder, Cuts, VectorDecoder, WeightDecoder
@@ -65,6 +66,8 @@ class GHN(nn.Module):
         self.layer_norm = nn.LayerNorm(config.hidden) if config.layer_norm else nn.Identity()
         self.decoder: BlockDecoder = (MLPDecoder if config.decoder == "mlp" else WeightDecoder)(config)
         self.vector_decoder = VectorDecoder(config)
+        self.anytime = AnytimeFeatures(config.hidden) if config.anytime else None
+        self.edge_states = EdgeStates(config.hidden) if config.anytime else None
         if config.is_transformer:
             initialise_as_ghn3(self)
 
@@ -82,6 +85,8 @@ class GHN(nn.Module):
         """
         self.decoder.to(device)
         self.vector_decoder.to(device)
+        if self.edge_states is not None:
+            self.edge_states.to(device)
         return self
 
     def in_double(self) -> GHN:
@@ -89,8 +94,9 @@ class GHN(nn.Module):
         states.
         """
         twin = copy.copy(self)
+        kept = (self.decoder, self.vector_decoder, self.edge_states)
         twin._modules = {
-            name: module if module is self.decoder or module is self.vector_decoder else _double(module)
+            name: module if any(module is one for one in kept) else _double(module)
             for name, module in self._modules.items()
         }
         return twin
@@ -98,6 +104,8 @@ class GHN(nn.Module):
     def embed(self, batch: GraphBatch) -> Tensor:
         """Final node states h_NC, in the batch's own row order (`batch.rows` leads back to the graphs)."""
         x_NC = self.primitive(batch.primitive_N) + self.shape_encoder(batch.shape_N4)
+        if self.anytime is not None:
+            x_NC = x_NC + self.anytime(batch.mark_N2)
         return self.layer_norm(self.gnn(x_NC, batch))  # type: ignore[no-any-return]
 
     def decode(
@@ -109,15 +117,21 @@ class GHN(nn.Module):
         together: networks have thousands of small tensors, and each operation on one costs as much as on all.
         """
         kinds: dict[tuple[Decoding, tuple[int, ...]], dict[tuple[int, ...], list[tuple[int, Target]]]] = {}
+        joined: list[tuple[int, Target]] = []
         for graph, primitives in enumerate(batch.graphs):
             for target in primitives.targets:
                 is_classifier = target.decoding in (Decoding.CLASS_WEIGHT, Decoding.CLASS_BIAS)
                 if target.decoding is Decoding.DEFAULT or (is_classifier and not include_classifier):
                     continue
+                if self.edge_states is not None and target.edges and target.decoding is Decoding.WEIGHT:
+                    joined.append((graph, target))
+                    continue
                 shapes = kinds.setdefault((target.decoding, self._map_shape(target)), {})
                 shapes.setdefault(target.parameter.canonical_shape, []).append((graph, target))
+        edges = self._edges(joined, batch)
         cuts = self.decoder.cut(
             {shape for _, shape in kinds if shape}
+            | {edge.shape for edge in edges}
             | {self.decoder.classifier_shape for kind, _ in kinds if kind is Decoding.CLASS_WEIGHT}
         )
         # All states in one step: every group's own would be one more copy to a GPU.
@@ -142,6 +156,37 @@ class GHN(nn.Module):
                 if self.config.is_transformer:
                     part = _stretch(part, decoding, members[0][1].parameter)
                 yield DecodedGroup(members, _fit(part, decoding, shape), self._scale(decoding, shape))
+        if joined:
+            weights = joined_weights(edges, lambda shape, group: self._decode_edges(shape, group, h_NC, cuts))
+            for member, w_OIHW in zip(joined, weights, strict=True):
+                shape = member[1].parameter.canonical_shape
+                value = w_OIHW[None]
+                if self.config.is_transformer:
+                    value = _stretch(value, Decoding.WEIGHT, member[1].parameter)
+                value = _fit(value, Decoding.WEIGHT, shape)
+                yield DecodedGroup([member], value, self._scale(Decoding.WEIGHT, shape))
+
+    def _edges(self, joined: Sequence[tuple[int, Target]], batch: GraphBatch) -> list[Edge]:
+        """Of all weights that are decoded edge by edge, one after the other."""
+        edges = []
+        for number, (graph, target) in enumerate(joined):
+            out, _, height, width = self._map_shape(target)
+            for source, channels in target.edges:
+                shape = (out, min(channels, self.config.max_channels), height, width)
+                rows = batch.rows[graph]
+                edges.append(Edge(number, int(rows[source]), int(rows[target.node]), channels, shape))
+        return edges
+
+    def _decode_edges(
+        self, shape: tuple[int, ...], edges: Sequence[Edge], h_NC: Tensor, cuts: Cuts
+    ) -> Tensor:
+        """w_EOIHW of edges whose blocks have one shape."""
+        assert self.edge_states is not None
+        source_EC, target_EC = (
+            h_NC[torch.tensor(rows, device=h_NC.device)].to(self.device)
+            for rows in ([edge.source for edge in edges], [edge.target for edge in edges])
+        )
+        return self.decoder(self.edge_states(source_EC, target_EC), shape, cuts)  # type: ignore[no-any-return]
 
     def _map_shape(self, target: Target) -> tuple[int, ...]:
         """Block shape (out, in, height, width) that the decoder must compute for a weight or position table;

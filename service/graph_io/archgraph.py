@@ -68,6 +68,13 @@ class Node:
     cell: int | None = None
 
 
+def joined_channels(node: Node) -> tuple[int, ...]:
+    """Of a convolution that says by `parts` how it is joined: the input channels of each source, in order."""
+    parts = node.attrs.get("parts")
+    values = parts if isinstance(parts, tuple) else (parts,) if parts is not None else ()
+    return tuple(int(value) for value in values)  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True, slots=True)
 class ArchGraph:
     """A checked network: acyclic, `nodes` in topological order, names unique.
@@ -92,6 +99,15 @@ class ArchGraph:
     unattached: tuple[Parameter, ...] = ()
     program: Program | None = None
     sample: Sample | None = None
+
+    @property
+    def exits(self) -> tuple[str, ...]:
+        """The outputs, if each is a classifier of its own that answers early (anytime prediction): in order
+        of execution, the last answers last. Empty for other networks.
+        """
+        marked = {node.name for node in self.nodes if node.attrs.get("exit") is True}
+        chosen = tuple(node.name for node in self.nodes if node.name in self.outputs)
+        return chosen if all(name in marked for name in chosen) else ()
 
     def parameters(self) -> Iterator[Parameter]:
         """Every trainable parameter once, in execution order (a tied parameter counts where it is first

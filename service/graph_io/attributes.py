@@ -23,6 +23,11 @@ from service.graph_io.archgraph import AttrValue
 # What a node may carry whatever its operator is: why it stands for more than its attributes say. Such a node
 # cannot be run; a GHN sees primitives only and does not mind.
 APPROXIMATE = "approximate"
+# An early-exit classifier (`ArchGraph.exits`), or a node with one; how often the image was halved where a
+# node works. A GHN for anytime prediction sees both.
+EXIT, RESOLUTION = "exit", "resolution"
+# What is said of a node and not of what it computes.
+MARKS = frozenset({APPROXIMATE, EXIT, RESOLUTION})
 
 
 class _Required:

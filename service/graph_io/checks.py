@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from service.errors import InvalidArchitecture, LimitExceeded, UnsupportedOperator
-from service.graph_io.archgraph import ArchGraph, Node, Parameter
+from service.graph_io.archgraph import ArchGraph, Node, Parameter, joined_channels
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.node_attributes import check_attributes
 from service.graph_io.operators import OPERATORS, PRODUCTS
@@ -164,6 +164,24 @@ def _check_node(node: Node, by_name: dict[str, Node], limits: GraphLimits) -> No
         )
     check_attributes(node)
     _check_parameter_shapes(node)
+    _check_parts(node, by_name)
+
+
+def _check_parts(node: Node, by_name: dict[str, Node]) -> None:
+    """A convolution's `parts` are the channels of the nodes that were joined for it."""
+    parts = joined_channels(node)
+    if not parts:
+        return
+    (source,) = node.inputs
+    joined = len(by_name[source].inputs) if by_name[source].op == "concat" else 1
+    channels = next(parameter.canonical_shape[1] for parameter in node.params if parameter.role == "weight")
+    if len(parts) != joined or sum(parts) != channels or min(parts) < 1:
+        raise InvalidArchitecture(
+            f"The parts {list(parts)} of node {node.name!r} are not the channels of the {joined} nodes that "
+            f"are joined for it: its weight has {channels} input channels.",
+            node=node.name,
+            hint="Name the channels of each node that is joined, in order, or leave `parts` out.",
+        )
 
 
 def _check_parameter_shapes(node: Node) -> None:

@@ -50,6 +50,7 @@ _ROWS = (
     Format(
         "ghn1", f"{_CELLS}.ghn1:GHN1Document", f"{_CELLS}.ghn1:read_ghn1", marks=("operations",)
     ),
+    Format("anytime", f"{_CELLS}.anytime:AnytimeDocument", f"{_CELLS}.anytime:read_anytime"),
     Format("torchvision", "service.graph_io.references:TorchvisionDocument", None),
 )
 

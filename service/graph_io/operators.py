@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from service.graph_io.attributes import APPROXIMATE, Attribute, attributes
+from service.graph_io.attributes import APPROXIMATE, EXIT, RESOLUTION, Attribute, attributes
 
 
 class Primitive(IntEnum):
@@ -57,11 +57,12 @@ class Operator:
 
 _WEIGHT_BIAS = ("weight", "bias")
 _ONE, _ANY, _SOURCE = (1, 1), (1, None), (0, 0)
-_COMMON = attributes(f"{APPROXIMATE}: text = None")
+_COMMON = attributes(f"{APPROXIMATE}: text = None, {RESOLUTION}: integer = None, {EXIT}: flag = False")
 
 # padding_end: behind the last position of an axis, where it differs from what stands before the first.
 _WINDOW = "stride: axes = {stride}, padding: axes = 0, padding_end: axes = None, dilation: axes = 1"
-_CONV = _WINDOW.format(stride=1) + ", groups: integer = 1"
+# parts: input channels of each source that is joined for it, where a GHN may decode its weight edge by edge.
+_CONV = _WINDOW.format(stride=1) + ", groups: integer = 1, parts: integers = None"
 _TRANSPOSED = (
     "stride: axes = 1, padding: axes = 0, output_padding: axes = 0, dilation: axes = 1, groups: integer = 1"
 )

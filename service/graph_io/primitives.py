@@ -7,7 +7,7 @@ node for weight and bias; sums and concatenations stay only where they join two 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import InvalidArchitecture
-from service.graph_io.archgraph import ArchGraph, Node, Parameter
+from service.graph_io.archgraph import ArchGraph, Node, Parameter, joined_channels
+from service.graph_io.attributes import EXIT, RESOLUTION
 from service.graph_io.operators import NORMS, OPERATORS, PRODUCTS, Primitive
 from service.graph_io.virtual_edges import shortest_paths
 
@@ -36,6 +37,8 @@ class Decoding(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Target:
     """A parameter to answer. node: index of the primitive node that decodes it, -1 for Decoding.DEFAULT.
+    edges: of a weight that joins several sources, the primitive node of each and its input channels, in
+    order.
 
     op: operator of the node that owns the parameter ("" for one that the network never reads); it picks the
     default's rule.
@@ -45,6 +48,7 @@ class Target:
     decoding: Decoding
     node: int
     op: str
+    edges: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ class PrimitiveGraph:
     names: the parameter or operator a node stands for, for people and tests.
     cells: the cell index of every node, -1 where the format has no cells.
     targets: every trainable parameter of the network, once.
+    resolutions: of every node, how often the image was halved where it works, -1 where nobody says; exits:
+    whether an early exit is attached. Both are empty where no node has such a mark.
     """
 
     primitive_N: NDArray[np.int64]
@@ -65,6 +71,8 @@ class PrimitiveGraph:
     names: tuple[str, ...]
     cells: tuple[int, ...]
     targets: tuple[Target, ...]
+    resolutions: tuple[int, ...] = ()
+    exits: tuple[bool, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -83,6 +91,8 @@ class _Builder:
         self.predecessors: list[tuple[int, ...]] = []
         self.names: list[str] = []
         self.cells: list[int] = []
+        self.resolutions: list[int] = []
+        self.exits: list[bool] = []
         self.targets: dict[str, Target] = {}
 
     def add(
@@ -91,18 +101,28 @@ class _Builder:
         name: str,
         sources: Sequence[int],
         shape: tuple[int, ...] | None,
-        cell: int | None,
+        node: Node,
     ) -> int:
         self.primitives.append(primitive)
         self.names.append(name)
         self.predecessors.append(tuple(sources))
         self.shapes.append(shape)
-        self.cells.append(-1 if cell is None else cell)
+        self.cells.append(-1 if node.cell is None else node.cell)
+        resolution = node.attrs.get(RESOLUTION)
+        self.resolutions.append(resolution if isinstance(resolution, int) else -1)
+        self.exits.append(node.attrs.get(EXIT) is True)
         return len(self.names) - 1
 
-    def answer(self, parameter: Parameter, decoding: Decoding, node: int, op: str) -> None:
+    def answer(
+        self,
+        parameter: Parameter,
+        decoding: Decoding,
+        node: int,
+        op: str,
+        edges: tuple[tuple[int, int], ...] = (),
+    ) -> None:
         # A tied parameter belongs to the node that reads it first.
-        self.targets.setdefault(parameter.name, Target(parameter, decoding, node, op))
+        self.targets.setdefault(parameter.name, Target(parameter, decoding, node, op, edges))
 
 
 def to_primitives(graph: ArchGraph) -> PrimitiveGraph:
@@ -113,9 +133,10 @@ def to_primitives(graph: ArchGraph) -> PrimitiveGraph:
     builder = _Builder()
     # For every operator node: the kept nodes that its readers read from.
     visible: dict[str, tuple[int, ...]] = {}
+    by_name = {node.name: node for node in graph.nodes}
     for node in graph.nodes:
         sources = _union(visible[name] for name in dict.fromkeys(node.inputs))
-        visible[node.name] = _place(builder, node, sources)
+        visible[node.name] = _place(builder, node, sources, _edges(node, by_name, visible))
     for parameter in graph.unattached:
         builder.answer(parameter, Decoding.DEFAULT, -1, "")
     if len(builder.names) < 2 and not builder.targets:
@@ -123,6 +144,8 @@ def to_primitives(graph: ArchGraph) -> PrimitiveGraph:
             "The network has no operator that a GHN knows.", hint="Send a network with layers."
         )
     _mark_classifier(builder)
+    _mark_exits(builder, graph)
+    is_marked = any(builder.exits) or max(builder.resolutions, default=-1) >= 0
     return PrimitiveGraph(
         primitive_N=np.array(builder.primitives, dtype=np.int64),
         shapes=tuple(builder.shapes),
@@ -131,6 +154,8 @@ def to_primitives(graph: ArchGraph) -> PrimitiveGraph:
         cells=tuple(builder.cells),
         # Kept parameters take part until here: which layer is the classifier does not depend on them.
         targets=tuple(target for target in builder.targets.values() if target.parameter.trainable),
+        resolutions=tuple(builder.resolutions) if is_marked else (),
+        exits=tuple(builder.exits) if is_marked else (),
     )
 
 
@@ -141,22 +166,38 @@ def _union(groups: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
     return tuple(sorted({source for group in groups for source in group}))
 
 
-def _place(builder: _Builder, node: Node, sources: tuple[int, ...]) -> tuple[int, ...]:
+def _edges(
+    node: Node, by_name: Mapping[str, Node], visible: Mapping[str, tuple[int, ...]]
+) -> tuple[tuple[int, int], ...]:
+    """Of a convolution with `parts`, for each joined source the kept node that its channels come from."""
+    parts = joined_channels(node)
+    if not parts:
+        return ()
+    (source,) = node.inputs
+    joined = by_name[source].inputs if by_name[source].op == "concat" else (source,)
+    # A source that several kept nodes stand for (a sum that was dropped) is named by the last of them.
+    ends = [visible[name][-1] for name in joined if visible[name]]
+    return tuple(zip(ends, parts, strict=True)) if len(ends) == len(parts) else ()
+
+
+def _place(
+    builder: _Builder, node: Node, sources: tuple[int, ...], edges: tuple[tuple[int, int], ...]
+) -> tuple[int, ...]:
     """Add the primitive nodes of one operator; return what its readers see."""
     params = {parameter.role: parameter for parameter in node.params}
     weight, bias = params.get("weight"), params.get("bias")
     primitive = OPERATORS[node.op].primitive
     if node.op in PRODUCTS:
         assert weight is not None  # checks.build_graph
-        index = builder.add(_conv_primitive(node), weight.name, sources, weight.canonical_shape, node.cell)
-        builder.answer(weight, Decoding.WEIGHT, index, node.op)
+        index = builder.add(_conv_primitive(node), weight.name, sources, weight.canonical_shape, node)
+        builder.answer(weight, Decoding.WEIGHT, index, node.op, edges)
         if bias is not None:
-            index = builder.add(Primitive.BIAS, bias.name, (index,), bias.shape, node.cell)
+            index = builder.add(Primitive.BIAS, bias.name, (index,), bias.shape, node)
             builder.answer(bias, Decoding.BIAS, index, node.op)
         return (index,)
     if node.op == "bias":
         (bias,) = node.params
-        index = builder.add(Primitive.BIAS, bias.name, sources, bias.shape, node.cell)
+        index = builder.add(Primitive.BIAS, bias.name, sources, bias.shape, node)
         builder.answer(bias, Decoding.BIAS, index, node.op)
         return (index,)
     if node.op in NORMS:
@@ -165,24 +206,24 @@ def _place(builder: _Builder, node: Node, sources: tuple[int, ...]) -> tuple[int
             return sources
         first = weight or bias
         assert first is not None and primitive is not None
-        index = builder.add(primitive, first.name, sources, first.shape, node.cell)
+        index = builder.add(primitive, first.name, sources, first.shape, node)
         if weight is not None:
             builder.answer(weight, Decoding.NORM_WEIGHT, index, node.op)
         if bias is not None:
             builder.answer(bias, Decoding.NORM_BIAS, index, node.op)
         return (index,)
     if node.op == "position" and weight is not None and 2 <= len(weight.shape) <= 4:
-        index = builder.add(Primitive.POS_ENC, weight.name, (), position_shape(weight), node.cell)
+        index = builder.add(Primitive.POS_ENC, weight.name, (), position_shape(weight), node)
         builder.answer(weight, Decoding.POSITION, index, node.op)
         if not sources:
             return (index,)
         # "position" with an input is the sum of both.
-        return (builder.add(Primitive.SUM, f"{node.name}:sum", (*sources, index), None, node.cell),)
+        return (builder.add(Primitive.SUM, f"{node.name}:sum", (*sources, index), None, node),)
     for parameter in node.params:
         builder.answer(parameter, Decoding.DEFAULT, -1, node.op)
     if primitive is None or (primitive in (Primitive.SUM, Primitive.CONCAT) and len(sources) < 2):
         return sources
-    return (builder.add(primitive, node.name, sources, _pool_shape(node, primitive), node.cell),)
+    return (builder.add(primitive, node.name, sources, _pool_shape(node, primitive), node),)
 
 
 def _conv_primitive(node: Node) -> Primitive:
@@ -243,3 +284,15 @@ def _mark_classifier(builder: _Builder) -> None:
     ):
         builder.targets[weight.parameter.name] = replace(weight, decoding=Decoding.CLASS_WEIGHT)
         builder.targets[bias.parameter.name] = replace(bias, decoding=Decoding.CLASS_BIAS)
+
+
+def _mark_exits(builder: _Builder, graph: ArchGraph) -> None:
+    """The linear layers of early exits are classifiers, each of them."""
+    exits = set(graph.exits)
+    kinds = {"weight": Decoding.CLASS_WEIGHT, "bias": Decoding.CLASS_BIAS}
+    for node in graph.nodes:
+        if node.name not in exits or node.op != "linear":
+            continue
+        for parameter in node.params:
+            target = builder.targets[parameter.name]
+            builder.targets[parameter.name] = replace(target, decoding=kinds[parameter.role])

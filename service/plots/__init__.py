@@ -12,6 +12,7 @@ from __future__ import annotations
 from service.extras import optional_imports
 
 with optional_imports():
+    from service.plots.anytime import anytime_chart
     from service.plots.chart import Chart
     from service.plots.fine_tuning import fine_tuning_chart
     from service.plots.predictor_fit import predictor_chart
@@ -22,6 +23,7 @@ with optional_imports():
 
 __all__ = [
     "Chart",
+    "anytime_chart",
     "fine_tuning_chart",
     "predictor_chart",
     "ranking_chart",

@@ -10,7 +10,7 @@ from typing import Protocol
 from service.contract.fields import Document
 from service.errors import InvalidRequest
 
-SPACES = ("nasbench201", "nasbench101", "nats_size", "nasbench_macro", "darts", "smash", "ghn1")
+SPACES = ("nasbench201", "nasbench101", "nats_size", "nasbench_macro", "darts", "smash", "ghn1", "anytime")
 
 
 class Space(Protocol):
@@ -78,6 +78,7 @@ def find_space(name: str, *, smash_model: str | None = None) -> Space:
 
 
 def _spaces() -> dict[str, Callable[[], Space]]:
+    from service.search.anytime import AnytimeSpace
     from service.search.choices import nasbench_macro_space, nats_size_space
     from service.search.darts import DartsSpace
     from service.search.ghn1 import GHN1Space
@@ -92,4 +93,5 @@ def _spaces() -> dict[str, Callable[[], Space]]:
         "darts": DartsSpace,
         "smash": SmashSpace,
         "ghn1": GHN1Space,
+        "anytime": AnytimeSpace,
     }

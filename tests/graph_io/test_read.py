@@ -70,6 +70,14 @@ DOCUMENTS: list[dict[str, Any]] = [
         "channels": 4,
         "blocks": 3,
     },
+    {
+        "format": "anytime",
+        "blocks": [
+            [{"operation": "conv_3x3", "scale": 0, "inputs": [0], "exit": True}],
+            [{"operation": "max_pool_3x3", "scale": 2, "inputs": [0], "exit": True}],
+        ],
+        "channels": 4,
+    },
 ]
 
 

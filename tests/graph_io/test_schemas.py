@@ -80,6 +80,7 @@ EVERY_FIELD: list[dict[str, Any]] = [
     {**BY_FORMAT["nats_size"](), "num_classes": 3, "image_size": 8, "name": "n"},
     {**BY_FORMAT["nasbench_macro"](), "num_classes": 3, "image_size": 8, "name": "n"},
     {**BY_FORMAT["ghn1"](), "num_classes": 3, "image_size": 8, "name": "n"},
+    {**BY_FORMAT["anytime"](), "num_classes": 3, "image_size": 8, "name": "n"},
     {"format": "torchvision", "name": "squeezenet1_1", "num_classes": 3, "image_size": 64},
     {**BY_FORMAT["onnx"](), "name": "n"},
 ]
@@ -97,6 +98,7 @@ REQUIRED = {
     "darts": ["format", "genotype", "normal", "reduce"],
     "smash": ["format", "blocks", "banks", "bank_channels", "layers", "read", "write", "kernel"],
     "ghn1": ["format", "operations"],
+    "anytime": ["format", "blocks", "operation", "scale", "inputs"],
     "torchvision": ["format", "name"],
 }
 

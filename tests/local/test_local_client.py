@@ -124,3 +124,19 @@ def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     for kind in (Client, AsyncClient):
         with pytest.raises(NotInstalled, match=r"'\.\[models\]'"):
             kind.local()
+
+
+def test_a_network_with_early_exits_gets_the_weights_of_all_of_them() -> None:
+    nodes = [
+        {"operation": "conv_3x3", "scale": 0, "inputs": [0], "exit": True},
+        {"operation": "conv_1x1", "scale": 2, "inputs": [1], "exit": True},
+    ]
+    document = {"format": "anytime", "channels": 16, "blocks": [nodes]}
+    weights = predict("sync", document, model="tiny")
+    assert weights.complete and weights.result is not None
+    exits = weights.result.exits
+    assert [(exit_.node, exit_.multiply_adds) for exit_ in exits] == [
+        ("blocks.0.0.exit", 3063968),
+        ("blocks.0.1.exit", 3392288),
+    ]
+    assert {name for exit_ in exits for name in exit_.parameters} <= set(weights.numpy())

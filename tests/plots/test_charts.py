@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from service.errors import InvalidRequest
 from service.plots import (
     Chart,
+    anytime_chart,
     fine_tuning_chart,
     predictor_chart,
     ranking_chart,
@@ -244,3 +245,12 @@ def test_charts_do_not_overlap_their_labels() -> None:
     )
     assert np.all(np.diff(np.array(boxes)[:, 0]) > 0)
     assert all(above[0] >= below[1] for below, above in pairwise(boxes))
+
+
+def test_an_exit_counts_until_the_next_one_answers() -> None:
+    curve = [(10.0, 40.0), (30.0, 60.0)]
+    (axes,) = anytime_chart({"mine": curve, "dear": [(120.0, 90.0)]}, budget=100.0).axes
+    assert points(axes, "mine") == [*curve, (100.0, 60.0)]
+    assert points(axes, "dear") == [(120.0, 90.0), (120.0, 90.0)]
+    (mine, *_) = [line for line in axes.get_lines() if line.get_label() == "mine"]
+    assert mine.get_drawstyle() == "steps-post"

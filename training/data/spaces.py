@@ -11,31 +11,37 @@ from service.errors import InvalidArchitecture, InvalidRequest
 from service.executor.cost import network_cost
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.read import read_document
+from service.search.anytime import AnytimeSpace
 from service.search.ghn1 import GHN1Space
 from service.search.space import Space, find_space
 from training.data.deepnets import Bounds
 
 _TRIES = 500
+# Sizes of what is drawn; other fields are those of documents.
+_OF_SPACES = ("states", "nodes")
+Part = Literal["train", "test"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpaceNetworks:
     """space: its name. fields: of every document, instead of what the space says, such as `channels`; of
-    `ghn1` also `states`, how many a block has."""
+    `ghn1` also `states`, how many a block has, of `anytime` also `nodes`, how many its last block has."""
 
     space: str
     fields: Mapping[str, Any] = field(default_factory=dict)
 
-    def document(self, random: Random, *, num_classes: int, image_size: int) -> dict[str, Any]:
+    def document(
+        self, random: Random, *, num_classes: int, image_size: int, part: Part = "test"
+    ) -> dict[str, Any]:
         """One at random. Raises InvalidRequest for an unknown space."""
-        fields = {name: value for name, value in self.fields.items() if name != "states"}
+        fields = {name: value for name, value in self.fields.items() if name not in _OF_SPACES}
         fields["num_classes"] = num_classes
         if self.space != "darts":  # whose attention is made for images of one size
             fields["image_size"] = image_size
-        return {**self._space().sample(random), **fields}
+        return {**self._space(part).sample(random), **fields}
 
     def graph(
-        self, part: Literal["train", "test"], seed: int, index: int, *, num_classes: int, bounds: Bounds
+        self, part: Part, seed: int, index: int, *, num_classes: int, bounds: Bounds
     ) -> ArchGraph:
         """Number `index` of a part, the same on every machine; no part has a draw of the other.
 
@@ -43,7 +49,9 @@ class SpaceNetworks:
         """
         random = Random(f"weightcast/{self.space}/{part}/{seed}/{index}")
         for _ in range(_TRIES):
-            document = self.document(random, num_classes=num_classes, image_size=bounds.image_size)
+            document = self.document(
+                random, num_classes=num_classes, image_size=bounds.image_size, part=part
+            )
             try:
                 graph = read_document(document)
             except InvalidArchitecture:
@@ -56,7 +64,17 @@ class SpaceNetworks:
             hint="Raise `cost`, or give `network` smaller fields, such as `channels`.",
         )
 
-    def _space(self) -> Space:
+    def _space(self, part: Part) -> Space:
         space = find_space(self.space)
-        states = self.fields.get("states")
-        return replace(space, states=states) if isinstance(space, GHN1Space) and states else space
+        own = {name: value for name, value in self.fields.items() if name in _OF_SPACES}
+        if isinstance(space, GHN1Space) and set(own) <= {"states"}:
+            return replace(space, **own)
+        if isinstance(space, AnytimeSpace) and set(own) <= {"nodes"}:
+            return replace(space, **own, random_sizes=part == "train")
+        if own:
+            raise InvalidRequest(
+                f"The space {self.space!r} has no {' and no '.join(sorted(own))}.",
+                field="/network",
+                hint="`states` is a field of `ghn1`, `nodes` of `anytime`.",
+            )
+        return space

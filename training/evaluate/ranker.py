@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from math import log
 from typing import Any, Literal
 
 from torch import Tensor
@@ -27,6 +28,7 @@ from service.predictors.regressors.scores import SCORE_DECIMALS
 from training.data.dataset import Dataset
 from training.data.network_images import check_fits
 from training.evaluate.accuracy import measure, native_dtype, predicted_parameters
+from training.evaluate.anytime import area, exit_scores, usual_budget
 
 By = Literal["accuracy", "loss"]
 
@@ -38,8 +40,9 @@ class ImageRanker(ABC):
     """A `service.predictors.rankers.ranking.Ranker` over validation images.
 
     by: what orders networks, the share of images that are classified correctly, or minus the mean
-    cross-entropy, finer where few images decide. Batch normalisation uses the statistics of each batch of 64
-    images.
+    cross-entropy, finer where few images decide; of a network with early exits the mean of either over the
+    moments at which it may be stopped (`anytime.area`). Batch normalisation uses the statistics of each batch
+    of 64 images.
     """
 
     property = "accuracy"
@@ -64,7 +67,7 @@ class ImageRanker(ABC):
         return self._order(self.features(document))
 
     def features(self, document: Any) -> list[float]:
-        """Accuracy in percent and mean cross-entropy of one network.
+        """Accuracy in percent and mean cross-entropy of one network; their areas where it has early exits.
 
         Raises what reading it raises, UnsupportedOperator for a network that cannot be run, or answers
         something else than onnxruntime with its file, InvalidRequest for one that does not take the images
@@ -75,8 +78,23 @@ class ImageRanker(ABC):
         if format_of(document) == "onnx":
             check_onnx(network, onnx_data(document, limits=_READ_BEFORE))
         check_fits(network, params, self._dataset)
+        if network.graph.exits:
+            return self._areas(network, params, document)
         measurement = measure(network, params, self._dataset, part, limit=self._images, dtype=self._dtype)
         return list(measurement)
+
+    def _areas(self, network: Network, params: Mapping[str, Tensor], document: Any) -> list[float]:
+        """Means over the moments at which the network may be stopped, up to the usual budget of its size."""
+        scores = exit_scores(
+            network, params, self._dataset, self._dataset.validation, limit=self._images, dtype=self._dtype
+        )
+        costs = [float(score.multiply_adds) for score in scores]
+        nodes = sum(len(block) for block in document["blocks"]) if format_of(document) == "anytime" else 0
+        budget = usual_budget(network.graph, nodes) if nodes else costs[-1]
+        return [
+            area(costs, [score.accuracy for score in scores], budget),
+            area(costs, [score.loss for score in scores], budget, before=log(len(self._dataset.classes))),
+        ]
 
     def scores(self, rows: list[list[float]]) -> list[Score]:
         return [

@@ -55,9 +55,11 @@ class SolvedHead:
 
 def last_layer(network: Network) -> LastLayer | None:
     """None for a network that does not end in a linear layer of its own, such as one that pools after its
-    last convolution.
+    last convolution, and for one that has several, its early exits.
     """
     graph = network.graph
+    if len(graph.exits) > 1:
+        return None
     nodes = {node.name: node for node in graph.nodes}
     node = nodes[graph.outputs[0]]
     while node.op in _PASSED_THROUGH:

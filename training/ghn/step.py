@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from math import isfinite
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from service.executor.networks import Network
 from service.ghn.batch import GraphBatch
 from service.ghn.model import GHN
 from training.ghn.architecture_source import Task
+from training.loop.exit_loss import mean_loss
 
 
 def begin_thread() -> None:
@@ -95,8 +95,8 @@ class NetworkRunner:
     def _one(self, task: Task, params: dict[str, Tensor], images: Tensor, labels: Tensor) -> Outcome:
         leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
         images, labels = images.to(self.device, self.dtype), labels.to(self.device)
-        logits = Network(task.graph)(images, leaves)
-        loss = F.cross_entropy(logits, labels)
+        answers = Network(task.graph).answers(images, leaves)
+        logits, loss = answers[-1], mean_loss(answers, labels)
         accuracy = float((logits.argmax(1) == labels).float().mean())
         value = float(loss.detach())
         if not torch.isfinite(loss):

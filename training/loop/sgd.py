@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -27,6 +26,7 @@ from service.graph_io.archgraph import ArchGraph
 from service.graph_io.primitives import to_primitives
 from service.kit.whole_file import whole_file
 from training.data.dataset import Dataset, sample_batch
+from training.loop.exit_loss import mean_loss
 from training.loop.interruption import Interrupted, Interruption
 
 
@@ -150,8 +150,8 @@ def _update(
     images: Tensor, labels: Tensor, rate: float, recipe: SgdRecipe,
 ) -> tuple[float, float]:  # fmt: skip
     """One step of SGD with momentum, in place. Returns the loss, and the accuracy in percent, before it."""
-    logits = network(images, params)
-    loss = F.cross_entropy(logits, labels)
+    answers = network.answers(images, params)
+    logits, loss = answers[-1], mean_loss(answers, labels)
     before = float(loss.detach()), 100 * float((logits.argmax(1) == labels).float().mean())
     if not torch.isfinite(loss):
         return before

@@ -15,11 +15,13 @@ class NetworkBuilder:
     The name of a layer with parameters is the prefix of theirs (`stem.0` owns `stem.0.weight`), as in a
     torch module.
 
-    cell: the cell that new nodes belong to, None outside of cells.
+    cell: the cell that new nodes belong to, None outside of cells. marks: attributes that new nodes get in
+    addition to their own.
     """
 
     def __init__(self, image_size: int, limits: GraphLimits = DEFAULT_LIMITS) -> None:
         self.cell: int | None = None
+        self.marks: dict[str, AttrValue] = {}
         self._limits = limits
         self._nodes: list[Node] = []
         self._unread: list[Parameter] = []
@@ -37,13 +39,16 @@ class NetworkBuilder:
         stride: int = 1,
         dilation: int = 1,
         groups: int = 1,
+        parts: tuple[int, ...] | None = None,
     ) -> str:
         """A convolution without bias that keeps the size of its input, apart from the stride.
 
-        shape: (out, in / groups, height, width) of the weight.
+        shape: (out, in / groups, height, width) of the weight. parts: input channels of each source that was
+        joined for it, where its weight is to be decoded edge by edge.
         """
         paddings = tuple(dilation * (size // 2) for size in shape[2:])
         padding: AttrValue = paddings[0] if len(set(paddings)) == 1 else paddings
+        by_edges: dict[str, AttrValue] = {} if parts is None else {"parts": parts}
         return self._add(
             name,
             "conv",
@@ -53,7 +58,12 @@ class NetworkBuilder:
             padding=padding,
             dilation=dilation,
             groups=groups,
+            **by_edges,
         )
+
+    def upsample(self, name: str, source: str, factor: int) -> str:
+        """Every pixel repeated, `factor` times along each axis."""
+        return self._add(name, "resize", (source,), kind="nearest", scale=(float(factor), float(factor)))
 
     def batch_norm(self, name: str, source: str, channels: int) -> str:
         return self._add(name, "batch_norm", (source,), _norm_parameters(name, channels))
@@ -117,10 +127,10 @@ class NetworkBuilder:
         """A convolution and its norm that the network owns, but that do not reach its output."""
         self._unread += [Parameter(f"{conv}.weight", shape), *_norm_parameters(norm, shape[0])]
 
-    def build(self, output: str, name: str) -> ArchGraph:
+    def build(self, output: str | tuple[str, ...], name: str) -> ArchGraph:
         return build_graph(
             self._nodes,
-            outputs=(output,),
+            outputs=(output,) if isinstance(output, str) else output,
             input_shape=(3, self._image_size, self._image_size),
             name=name,
             unattached=tuple(self._unread),
@@ -135,7 +145,7 @@ class NetworkBuilder:
         params: tuple[Parameter, ...] = (),
         **attrs: AttrValue,
     ) -> str:
-        self._nodes.append(Node(name, op, inputs, params, attrs, self.cell))
+        self._nodes.append(Node(name, op, inputs, params, {**attrs, **self.marks}, self.cell))
         return name
 
 

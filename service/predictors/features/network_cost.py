@@ -94,9 +94,21 @@ def _shape_after(node: Node, before: Spatial, input_shape: Spatial) -> Spatial:
         case "flatten":
             return () if node.attrs.get("start_axis", 1) in (0, 1) else (prod(before),)
         case "resize":
-            size = node.attrs.get("size")
-            return _each(size, len(before), 1) if size is not None else before
+            size, scale = node.attrs.get("size"), node.attrs.get("scale")
+            if size is not None:
+                return _each(size, len(before), 1)
+            return _scaled(before, scale)
     return before
+
+
+def _scaled(before: Spatial, scale: AttrValue) -> Spatial:
+    factors = scale if isinstance(scale, tuple) else (scale,) * len(before)
+    if len(factors) != len(before):
+        return before
+    return tuple(
+        max(1, int(positions * factor)) if isinstance(factor, int | float) else positions
+        for positions, factor in zip(before, factors, strict=True)
+    )
 
 
 def _windows(node: Node, before: Spatial, kernel: Spatial) -> Spatial:
