@@ -7,14 +7,16 @@
 
 All fields and their defaults: `SmashDocument`.
 
-A block has `banks` memory banks of `bank_channels` channels each. Its input is brought to their joint width
-by a 1x1 convolution and shared out among them. A layer joins the banks that it reads along the channels,
-reduces them to its width by a 1x1 convolution, runs up to four convolutions in two branches (ReLU before
-each; the branches' ends are added), and adds its result to the banks that it writes, brought to their width
-by a 1x1 convolution if it differs. Between blocks: all banks are joined, batch norm, ReLU, and a 2x2 average
+A block has `banks` memory banks of `bank_channels` channels each. Its input is brought by a 1x1 convolution
+to the joint width of those that it enters, all of them where nothing is said, and shared out among them. The
+others start as zeros, as all do in the paper: the first layer that writes one fills it. A layer joins the
+banks that it reads along the channels, reduces them to its width by a 1x1 convolution, runs up to four
+convolutions in two branches (ReLU before each; the branches' ends are added), and adds its result to the
+banks that it writes, brought to their width by a 1x1 convolution if it differs. Between blocks: the banks
+that a block leaves behind, all of them where nothing is said, are joined, batch norm, ReLU, and a 2x2 average
 pool halves the resolution; after the last block the classifier follows instead. ResNets (one bank, read and
-written), DenseNets (every layer writes a bank of its own and reads all before) and FractalNets are special
-cases.
+written), DenseNets (every layer writes a bank of its own and reads all before) and FractalNets (one bank is
+left behind) are special cases.
 
 A subset: the paper's WeightNorm of the 1x1 filters is left to whoever trains, and its convolutions, which
 all layers of a block share there, are parameters of each layer here.
@@ -72,6 +74,10 @@ class SmashBlock:
     banks: Annotated[int, Field(ge=1, le=MAX_BANKS)]
     bank_channels: _Channels
     layers: Annotated[tuple[SmashLayer, ...], Field(max_length=MAX_LAYERS)]
+    enter: Annotated[
+        _Banks | None, Field(description="Banks that the input fills; others start as zeros. Default: all.")
+    ] = None
+    leave: Annotated[_Banks | None, Field(description="Banks that are given on. Default: all.")] = None
 
 
 @document_model
@@ -101,9 +107,17 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Block:
+    """enter, leave: banks that the input fills, and that are given on."""
+
     banks: int
     bank_channels: int
     layers: tuple[Layer, ...]
+    enter: tuple[int, ...]
+    leave: tuple[int, ...]
+
+    @property
+    def left_channels(self) -> int:
+        return len(self.leave) * self.bank_channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +142,7 @@ def parse_smash(document: Mapping[str, Any]) -> MemoryBankNetwork:
     root = Place()
     blocks = tuple(_parse_block(block, root / "blocks" / index) for index, block in enumerate(read.blocks))
     read_integer(read.image_size, root / "image_size", least=2 ** (len(blocks) - 1), most=MAX_IMAGE_SIZE)
-    channels = read.stem_channels or blocks[0].banks * blocks[0].bank_channels
+    channels = read.stem_channels or len(blocks[0].enter) * blocks[0].bank_channels
     return MemoryBankNetwork(blocks, channels, read.num_classes, read.image_size, read.name)
 
 
@@ -140,7 +154,7 @@ def build_smash(network: MemoryBankNetwork, *, limits: GraphLimits = DEFAULT_LIM
         net.cell = index
         state = _block(net, f"blocks.{index}", state, channels, block)
         net.cell = None
-        channels = block.banks * block.bank_channels
+        channels = block.left_channels
         state = net.batch_norm(f"transitions.{index}.norm", state, channels)
         state = net.relu(f"transitions.{index}.relu", state)
         if index < len(network.blocks) - 1:
@@ -152,7 +166,27 @@ def _parse_block(block: SmashBlock, place: Place) -> Block:
     layers = tuple(
         _parse_layer(layer, place / "layers" / index, block) for index, layer in enumerate(block.layers)
     )
-    return Block(block.banks, block.bank_channels, layers)
+    every = tuple(range(block.banks))
+    enter = every if block.enter is None else block.enter
+    leave = every if block.leave is None else block.leave
+    _check_banks(enter, place / "enter", block.banks)
+    _check_banks(leave, place / "leave", block.banks)
+    written = set(enter)
+    for index, layer in enumerate(layers):
+        _check_written(layer.read, written, place / "layers" / index / "read")
+        written |= set(layer.write)
+    _check_written(leave, written, place / "leave")
+    return Block(block.banks, block.bank_channels, layers, enter, leave)
+
+
+def _check_written(banks: tuple[int, ...], written: set[int], place: Place) -> None:
+    """Zeros that nothing was added to say nothing: a layer that reads them is a layer that does not."""
+    empty = sorted(set(banks) - written)
+    if empty:
+        raise place.refuse(
+            f"{place.named} names bank {empty[0]}, which is all zeros there: nothing has written it.",
+            "Leave it out, let a layer before write it, or let the block's input fill it with `enter`.",
+        )
 
 
 def _parse_layer(layer: SmashLayer, place: Place, block: SmashBlock) -> Layer:
@@ -183,23 +217,24 @@ def _check_conv(conv: SmashConvolution, place: Place, channels: int) -> None:
 
 
 def _block(net: NetworkBuilder, prefix: str, source: str, channels: int, block: Block) -> str:
-    """The joined banks of a block after all of its layers."""
-    width = block.banks * block.bank_channels
+    """The joined banks that a block leaves behind."""
+    width = len(block.enter) * block.bank_channels
     written = net.conv(f"{prefix}.enter", source, (width, channels, 1, 1))
-    banks = [
-        net.channels_of(
-            f"{prefix}.bank.{bank}", written, bank * block.bank_channels, block.bank_channels, width
+    banks = {
+        bank: net.channels_of(
+            f"{prefix}.bank.{bank}", written, place * block.bank_channels, block.bank_channels, width
         )
-        for bank in range(block.banks)
-    ]
+        for place, bank in enumerate(block.enter)
+    }
     for index, layer in enumerate(block.layers):
         name = f"{prefix}.layers.{index}"
         result = _layer(
             net, name, net.concat(f"{name}.read", [banks[bank] for bank in layer.read]), layer, block
         )
         for bank in layer.write:
-            banks[bank] = net.add(f"{name}.write.{bank}", (banks[bank], result))
-    return net.concat(f"{prefix}.banks", banks)
+            before = (banks[bank],) if bank in banks else ()
+            banks[bank] = net.add(f"{name}.write.{bank}", (*before, result))
+    return net.concat(f"{prefix}.banks", [banks[bank] for bank in block.leave])
 
 
 def _layer(net: NetworkBuilder, name: str, source: str, layer: Layer, block: Block) -> str:

@@ -62,10 +62,10 @@ def generated_filters(network: MemoryBankNetwork, config: SmashConfig) -> tuple[
     entering = _chunks(network.stem_channels, config.most_bank_channels)
     for index, block in enumerate(network.blocks):
         banks = tuple(Span(bank, block.bank_channels) for bank in range(block.banks))
-        prefix, every = f"blocks.{index}", tuple(range(block.banks))
-        operation = _operation(config, block, tuple(span.bank for span in entering), every, None)
+        prefix, filled = f"blocks.{index}", tuple(banks[bank] for bank in block.enter)
+        operation = _operation(config, block, tuple(span.bank for span in entering), block.enter, None)
         role = _role(config, "enter", index, None)
-        filters.append(Filter(f"{prefix}.enter.weight", entering, banks, role, operation, in_layer=False))
+        filters.append(Filter(f"{prefix}.enter.weight", entering, filled, role, operation, in_layer=False))
         for place, layer in enumerate(block.layers):
             inside, width = f"{prefix}.layers.{place}", (Span(0, layer.channels),)
             reads = tuple(banks[bank] for bank in layer.read)
@@ -76,7 +76,7 @@ def generated_filters(network: MemoryBankNetwork, config: SmashConfig) -> tuple[
                 role = _role(config, "expand", index, place)
                 expand = Filter(f"{inside}.expand.weight", width, banks[:1], role, operation, in_layer=True)
                 filters.append(expand)
-        entering = banks
+        entering = tuple(banks[bank] for bank in block.leave)
     return tuple(filters)
 
 

@@ -39,7 +39,7 @@ class SharedParameters(nn.Module):
         """Every weight that is not generated, by its name."""
         tensors = {"stem.weight": self.stem[: network.stem_channels] * _scale(27)}
         for index, block in enumerate(network.blocks):
-            taken = slice(block.banks), slice(block.bank_channels)
+            taken = list(block.leave), slice(block.bank_channels)
             norm = f"transitions.{index}.norm"
             tensors[f"{norm}.weight"] = self.norm_weight[index][taken].flatten()
             tensors[f"{norm}.bias"] = self.norm_bias[index][taken].flatten()
@@ -49,7 +49,7 @@ class SharedParameters(nn.Module):
                     into = layer.channels // conv.groups
                     tensors[name] = self._conv(index, slot, layer.channels, into, conv.kernel)
         last = network.blocks[-1]
-        weight = self.classifier[:, : last.banks, : last.bank_channels].flatten(1)
+        weight = self.classifier[:, list(last.leave), : last.bank_channels].flatten(1)
         tensors["classifier.weight"] = weight * _scale(weight.shape[1])
         tensors["classifier.bias"] = self.classifier_bias
         return tensors
