@@ -1,14 +1,14 @@
-"""Ablations of GHN-2 (table 5 of the paper), each trained small on the same budget.
+"""Ablations of GHN-2 (tables 5 and 8 of the paper), each trained small on the same budget.
 
-    python -m benchmarks.ablations --data cifar10|digits --steps S [--only NAME ...] [--seed N]
+    python -m benchmarks.ablations --data cifar10|digits --steps S [--only NAME ...] [--seeds 0 1 2]
 
 Every variant trains in this process, on one thread; one that is done is not repeated, one that was
 interrupted goes on. Results are JSON files below --folder; the table is printed at the end, and with --table
 at once, of what is there.
 
 What such a table says: how much each part helps early in training, on small images. The differences are
-within pairs (the same networks and images for every variant); their errors count the networks, not the luck
-of one seed.
+within pairs (the same networks, images and seed for every variant). Their errors are those of the mean over
+seeds; of one seed they count the networks, not its luck.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.ghn_variants import ABLATIONS, ablation_config
+from benchmarks.ghn_variants import ABLATIONS, Ablation, ablation_config
 from service.ghn.checkpoint import load_checkpoint
 from service.settings import get_settings
 from training.data.dataset import load_dataset
@@ -44,7 +44,9 @@ def main() -> None:
     )
     parser.add_argument("--data", choices=sorted(STAGES), default="digits")
     parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--cost", type=float, help="of the networks in training, at most")
+    parser.add_argument("--most-channels", type=int, help="of the networks in training")
     parser.add_argument("--only", nargs="+", choices=list(ABLATIONS), default=list(ABLATIONS))
     parser.add_argument(
         "--networks",
@@ -56,26 +58,31 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/ablations"))
     parser.add_argument("--table", action="store_true", help="train nothing, print what there is")
     options = parser.parse_args()
-    stage = STAGES[options.data]
+    usual = STAGES[options.data]
+    stage = replace(
+        usual,
+        cost=options.cost or usual.cost,
+        most_channels=options.most_channels or usual.most_channels,
+    )
     budget = f"{options.data}-{stage.image_size}px-cost-{stage.cost:g}-{options.steps}"
-    folder = options.folder / f"{budget}-steps-seed-{options.seed}"
+    folders = {seed: options.folder / f"{budget}-steps-seed-{seed}" for seed in options.seeds}
     torch.set_num_threads(1)
-    for name in () if options.table else options.only:
-        if not (folder / name / "scores.json").exists():
-            _one(name, folder / name, options)
-    sys.stdout.write(table(load_results(folder)) + "\n")
+    for seed, folder in folders.items():
+        for name in () if options.table else options.only:
+            if not (folder / name / "scores.json").exists():
+                _one(name, folder / name, stage, seed, options)
+    sys.stdout.write(table([load_results(folder) for folder in folders.values()]) + "\n")
 
 
-def _one(name: str, folder: Path, options: argparse.Namespace) -> None:
+def _one(name: str, folder: Path, stage: Stage, seed: int, options: argparse.Namespace) -> None:
     """Train a variant and measure it."""
     settings = get_settings()
-    stage = STAGES[options.data]
     config = ablation_config(
         name,
         data=options.data,
         data_dir=str(settings.data_dir),
         steps=options.steps,
-        seed=options.seed,
+        seed=seed,
         stage=stage,
     )
 
@@ -112,7 +119,7 @@ def _one(name: str, folder: Path, options: argparse.Namespace) -> None:
         "meta_batch": config.stages[0].meta_batch,
         "images_a_network": stage.images,
         "cost": stage.cost,
-        "seed": options.seed,
+        "seed": seed,
         "learning_rate": config.highest_rate,
         "seconds": trained[-1]["seconds"],
         "skipped": trained[-1]["skipped"],
@@ -135,29 +142,52 @@ def load_results(folder: Path) -> dict[str, dict[str, Any]]:
     return {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
 
 
-def table(results: dict[str, dict[str, Any]]) -> str:
-    """Markdown. Differences are to the first variant, over the same networks."""
-    if not results:
+def table(seeds: list[dict[str, dict[str, Any]]]) -> str:
+    """Markdown, of the variants that every seed has. Differences are to the first variant, over the same
+    networks: with their error over networks where there is one seed, else with that over seeds.
+    """
+    names = [name for name in ABLATIONS if all(name in results for results in seeds)]
+    if not names:
         return "No results."
     lines = [
         "| | steps | networks | seconds | training loss | ID-TEST | against GHN-2 | OOD | against GHN-2 "
         "| paper, ID / OOD |",
         "| --- |" + " ---: |" * 9,
     ]
-    base = next(iter(results.values()))
-    for name, result in results.items():
-        ablation = ABLATIONS[name]
-        cells = [ablation.title, str(result["steps"]), str(result["steps"] * result["meta_batch"])]
-        cells += [f"{result['seconds']:.0f}", f"{result['loss']:.3f}"]
+    for name in names:
+        ablation, mine = ABLATIONS[name], [results[name] for results in seeds]
+        cells = [ablation.title, str(mine[0]["steps"]), str(mine[0]["steps"] * mine[0]["meta_batch"])]
+        cells += [f"{_mean(mine, 'seconds'):.0f}", f"{_mean(mine, 'loss'):.3f}"]
         for group in (("id-test",), OUT_OF_DISTRIBUTION):
-            own, usual = _joined(result, group), _joined(base, group)
-            scores = Scores(tuple(own))
-            paired = Scores(tuple(mine - other for mine, other in zip(own, usual, strict=True)))
-            cells.append(f"{scores:.1f}")
-            cells.append("" if result is base else f"{paired:+.1f}")
-        cells.append(" / ".join("–" if value is None else f"{value:.1f}" for value in ablation.paper))
+            own = [_joined(result, group) for result in mine]
+            usual = [_joined(results[names[0]], group) for results in seeds]
+            pairs = [
+                [one - other for one, other in zip(ours, theirs, strict=True)]
+                for ours, theirs in zip(own, usual, strict=True)
+            ]
+            cells.append(f"{_over(own):.1f}")
+            cells.append("" if name == names[0] else f"{_over(pairs):+.1f}")
+        cells.append(_paper(ablation))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _over(seeds: list[list[float]]) -> Scores:
+    """Means of each seed, where there are several; the networks of the only one."""
+    if len(seeds) == 1:
+        return Scores(tuple(seeds[0]))
+    return Scores(tuple(sum(values) / len(values) for values in seeds))
+
+
+def _mean(results: list[dict[str, Any]], field: str) -> float:
+    return sum(result[field] for result in results) / len(results)
+
+
+def _paper(ablation: Ablation) -> str:
+    if ablation.paper_of is not None:
+        changed, usual = ablation.paper_of
+        return f"{changed:.1f} against {usual:.1f}, ID, meta-batch 1"
+    return " / ".join("–" if value is None else f"{value:.1f}" for value in ablation.paper)
 
 
 def _joined(result: dict[str, Any], splits: tuple[str, ...]) -> list[float]:

@@ -58,6 +58,7 @@ VARIANTS = {
     "stacked": Variant("stacked, shared and passed on; N = 7, T = 5", paper="0.68, 0.48"),
     "passed": Variant("passed on, not shared", {"share_cells": False}, paper="0.44, 0.37"),
     "alone": Variant("neither", {"share_cells": False, "pass_embedding": False}, paper="0.24, 0.15"),
+    "branches": Variant("stacked, a branch for each operation", {"decoder": "branches"}, paper="0.68, 0.48"),
     "n17": Variant("N = 17", states=17),
     "t1": Variant("T = 1", {"rounds": 1}),
     "t3": Variant("T = 3", {"rounds": 3}),

@@ -30,7 +30,7 @@ ITEMS = {
 
 @pytest.mark.parametrize("paper", ITEMS)
 def test_every_table_and_figure_is_listed(paper: str) -> None:
-    section = PAGE.split(f"\n## {paper}\n")[1].split("\n## ")[0]
+    section = PAGE.split(f"\n## {paper}\n")[1].split("\n## ")[0].split("\n### ")[0]
     rows = [line.split("|")[1].strip() for line in section.splitlines() if line.startswith("| ")]
     assert rows[2:] == ITEMS[paper]
 

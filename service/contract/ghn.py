@@ -11,8 +11,9 @@ from service.contract.options import MODEL_NAME, ImageTraining, ModelUse, Option
 from service.contract.search import Space
 
 Gnn = Literal["gated", "transformer", "mlp", "stacked"]
-Decoder = Literal["conv", "mlp"]
-Propagation = Literal["forward_backward", "synchronous"]
+Decoder = Literal["conv", "mlp", "branches"]
+Propagation = Literal["forward_backward", "forward", "synchronous"]
+Fan = Literal["in", "out"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +65,18 @@ class GHNOptions(Options):
         metadata=option("For `stacked` without sharing: number of sets of parameters.", ge=1, le=200),
     )
     decoder: Decoder | None = field(
-        default=None, metadata=option("`mlp`: the perceptron of GHN-1, for small kernels and few channels.")
+        default=None,
+        metadata=option(
+            "`mlp`: the perceptron of GHN-1, for small kernels and few channels; `branches`: one for each "
+            "operation."
+        ),
     )
     rounds: int | None = field(
         default=None, metadata=option("Passes over the graph, each forward and back.", ge=1, le=16)
     )
     propagation: Propagation | None = field(
-        default=None, metadata=option("Update nodes in execution order and back, or all at once.")
+        default=None,
+        metadata=option("Update nodes in execution order and back, in execution order only, or all at once."),
     )
     anytime: bool | None = field(
         default=None,
@@ -78,8 +84,12 @@ class GHNOptions(Options):
             "For networks with early exits: knows scales and exits, and decodes joined weights edge by edge."
         ),
     )
+    shape_encoding: bool | None = field(
+        default=None, metadata=option("Tell nodes the shape of their parameter.")
+    )
     layer_norm: bool | None = field(default=None, metadata=option("Normalise the final node states."))
-    normalize: bool | None = field(default=None, metadata=option("Scale predicted weights by fan-in."))
+    normalize: bool | None = field(default=None, metadata=option("Scale predicted weights by their fan."))
+    fan: Fan | None = field(default=None, metadata=option("Scale by the fan-in, or by the fan-out."))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +140,10 @@ class Schedule(ImageTraining):
             "With `space`: fields of the networks' documents that replace its own, such as `channels`; for "
             "`ghn1` also `states`, for `anytime` also `nodes`."
         ),
+    )
+    different_networks: int | None = field(
+        default=None,
+        metadata=option("Train on this many networks, over and over. Default: always new ones.", ge=1),
     )
     crop: bool = field(
         default=False, metadata=option("Crop images at random, in addition to mirroring them.")

@@ -17,7 +17,7 @@ _OF_ONE_GNN = {
     "most_cells": "stacked",
 }
 # Fields whose usual value a checkpoint does not say.
-_UNSAID = {"decoder": "conv", "anytime": False}
+_UNSAID = {"decoder": "conv", "anytime": False, "shape_encoding": True, "fan": "in"}
 _POSITIVE = (
     "hidden", "max_channels", "max_kernel", "num_classes", "rounds", "layers", "heads", "most_cells",
 )  # fmt: skip
@@ -40,15 +40,18 @@ class GHNConfig:
     layers, heads: of the transformer alone; heads share `hidden` evenly.
     share_cells, pass_embedding, most_cells: of the stacked one alone: one set of parameters for all cells, or
         `most_cells` of them; whether a cell is told the mean state of the one before it.
-    decoder: "conv" is GHN-2's; "mlp" GHN-1's (`mlp_decoder.MLPDecoder`).
+    decoder: "conv" is GHN-2's; "mlp" GHN-1's (`mlp_decoder.MLPDecoder`), "branches" the same with a
+        perceptron for each operation (`branch_decoder.BranchDecoder`).
     anytime: for networks with early exits (GHN-1 paper, section 5.2): node features also say the scale and
         the exit of a node, and weights that join several sources are decoded edge by edge
         (`anytime.AnytimeFeatures`, `anytime.EdgeStates`).
     rounds: T of equation 3, forward and backward passes over the graph.
-    propagation: "forward_backward" visits the nodes in execution order and back; "synchronous" updates all
-        at once (GHN-1 paper, section 3).
+    shape_encoding: whether nodes say the shape of their parameter.
+    propagation: "forward_backward" visits the nodes in execution order and back, "forward" does not go back;
+        "synchronous" updates all at once (GHN-1 paper, section 3).
     layer_norm: normalise the final node states.
-    normalize: fan-in scaling and squashing of the predicted tensors (table 2).
+    normalize: scaling and squashing of the predicted tensors (table 2). fan: whether weights are scaled by
+        their fan-in or, as table 8 tries, their fan-out.
     """
 
     hidden: int = 32
@@ -62,12 +65,14 @@ class GHNConfig:
     share_cells: bool = True
     pass_embedding: bool = True
     most_cells: int = 20
-    decoder: Literal["conv", "mlp"] = "conv"
+    decoder: Literal["conv", "mlp", "branches"] = "conv"
     anytime: bool = False
+    shape_encoding: bool = True
     rounds: int = 1
-    propagation: Literal["forward_backward", "synchronous"] = "forward_backward"
+    propagation: Literal["forward_backward", "forward", "synchronous"] = "forward_backward"
     layer_norm: bool = True
     normalize: bool = True
+    fan: Literal["in", "out"] = "in"
 
     def __post_init__(self) -> None:
         for name in _POSITIVE:
@@ -82,14 +87,22 @@ class GHNConfig:
             raise ValueError(f"virtual_edge_cutoff must be 1 to 253, got {self.virtual_edge_cutoff}")
         if self.gnn not in ("gated", "transformer", "mlp", "stacked"):
             raise ValueError(f"gnn must be 'gated', 'transformer', 'mlp' or 'stacked', got {self.gnn!r}")
-        if self.decoder not in ("conv", "mlp") or (self.decoder == "mlp" and self.is_transformer):
-            raise ValueError(f"decoder must be 'conv', or 'mlp' without a transformer, got {self.decoder!r}")
+        if self.decoder not in ("conv", "mlp", "branches") or (
+            self.decoder != "conv" and self.is_transformer
+        ):
+            raise ValueError(
+                "decoder must be 'conv', or without a transformer 'mlp' or 'branches', got "
+                f"{self.decoder!r}"
+            )
         if self.gnn == "transformer" and self.hidden % self.heads:
             raise ValueError(f"hidden must be divisible by heads, got {self.hidden} and {self.heads}")
-        if self.propagation not in ("forward_backward", "synchronous"):
+        if self.propagation not in ("forward_backward", "forward", "synchronous"):
             raise ValueError(
-                f"propagation must be 'forward_backward' or 'synchronous', got {self.propagation!r}"
+                "propagation must be 'forward_backward', 'forward' or 'synchronous', got "
+                f"{self.propagation!r}"
             )
+        if self.fan not in ("in", "out"):
+            raise ValueError(f"fan must be 'in' or 'out', got {self.fan!r}")
 
     @property
     def virtual_edges(self) -> bool:
@@ -100,9 +113,7 @@ class GHNConfig:
         return self.gnn == "transformer"
 
     def to_dict(self) -> JsonObject:
-        """What a checkpoint holds: the fields of its own GNN; the decoder, and `anytime`, where they are not
-        the usual ones.
-        """
+        """What a checkpoint holds: the fields of its own GNN, of some only what is not usual (`_UNSAID`)."""
         return {
             name: value
             for name, value in asdict(self).items()

@@ -190,6 +190,7 @@ class GatedGNN(nn.Module):
     def __init__(self, config: GHNConfig) -> None:
         super().__init__()
         self.rounds, self.synchronous = config.rounds, config.propagation == "synchronous"
+        self.directions = (False,) if config.propagation == "forward" else (False, True)
         # Two MLPs of half the width keep GHN-2 at the size of GHN-1 (paper section 4.2).
         inner = config.hidden // 2 if config.virtual_edges else config.hidden
         self.message = MessageMLP(config.hidden, inner)
@@ -207,7 +208,7 @@ class GatedGNN(nn.Module):
             if self.synchronous:
                 h_NC = self._synchronous_step(h_NC, edges, w1, b1, w2, b2)
                 continue
-            for reverse in (False, True):
+            for reverse in self.directions:
                 gh_N3 = torch.nn.functional.linear(h_NC, gru.weight_hh, gru.bias_hh)
                 h_NC = _DirectedPass.apply(
                     h_NC, gh_N3, gru.weight_ih, gru.bias_ih, w1, b1, w2, b2,

@@ -15,12 +15,13 @@ from torch import Tensor, nn
 
 from service.ghn.anytime import AnytimeFeatures, Edge, EdgeStates, joined_weights
 from service.ghn.batch import GraphBatch
+from service.ghn.branch_decoder import BranchDecoder
 from service.ghn.config import GHNConfig
 from service.ghn.decoder import BlockDecoder, Cuts, VectorDecoder, WeightDecoder
 from service.ghn.gated_gnn import GatedGNN, NodeMLP
 from service.ghn.initial import initialise_as_ghn3
 from service.ghn.mlp_decoder import MLPDecoder
-from service.ghn.normalization import fan_in_scale, squash
+from service.ghn.normalization import fan_scale, squash
 from service.ghn.shape_encoder import ShapeEncoder
 from service.ghn.stacked_gnn import StackedGNN
 from service.ghn.transformer import GraphTransformer
@@ -50,6 +51,13 @@ _GNNS: dict[str, Callable[[GHNConfig], nn.Module]] = {
 }
 
 
+_DECODERS: dict[str, Callable[[GHNConfig], BlockDecoder]] = {
+    "conv": WeightDecoder,
+    "mlp": MLPDecoder,
+    "branches": BranchDecoder,
+}
+
+
 class GHN(nn.Module):
     """Graph HyperNetwork. `embed` gives node states, `decode` the blocks of every parameter it has a decoder
     for.
@@ -61,10 +69,10 @@ class GHN(nn.Module):
         super().__init__()
         self.config = config
         self.primitive = nn.Embedding(len(Primitive), config.hidden)
-        self.shape_encoder = ShapeEncoder(config)
+        self.shape_encoder = ShapeEncoder(config) if config.shape_encoding else None
         self.gnn: nn.Module = _GNNS[config.gnn](config)
         self.layer_norm = nn.LayerNorm(config.hidden) if config.layer_norm else nn.Identity()
-        self.decoder: BlockDecoder = (MLPDecoder if config.decoder == "mlp" else WeightDecoder)(config)
+        self.decoder: BlockDecoder = _DECODERS[config.decoder](config)
         self.vector_decoder = VectorDecoder(config)
         self.anytime = AnytimeFeatures(config.hidden) if config.anytime else None
         self.edge_states = EdgeStates(config.hidden) if config.anytime else None
@@ -103,7 +111,9 @@ class GHN(nn.Module):
 
     def embed(self, batch: GraphBatch) -> Tensor:
         """Final node states h_NC, in the batch's own row order (`batch.rows` leads back to the graphs)."""
-        x_NC = self.primitive(batch.primitive_N) + self.shape_encoder(batch.shape_N4)
+        x_NC = self.primitive(batch.primitive_N)
+        if self.shape_encoder is not None:
+            x_NC = x_NC + self.shape_encoder(batch.shape_N4)
         if self.anytime is not None:
             x_NC = x_NC + self.anytime(batch.mark_N2)
         return self.layer_norm(self.gnn(x_NC, batch))  # type: ignore[no-any-return]
@@ -211,9 +221,9 @@ class GHN(nn.Module):
         return self.vector_decoder(h_PC)[:, 0 if decoding is Decoding.NORM_WEIGHT else 1]  # type: ignore[no-any-return]
 
     def _scale(self, decoding: Decoding, shape: tuple[int, ...]) -> float:
-        """Fan-in scale of a weight; position tables and vectors keep theirs."""
+        """Scale of a weight; position tables and vectors keep theirs."""
         if self.config.normalize and decoding in (Decoding.WEIGHT, Decoding.CLASS_WEIGHT):
-            return fan_in_scale(shape)
+            return fan_scale(shape, self.config.fan)
         return 1.0
 
     def predict_tensors(self, batch: GraphBatch) -> list[dict[str, Tensor]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod, sqrt
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -10,15 +11,15 @@ from torch import Tensor
 from service.graph_io.primitives import Decoding
 
 
-def fan_in_scale(shape: tuple[int, ...]) -> float:
-    """sqrt(beta / fan_in) of a weight in canonical layout.
+def fan_scale(shape: tuple[int, ...], fan: Literal["in", "out"] = "in") -> float:
+    """sqrt(beta / fan_in) of a weight in canonical layout; or over its fan-out, outputs times positions.
 
     beta is 2 (a ReLU follows, He et al.), but 1 for depthwise weights and for the first of a 1xK, Kx1 pair.
     """
-    fan_in = prod(shape[1:])
+    size = prod(shape[1:]) if fan == "in" else shape[0] * prod(shape[2:])
     height, width = shape[2:4] if len(shape) >= 4 else (shape[2], 1) if len(shape) == 3 else (1, 1)
     beta = 1.0 if (len(shape) >= 3 and shape[1] == 1) or height < width else 2.0
-    return sqrt(beta / fan_in)
+    return sqrt(beta / size)
 
 
 def squash(values: Tensor, decoding: Decoding) -> Tensor:

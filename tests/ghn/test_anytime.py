@@ -14,7 +14,7 @@ from service.ghn.batch import GraphBatch
 from service.ghn.checkpoint import load_checkpoint, save_checkpoint
 from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
-from service.ghn.normalization import fan_in_scale
+from service.ghn.normalization import fan_scale
 from service.ghn.predict import predict_blocks
 from service.graph_io.cells.anytime import read_anytime
 from service.graph_io.primitives import PrimitiveGraph, to_primitives
@@ -49,7 +49,7 @@ def naive_joined(ghn: GHN, h_NC: Tensor, rows: list[int], graph: PrimitiveGraph,
                 whole[o, first + i] = block[o % shape[0], i % shape[1]]
         first += channels
     assert first == into
-    return whole * fan_in_scale(target.parameter.shape)
+    return whole * fan_scale(target.parameter.shape)
 
 
 @pytest.mark.parametrize("decoder", ["conv", "mlp"])

@@ -42,7 +42,8 @@ def naive_gnn(gnn: GatedGNN, h: Tensor, graph: PrimitiveGraph, cutoff: int) -> T
         return relu(mlp.second(relu(mlp.first(x))))
 
     for _ in range(gnn.rounds):
-        for order, paths in ((range(len(graph)), distance), (range(len(graph) - 1, -1, -1), distance.T)):
+        passes = ((range(len(graph)), distance), (range(len(graph) - 1, -1, -1), distance.T))
+        for order, paths in passes[: len(gnn.directions)]:
             for v in order:
                 m = torch.zeros(WIDTH, dtype=h.dtype)
                 for u in range(len(graph)):
@@ -54,11 +55,15 @@ def naive_gnn(gnn: GatedGNN, h: Tensor, graph: PrimitiveGraph, cutoff: int) -> T
     return torch.stack(states)
 
 
-@pytest.mark.parametrize(("cutoff", "rounds"), [(50, 1), (1, 1), (3, 2)])
-def test_equals_the_naive_loop_with_gradients(cutoff: int, rounds: int) -> None:
+@pytest.mark.parametrize(
+    ("cutoff", "rounds", "propagation"),
+    [(50, 1, "forward_backward"), (1, 1, "forward_backward"), (3, 2, "forward_backward"), (50, 2, "forward")],
+)
+def test_equals_the_naive_loop_with_gradients(cutoff: int, rounds: int, propagation: str) -> None:
     torch.manual_seed(0)
-    config = GHNConfig(virtual_edge_cutoff=cutoff, rounds=rounds)
+    config = GHNConfig(virtual_edge_cutoff=cutoff, rounds=rounds, propagation=propagation)
     gnn = GatedGNN(config).double()
+    assert len(gnn.directions) == (1 if propagation == "forward" else 2)
     graphs = [random_graph(seed, size) for seed, size in enumerate((9, 17, 4))]
     batch = GraphBatch.from_graphs(graphs, config)
     # The batch stores float32 matrices; a naive 1/s is exact in float64, so compare with the same numbers.

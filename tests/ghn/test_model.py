@@ -21,10 +21,11 @@ from service.ghn.config import (
     GHNConfig,
 )
 from service.ghn.model import GHN, tile
-from service.ghn.normalization import fan_in_scale
+from service.ghn.normalization import fan_scale
 from service.ghn.predict import embed_graphs, predict_blocks
 from service.graph_io.archgraph import ArchGraph, Node, Parameter
 from service.graph_io.checks import build_graph
+from service.graph_io.operators import Primitive
 from service.graph_io.primitives import to_primitives
 from service.weights.blocks import Provenance
 
@@ -194,12 +195,42 @@ def test_fine_tuning_leaves_the_classifier_to_the_standard_rule(ghn: GHN) -> Non
     assert not answer.blocks["fc.bias"].expand().any()
 
 
-def test_fan_in_scale_is_table_two() -> None:
-    assert fan_in_scale((64, 32, 3, 3)) == pytest.approx((2 / (32 * 9)) ** 0.5)
-    assert fan_in_scale((64, 1, 3, 3)) == pytest.approx((1 / 9) ** 0.5)
-    assert fan_in_scale((64, 32, 1, 7)) == pytest.approx((1 / (32 * 7)) ** 0.5)
-    assert fan_in_scale((64, 32, 7, 1)) == pytest.approx((2 / (32 * 7)) ** 0.5)
-    assert fan_in_scale((10, 512)) == pytest.approx((2 / 512) ** 0.5)
+def test_fan_scale_is_table_two() -> None:
+    assert fan_scale((64, 32, 3, 3)) == pytest.approx((2 / (32 * 9)) ** 0.5)
+    assert fan_scale((64, 1, 3, 3)) == pytest.approx((1 / 9) ** 0.5)
+    assert fan_scale((64, 32, 1, 7)) == pytest.approx((1 / (32 * 7)) ** 0.5)
+    assert fan_scale((64, 32, 7, 1)) == pytest.approx((2 / (32 * 7)) ** 0.5)
+    assert fan_scale((10, 512)) == pytest.approx((2 / 512) ** 0.5)
+    assert fan_scale((64, 32, 3, 3), "out") == pytest.approx((2 / (64 * 9)) ** 0.5)
+
+
+def test_weights_scaled_by_their_fan_out() -> None:
+    graph = to_primitives(conv_net(12))
+    configs = [GHNConfig(max_channels=8, max_kernel=3, fan=fan) for fan in ("in", "out")]
+    ghn = GHN(configs[0])
+    twin = GHN(configs[1])
+    twin.load_state_dict(ghn.state_dict())
+    by_in, by_out = (
+        one.predict_tensors(GraphBatch.from_graphs([graph], config))[0]
+        for one, config in zip((ghn, twin), configs, strict=True)
+    )
+    weight = "fc.weight"
+    out, into = by_in[weight].shape
+    torch.testing.assert_close(by_out[weight] * out**0.5, by_in[weight] * into**0.5)
+
+
+def test_nodes_without_their_shape() -> None:
+    config = GHNConfig(max_channels=8, max_kernel=3, shape_encoding=False, gnn="mlp", layer_norm=False)
+    ghn = GHN(config)
+    assert not any(name.startswith("shape_encoder") for name, _ in ghn.named_parameters())
+    assert GHNConfig.from_dict(config.to_dict()) == config
+    graph = to_primitives(conv_net(12))
+    batch = GraphBatch.from_graphs([graph], config)
+    states = ghn.embed(batch)[batch.rows[0]]
+    convolutions = [node for node, kind in enumerate(graph.primitive_N) if kind == Primitive.CONV]
+    assert len({graph.shapes[node] for node in convolutions}) > 1
+    for node in convolutions:
+        torch.testing.assert_close(states[node], states[convolutions[0]])
 
 
 @pytest.mark.parametrize(

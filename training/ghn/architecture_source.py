@@ -44,14 +44,16 @@ def make_task(
 class ArchitectureSource:
     """Architectures number `start`, `start + stride`, ... of the train split, or of a search space.
 
-    ahead: how many are made before they are asked for.
+    ahead: how many are made before they are asked for. different: after so many they come again, from the
+    first; None for always new ones.
     """
 
     def __init__(
         self, seed: int, start: int, num_classes: int, *,
-        stride: int = 1, ahead: int = 24, networks: SpaceNetworks | None = None,
+        stride: int = 1, ahead: int = 24, networks: SpaceNetworks | None = None, different: int | None = None,
     ) -> None:  # fmt: skip
         self._seed, self._next, self._stride, self._networks = seed, start, stride, networks
+        self._different = different
         self._classes, self._ahead = num_classes, ahead
         self._pending: deque[tuple[Bounds, Future[Task]]] = deque()
         self._pool = ProcessPoolExecutor(
@@ -72,7 +74,7 @@ class ArchitectureSource:
             tasks.append(
                 future.result()
                 if made_for == bound
-                else make_task(self._seed, index, self._classes, bound, self._networks)
+                else make_task(self._seed, self._number(index), self._classes, bound, self._networks)
             )
             self._submit(bound)
         while len(self._pending) < self._ahead:
@@ -81,10 +83,13 @@ class ArchitectureSource:
 
     def _submit(self, bounds: Bounds) -> None:
         future = self._pool.submit(
-            make_task, self._seed, self._next, self._classes, bounds, self._networks
+            make_task, self._seed, self._number(self._next), self._classes, bounds, self._networks
         )
         self._pending.append((bounds, future))
         self._next += self._stride
+
+    def _number(self, index: int) -> int:
+        return index if self._different is None else index % self._different
 
     def __enter__(self) -> ArchitectureSource:
         return self

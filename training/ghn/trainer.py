@@ -190,6 +190,7 @@ class Trainer:
             len(self.dataset.classes),
             stride=self.team.size,
             networks=config.networks,
+            different=config.different_networks,
         )
         last_save = last_check = last_log = self.seconds
         recent: list[dict[str, float]] = []
