@@ -120,9 +120,9 @@ def test_a_ghn_is_trained_on_such_networks_and_ranks_them_by_the_area(home: Path
     documents = [space.sample(Random(seed)) for seed in range(3)]
     ranker = PredictedWeightsRanker("any", dataset, images=64)
     answer = rank([Candidate(index, document) for index, document in enumerate(documents)], ranker)
-    assert not answer["skipped"] and len(answer["ranking"]) == 3
-    for row in answer["ranking"]:
-        graph = ranker._read(documents[row["index"]])
+    assert not answer.skipped and len(answer.ranking) == 3
+    for row in answer.ranking:
+        graph = ranker._read(documents[row.index])
         scores = exit_scores(
             Network(graph), predicted_parameters(ghn, graph), dataset, dataset.validation, limit=64,
             dtype=ranker._dtype,
@@ -131,4 +131,4 @@ def test_a_ghn_is_trained_on_such_networks_and_ranks_them_by_the_area(home: Path
         assert budget == 6 * 9 * 16 * 64
         costs = [float(score.multiply_adds) for score in scores]
         expected = area(costs, [score.accuracy for score in scores], budget)
-        assert row["score"] == pytest.approx(expected, abs=1e-4)
+        assert row.score == pytest.approx(expected, abs=1e-4)
