@@ -51,7 +51,7 @@ SPLITS = ("train", "id-test", "wide", "deep", "dense")
 SPACES = ("nasbench201", "nasbench101")
 METHODS: tuple[Method, ...] = CANDIDATES["structure"]
 COLUMNS = Columns(structure_size("network"), len(feature_names("network")))
-MEANING = "milliseconds for one image on one CPU thread, less is faster"
+MEANING = "milliseconds for one image on one CPU thread (less is better)"
 _REPEATS, _SECONDS = 9, 2.0
 _SEED = 2
 
@@ -115,11 +115,10 @@ def export(rows: Floats, values: Floats, formats: set[str], taus: dict[str, floa
         "scores": {
             "kendall_tau_torchvision": {name: round(tau, 3) for name, tau in taus.items()},
             "note": (
-                f"Values are {MEANING}, of one machine; the order carries over to others better. "
-                f"Kendall's tau on networks that it had not seen: {score.tau:.2f} in cross-validation; on "
-                f"torchvision's from networks of other kinds alone {taus[str(predictor.method)]:.2f}. "
-                "Cells of NAS-Bench-201 on six other devices: on three of them multiply-adds alone order "
-                "them a little better."
+                f"Values are {MEANING}, measured on one machine. On other machines, trust the order more "
+                f"than the values. Kendall's tau is {score.tau:.2f} in cross-validation, and "
+                f"{taus[str(predictor.method)]:.2f} on torchvision's networks when fitted without them. On "
+                "three of six other devices, multiply-adds alone rank cells of NAS-Bench-201 a little better."
             ),
         },
     }

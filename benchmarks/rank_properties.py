@@ -44,9 +44,11 @@ UPDATES = (RECIPE.images or 0) // RECIPE.batch_size
 TRAINING = f"{UPDATES} updates of {RECIPE.batch_size} CIFAR-10 images at {IMAGE_SIZE}x{IMAGE_SIZE}"
 # Property -> what its values are.
 MEANING = {
-    "accuracy": f"percent of clean validation images right after {TRAINING}",
-    "robustness": f"percent right with Gaussian noise ({NOISE:g} of the range) on them, after {TRAINING}",
-    "convergence": f"updates until {CONVERGED:.0f}% of training images are right, less is faster; {TRAINING}",
+    "accuracy": f"accuracy in percent on clean validation images after {TRAINING}",
+    "robustness": f"accuracy in percent on validation images with Gaussian noise ({NOISE:g} of the range) "
+    f"after {TRAINING}",
+    "convergence": f"number of updates until {CONVERGED:.0f}% of training images are classified correctly "
+    f"(less is better), in a training of {TRAINING}",
     "latency": f"milliseconds for 64 images of {IMAGE_SIZE}x{IMAGE_SIZE} on one CPU thread, less is faster",
 }
 
@@ -100,9 +102,9 @@ def card(name: str, networks: int, measured: Sequence[Row]) -> dict[str, Any]:
         "scores": {
             "kendall_tau_half_of_the_networks": taus,
             "note": (
-                f"Values are {MEANING[name]}. Kendall's tau on networks that it had not seen: {best.tau:.2f} "
-                f"from {best.cells} others, all of the DeepNets space; other spaces and longer training were "
-                "not measured."
+                f"Values are the {MEANING[name]}. Kendall's tau on unseen networks is {best.tau:.2f} after "
+                f"fitting on {best.cells} others, all of the DeepNets space. Other spaces and longer "
+                "training were not measured."
             ),
         },
     }

@@ -151,7 +151,7 @@ def _card(scores: Mapping[str, Any], cells: int) -> dict[str, Any]:
     return {
         "name": RANKER,
         "kind": "predictor",
-        "description": "Ranks image classifiers by expected accuracy without any observation.",
+        "description": "Ranks image classifiers by expected accuracy. It needs no observations.",
         "training": {
             "property": "accuracy",
             "observations": cells,
@@ -162,11 +162,12 @@ def _card(scores: Mapping[str, Any], cells: int) -> dict[str, Any]:
         "scores": {
             **scores,
             "note": (
-                "No observations needed: size, depth, pooling and the share of spatial convolutions, weighed "
-                f"as NAS-Bench-101 taught. Kendall's tau with accuracy was {tried['kendall_tau']:.2f} on "
-                f"NAS-Bench-201 and {vision['kendall_tau']:.2f} on torchvision's networks (multiply-adds "
-                f"alone: {tried['multiply_adds_alone']:.2f} and {vision['multiply_adds_alone']:.2f}); other "
-                "spaces were not measured. Fit a predictor on a few of your own results for a better order."
+                "No observations needed: a linear score of size, depth, pooling and spatial convolutions, "
+                "with weights fitted on NAS-Bench-101. Kendall's tau with accuracy was "
+                f"{tried['kendall_tau']:.2f} on NAS-Bench-201 and {vision['kendall_tau']:.2f} on "
+                f"torchvision's networks (multiply-adds alone: {tried['multiply_adds_alone']:.2f} and "
+                f"{vision['multiply_adds_alone']:.2f}). Other spaces were not measured. Fit a predictor on "
+                "a few of your own results for a better order."
             ),
         },
     }

@@ -56,7 +56,7 @@ def test_a_predictor_is_fitted_and_ranks(page: Any, web_service: RunningService)
     assert whiskers.count("V") == 50
     form.get_by_role("button", name="Fit").click()
     form.get_by_text("There is a model 'from-the-page' already").wait_for()
-    form.get_by_label("Replace one of this name").check()
+    form.get_by_label("Replace a predictor that has this name").check()
     form.get_by_role("button", name="Fit").click()
     form.get_by_text("is ready, and chosen above").wait_for(timeout=PATIENCE_MS)
 
