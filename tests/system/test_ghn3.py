@@ -88,7 +88,7 @@ def test_a_predictor_is_fitted_on_its_embeddings_and_ranks(service: RunningServi
 def test_its_prediction_is_fine_tuned(service: RunningService) -> None:
     config = {
         "architecture": graph_document(trace(network())), "data": "digits", "model": "third", "epochs": 1,
-        "images": 128,
+        "images": 64, "start": "predicted",
     }  # fmt: skip
     job = service.post("/training-jobs", {"kind": "finetune", "config": config}).json()
     done = service.final(job["id"], 200)

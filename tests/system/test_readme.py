@@ -13,7 +13,7 @@ from benchmarks.served import end, start
 
 from .doc_blocks import ROOT, SERVE, Reader, blocks_of, make_clone
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600), pytest.mark.xdist_group("readme")]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1200), pytest.mark.xdist_group("readme")]
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = blocks_of("README.md")

@@ -38,9 +38,9 @@ def test_an_untrained_ghn_is_near_chance(recalibrate: bool) -> None:
     torch.manual_seed(0)
     ghn = GHN(GHNConfig()).eval()
     data = load_dataset("digits", image_size=8)
-    graphs = [architecture_graph("train", 0, index, bounds=SMALL) for index in range(3)]
+    graphs = [architecture_graph("train", 0, index, bounds=SMALL) for index in range(2)]
     scores = evaluate_networks(ghn, graphs, data, data.test, limit=128, recalibrate=recalibrate)
-    assert len(scores.accuracies) == 3
+    assert len(scores.accuracies) == 2
     assert 0 <= scores.mean < 40
 
 

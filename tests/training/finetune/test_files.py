@@ -78,11 +78,7 @@ class UNet(nn.Module):
 
 
 def resnext() -> nn.Module:
-    """With the stem that small images take."""
-    network = ResNet(Bottleneck, [1, 1, 1, 1], num_classes=10, groups=8, width_per_group=4)
-    network.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
-    network.maxpool = nn.Identity()
-    return network
+    return ResNet(Bottleneck, [1, 1, 1, 1], num_classes=10, groups=8, width_per_group=4)
 
 
 def mobilenet_v3() -> nn.Module:
@@ -102,7 +98,7 @@ def exported(module: nn.Module) -> bytes:
 
 
 def tuned(graph: ArchGraph, folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
-    config = FineTuning(epochs=1, images=256, batch_size=32, learning_rate=0.005)
+    config = FineTuning(epochs=1, images=96, batch_size=32, learning_rate=0.005, start="random")
     result = run(graph, config, folder)
     assert result is not None
     return result, load_file(folder / WEIGHTS)
