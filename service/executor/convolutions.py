@@ -16,6 +16,7 @@ from service.executor.node_attributes import (
     refusal,
     values_of,
 )
+from service.executor.small_images import number_format
 from service.graph_io.archgraph import Node
 
 _CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
@@ -39,8 +40,10 @@ def conv(node: Node) -> Step:
 
     def run(inputs: Inputs, params: Params) -> Tensor:
         x = inputs[0] if uneven is None else F.pad(inputs[0], uneven)
-        b = None if bias is None else params[bias].to(x.dtype).flatten()
-        return function(x, weight(params).to(x.dtype), b, stride, padding, dilation, groups)  # type: ignore[no-any-return]
+        dtype = number_format(x, stride)
+        b = None if bias is None else params[bias].to(dtype).flatten()
+        result = function(x.to(dtype), weight(params).to(dtype), b, stride, padding, dilation, groups)
+        return result.to(x.dtype)  # type: ignore[no-any-return]
 
     return run
 
@@ -67,10 +70,12 @@ def conv_transpose(node: Node) -> Step:
 
     def run(inputs: Inputs, params: Params) -> Tensor:
         (x,) = inputs
-        b = None if bias is None else params[bias].to(x.dtype).flatten()
-        return function(  # type: ignore[no-any-return]
-            x, params[name].to(x.dtype), b, stride, padding, output_padding, groups, dilation
+        dtype = number_format(x, stride)
+        b = None if bias is None else params[bias].to(dtype).flatten()
+        result = function(
+            x.to(dtype), params[name].to(dtype), b, stride, padding, output_padding, groups, dilation
         )
+        return result.to(x.dtype)  # type: ignore[no-any-return]
 
     return run
 

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from service.executor.small_images import number_format
 from service.graph_io.archgraph import Node
 
 _BLOCK = 16
@@ -36,9 +37,11 @@ def depthwise(
 ) -> Tensor:
     """F.conv2d(x, w, groups=channels); the result has the dtype of x."""
     channels = len(w_C1HW)
-    weight = w_C1HW.to(x_NCHW.dtype)
-    if x_NCHW.device.type != "cpu" or x_NCHW.dtype != torch.bfloat16:
-        return F.conv2d(x_NCHW, weight, None, stride, padding, dilation, channels)  # type: ignore[arg-type]
+    dtype = number_format(x_NCHW, stride)
+    weight = w_C1HW.to(dtype)
+    if x_NCHW.device.type != "cpu" or dtype != torch.bfloat16:
+        x_NCHW, kind = x_NCHW.to(dtype), x_NCHW.dtype
+        return F.conv2d(x_NCHW, weight, None, stride, padding, dilation, channels).to(kind)  # type: ignore[arg-type]
     blocks = weight * _diagonal(channels)
     height, width = x_NCHW.shape[-2:]
     reach = dilation[0] * (w_C1HW.shape[-1] - 1) + 1
