@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 def number_format(x_NCX: Tensor, stride: Sequence[int]) -> torch.dtype:
-    """The number format in which a convolution of x with this stride (one an axis, or one for all) is right."""
+    """The number format in which a convolution of x is right. stride: one an axis, or one for all."""
     if x_NCX.device.type != "cpu" or x_NCX.dtype != torch.bfloat16:
         return x_NCX.dtype
     axes = x_NCX.shape[2:]

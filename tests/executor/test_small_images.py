@@ -1,4 +1,4 @@
-"""Gradients in bfloat16 of images that are smaller than a stride: torch alone leaves memory unwritten there."""
+"""bfloat16 gradients of images smaller than a stride: torch alone leaves memory unwritten there."""
 
 from __future__ import annotations
 
