@@ -15,6 +15,7 @@ An attribute without a default must be there before the operator can be run; a G
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -51,10 +52,28 @@ class Attribute:
         return value is None or _KINDS[self.kind](value)
 
     def canonical(self, value: AttrValue) -> AttrValue:
-        """One of the several ways of saying the same: one number for equal numbers on every axis."""
-        if self.kind == "axes" and isinstance(value, tuple) and value and len(set(value)) == 1:
+        """One of the several ways of saying the same: one number for equal numbers on every axis, and the
+        numbers that float32 has, which networks compute in and files store.
+        """
+        if self.kind in ("number", "numbers"):
+            value = tuple(map(_single, value)) if isinstance(value, tuple) else _single(value)
+        if self.kind in ("axes", "numbers") and isinstance(value, tuple) and value and len(set(value)) == 1:
             return value[0]
         return value
+
+    @property
+    def canonical_default(self) -> AttrValue | _Required:
+        return self.default if isinstance(self.default, _Required) else self.canonical(self.default)
+
+
+def _single(value: AttrValue) -> AttrValue:
+    """The float32 nearest to a number; any other value as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    try:
+        return float(struct.unpack("f", struct.pack("f", value))[0])
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
 
 
 def _is_integer(value: AttrValue) -> bool:

@@ -16,18 +16,14 @@ from service.graph_io.attributes import APPROXIMATE
 from service.graph_io.node_attributes import rows_of
 from service.graph_io.operators import OPERATORS
 
-VERSION = b"weightcast graph 1"
+VERSION = b"weightcast graph 2"
 # The order of terms and factors says nothing; the order of what is joined or multiplied as matrices does.
 COMMUTATIVE = frozenset({"add", "mul"})
-# Attributes that digests of this version hold whatever they say, defaults included.
-_ALWAYS_HELD = frozenset(
-    "eps heads axis start_axis kind output_size size batch_first shape axes value equation index".split()
-)
 
 
 def graph_digest(graph: ArchGraph) -> str:
     """sha256 as 64 hexadecimal digits. Takes time linear in nodes and edges, and does not recurse."""
-    forward = _forward_hashes(graph)
+    forward = forward_hashes(graph)
     whole = _backward_hashes(graph, forward)
     digest = hashlib.sha256(VERSION)
     for part in sorted(whole.values()):
@@ -38,13 +34,14 @@ def graph_digest(graph: ArchGraph) -> str:
     return digest.hexdigest()
 
 
-def _forward_hashes(graph: ArchGraph) -> dict[str, bytes]:
+def forward_hashes(graph: ArchGraph) -> dict[str, bytes]:
+    """By the name of every node: a hash of the node and of everything it is computed from."""
     hashes: dict[str, bytes] = {}
     for node in graph.nodes:
         sources = [hashes[name] for name in node.inputs]
         if node.op in COMMUTATIVE:
             sources.sort()
-        hashes[node.name] = _hash(_node_text(node), sources)
+        hashes[node.name] = _hash(_node_text(node, graph.input_shape), sources)
     return hashes
 
 
@@ -67,9 +64,9 @@ def _hash(text: str, parts: list[bytes]) -> bytes:
     return hashlib.sha256(b"".join((len(encoded).to_bytes(8, "big"), encoded, *parts))).digest()
 
 
-def _node_text(node: Node) -> str:
+def _node_text(node: Node, input_shape: tuple[int, ...]) -> str:
     # repr escapes whatever is not printable, so every text has one meaning.
-    attributes = sorted(_canonical_attributes(node).items())
+    attributes = sorted(_canonical_attributes(node, input_shape).items())
     return repr((node.op, attributes, sorted(_parameter_text(parameter) for parameter in node.params)))
 
 
@@ -78,19 +75,20 @@ def _parameter_text(parameter: Parameter) -> str:
     return repr(described if parameter.trainable else (*described, "kept"))
 
 
-def _canonical_attributes(node: Node) -> dict[str, AttrValue]:
-    """The attributes in one of the several ways of saying the same: without defaults, and one number for
-    equal numbers on every axis. A mark that a node cannot be run says nothing about the network.
+def _canonical_attributes(node: Node, input_shape: tuple[int, ...]) -> dict[str, AttrValue]:
+    """The attributes in one of the several ways of saying the same: as their rows have it, without defaults.
+    An input that has the shape that the graph says need not say it. A mark that a node cannot be run says
+    nothing about the network.
     """
     rows = {row.name: row for row in rows_of(node) or OPERATORS[node.op].attributes}
     canonical: dict[str, AttrValue] = {}
+    default: object
     for name, value in node.attrs.items():
         row = rows.get(name)
-        if value is None or name == APPROXIMATE:
-            continue
-        if row is not None and name not in _ALWAYS_HELD:
+        default = input_shape if (node.op, name) == ("input", "shape") else None
+        if row is not None:
             value = row.canonical(value)
-            if value == row.default and type(value) is type(row.default):
-                continue
-        canonical[name] = value
+            default = default or row.canonical_default
+        if value is not None and name != APPROXIMATE and value != default:
+            canonical[name] = value
     return canonical

@@ -8,6 +8,7 @@ from service.errors import InvalidArchitecture
 from service.graph_io.archgraph import ArchGraph, Node, Parameter
 from service.graph_io.attributes import APPROXIMATE
 from service.graph_io.checks import build_graph
+from service.graph_io.lifting import lift
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.onnx.draft import Draft, pruned
 from service.graph_io.onnx.faults import faults_of_the_model
@@ -44,9 +45,15 @@ def _read(model: ModelProto, limits: GraphLimits) -> ArchGraph:
     drafts = pruned(drafts, outputs)
     read_inputs = [draft for draft in translator.inputs if draft in set(drafts)]
     shape = (read_inputs or translator.inputs)[0].shape
-    return build_graph(
+    nodes, names = lift(
         [_node(draft) for draft in drafts],
-        outputs=[draft.name for draft in outputs],
+        [draft.name for draft in outputs],
+        {draft.name: draft.shape for draft in drafts},
+        shape[0] if shape else None,
+    )
+    return build_graph(
+        nodes,
+        outputs=names,
         input_shape=_without_batch(shape),
         name=_graph_name(graph.name, limits),
         limits=limits,

@@ -278,7 +278,7 @@ class _Tracer:
                 "through functions of torch.",
                 hint="Scripted functions and other libraries cannot be followed; export the module to ONNX.",
             )
-        return Record(recorder.steps, live)
+        return Record(recorder.steps, live, recorder.batch)
 
     def _build(self, record: Record, example: Any, name: str) -> ArchGraph:
         lowered = lower(record)

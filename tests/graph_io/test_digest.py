@@ -146,6 +146,41 @@ def test_the_ways_of_saying_the_same_are_the_same(attrs: dict[str, object]) -> N
     assert digest(stride=(1, 1)) == digest()
 
 
+def ways_of_saying() -> dict[str, list[Node]]:
+    """By what is said: the same node in several ways."""
+    return {
+        "a default": [
+            Node("p", "global_avg_pool", ("x",)),
+            Node("p", "global_avg_pool", ("x",), (), {"output_size": (1, 1)}),
+        ],
+        "an epsilon as files store it": [
+            Node("p", "layer_norm", ("x",), (), {"eps": eps}) for eps in (1e-6, 9.999999974752427e-07)
+        ],
+        "a whole number": [
+            Node("p", "unary", ("x",), (), {"kind": "mul", "value": value}) for value in (2, 2.0)
+        ],
+        "a factor of all axes": [
+            Node("p", "resize", ("x",), (), {"scale": scale}) for scale in (2.0, (2.0, 2.0), 2)
+        ],
+    }
+
+
+@pytest.mark.parametrize("said", ways_of_saying())
+def test_defaults_and_ways_of_writing_numbers_do_not_count(said: str) -> None:
+    graphs = [build_graph([Node("x", "input"), node]) for node in ways_of_saying()[said]]
+    assert len({graph_digest(graph) for graph in graphs}) == 1
+
+
+def test_an_input_need_not_repeat_the_shape_that_the_graph_says() -> None:
+    def digest(*shapes: tuple[int, ...] | None) -> str:
+        inputs = [Node(f"x{i}", "input", (), (), {"shape": shape}) for i, shape in enumerate(shapes)]
+        read = tuple(node.name for node in inputs)
+        return graph_digest(build_graph([*inputs, Node("y", "concat", read)], input_shape=(3, 8, 8)))
+
+    assert digest(None, None) == digest((3, 8, 8), None) == digest((3, 8, 8), (3, 8, 8))
+    assert digest(None, None) != digest(None, (3, 4, 4))
+
+
 def test_a_deep_graph_takes_linear_time() -> None:
     nodes = [Node("0", "input")]
     for i in range(1, 20_000):

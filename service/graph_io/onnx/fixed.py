@@ -28,7 +28,8 @@ def evaluate(op: Op, inputs: list[Value]) -> Value:
         # Masks are built by writing into zeros; a table that someone learned has a name.
         leaves = tuple(leaf for leaf in leaves if leaf.named)
     view = _view(op, inputs, shape, leaves)
-    exact = not leaves or (Fact.SAME_NUMBERS in row.facts and _is_real(op) and inputs[0].exact)
+    same = Fact.SAME_NUMBERS in row.facts or (op.type == "Expand" and view is not None)
+    exact = not leaves or (same and _is_real(op) and inputs[0].exact)
     if op.type == "Expand" and view is None and _repeats_batch(inputs[0], shape):
         # Whatever reads it repeats it as well.
         return replace(inputs[0], const=None)
@@ -88,11 +89,7 @@ def renamed(value: Value, name: str) -> Value:
     was: the name behind it is a parameter of its own.
     """
     leaf = value.leaf
-    if (
-        leaf is None
-        or value.view != tuple(range(len(leaf.shape)))
-        or (is_made_up(name) and leaf.named)
-    ):
+    if leaf is None or value.view != tuple(range(len(leaf.shape))) or (is_made_up(name) and leaf.named):
         return value
     own = replace(leaf, name=name, named=not is_made_up(name))
     return replace(value, leaves=(own,))

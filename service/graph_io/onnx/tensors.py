@@ -21,6 +21,8 @@ from service.graph_io.limits import GraphLimits
 
 # Larger than any list of axes, smaller than any layer worth the name.
 MAX_KNOWN_VALUES = 64
+# An index may be that long; what is computed from constants is not.
+MAX_KNOWN_INTEGERS = 4096
 
 NUMPY_TYPES: dict[int, np.dtype[Any]] = {
     TensorProto.FLOAT: np.dtype("<f4"),
@@ -48,9 +50,7 @@ _FLOATS = frozenset(
         TensorProto.FLOAT8E5M2FNUZ,
     }
 )
-REAL_TYPES = frozenset(
-    {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16}
-)
+REAL_TYPES = frozenset({TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16})
 _INTEGER_WEIGHTS = frozenset(
     {TensorProto.INT8, TensorProto.UINT8, TensorProto.INT4, TensorProto.UINT4, TensorProto.INT16}
 )
@@ -140,7 +140,7 @@ def small_values(tensor: TensorProto) -> NDArray[Any] | None:
     if dtype is None or tensor.data_location == TensorProto.EXTERNAL or any(dim < 0 for dim in tensor.dims):
         return None
     count = prod(tensor.dims)
-    if count > MAX_KNOWN_VALUES:
+    if count > (MAX_KNOWN_INTEGERS if dtype.kind in "iu" else MAX_KNOWN_VALUES):
         return None
     if tensor.HasField("raw_data"):
         raw = tensor.raw_data

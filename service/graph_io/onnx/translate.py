@@ -22,6 +22,7 @@ from service.graph_io.onnx.op import Op
 from service.graph_io.onnx.row import Fact, Signal
 from service.graph_io.onnx.scopes import opset_of
 from service.graph_io.onnx.slots import computed_values, learned, quantised_biases, weight_making
+from service.graph_io.onnx.splits import part_sizes, sequences_read_by_part
 from service.graph_io.onnx.table import check_operator, infer, row_of, translation
 from service.graph_io.onnx.tensors import (
     REAL_TYPES,
@@ -58,6 +59,8 @@ class Translator:
         self.names: set[str] = set()
         self._sources: dict[Value, Draft] = {}
         self._quantised_biases = quantised_biases(ops)
+        self._sequences: dict[str, list[Value]] = {}
+        self._only_parts_read = sequences_read_by_part(ops) - {value.name for value in self.graph.output}
         self._read = {name for op in ops for name in op.inputs} | {v.name for v in self.graph.output}
         self.opset = opset_of(model)
 
@@ -204,7 +207,7 @@ class Translator:
                 draft = self.add(op, "unary", [draft], attrs={"kind": op.type.lower()}, shape=shape)
             self._assign(op, Value(draft=draft, shape=shape))
             return
-        if op.type == "Split" and self._split(op, values):
+        if (op.type == "Split" and self._split(op, values)) or self._sequence(op, values):
             return
         draft = self._draft(op, values)
         draft.shape = shape if draft.shape is None else draft.shape
@@ -220,32 +223,51 @@ class Translator:
 
     def _split(self, op: Op, values: list[Value]) -> bool:
         """Every part of a split as a slice of its own; False where the parts are not known."""
-        draft, shape = values[0].draft, values[0].shape
-        if draft is None or shape is None:
+        parts = self._parts(op, values, len(op.outputs))
+        if parts is None:
             return False
-        axis = op.attrs.get("axis", 0) % len(shape)
-        sizes = op.attrs.get("split") or (values[1].ints() if len(values) > 1 and op.input(1) else None)
-        whole, count = shape[axis], len(op.outputs)
-        if not sizes and whole is not None and count:
-            size = -(-whole // count)
-            sizes = (*(size,) * (count - 1), whole - size * (count - 1))
-        if not sizes or len(sizes) < count or min(sizes) < 0:
-            return False
-        start = 0
-        for place, (name, size) in enumerate(zip(op.outputs, sizes, strict=False)):
+        for name, part in zip(op.outputs, parts, strict=False):
             if name:
-                attrs: dict[str, AttrValue] = {"axes": (axis,), "starts": (start,), "ends": (start + size,)}
-                part = self.add(
-                    op,
-                    "slice",
-                    [draft],
-                    attrs=attrs,
-                    part=f"part_{place}" if place else "",
-                    shape=(*shape[:axis], size, *shape[axis + 1 :]),
-                    exact=True,
-                )
-                self.values[name] = Value(draft=part, shape=part.shape)
+                self.values[name] = part
+        return True
+
+    def _parts(self, op: Op, values: list[Value], count: int | None) -> list[Value] | None:
+        """count: of the parts, None where only their sizes say it. Parts that nobody reads go later."""
+        draft, sizes = values[0].draft, part_sizes(op, values, count)
+        if draft is None or values[0].shape is None or sizes is None:
+            return None
+        shape, start, parts = values[0].shape, 0, list[Value]()
+        axis = op.attrs.get("axis", 0) % len(shape)
+        for place, size in enumerate(sizes):
+            attrs: dict[str, AttrValue] = {"axes": (axis,), "starts": (start,), "ends": (start + size,)}
+            part = self.add(
+                op,
+                "slice",
+                [draft],
+                attrs=attrs,
+                part=f"part_{place}" if place else "",
+                shape=(*shape[:axis], size, *shape[axis + 1 :]),
+                exact=True,
+            )
+            parts.append(Value(draft=part, shape=part.shape))
             start += size
+        return parts
+
+    def _sequence(self, op: Op, values: list[Value]) -> bool:
+        """A sequence of which only single parts are read, as its parts; and one of these parts."""
+        if op.type == "SequenceAt" and op.input(0) in self._sequences:
+            parts, place = self._sequences[op.input(0)], values[1].ints()
+            if place is None or not -len(parts) <= place[0] < len(parts):
+                return False
+            self._assign(op, parts[place[0]])
+            return True
+        if op.type != "SplitToSequence" or op.outputs[0] not in self._only_parts_read:
+            return False
+        made = self._parts(op, values, None)
+        if made is None:
+            return False
+        self._sequences[op.outputs[0]] = made
+        self.values[op.outputs[0]] = Value(draft=values[0].draft)
         return True
 
     def _constant(self, op: Op) -> None:

@@ -12,6 +12,7 @@ from service.graph_io.archgraph import AttrValue
 from service.graph_io.attributes import APPROXIMATE
 from service.graph_io.onnx.builder import Builder
 from service.graph_io.onnx.draft import Draft, Owned, Shape
+from service.graph_io.onnx.exact.rules import rounded
 from service.graph_io.onnx.leaves import is_buffer, is_vector
 from service.graph_io.onnx.naming import is_operator_name
 from service.graph_io.onnx.op import Op
@@ -201,7 +202,7 @@ def _normalised_axes(axis: int, shape: Shape) -> dict[str, AttrValue]:
 
 
 def norm(build: Builder, op: Op, values: list[Value], name: str) -> Draft:
-    attrs: dict[str, AttrValue] = {"eps": round(float(op.attrs.get("epsilon", 1e-5)), 12)}
+    attrs: dict[str, AttrValue] = {"eps": rounded(float(op.attrs.get("epsilon", 1e-5)))}
     if name in ("layer_norm", "rms_norm"):
         attrs |= _normalised_axes(int(op.attrs.get("axis", -1)), values[0].shape)
     if name == "group_norm":
@@ -215,9 +216,7 @@ def norm(build: Builder, op: Op, values: list[Value], name: str) -> Draft:
         value = values[index]
         neutral = value.const is not None and bool((value.const == plain).all())
         leaves = weight_leaves(value)
-        owned += [
-            Owned(leaf, role, doubtful=_may_be_made_up(leaf), neutral=neutral) for leaf in leaves[:1]
-        ]
+        owned += [Owned(leaf, role, doubtful=_may_be_made_up(leaf), neutral=neutral) for leaf in leaves[:1]]
         rest += [Owned(leaf, role) for leaf in leaves[1:]]
         exact = exact and _norm_fits(name, value, values[0].shape, attrs) if leaves else exact and neutral
     exact = exact and not (name == "batch_norm" and len(owned) == 1)
@@ -281,9 +280,7 @@ def recurrent(build: Builder, op: Op, values: list[Value]) -> Draft:
         if index in (5, 6):
             # Exporters make up the zeros they start from; a learned first state has a name.
             leaves = [
-                leaf
-                for leaf in leaves
-                if leaf.named and leaf.origin in (Origin.INITIALIZER, Origin.INPUT)
+                leaf for leaf in leaves if leaf.named and leaf.origin in (Origin.INITIALIZER, Origin.INPUT)
             ]
         owned += [Owned(leaf, f"{role}_{place}" if place else str(role)) for place, leaf in enumerate(leaves)]
     attrs: dict[str, AttrValue] = {

@@ -21,6 +21,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.graph_io.archgraph import Node
+from service.graph_io.lifting import lift
+from service.graph_io.lifting.linked import Shape
 from service.graph_io.operators import NORMS
 from service.graph_io.torch_tracing import combined, weighted
 from service.graph_io.torch_tracing.attention import find_attention
@@ -42,9 +44,15 @@ def lower(record: Record) -> Lowered:
     find_attention(record.steps)
     find_gates(record.steps)
 
+    shapes: dict[str, Shape] = {}
+
     def emit(index: int) -> str:
+        before = len(build.nodes)
         name = _rule(steps[index])(build, steps[index])
         build.node_of[index] = name
+        for node in build.nodes[before:]:
+            if node.inputs or node.op == INPUT:
+                shapes.setdefault(node.name, steps[index].shape)
         return name
 
     steps = record.steps
@@ -54,7 +62,7 @@ def lower(record: Record) -> Lowered:
         if step.live and index in needed:
             emit(index)
     outputs = tuple(dict.fromkeys(build.node_of[index] for index in record.outputs))
-    return Lowered(_reaching(build.nodes, outputs), outputs)
+    return Lowered(*lift(_reaching(build.nodes, outputs), outputs, shapes, record.batch))
 
 
 def _rule(step: Step) -> Callable[[NodeBuilder, Step], str]:

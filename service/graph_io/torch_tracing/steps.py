@@ -40,11 +40,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """steps: in execution order. outputs: steps whose values the network returned.
+    """steps: in execution order. outputs: steps whose values the network returned. batch: size of the batch.
 
     by_zeros: the control flow looked at zeros, so the network may have left out what it does otherwise.
     """
 
     steps: list[Step]
     outputs: tuple[int, ...]
+    batch: int
     by_zeros: bool = False

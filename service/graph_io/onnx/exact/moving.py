@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.graph_io.onnx.draft import Shape
 from service.graph_io.onnx.exact.rules import Exact, Site, rounded
+from service.graph_io.onnx.exact.views import reshape
 
 _MODES = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
 
@@ -34,6 +41,9 @@ def part(site: Site) -> Exact | None:
 def gather(site: Site) -> Exact | None:
     """A part of a computed tensor, by numbers that are fixed."""
     index, axis = site.value(1), site.axis(int(site.op.attrs.get("axis", 0)))
+    if site.rank == 1 and index.const is not None and _counts(index.const, site.data):
+        # Every number once, in its order: torch's as_strided, where it is only another shape.
+        return reshape(site)
     places = index.ints()
     size = None if site.data is None else site.data[axis]
     if places is None or index.shape is None or size is None:
@@ -45,6 +55,11 @@ def gather(site: Site) -> Exact | None:
     if len(index.shape) != 1:
         return None
     return "unary", {"kind": "index_list", "dim": axis, "index": places}
+
+
+def _counts(index: NDArray[Any], data: Shape) -> bool:
+    """Whether an index is 0, 1, ... up to the last place."""
+    return data == (index.size,) and bool((index.ravel() == np.arange(index.size)).all())
 
 
 def pad(site: Site) -> Exact | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.onnx.draft import Shape
 from service.graph_io.onnx.op import Op
@@ -69,4 +71,4 @@ Rule = Callable[[Site], Exact | None]
 
 def rounded(number: float) -> float:
     """The shortest number that float32 stores as this one."""
-    return float(f"{number:.7g}")
+    return float(str(np.float32(number)))

@@ -8,6 +8,7 @@ import numpy as np
 
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.onnx.draft import Draft, Owned, readers_of
+from service.graph_io.onnx.exact.rules import rounded
 from service.graph_io.onnx.fusions.numbers import computed, equal, sample
 from service.graph_io.onnx.fusions.regions import only_reader, region
 from service.graph_io.onnx.tensors import Origin
@@ -109,7 +110,7 @@ def _norm(inside: list[Draft]) -> tuple[str, dict[str, AttrValue]]:
         if part.kind == "Add" and part.op == "unary" and part.scalar is not None
     ]
     attrs: dict[str, AttrValue] = (
-        {"eps": round(float(offsets[0]), 12)} if offsets and 0 < offsets[0] < 0.1 else {}
+        {"eps": rounded(float(offsets[0]))} if offsets and 0 < offsets[0] < 0.1 else {}
     )
     rank = next((len(part.shape) for part in inside if part.shape is not None), None)
     count = len(reduced) if isinstance(reduced, tuple) else 1

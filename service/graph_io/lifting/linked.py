@@ -1,0 +1,130 @@
+"""The small form that the passes of this folder rewrite: nodes that know the nodes they read, and the shapes
+of their results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from service.graph_io.archgraph import AttrValue, Node, Parameter
+
+# Of a result with the batch axis; None if unknown, an entry None if only that is unknown.
+Shape = tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The axes of a result for one sample.
+
+    sizes: of each axis; what is left of the axis of the batch when the batch is taken out of it (1, or the
+        number of windows that were put into it). batch_axis: None for what does not depend on the input.
+    """
+
+    sizes: tuple[int, ...]
+    batch_axis: int | None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The attribute `shape` of a reshape to it: -1 for the axis of the batch, else for the first."""
+        free = self.batch_axis or 0
+        return tuple(-1 if axis == free else size for axis, size in enumerate(self.sizes))
+
+
+@dataclass(slots=True, eq=False)
+class LinkedNode:
+    """A node of the graph to be. layout: of its result; None if it is not known."""
+
+    name: str
+    op: str
+    inputs: list[LinkedNode] = field(default_factory=list)
+    params: tuple[Parameter, ...] = ()
+    attrs: dict[str, AttrValue] = field(default_factory=dict)
+    shape: Shape = None
+    layout: Layout | None = None
+
+
+@dataclass(slots=True)
+class LinkedGraph:
+    """nodes: in execution order. outputs: those that the network returns.
+
+    batch: size of the batch axis in the nodes' shapes, None if the shapes do not say it.
+    """
+
+    nodes: list[LinkedNode]
+    outputs: list[LinkedNode]
+    batch: int | None
+
+    def readers(self) -> dict[LinkedNode, list[LinkedNode]]:
+        """Who reads each node; an output of the network is read by itself, so that no pass swallows it."""
+        readers: dict[LinkedNode, list[LinkedNode]] = {node: [] for node in self.nodes}
+        for node in self.nodes:
+            for source in node.inputs:
+                readers[source].append(node)
+        for output in self.outputs:
+            readers[output].append(output)
+        return readers
+
+    def replace(self, replacements: Mapping[LinkedNode, LinkedNode]) -> None:
+        """Let the readers of a node read another one, which is no node that is replaced itself."""
+        for node in self.nodes:
+            if any(source in replacements for source in node.inputs):
+                node.inputs = [replacements.get(source, source) for source in node.inputs]
+        self.outputs = list(dict.fromkeys(replacements.get(output, output) for output in self.outputs))
+
+    def prune(self) -> None:
+        """Drop the nodes without parameters that reach no output. Those with parameters are a mistake of
+        whoever made the network, which the checks report by name.
+        """
+        wanted: set[LinkedNode] = set()
+        stack = [*self.outputs, *(node for node in self.nodes if node.params and node.inputs)]
+        while stack:
+            node = stack.pop()
+            if node not in wanted:
+                wanted.add(node)
+                stack.extend(node.inputs)
+        self.nodes = [node for node in self.nodes if node in wanted]
+
+
+def linked(
+    nodes: Iterable[Node], outputs: Sequence[str], shapes: Mapping[str, Shape], batch: int | None
+) -> LinkedGraph:
+    """nodes: in execution order. shapes: of their results, by name."""
+    by_name: dict[str, LinkedNode] = {}
+    for node in nodes:
+        by_name[node.name] = LinkedNode(
+            node.name,
+            node.op,
+            [by_name[source] for source in node.inputs],
+            node.params,
+            dict(node.attrs),
+            shapes.get(node.name) or _of_source(node),
+        )
+    return LinkedGraph(list(by_name.values()), [by_name[name] for name in outputs], batch)
+
+
+def _of_source(node: Node) -> Shape:
+    """The shape of a parameter where it stands alone."""
+    if node.inputs or len(node.params) != 1:
+        return None
+    placed = node.attrs.get("shape")
+    return tuple(int(size) for size in placed) if isinstance(placed, tuple) else node.params[0].shape
+
+
+def plain(graph: LinkedGraph) -> tuple[list[Node], tuple[str, ...]]:
+    """The nodes by name, and the names of the outputs."""
+    nodes = [
+        Node(node.name, node.op, tuple(source.name for source in node.inputs), node.params, node.attrs)
+        for node in graph.nodes
+    ]
+    return nodes, tuple(output.name for output in graph.outputs)
+
+
+def unique(name: str, names: set[str]) -> str:
+    """The name, with a number behind it if `names` has it; it is added there."""
+    chosen, number = name, 1
+    while chosen in names:
+        number += 1
+        chosen = f"{name}_{number}"
+    names.add(chosen)
+    return chosen
