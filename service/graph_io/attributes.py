@@ -55,8 +55,10 @@ class Attribute:
         """One of the several ways of saying the same: one number for equal numbers on every axis, and the
         numbers that float32 has, which networks compute in and files store.
         """
-        if self.kind in ("number", "numbers"):
-            value = tuple(map(_single, value)) if isinstance(value, tuple) else _single(value)
+        if self.kind in ("number", "numbers") and isinstance(value, tuple):
+            value = tuple(_single(float(entry)) for entry in value)
+        elif self.kind in ("number", "numbers") and isinstance(value, int | float):
+            value = _single(value)
         if self.kind in ("axes", "numbers") and isinstance(value, tuple) and value and len(set(value)) == 1:
             return value[0]
         return value
@@ -66,10 +68,8 @@ class Attribute:
         return self.default if isinstance(self.default, _Required) else self.canonical(self.default)
 
 
-def _single(value: AttrValue) -> AttrValue:
-    """The float32 nearest to a number; any other value as it is."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return value
+def _single(value: float) -> float:
+    """The float32 nearest to a number."""
     try:
         return float(struct.unpack("f", struct.pack("f", value))[0])
     except OverflowError:

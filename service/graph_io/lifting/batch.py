@@ -110,7 +110,7 @@ def _followed(node: LinkedNode) -> int:
         return axes.index(axis)
     if node.op == "slice":
         dropped = node.attrs.get("dropped")
-        return axis - sum(place < axis for place in dropped) if isinstance(dropped, tuple) else axis
+        return axis - sum(int(place) < axis for place in dropped) if isinstance(dropped, tuple) else axis
     if after < before and isinstance(axes, tuple):
         # A reduction that drops its axes.
         return axis - sum(int(place) % before < axis for place in axes)
