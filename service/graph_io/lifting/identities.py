@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from service.graph_io.attributes import APPROXIMATE
 from service.graph_io.lifting.linked import LinkedGraph, LinkedNode
 
 _NOTHING = frozenset({"identity", "dropout"})
@@ -19,6 +20,8 @@ def drop_identities(graph: LinkedGraph) -> None:
 
 
 def _changes_nothing(node: LinkedNode) -> bool:
+    if APPROXIMATE in node.attrs:
+        return False
     if node.op in _NOTHING or (node.op in _OF_ONE and len(node.inputs) == 1):
         return True
     kind, value = node.attrs.get("kind"), node.attrs.get("value")
