@@ -42,22 +42,23 @@ def read_network(text: str, *, runnable: bool = False, input_shape: tuple[int, .
 
         return Network(trace(load_module(text), input_shape=input_shape, runnable=runnable))
     from service.graph_io.read import sniff
-    from service.graph_io.sources import parse_source, read_file
+    from service.graph_io.sources import parse_source, read_outline
 
     source = parse_source(text)
     if source.document is not None:
         return Network(read_document(source.document, runnable=runnable))
-    data = sys.stdin.buffer.read() if source.path is None else read_file(source.path)
+    if source.path is None:
+        data = sys.stdin.buffer.read()
+    else:
+        # A user's own file may hold gigabytes of weights, and none is needed.
+        data = read_outline(source.path, larger_than=_limits().max_bytes)
     if sniff(data) == "json":
         return Network(read_document(data))
     return Network(read_document(_within_limits(data)), data if source.path is None else source.path)
 
 
 def _within_limits(data: bytes) -> bytes:
-    """The model, without its weights if it is larger than a graph may be.
-
-    A user's own file may hold gigabytes of weights, and none is needed.
-    """
+    """The model, without its weights if it is larger than a graph may be."""
     if len(data) <= _limits().max_bytes:
         return data
     from service.graph_io.onnx_strip import strip_onnx

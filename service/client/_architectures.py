@@ -132,9 +132,9 @@ def _from_text(text: str) -> Encoded:
 
 
 def _from_file(path: Path) -> Encoded:
-    from service.graph_io.sources import read_file
+    from service.graph_io.sources import read_outline
 
-    encoded = _from_bytes(read_file(path))
+    encoded = _from_bytes(read_outline(path))
     if encoded.source_onnx is None:
         return encoded
     # What is inside of exported files is called after the exporter, if at all.

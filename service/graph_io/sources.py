@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import mmap
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from service.graph_io.short_texts import EXAMPLES, short_text
 _STANDARD_INPUT = "-"
 _FILE_ENDINGS = (".onnx", ".json")
 _SHOWN_TEXT = 200
+# Smaller files are not worth the walk.
+_WHOLE_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,31 @@ def names_file(text: str) -> bool:
 
 def read_file(path: Path) -> bytes:
     """The bytes of a user's file. Raises InvalidInput with the system's reason."""
+    return _read(path, Path.read_bytes)
+
+
+def read_outline(path: Path, *, larger_than: int = _WHOLE_BYTES) -> bytes:
+    """The bytes of a file that holds an architecture; of an ONNX model of more bytes than `larger_than`, all
+    but its weights, which stay on the disk. Raises InvalidInput with the system's reason.
+    """
+    return _read(path, partial(_outline, larger_than=larger_than))
+
+
+def _outline(path: Path, larger_than: int) -> bytes:
+    from service.graph_io.onnx_outline import outline
+    from service.graph_io.read import sniff
+
+    with path.open("rb") as file:
+        start = file.read(larger_than + 1)
+        if len(start) <= larger_than or sniff(start) != "onnx":
+            return start + file.read()
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return outline(data)
+
+
+def _read(path: Path, read: Callable[[Path], bytes]) -> bytes:
     try:
-        return path.read_bytes()
+        return read(path)
     except (OSError, ValueError) as error:  # a path with a null byte is a ValueError
         reason = getattr(error, "strerror", None) or type(error).__name__
         text = str(path)

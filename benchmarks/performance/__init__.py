@@ -1,0 +1,1 @@
+"""How close each path comes to what the machine can do: `python -m benchmarks.performance`."""
