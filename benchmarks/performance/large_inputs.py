@@ -21,7 +21,8 @@ def deep_graph(nodes: int) -> dict[str, Any]:
         shift = {"name": f"{name}.norm.bias", "shape": [64]}
         entries += [
             _weight(name, "conv", last, 64, 64, 3, 3),
-            {"name": f"{name}.norm", "op": "batch_norm", "inputs": [name], "params": {"weight": scale, "bias": shift}},
+            {"name": f"{name}.norm", "op": "batch_norm", "inputs": [name],
+             "params": {"weight": scale, "bias": shift}},
             {"name": f"{name}.act", "op": "activation", "inputs": [f"{name}.norm"]},
             {"name": f"{name}.sum", "op": "add", "inputs": [last, f"{name}.act"]},
         ]  # fmt: skip

@@ -19,4 +19,5 @@ def report(model: LoadedModel) -> str:
         ("one by one", f"{_NETWORKS / one:.0f}", f"{nodes / one:,.0f}"),
         ("together", f"{_NETWORKS / together:.0f}", f"{nodes / together:,.0f}"),
     ]
-    return table((f"embeddings of {_NETWORKS} DeepNets networks", "networks a second", "operators a second"), rows)
+    head = f"embeddings of {_NETWORKS} DeepNets networks"
+    return table((head, "networks a second", "operators a second"), rows)

@@ -20,8 +20,8 @@ from service.graph_io.primitives import to_primitives
 from service.graph_io.torch_tracer import trace
 
 NETWORKS = ("resnet50", "densenet121", "mobilenet_v2")
-# A step of the GNN is a chain: sum of messages, input of the gates, gates, candidate (two), new state, and the
-# two layers of the message MLPs. None can start before the one before it.
+# A step of the GNN is a chain: sum of messages, input of the gates, gates, candidate (two), new state, and
+# the two layers of the message MLPs. None can start before the one before it.
 _CHAINED_CALLS = 8
 
 

@@ -1,5 +1,5 @@
-"""The bytes of an ONNX file without the numbers of its weights, which are never read: in a file that is mapped
-into memory, they are not even loaded from the disk.
+"""The bytes of an ONNX file without the numbers of its weights, which are never read: of a file that is
+mapped into memory, they are not even loaded from the disk.
 
 What is cut is what `onnx_strip` would take away after the whole model has been parsed, which takes several
 times its size in memory.
