@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 LOCK := requirements.lock
 LOCKED := PIP_CONSTRAINT=$(LOCK) PIP_BUILD_CONSTRAINT=$(LOCK)
 
-.PHONY: install serve test test-newest test-slow check docs lock clean
+.PHONY: install serve test test-newest test-slow check bench docs lock clean
 
 install: $(STAMP)
 
@@ -39,6 +39,10 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_walls.py
+
+# Where the time goes, against what this machine can do: the tables of docs/performance.md.
+bench: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.performance $(ARGS)
 
 docs: install
 	$(BIN)/python -m service.settings > docs/configuration.md

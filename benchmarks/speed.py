@@ -1,10 +1,10 @@
-"""How fast an answer is, next to the reference implementation: `python -m benchmarks.speed [--url URL]
-[--json FILE]`; and how long each kind of GHN takes, `python -m benchmarks.speed --kinds --threads 1`, in time
-of the processor, which other work on the machine changes less.
+"""How fast an answer is: `python -m benchmarks.speed [--url URL] [--json FILE]`; and how long each kind of
+GHN takes, `python -m benchmarks.speed --kinds --threads 1`, in time of the processor, which other work on the
+machine changes less.
 
 In process: tracing a module, predicting blocks ("tiles"), and expanding them to a full state dict. With
---url also through a running service, uncached and cached. Medians; the reference's figures were taken on two
-cores, warm (graph from the module + prediction with the graph at hand).
+--url also through a running service, uncached and cached. Medians. `python -m benchmarks.performance` says
+where the time goes.
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ KINDS = {
     "GHN-2, width 64": GHNConfig(hidden=64),
     "GHN-3, width 64, 3 layers": GHN3_CIFAR10,
 }
-# Seconds of the reference implementation: graph, prediction.
-REFERENCE = {"resnet50": (0.167, 0.135), "densenet121": (0.240, 0.346)}
+NETWORKS = ("resnet50", "densenet121")
 
 
 def median_seconds(
@@ -103,7 +102,7 @@ def measure_kinds(repeats: int) -> dict[str, dict[str, float]]:
         torch.manual_seed(0)
         ghn = GHN(config).requires_grad_(False).eval()
         results[kind] = {}
-        for name in REFERENCE:
+        for name in NETWORKS:
             graph = trace(torchvision.models.get_model(name))
             primitives = to_primitives(graph)
             results[kind] |= {
@@ -130,14 +129,12 @@ def table(results: dict[str, dict[str, float]]) -> str:
     lines = [
         "| network | "
         + " | ".join(f"{column} ms" for column in columns)
-        + " | reference ms | tiles x | state dict x |",
-        "|" + " --- |" * (len(columns) + 4),
+        + " |",
+        "|" + " --- |" * (len(columns) + 1),
     ]
     for name, result in results.items():
-        reference = sum(REFERENCE[name])
         cells = [f"{1000 * result[column]:.1f}" for column in columns]
-        speedups = [f"{reference / result[key]:.1f}" for key in ("to_tiles", "to_state_dict")]
-        lines.append("| " + " | ".join([name, *cells, f"{1000 * reference:.0f}", *speedups]) + " |")
+        lines.append("| " + " | ".join([name, *cells]) + " |")
     return "\n".join(lines)
 
 
@@ -172,7 +169,7 @@ def main() -> None:
 
 def measure_answers(options: argparse.Namespace) -> dict[str, dict[str, float]]:
     results: dict[str, dict[str, float]] = {}
-    for name in REFERENCE:
+    for name in NETWORKS:
         results[name] = measure_in_process(name, options.model, options.repeats, options.device)
         if options.url:
             results[name] |= measure_service(name, options.model, options.url, options.repeats)

@@ -18,12 +18,14 @@ _CALLS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """fill, copy, hash: bytes a second; copying counts what is written. multiply_add: a second, in products
+    """fill, fresh, copy, hash: bytes a second; fresh: filling memory that the system has just handed out;
+    copying counts what is written. multiply_add: a second, in products
     of large float32 matrices. array_call, tensor_call: seconds of one operation of numpy, of torch, on 32
     numbers.
     """
 
     fill: float
+    fresh: float
     copy: float
     hash: float
     multiply_add: float
@@ -48,6 +50,7 @@ def measure(repeats: int) -> Machine:
     with np.errstate(over="ignore"), torch.inference_mode():
         return Machine(
             fill=size / processor_seconds(lambda: target.fill(1), repeats),
+            fresh=size / processor_seconds(lambda: np.empty(_LARGE, np.float32).fill(1), repeats),
             copy=size / processor_seconds(lambda: np.copyto(target, source), repeats),
             hash=size / processor_seconds(lambda: hashlib.sha256(source.data).digest(), 3),
             multiply_add=_SIDE**3 / processor_seconds(lambda: matrix @ matrix, 3 * repeats),
@@ -59,6 +62,7 @@ def measure(repeats: int) -> Machine:
 def report(machine: Machine) -> str:
     rows = [
         ("filling memory", f"{machine.fill / 1e9:.1f} GB/s"),
+        ("filling memory that was just allocated", f"{machine.fresh / 1e9:.1f} GB/s"),
         ("copying memory, bytes written", f"{machine.copy / 1e9:.1f} GB/s"),
         ("SHA-256", f"{machine.hash / 1e9:.1f} GB/s"),
         ("multiply-adds of large float32 matrices", f"{machine.multiply_add / 1e9:.0f} G/s"),

@@ -17,32 +17,10 @@ from torch import Tensor
 from service.ghn.anytime import marks
 from service.ghn.chain import module_graph, modules_of
 from service.ghn.config import GHNConfig
+from service.ghn.messages import Messages, messages_of
 from service.ghn.shape_encoder import shape_indices
 from service.graph_io.operators import Primitive
 from service.graph_io.primitives import PrimitiveGraph
-
-
-@dataclass(frozen=True, slots=True)
-class Messages:
-    """Who tells whom, for GNNs that pass messages. Rows are sorted by level, the longest path from a source:
-    nodes of one level never depend on each other, so a pass over the graph updates them together, for all
-    graphs of the batch at once.
-
-    levels: (start, stop) rows of every level.
-    direct_NN: float32, [v, u] = 1 where an edge u -> v exists.
-    virtual_NN: float32, [v, u] = 1 / length of the shortest path from u to v; None without virtual edges.
-    """
-
-    levels: tuple[tuple[int, int], ...]
-    direct_NN: Tensor
-    virtual_NN: Tensor | None
-
-    def to(self, device: torch.device | str) -> Messages:
-        return Messages(
-            self.levels,
-            self.direct_NN.to(device),
-            None if self.virtual_NN is None else self.virtual_NN.to(device),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +94,9 @@ class GraphBatch:
 
     @classmethod
     def from_graphs(cls, graphs: Sequence[PrimitiveGraph], config: GHNConfig) -> GraphBatch:
-        """Memory grows with the square of the nodes: of the batch where messages are passed, of each graph
-        for a transformer."""
+        """Memory grows with the paths within the cutoff; for a transformer with the square of the nodes of
+        each graph.
+        """
         starts = np.cumsum([0, *(len(graph) for graph in graphs)])
         edges: Messages | Chain | Paths
         if config.is_transformer:
@@ -164,7 +143,9 @@ def _by_level(graphs: Sequence[PrimitiveGraph], config: GHNConfig) -> tuple[NDAr
     """The nodes of all graphs in the order of their rows, and their messages."""
     depth_N = np.concatenate([_depths(graph) for graph in graphs])
     order = np.argsort(depth_N, kind="stable")
-    return order, _messages(graphs, depth_N[order], _inverse(order), config)
+    has_virtual_edges = config.virtual_edges and config.gnn != "mlp"
+    cutoff = config.virtual_edge_cutoff if has_virtual_edges else None
+    return order, messages_of(graphs, depth_N[order], _inverse(order), cutoff)
 
 
 def _chain(graphs: Sequence[PrimitiveGraph], config: GHNConfig) -> tuple[NDArray[np.int64], Chain]:
@@ -194,35 +175,6 @@ def _depths(graph: PrimitiveGraph) -> NDArray[np.int64]:
     for sources in graph.predecessors:
         depth.append(1 + max((depth[source] for source in sources), default=-1))
     return np.array(depth, dtype=np.int64)
-
-
-def _messages(
-    graphs: Sequence[PrimitiveGraph],
-    sorted_depth_N: NDArray[np.int64],
-    row_of: NDArray[np.int64],
-    config: GHNConfig,
-) -> Messages:
-    num_nodes = len(row_of)
-    bounds = np.flatnonzero(np.diff(sorted_depth_N, prepend=-1)).tolist()
-    direct = np.zeros((num_nodes, num_nodes), dtype=np.float32)
-    virtual = np.zeros_like(direct) if config.virtual_edges and config.gnn != "mlp" else None
-    # Path lengths are small integers: their reciprocals come from a table.
-    reciprocal = np.zeros(config.virtual_edge_cutoff + 1, dtype=np.float32)
-    reciprocal[1:] = 1.0 / np.arange(1, config.virtual_edge_cutoff + 1)
-    first = 0
-    for graph in graphs:
-        row = row_of[first : first + len(graph)]
-        first += len(graph)
-        targets = [target for target, sources in enumerate(graph.predecessors) for _ in sources]
-        origins = [source for sources in graph.predecessors for source in sources]
-        direct[row[targets], row[origins]] = 1.0
-        if virtual is not None:
-            virtual[np.ix_(row, row)] = reciprocal[graph.distances(config.virtual_edge_cutoff)]
-    return Messages(
-        levels=tuple(zip(bounds, [*bounds[1:], num_nodes], strict=True)),
-        direct_NN=torch.from_numpy(direct),
-        virtual_NN=None if virtual is None else torch.from_numpy(virtual),
-    )
 
 
 def _paths(graphs: Sequence[PrimitiveGraph], cutoff: int) -> Paths:

@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from service.ghn.batch import GraphBatch, Messages
+from service.ghn.batch import GraphBatch
 from service.ghn.config import GHNConfig
+from service.ghn.messages import Messages
 from service.ghn.threads import single_blas_thread_in
 
 # numpy arrays on the CPU, tensors elsewhere: the pass below is written once for both.
@@ -53,8 +54,7 @@ class _DirectedPass(torch.autograd.Function):
     """One pass over all levels, forwards or backwards, with its gradient written out.
 
     Inputs: h_NC, gh_N3 (= h W_hh + b_hh, the part of the GRU that needs no message), the GRU's input
-    weights, the joined message MLPs (first layers stacked, second layers block-diagonal), the message
-    matrices, the levels in the order of the pass.
+    weights, the joined message MLPs (first layers stacked, second layers block-diagonal), the messages.
     """
 
     @staticmethod
@@ -69,36 +69,31 @@ class _DirectedPass(torch.autograd.Function):
         b1: Tensor,
         w2: Tensor,
         b2: Tensor,
-        direct_NN: Tensor,
-        virtual_NN: Tensor | None,
-        levels: tuple[tuple[int, int], ...],
+        edges: Messages,
         reverse: bool,
     ) -> Tensor:
         unpack = _to_array
         h0, gh, wi, bi = unpack(h_NC), unpack(gh_N3), unpack(w_ih), unpack(b_ih)
         a1, c1, a2, c2 = unpack(w1), unpack(b1), unpack(w2), unpack(b2)
-        direct = unpack(direct_NN)
-        virtual = None if virtual_NN is None else unpack(virtual_NN)
-        if reverse:
-            direct = direct.T
-            virtual = None if virtual is None else virtual.T
+        blocks = unpack(edges.behind_X if reverse else edges.before_X)
         xp = _backend_of(h0)
         num_nodes, width = h0.shape
-        kinds = 1 if virtual is None else 2
+        kinds = edges.kinds
         wi_t, a1_t, a2_t = wi.T, a1.T, a2.T
         # Everything that the gradient needs again, one row a node.
         m, h = xp.zeros(num_nodes, width), xp.empty(num_nodes, width)
         rz, n = xp.empty(num_nodes, 2 * width), xp.empty(num_nodes, width)
         p, x = xp.empty(num_nodes, a1.shape[0]), xp.empty(num_nodes, kinds * width)
-        order = tuple(reversed(levels)) if reverse else levels
-        for index, (start, stop) in enumerate(order):
+        for start, stop, first, last, before, behind in reversed(edges.levels) if reverse else edges.levels:
             level = slice(start, stop)
-            if index:
-                # Rows that this pass has filled: everything on one side of the level.
-                done = slice(stop, num_nodes) if reverse else slice(0, start)
-                m_LC = direct[level, done] @ x[done, :width]
-                if virtual is not None:
-                    m_LC += virtual[level, done] @ x[done, width:]
+            # Rows that this pass has filled, on one side of the level.
+            place, done = (behind, slice(stop, last)) if reverse else (before, slice(first, start))
+            shape = kinds, stop - start, done.stop - done.start
+            if shape[2]:
+                block = blocks[place : place + shape[0] * shape[1] * shape[2]].reshape(shape)
+                m_LC = block[0] @ x[done, :width]
+                if kinds == 2:
+                    m_LC += block[1] @ x[done, width:]
                 m[level] = m_LC
                 gi = m_LC @ wi_t
                 gi += bi
@@ -118,13 +113,15 @@ class _DirectedPass(torch.autograd.Function):
             x_L = p_L @ a2_t
             x_L += c2
             rz[level], n[level], h[level], p[level], x[level] = rz_L, n_L, h_L, p_L, xp.relu(x_L)
-        ctx.saved = (h0, gh, wi, a1, a2, direct, virtual, m, rz, n, h, p, x, order, reverse)
+        ctx.saved = (h0, gh, wi, a1, a2, m, rz, n, h, p, x, edges, reverse)
         return _to_tensor(h, h_NC)
 
     @staticmethod
     @single_blas_thread_in
     def backward(ctx: Any, grad_NC: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        h0, gh, wi, a1, a2, direct, virtual, m, rz, n, h, p, x, order, reverse = ctx.saved
+        h0, gh, wi, a1, a2, m, rz, n, h, p, x, edges, reverse = ctx.saved
+        blocks = _to_array(edges.before_X if reverse else edges.behind_X)
+        kinds = edges.kinds
         grad = _to_array(grad_NC.contiguous())
         xp = _backend_of(h0)
         num_nodes, width = h0.shape
@@ -137,17 +134,16 @@ class _DirectedPass(torch.autograd.Function):
         dx, dp = xp.zeros(num_nodes, x.shape[1]), xp.empty(num_nodes, p.shape[1])
         dm, dh, dgi = xp.empty(num_nodes, width), xp.empty(num_nodes, width), xp.empty(num_nodes, 3 * width)
         x_on, p_on = x > 0, p > 0
-        last = len(order) - 1
-        for index in range(last, -1, -1):
-            start, stop = order[index]
+        for start, stop, first, last, before, behind in edges.levels if reverse else reversed(edges.levels):
             level = slice(start, stop)
             dx_L = dx[level]
-            if index < last:
-                # Rows that this pass has filled: the levels that read this one's messages.
-                readers = slice(0, start) if reverse else slice(stop, num_nodes)
-                dx_L[:, :width] = direct[readers, level].T @ dm[readers]
-                if virtual is not None:
-                    dx_L[:, width:] = virtual[readers, level].T @ dm[readers]
+            # Rows that this pass has filled: those that read this level's messages.
+            place, readers = (before, slice(first, start)) if reverse else (behind, slice(stop, last))
+            shape = kinds, stop - start, readers.stop - readers.start
+            if shape[2]:
+                block = blocks[place : place + shape[0] * shape[1] * shape[2]].reshape(shape)
+                for kind in range(kinds):
+                    dx_L[:, kind * width : (kind + 1) * width] = block[kind] @ dm[readers]
                 dx_L *= x_on[level]
             dp_L = (dx_L @ a2) * p_on[level]
             dp[level] = dp_L
@@ -157,13 +153,12 @@ class _DirectedPass(torch.autograd.Function):
             dgi[level, :width] = dn_L * dr_dn[level]
             dgi[level, width : 2 * width] = dh_L * dz_dh[level]
             dgi[level, 2 * width :] = dn_L
-            if index:
-                dm[level] = dgi[level] @ wi
+            dm[level] = dgi[level] @ wi
         dgh = xp.empty(num_nodes, 3 * width)
         dgh[:, : 2 * width] = dgi[:, : 2 * width]
         dgh[:, 2 * width :] = dgi[:, 2 * width :] * r
         results = (dh * z, dgh, dgi.T @ m, dgi.sum(0), dp.T @ h, dp.sum(0), dx.T @ p, dx.sum(0))
-        return (*(_to_tensor(value, grad_NC) for value in results), None, None, None, None)
+        return (*(_to_tensor(value, grad_NC) for value in results), None, None)
 
 
 def _to_array(tensor: Tensor) -> Array:
@@ -203,7 +198,7 @@ class GatedGNN(nn.Module):
 
     def propagate(self, h_NC: Tensor, edges: Messages) -> Tensor:
         w1, b1, w2, b2 = self._joined_mlps()
-        gru = self.gru
+        gru, edges = self.gru, edges.to(h_NC.dtype)
         for _ in range(self.rounds):
             if self.synchronous:
                 h_NC = self._synchronous_step(h_NC, edges, w1, b1, w2, b2)
@@ -211,10 +206,8 @@ class GatedGNN(nn.Module):
             for reverse in self.directions:
                 gh_N3 = torch.nn.functional.linear(h_NC, gru.weight_hh, gru.bias_hh)
                 h_NC = _DirectedPass.apply(
-                    h_NC, gh_N3, gru.weight_ih, gru.bias_ih, w1, b1, w2, b2,
-                    edges.direct_NN.to(h_NC.dtype), None if edges.virtual_NN is None else
-                    edges.virtual_NN.to(h_NC.dtype), edges.levels, reverse,
-                )  # fmt: skip
+                    h_NC, gh_N3, gru.weight_ih, gru.bias_ih, w1, b1, w2, b2, edges, reverse
+                )
         return h_NC
 
     def sums(self, h_NC: Tensor, sender_NC: Tensor) -> Tensor:
@@ -239,11 +232,10 @@ class GatedGNN(nn.Module):
         linear, relu = torch.nn.functional.linear, torch.relu
         x_NK = relu(linear(relu(linear(h_NC, w1, b1)), w2, b2))
         width = h_NC.shape[1]
-        direct = edges.direct_NN.to(h_NC.dtype)
-        m_NC = (direct + direct.T) @ x_NK[:, :width]
-        if edges.virtual_NN is not None:
-            virtual = edges.virtual_NN.to(h_NC.dtype)
-            m_NC = m_NC + (virtual + virtual.T) @ x_NK[:, width:]
+        m_NC = torch.zeros_like(h_NC)
+        for kind in range(edges.kinds):
+            matrix = edges.matrix(kind)
+            m_NC = m_NC + (matrix + matrix.T) @ x_NK[:, kind * width : (kind + 1) * width]
         return self.gru(m_NC, h_NC)  # type: ignore[no-any-return]
 
 

@@ -18,7 +18,7 @@ from service.errors import InvalidArchitecture
 from service.graph_io.archgraph import ArchGraph, Node, Parameter, joined_channels
 from service.graph_io.attributes import EXIT, RESOLUTION
 from service.graph_io.operators import NORMS, OPERATORS, PRODUCTS, Primitive
-from service.graph_io.virtual_edges import shortest_paths
+from service.graph_io.virtual_edges import near_paths, shortest_paths
 
 
 class Decoding(StrEnum):
@@ -76,6 +76,10 @@ class PrimitiveGraph:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def paths(self, cutoff: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """target_P, origin_P, length_P of `virtual_edges.near_paths`."""
+        return near_paths(self.predecessors, cutoff)
 
     def distances(self, cutoff: int) -> NDArray[np.uint8]:
         """distance_NN of `virtual_edges.shortest_paths`."""

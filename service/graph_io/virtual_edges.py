@@ -1,6 +1,6 @@
 """Shortest directed paths, for the virtual edges of GHN-2 (paper section 4.2, equation 4).
 
-Shape legend: N nodes
+Shape legend: N nodes, P paths
 """
 
 from __future__ import annotations
@@ -10,29 +10,56 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+# Rows are cut to what is within the cutoff every so many nodes: cutting costs more than it saves in a small
+# graph.
+_CUT_EVERY = 32
 
-def shortest_paths(predecessors: Sequence[Sequence[int]], cutoff: int = 50) -> NDArray[np.uint8]:
-    """Lengths of the shortest directed paths of a DAG.
+Whole = NDArray[np.int64]
+
+
+def near_paths(predecessors: Sequence[Sequence[int]], cutoff: int = 50) -> tuple[Whole, Whole, Whole]:
+    """The shortest directed paths of a DAG that are not longer than the cutoff.
 
     predecessors: for every node, in topological order, the nodes it reads from.
     cutoff: longest path of interest, 1 to 253.
 
-    Returns distance_NN, uint8: [v, u] is the length of the shortest path from u to v, 0 where there is none
-    within the cutoff (and on the diagonal).
+    Returns target_P, origin_P, length_P: the nodes that each path leads to and comes from, and how many edges
+    it has, from 1. Sorted by target, then by origin.
 
-    One vectorised step a node: what reaches v through u is one step longer than what reaches u.
+    One vectorised step a node: what reaches v through u is one step longer than what reaches u. A node's row
+    begins with the first node that can reach it, so time and memory grow with how far back nodes hear from,
+    not with the square of the nodes.
     """
     if not 1 <= cutoff <= 253:
         raise ValueError(f"cutoff must be 1 to 253, got {cutoff}")
-    num_nodes = len(predecessors)
     unreachable = np.uint8(cutoff + 1)
-    distance_NN = np.full((num_nodes, num_nodes), unreachable, dtype=np.uint8)
+    rows: list[NDArray[np.uint8]] = []
+    firsts: list[int] = []
     for node, sources in enumerate(predecessors):
-        row_N = distance_NN[node]
-        if len(sources) == 1:
-            np.minimum(distance_NN[sources[0]] + np.uint8(1), unreachable, out=row_N)
-        elif len(sources) > 1:
-            np.minimum(distance_NN[list(sources)].min(axis=0) + np.uint8(1), unreachable, out=row_N)
-        row_N[node] = 0
-    distance_NN[distance_NN == unreachable] = 0
+        first = min((firsts[source] for source in sources), default=node)
+        row = np.full(node + 1 - first, unreachable)
+        for source in sources:
+            known = row[firsts[source] - first : source + 1 - first]
+            np.minimum(known, rows[source] + np.uint8(1), out=known)
+        row[-1] = 0
+        if node % _CUT_EVERY == 0:
+            far = int((row <= cutoff).argmax())
+            row, first = row[far:].copy(), first + far
+        rows.append(row)
+        firsts.append(first)
+    lengths = np.concatenate(rows) if rows else np.empty(0, np.uint8)
+    sizes = np.array([len(row) for row in rows], dtype=np.int64)
+    places = np.flatnonzero((lengths > 0) & (lengths <= cutoff))
+    target = np.repeat(np.arange(len(rows)), sizes)[places]
+    shift = np.array(firsts, dtype=np.int64) - (np.cumsum(sizes) - sizes)
+    return target, places + shift[target], lengths[places].astype(np.int64)
+
+
+def shortest_paths(predecessors: Sequence[Sequence[int]], cutoff: int = 50) -> NDArray[np.uint8]:
+    """The lengths of `near_paths` as distance_NN, uint8: [v, u] is the length of the shortest path from u to
+    v, 0 where there is none within the cutoff (and on the diagonal).
+    """
+    target, origin, length = near_paths(predecessors, cutoff)
+    distance_NN = np.zeros((len(predecessors), len(predecessors)), dtype=np.uint8)
+    distance_NN[target, origin] = length
     return distance_NN

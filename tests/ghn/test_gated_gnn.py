@@ -12,6 +12,7 @@ from torch import Tensor
 from service.ghn.batch import GraphBatch
 from service.ghn.config import GHNConfig
 from service.ghn.gated_gnn import GatedGNN
+from service.ghn.messages import messages_of
 from service.graph_io.primitives import PrimitiveGraph
 
 WIDTH = 32
@@ -89,14 +90,12 @@ def test_equals_the_naive_loop_with_gradients(cutoff: int, rounds: int, propagat
 
 
 def exact_batch(batch: GraphBatch, graphs: list[PrimitiveGraph], config: GHNConfig) -> GraphBatch:
-    edges = batch.edges
-    if edges.virtual_NN is None:
-        return batch
-    virtual = torch.zeros(edges.virtual_NN.shape, dtype=torch.float64)
-    for graph, rows in zip(graphs, batch.rows, strict=True):
-        distance = torch.from_numpy(graph.distances(config.virtual_edge_cutoff).astype(np.float64))
-        virtual[np.ix_(rows, rows)] = torch.where(distance > 0, 1 / distance, 0.0)
-    return replace(batch, edges=replace(edges, virtual_NN=virtual))
+    rows = np.concatenate(batch.rows)
+    depth = np.empty(len(rows), dtype=np.int64)
+    for number, level in enumerate(batch.edges.levels):
+        depth[level.start : level.stop] = number
+    cutoff = config.virtual_edge_cutoff if batch.edges.kinds == 2 else None
+    return replace(batch, edges=messages_of(graphs, depth, rows, cutoff, np.float64))
 
 
 def test_synchronous_equals_the_naive_sum() -> None:
