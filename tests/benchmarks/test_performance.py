@@ -12,7 +12,6 @@ from service.graph_io.primitives import to_primitives
 from service.graph_io.read import read_document
 
 
-
 def layer(name: str, op: str, source: str, *shape: int) -> dict[str, object]:
     weight = {"name": f"{name}.weight", "shape": list(shape)}
     return {"name": name, "op": op, "inputs": [source], "params": {"weight": weight}}
