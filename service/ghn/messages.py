@@ -85,16 +85,19 @@ def messages_of(
     kinds = 1 if cutoff is None else 2
     value = np.reciprocal(length, dtype=dtype) if kinds == 2 else None
     direct = np.flatnonzero(length == 1)
-    before, before_X = _blocks(kinds, stops - starts, starts - firsts, dtype)
-    behind, behind_X = _blocks(kinds, stops - starts, lasts - stops, dtype)
-    for block_X, offsets, level, row, column, width in (
-        (before_X, before, hears, target, origin - firsts[hears], starts - firsts),
-        (behind_X, behind, heard, origin, target - stops[heard], lasts - stops),
+    heights, above, below = stops - starts, starts - firsts, lasts - stops
+    before, before_X = _blocks(kinds, heights, above, dtype)
+    behind, behind_X = _blocks(kinds, heights, below, dtype)
+    for block_X, offsets, widths, column, row, other in (
+        (before_X, before, above, firsts, target, origin),
+        (behind_X, behind, below, stops, origin, target),
     ):
-        place = offsets[level] + (row - starts[level]) * width[level] + column
+        # Where a row of a block starts, less the number of its first column.
+        base_N = (offsets - starts * widths - column)[level_of] + np.arange(len(row_of)) * widths[level_of]
+        place = base_N[row] + other
         block_X[place[direct]] = 1
         if value is not None:
-            block_X[place + ((stops - starts) * width)[level]] = value
+            block_X[place + (heights * widths)[level_of][row]] = value
     columns = (starts, stops, firsts, lasts, before, behind)
     return Messages(
         levels=tuple(map(Level, *(column.tolist() for column in columns))),

@@ -34,18 +34,20 @@ def near_paths(predecessors: Sequence[Sequence[int]], cutoff: int = 50) -> tuple
         raise ValueError(f"cutoff must be 1 to 253, got {cutoff}")
     unreachable = np.uint8(cutoff + 1)
     rows: list[NDArray[np.uint8]] = []
+    onward: list[NDArray[np.uint8]] = []  # the rows, one step further
     firsts: list[int] = []
     for node, sources in enumerate(predecessors):
         first = min((firsts[source] for source in sources), default=node)
         row = np.full(node + 1 - first, unreachable)
         for source in sources:
             known = row[firsts[source] - first : source + 1 - first]
-            np.minimum(known, rows[source] + np.uint8(1), out=known)
+            np.minimum(known, onward[source], out=known)
         row[-1] = 0
         if node % _CUT_EVERY == 0:
             far = int((row <= cutoff).argmax())
             row, first = row[far:].copy(), first + far
         rows.append(row)
+        onward.append(row + np.uint8(1))
         firsts.append(first)
     lengths = np.concatenate(rows) if rows else np.empty(0, np.uint8)
     sizes = np.array([len(row) for row in rows], dtype=np.int64)
