@@ -33,26 +33,26 @@ def near_paths(predecessors: Sequence[Sequence[int]], cutoff: int = 50) -> tuple
     if not 1 <= cutoff <= 253:
         raise ValueError(f"cutoff must be 1 to 253, got {cutoff}")
     unreachable = np.uint8(cutoff + 1)
-    rows: list[NDArray[np.uint8]] = []
-    onward: list[NDArray[np.uint8]] = []  # the rows, one step further
+    onward: list[NDArray[np.uint8]] = []  # rows one step further than their node
     firsts: list[int] = []
     for node, sources in enumerate(predecessors):
-        first = min((firsts[source] for source in sources), default=node)
-        row = np.full(node + 1 - first, unreachable)
+        first = min([firsts[source] for source in sources], default=node)
+        row = np.empty(node + 1 - first, dtype=np.uint8)
+        row.fill(unreachable)
         for source in sources:
             known = row[firsts[source] - first : source + 1 - first]
             np.minimum(known, onward[source], out=known)
-        row[-1] = 0
+        row += np.uint8(1)
+        row[-1] = 1
         if node % _CUT_EVERY == 0:
-            far = int((row <= cutoff).argmax())
+            far = int((row <= unreachable).argmax())
             row, first = row[far:].copy(), first + far
-        rows.append(row)
-        onward.append(row + np.uint8(1))
+        onward.append(row)
         firsts.append(first)
-    lengths = np.concatenate(rows) if rows else np.empty(0, np.uint8)
-    sizes = np.array([len(row) for row in rows], dtype=np.int64)
+    lengths = np.concatenate(onward) - np.uint8(1) if onward else np.empty(0, np.uint8)
+    sizes = np.array([len(row) for row in onward], dtype=np.int64)
     places = np.flatnonzero((lengths > 0) & (lengths <= cutoff))
-    target = np.repeat(np.arange(len(rows)), sizes)[places]
+    target = np.repeat(np.arange(len(onward)), sizes)[places]
     shift = np.array(firsts, dtype=np.int64) - (np.cumsum(sizes) - sizes)
     return target, places + shift[target], lengths[places].astype(np.int64)
 
