@@ -57,7 +57,7 @@ def page(results: Results, folder: Path, ablation_folder: Path) -> str:
     for run in runs:
         matches = ablations.load_results(run)
         parts.append(_ablation_conditions(next(iter(matches.values()))))
-        parts.append(ablations.table(matches) + "\n")
+        parts.append(ablations.table([matches]) + "\n")
     return "\n".join(parts)
 
 
