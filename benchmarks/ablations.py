@@ -146,7 +146,7 @@ def table(seeds: list[dict[str, dict[str, Any]]]) -> str:
     """Markdown, of the variants that every seed has. Differences are to the first variant, over the same
     networks: with their error over networks where there is one seed, else with that over seeds.
     """
-    names = [name for name in ABLATIONS if all(name in results for results in seeds)]
+    names = [name for name in ABLATIONS if seeds and all(name in results for results in seeds)]
     if not names:
         return "No results."
     lines = [

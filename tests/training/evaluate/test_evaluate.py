@@ -182,8 +182,8 @@ def test_ablations_are_compared_network_by_network() -> None:
         numbers = {"steps": 10, "meta_batch": 4, "seconds": 5.0, "loss": 2.0}
         return {**numbers, "accuracies": accuracies}
 
-    text = table({"ghn2": result([20.0, 40.0], [30.0]), "mlp": result([10.0, 32.0], [30.0])})
+    text = table([{"ghn2": result([20.0, 40.0], [30.0]), "mlp": result([10.0, 32.0], [30.0])}])
     # The networks differ by 20 points, the variants by 10 and 8.
     assert "| GHN-2 | 10 | 40 | 5 | 2.000 | 30.0 ± 10.0 |  | 30.0 ± 0.0 |  | 66.9 / 56.8 |" in text
     assert "| 21.0 ± 11.0 | -9.0 ± 1.0 | 30.0 ± 0.0 | +0.0 ± 0.0 | 42.2 / 32.2 |" in text
-    assert table({}) == "No results."
+    assert table([{}]) == table([]) == "No results."
