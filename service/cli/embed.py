@@ -12,17 +12,23 @@ import typer
 from service.cli import options, sources
 from service.cli.console import ReportProgress, emit_json, progress_bar, say
 from service.cli.failures import FAILED, REFUSED, report
+from service.cli.from_contract import Values, checked, offers
 from service.cli.remote import Refusal
+from service.contract.many import EmbedOptions
 from service.kit.json_types import JsonObject
 
 DEFAULT_FILE = "embeddings.npz"
 
 
+@offers(
+    EmbedOptions, flags={"model": ("--model", "-m")}, completions={"model": options.ghn_names}
+)
 def embed(
+    *,
     source: Annotated[
         list[str], typer.Argument(metavar="SOURCE...", help="The same sources as for `weightcast predict`.")
     ],
-    model: options.Model = None,
+    values: Values,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", metavar="FILE.npz", help=f"File to write. [default: {DEFAULT_FILE}]"),
@@ -38,7 +44,7 @@ def embed(
     """
     import numpy as np
 
-    expanded = sources.expand(source)
+    expanded, model = sources.expand(source), checked(EmbedOptions, values).model
     with progress_bar("embedding") as progress:
         if url is None:
             result = _here(expanded, model, progress)

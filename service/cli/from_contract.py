@@ -26,12 +26,15 @@ Command = Callable[..., None]
 def offers(
     options: type[Options], *,
     into: str = "values", only: Sequence[str] | None = None, leave_out: Sequence[str] = (),
-    notes: Mapping[str, str] = MappingProxyType({}),
+    notes: Mapping[str, str] = MappingProxyType({}), unset: Sequence[str] = (),
+    flags: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    completions: Mapping[str, Callable[..., Any]] = MappingProxyType({}),
 ) -> Callable[[Command], Command]:  # fmt: skip
     """A command whose parameter `into` becomes an option for each field of the class.
 
     A field that the command has a parameter for, that is left out, or is not in `only`, is not among them.
-    notes: what the command adds to the help of a field.
+    notes: what the command adds to the help of a field. flags: other names of its option. completions: what
+    shells complete it by. unset: fields whose default the command works out.
     """
 
     def decorate(command: Command) -> Command:
@@ -39,7 +42,10 @@ def offers(
         hints = get_type_hints(command, include_extras=True)
         types = get_type_hints(options, include_extras=True)
         derived = [
-            _parameter(entry, types[entry.name], notes.get(entry.name, ""))
+            _parameter(
+                entry, types[entry.name], notes.get(entry.name, ""),
+                flags.get(entry.name, ()), completions.get(entry.name), entry.name in unset,
+            )
             for entry in fields(options)
             if entry.name not in own
             and entry.name not in leave_out
@@ -81,16 +87,23 @@ def checked(options: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:
         raise typer.BadParameter(detail, param_hint=f"--{name}" if name else None) from None
 
 
-def _parameter(entry: Field[Any], annotation: Any, note: str) -> inspect.Parameter:
+def _parameter(
+    entry: Field[Any], annotation: Any, note: str,
+    flags: Sequence[str], completion: Callable[..., Any] | None, is_unset: bool,
+) -> inspect.Parameter:  # fmt: skip
     metadata: Mapping[str, Any] = entry.metadata
     plain, optional = _plain_type(entry.name, annotation)
     help_text = f"{metadata.get('description', '')} {note}".replace("`", "").strip() or None
     # A flag has one name where there is nothing to say no to.
-    flag = [f"--{entry.name.replace('_', '-')}"] if plain is bool and entry.default is False else []
+    if not flags and plain is bool and entry.default is False:
+        flags = [f"--{entry.name.replace('_', '-')}"]
     option = typer.Option(
-        *flag, help=help_text, min=_number(metadata.get("ge")), max=_number(metadata.get("le"))
-    )
+        *flags, help=help_text, autocompletion=completion,
+        min=_number(metadata.get("ge")), max=_number(metadata.get("le")),
+    )  # fmt: skip
     default = inspect.Parameter.empty if entry.default is MISSING else entry.default
+    if is_unset:
+        default, optional = None, True
     if isinstance(plain, type) and issubclass(plain, Enum) and isinstance(default, str):
         default = plain(default)
     return inspect.Parameter(

@@ -50,9 +50,11 @@ def ghn_names(incomplete: str) -> list[tuple[str, str]]:
 
 def predictor_names(incomplete: str) -> list[tuple[str, str]]:
     """For shell completion: the models that rank architectures."""
-    kinds = ("predictor", "hypernas")
+    from service.contract.kinds import plays
+    from service.contract.options import RANKS
+
     built_in = [("structure", "multiply-adds")] if "structure".startswith(incomplete) else []
-    return [*built_in, *(pair for pair in model_names(incomplete) if pair[1] in kinds)]
+    return [*built_in, *(pair for pair in model_names(incomplete) if plays(pair[1], RANKS))]
 
 
 def data_names(incomplete: str) -> list[str]:

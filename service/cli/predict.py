@@ -6,8 +6,7 @@ import importlib
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
@@ -16,7 +15,9 @@ import typer
 from service.cli import options, sources
 from service.cli.console import ReportProgress, emit_json, progress_bar, say
 from service.cli.failures import FAILED, REFUSED, report
+from service.cli.from_contract import Values, checked, offers
 from service.cli.modules import names_module, read_shape, sent
+from service.contract.predict import PredictOptions
 from service.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -26,20 +27,15 @@ if TYPE_CHECKING:
 Predictor = Callable[[str, ReportProgress], "tuple[PredictedWeights, float]"]
 
 
-class Dtype(StrEnum):
-    FLOAT32 = "float32"
-    FLOAT16 = "float16"
-    BFLOAT16 = "bfloat16"
-
-
-class Form(StrEnum):
-    SAFETENSORS = "safetensors"
-    TILES = "tiles"
-    ONNX = "onnx"
-    NPZ = "npz"
-
-
+@offers(
+    PredictOptions,
+    only=("dtype", "output"),
+    flags={"output": ("--format", "--output")},
+    notes={"output": "[default: by the ending of -o, else safetensors]"},
+    unset=("output",),
+)
 def predict(
+    *,
     source: Annotated[
         list[str],
         typer.Argument(
@@ -58,15 +54,7 @@ def predict(
             help="File or folder to write to. [default: the name of SOURCE, in this folder]",
         ),
     ] = None,
-    dtype: Annotated[Dtype, typer.Option(help="Number format of the weights.")] = Dtype.FLOAT32,
-    form: Annotated[
-        Form | None,
-        typer.Option(
-            "--format",
-            "--output",
-            help="Format of the file. [default: by the ending of -o, else safetensors]",
-        ),
-    ] = None,
+    values: Values,
     input_shape: options.InputShape = None,
     no_classifier: Annotated[
         bool, typer.Option("--no-classifier", help="Give the last layer the standard initialisation.")
@@ -78,7 +66,7 @@ def predict(
 ) -> None:
     """Predict the weights of networks, and write them to files."""
     names = sources.expand(source)
-    targets = sources.Targets(out, form and form.value, several=len(names) > 1)
+    targets = sources.Targets(out, values.get("output"), several=len(names) > 1)
     targets.check(names)
     if names.count("-") > 1:
         raise typer.BadParameter("standard input can be read once", param_hint="SOURCE")
@@ -86,10 +74,11 @@ def predict(
         raise typer.BadParameter("a chart shows the weights of one network", param_hint="--plot")
 
     shape = None if input_shape is None else read_shape(input_shape)
-    chosen = _Options(model, dtype.value, targets.output, not no_classifier, shape)
+    further = {"output": targets.output, "model": model, "include_classifier": not no_classifier}
+    chosen = checked(PredictOptions, {**values, **further})
     rows: list[_Row] = []
     statuses: set[int] = set()
-    with _predictor(chosen, url, api_key) as predict_one:
+    with _predictor(chosen, shape, url, api_key) as predict_one:
         for name in names:
             try:
                 rows.append(_predict_to_file(name, predict_one, targets, plot))
@@ -165,18 +154,13 @@ class _Row(TypedDict):
     file: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Options:
-    """What applies to every source of one call."""
-
-    model: str | None
-    dtype: str
-    output: str
-    include_classifier: bool
-    input_shape: tuple[int, ...] | None
+# Of one input of a network in code, without the batch axis; None: it is guessed.
+Shape = tuple[int, ...] | None
 
 
-def _predictor(chosen: _Options, url: str | None, api_key: str | None) -> AbstractContextManager[Predictor]:
+def _predictor(
+    chosen: PredictOptions, shape: Shape, url: str | None, api_key: str | None
+) -> AbstractContextManager[Predictor]:
     """How one source is predicted: by a service if a URL is given, otherwise here."""
     from service.models.catalog import find_card
     from service.weights.formats import check_output
@@ -185,14 +169,16 @@ def _predictor(chosen: _Options, url: str | None, api_key: str | None) -> Abstra
     if url is None and chosen.model is not None:
         # Before torch is loaded, which takes seconds.
         find_card(chosen.model)
-    return nullcontext(_LocalPredictor(chosen)) if url is None else _RemotePredictor(chosen, url, api_key)
+    if url is None:
+        return nullcontext(_LocalPredictor(chosen, shape))
+    return _RemotePredictor(chosen, shape, url, api_key)
 
 
 class _LocalPredictor:
     """Predicts in this process. The model is loaded with the first source."""
 
-    def __init__(self, chosen: _Options) -> None:
-        self._chosen = chosen
+    def __init__(self, chosen: PredictOptions, shape: Shape) -> None:
+        self._chosen, self._shape = chosen, shape
         self._model: Any = None
 
     def __call__(self, source: str, progress: ReportProgress) -> tuple[PredictedWeights, float]:
@@ -202,7 +188,7 @@ class _LocalPredictor:
         check_source(source)
         loading = _load_libraries(source)
         progress(0, None, "reading")
-        network = read_network(source, input_shape=self._chosen.input_shape)
+        network = read_network(source, input_shape=self._shape)
         start = time.perf_counter()
         if self._model is None:
             progress(0, None, "loading the model")
@@ -240,10 +226,10 @@ def _load_model(name: str | None) -> Any:
 class _RemotePredictor(AbstractContextManager[Predictor]):
     """Predicts by a service. Weights travel as tiles whatever is written: the file is made here."""
 
-    def __init__(self, chosen: _Options, url: str, api_key: str | None) -> None:
+    def __init__(self, chosen: PredictOptions, shape: Shape, url: str, api_key: str | None) -> None:
         from service.client import Client
 
-        self._chosen = chosen
+        self._chosen, self._shape = chosen, shape
         self._client = Client(url, api_key=api_key)
 
     def __enter__(self) -> Predictor:
@@ -258,9 +244,9 @@ class _RemotePredictor(AbstractContextManager[Predictor]):
         progress(0, None, "sending")
         weights = self._client.predict_weights(
             sent(source),
-            input_shape=self._chosen.input_shape,
+            input_shape=self._shape,
             model=self._chosen.model or get_settings().default_model,
-            dtype=self._chosen.dtype,  # type: ignore[arg-type]
+            dtype=self._chosen.dtype,
             include_classifier=self._chosen.include_classifier,
             progress=lambda step: progress(step.done, step.total, step.message),
         )

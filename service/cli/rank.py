@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,12 +11,13 @@ import typer
 from service.cli import options, scored
 from service.cli.console import ReportProgress, emit_json, progress_bar, say, table
 from service.cli.failures import REFUSED
-from service.cli.from_contract import Values
+from service.cli.from_contract import Values, checked, offers
 from service.cli.inventory_lines import inventory_lines
 from service.cli.ranking_file import check_ending, write_ranking
 from service.contract.kinds import image_rankers
+from service.contract.many import RankOptions
 from service.contract.options import DATA
-from service.contract.scoring import IMAGES, PREDICTED_WEIGHTS, by_images
+from service.contract.scoring import PREDICTED_WEIGHTS, by_images, with_images
 
 if TYPE_CHECKING:
     from service.cli.records import Records
@@ -28,20 +27,11 @@ if TYPE_CHECKING:
 
 # What runs every network, with weights of a model, on images.
 _BY_IMAGES = (PREDICTED_WEIGHTS, *image_rankers())
-_MODELS = " or ".join([f"{PREDICTED_WEIGHTS}:GHN", *(f"{kind}:MODEL" for kind in image_rankers())])
 
 
-class Order(StrEnum):
-    DESCENDING = "descending"
-    ASCENDING = "ascending"
-
-
-class Unconnected(StrEnum):
-    SKIP = "skip"
-    LAST = "last"
-
-
+@offers(RankOptions)
 def rank(
+    *,
     file: Annotated[
         Path,
         typer.Argument(
@@ -58,17 +48,11 @@ def rank(
             "--predictor",
             "-p",
             autocompletion=options.predictor_names,
-            help=f"Name of a predictor; or {_MODELS}, which generates weights for every network and runs it "
-            "on images of --data. [default: the shipped predictor for the property]",
+            help=f"Name of a predictor; or {' or '.join(with_images())}, which generates weights for every "
+            "network and runs it on images of --data. [default: the shipped predictor for the property]",
         ),
     ] = None,
-    property: Annotated[
-        str | None,
-        typer.Option(
-            help="Property to rank by: accuracy, robustness, latency or convergence. With --predictor, the "
-            "property that it predicts. [default: that of the predictor, else accuracy]"
-        ),
-    ] = None,
+    values: Values,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -78,15 +62,6 @@ def rank(
             help="Write the ranking to a file: .jsonl, which other commands read, or .csv.",
         ),
     ] = None,
-    top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="Show only the first N.")] = None,
-    order: Annotated[
-        Order | None,
-        typer.Option(help="Which values come first. [default: low for latency and convergence, else high]"),
-    ] = None,
-    unconnected: Annotated[
-        Unconnected,
-        typer.Option(help="Cells that have no path to their output: skip them, or rank them last."),
-    ] = Unconnected.SKIP,
     data: Annotated[
         str | None,
         typer.Option(
@@ -99,9 +74,6 @@ def rank(
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the data set. [default: WEIGHTCAST_DATA_DIR]")
     ] = None,
-    images: Annotated[
-        int, typer.Option(min=2, help=f"For {' and '.join(_BY_IMAGES)}: number of validation images.")
-    ] = IMAGES,
     skip_bad: options.SkipBad = False,
     plot: options.Plot = None,
     url: options.Url = None,
@@ -116,16 +88,18 @@ def rank(
     """
     from service.cli.records import ARCHITECTURE_LINES, read_records
 
-    choices = _Choices(predictor, property, top_k, order, unconnected, data, data_dir, images, skip_bad)
     if by_images(predictor) and data is None:
         raise typer.BadParameter(f"{predictor} runs networks on images: give --data", param_hint="--data")
+    # A path is no name: here it is looked up as it is.
+    named = data if data is None or url is not None else "here"
+    choices = checked(RankOptions, {**values, "predictor": predictor, "data": named, "skip_bad": skip_bad})
     if out is not None:
         check_ending(out)
     records = read_records(file, ARCHITECTURE_LINES)
     entries = records.values
     with progress_bar("ranking") as progress:
         answer = (
-            _here(entries, choices, progress)
+            _here(entries, choices, data, data_dir, progress)
             if url is None
             else _there(entries, choices, progress, url, api_key)
         )
@@ -146,34 +120,24 @@ def rank(
         raise typer.Exit(REFUSED)
 
 
-@dataclass(frozen=True, slots=True)
-class _Choices:
-    predictor: str | None
-    property: str | None
-    top_k: int | None
-    order: Order | None
-    unconnected: Unconnected
-    data: str | None
-    data_dir: Path | None
-    images: int
-    skip_bad: bool
-
-
-def _here(entries: list[Any], choices: _Choices, progress: ReportProgress) -> Ranking:
+def _here(
+    entries: list[Any], choices: RankOptions, data: str | None, data_dir: Path | None,
+    progress: ReportProgress,
+) -> Ranking:  # fmt: skip
     from service.predictors.rankers.ranking import Candidate
     from service.predictors.rankers.ranking import rank as run
 
     return run(
         [Candidate(index, entry) for index, entry in enumerate(entries)],
-        _ranker(choices, entries),
+        _ranker(choices, data, data_dir, entries),
         top_k=choices.top_k,
-        order=None if choices.order is None else choices.order.value,
-        unconnected=choices.unconnected.value,
+        order=choices.order,
+        unconnected=choices.unconnected,
         report=lambda done: progress(done, len(entries), ""),
     )
 
 
-def _ranker(choices: _Choices, entries: list[Any]) -> Ranker:
+def _ranker(choices: RankOptions, data: str | None, data_dir: Path | None, entries: list[Any]) -> Ranker:
     from service.cli.reading import read_document
     from service.graph_io.entries import common_space
     from service.predictors.rankers.ranking import find_ranker
@@ -189,8 +153,8 @@ def _ranker(choices: _Choices, entries: list[Any]) -> Ranker:
 
     settings = get_settings()
     dataset = load_dataset(
-        data_source(str(choices.data), Path()),
-        data_dir=choices.data_dir or settings.data_dir,
+        data_source(str(data), Path()),
+        data_dir=data_dir or settings.data_dir,
         cache_dir=settings.home / "cache",
         skip_bad=choices.skip_bad,
     )
@@ -199,32 +163,23 @@ def _ranker(choices: _Choices, entries: list[Any]) -> Ranker:
     images = SearchImages(
         dataset=dataset, images=choices.images, read=partial(read_document, runnable=True)
     )
-    try:
-        return images.ranker(str(choices.predictor))
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--predictor") from None
+    return images.ranker(str(choices.predictor))
 
 
 def _there(
-    entries: list[Any], choices: _Choices, progress: ReportProgress, url: str, api_key: str | None
+    entries: list[Any], choices: RankOptions, progress: ReportProgress, url: str, api_key: str | None
 ) -> Ranking:
     """The same answer from a service. Lines that are not JSON stay here."""
     from service.cli.remote import unreadable
     from service.client import Client
+    from service.contract.reading import written
 
     places, documents, skipped = unreadable(entries)
-    on_images: Values = {}
-    if by_images(choices.predictor):
-        on_images = {"data": choices.data, "images": choices.images, "skip_bad": choices.skip_bad}
+    images = () if by_images(choices.predictor) else ("skip_bad",)
     with Client(url, api_key=api_key, timeout=None) as client:
         ranking = client.rank_architectures(
             documents,
-            predictor=choices.predictor,
-            property=choices.property,
-            top_k=choices.top_k,
-            order=None if choices.order is None else choices.order.value,
-            unconnected=choices.unconnected.value,
-            **on_images,
+            **written(choices, leave_out=images),
             progress=lambda step: progress(step.done, step.total, step.message),
         )
     rows = [row.model_copy(update={"index": places[row.index]}) for row in ranking.ranking]

@@ -15,7 +15,8 @@ import typer
 from service.cli import options
 from service.cli.console import emit_json
 from service.contract.fields import Document
-from service.search.space import SPACES
+from service.contract.kinds import image_rankers
+from service.contract.search import SPACES
 
 SPLITS = ("train", "id-val", "id-test", "id-test-wide", "wide", "deep", "dense", "bn-free", "predefined")
 _SPLITS = f"{', '.join(SPLITS[:-1])} or {SPLITS[-1]}"
@@ -29,6 +30,8 @@ def _split_and_space_names(incomplete: str) -> list[str]:
     return [name for name in (*SPLITS, *SPACES) if name.startswith(incomplete)]
 
 
+# Spaces of which models have a part of their own: that for whose networks they generate weights.
+_WITH_MODELS = ", ".join(image_rankers())
 SplitName = Annotated[str, typer.Option(help=f"{_SPLITS}.", autocompletion=_split_names)]
 SplitOrSpace = Annotated[
     str,
@@ -43,7 +46,7 @@ def architectures(
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Number of networks.")] = 10,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal networks, on every machine.")] = 0,
     model: Annotated[
-        str | None, typer.Option(help="With --split smash: draw from the space of this SMASH model.")
+        str | None, typer.Option(help=f"With --split {_WITH_MODELS}: draw from the space of this model.")
     ] = None,
     out: Annotated[
         Path | None,
@@ -56,8 +59,8 @@ def architectures(
     Prints one JSON document per line; `predict`, `rank` and the other commands read them. The split
     `predefined` has two fixed networks, ResNet-50 and a small ViT. With --json, one document holds all.
     """
-    if model is not None and split != "smash":
-        raise typer.BadParameter("belongs to --split smash", param_hint="--model")
+    if model is not None and split not in image_rankers():
+        raise typer.BadParameter(f"belongs to --split {_WITH_MODELS}", param_hint="--model")
     networks = _of_space(split, seed, count, model) if split in SPACES else _named(split, seed, count)
     if json:
         made = list(networks)
@@ -79,7 +82,7 @@ def _named(split: str, seed: int, count: int) -> Iterator[Document]:
 def _of_space(name: str, seed: int, count: int, model: str | None) -> Iterator[Document]:
     from service.search.space import find_space
 
-    space, random = find_space(name, smash_model=model), Random(f"weightcast/{name}/{seed}")
+    space, random = find_space(name, model=model), Random(f"weightcast/{name}/{seed}")
     for index in range(count):
         yield {**space.sample(random), "name": f"{name}-{seed}-{index}"}
 

@@ -19,7 +19,7 @@ from service.cli.from_contract import Values, assigned, checked, offers
 from service.cli.inventory_lines import inventory_lines
 from service.contract.ghn import GHNOptions, GHNTraining
 from service.contract.kinds import KINDS, TrainingKind
-from service.contract.options import DATA, MODEL_NAME, Images, ImageTraining, Observed
+from service.contract.options import DATA, MODEL_NAME, Images, ImageTraining, Observed, Options
 from service.training_progress import Record
 
 if TYPE_CHECKING:
@@ -33,9 +33,13 @@ _GHN = "ghn"
 _GHN_PREFIXES = {"gated": "ghn2", "transformer": "ghn3", "mlp": "mlp", "stacked": "ghn1"}
 
 
-def kinds_here() -> list[str]:
-    """Kinds of models that are trained on images, some of them on observations as well."""
-    return [row.name for row in KINDS.values() if row.publishes and issubclass(row.options, Images)]
+def kinds_here(learn_from: type[Options] = Images) -> list[str]:
+    """Kinds of models that are trained on images; learn_from: and on these as well."""
+    return [
+        row.name
+        for row in KINDS.values()
+        if row.publishes and issubclass(row.options, Images) and issubclass(row.options, learn_from)
+    ]
 
 
 @offers(
@@ -87,7 +91,7 @@ def train(
         typer.Option(
             metavar="FILE", exists=True, dir_okay=False,
             help="Networks with their values, in the form that `weightcast predictor fit` reads; for --kind "
-            "hypernas.",
+            f"{', '.join(kinds_here(Observed))}.",
         ),
     ] = None,
     further: Annotated[

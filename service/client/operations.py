@@ -91,7 +91,7 @@ class Operations:
         More than 10,000 go in several requests. predictor: see `models()`; the service's default ranks
         without any training. property: refused if the predictor predicts something else. unconnected:
         whether cells whose output nothing reaches are skipped, or come behind all others without a score.
-        data, images, skip_bad: for the predictors predicted-weights:GHN and smash:MODEL, which run every
+        data, images, skip_bad: for the predictors predicted-weights:GHN and KIND:MODEL, which run every
         network on so many validation images of a data set on the worker.
         order: without one the best come first: the lowest latency, the highest accuracy.
         """
@@ -213,11 +213,10 @@ class Operations:
     ) -> Flow[SearchResult]:
         """Search a space for architectures that a predictor scores high, and wait for what it finds.
 
-        space: nasbench201, nasbench101, nats_size, nasbench_macro, darts, smash, ghn1, anytime. predictor: as
-        for `rank_architectures`. evaluations, seconds: the budget, one or both. trade_off: a second
-        objective, less is better: parameters, multiply_adds, or the name of a predictor. max_*: what is
-        allowed.
-        data, images: for the predictors predicted-weights:GHN and smash:MODEL. train: at the end the best so
+        space: one of `service.contract.search.SPACES`. predictor: as for
+        `rank_architectures`. evaluations, seconds: the budget, one or both. trade_off: a second objective,
+        less is better: parameters, multiply_adds, or the name of a predictor. max_*: what is allowed.
+        data, images: for the predictors predicted-weights:GHN and KIND:MODEL. train: at the end the best so
         many and as many random ones are trained on `data`, `train_epochs` each, and compared (`trained`).
         """
         call = self._session.call(timeout, progress)

@@ -28,7 +28,7 @@ class RankOptions(Options):
         metadata=option(
             "Name of a predictor; GET /models lists them. Default: the shipped one for the property. "
             "`structure` scores by the decimal logarithm of the multiply-adds. `predicted-weights:GHN` and "
-            "`smash:MODEL` generate weights for every network and run it on images of `data`.",
+            "`KIND:MODEL` generate weights for every network and run it on images of `data`.",
             pattern=PREDICTOR_NAME,
         ),
     )

@@ -51,6 +51,13 @@ def scorer(predictor: str) -> Scorer:
     return Scorer(kind, model, "ghn" if kind == PREDICTED_WEIGHTS else kind)
 
 
+def with_images() -> tuple[str, ...]:
+    """How models that generate weights are named as predictors."""
+    from service.contract.kinds import image_rankers  # which knows the classes that have predictors
+
+    return (f"{PREDICTED_WEIGHTS}:GHN", *(f"{kind}:MODEL" for kind in image_rankers()))
+
+
 def by_images(predictor: str | None) -> bool:
     return predictor is not None and ":" in predictor
 
@@ -65,6 +72,7 @@ def check_images(predictor: str | None, data: str | None, *, also: bool = False)
         raise ValueError("what runs or trains networks needs `data`, and nothing else does")
 
 
-def smash_model(predictor: str | None) -> str | None:
-    """The SMASH model that scores, where one does."""
-    return predictor.removeprefix("smash:") if predictor and predictor.startswith("smash:") else None
+def space_model(predictor: str | None, space: str) -> str | None:
+    """The model that scores, where it generates weights for the networks of this space alone."""
+    kind, _, model = (predictor or "").partition(":")
+    return model if kind == space else None

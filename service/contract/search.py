@@ -15,6 +15,17 @@ Space = Literal[
     "nasbench201", "nasbench101", "nats_size", "nasbench_macro", "darts", "smash", "ghn1", "anytime"
 ]
 Algorithm = Literal["evolution", "random"]
+# What draws the networks of each space: `module:factory`, loaded where it searches.
+SPACES: dict[Space, str] = {
+    "nasbench201": "service.search.nasbench:NASBench201Space",
+    "nasbench101": "service.search.nasbench:NASBench101Space",
+    "nats_size": "service.search.choices:nats_size_space",
+    "nasbench_macro": "service.search.choices:nasbench_macro_space",
+    "darts": "service.search.darts:DartsSpace",
+    "smash": "service.search.smash:SmashSpace",
+    "ghn1": "service.search.ghn1:GHN1Space",
+    "anytime": "service.search.anytime:AnytimeSpace",
+}
 
 # What scores without a model.
 BUILT_IN = ("structure", "parameters", "multiply_adds")

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, Protocol
 
 from service.contract.fields import Document
-from service.contract.scoring import by_images, smash_model
+from service.contract.scoring import by_images, space_model
 from service.contract.search import SearchOptions
 from service.contract.training_results import CurvePoint, FoundArchitecture, SearchResult, TrainedGroups
 from service.errors import InvalidRequest, ServiceError
@@ -59,7 +59,7 @@ def answer(
     Raises InvalidRequest, UnknownModel.
     """
     evaluator = _evaluator(options, read, images)
-    space = find_space(options.space, smash_model=smash_model(options.predictor))
+    space = find_space(options.space, model=space_model(options.predictor, options.space))
     if images is not None:
         space = WithClasses(space, images.classes)
     plan = Plan(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 from service.contract.fields import Document
+from service.contract.search import SPACES
 from service.errors import InvalidRequest
-
-SPACES = ("nasbench201", "nasbench101", "nats_size", "nasbench_macro", "darts", "smash", "ghn1", "anytime")
+from service.kit.references import resolve
 
 
 class Space(Protocol):
@@ -60,38 +59,16 @@ class WithClasses:
         return self.space.key(document)
 
 
-def find_space(name: str, *, smash_model: str | None = None) -> Space:
-    """The space of that name. smash_model: whose networks `smash` is to draw, instead of the usual ones.
+def find_space(name: str, *, model: str | None = None) -> Space:
+    """The space of that name. model: whose networks are drawn instead of the usual ones, where models of a
+    kind have a space of their own.
 
     Raises InvalidRequest, listing the spaces there are; UnknownModel.
     """
-    if name == "smash" and smash_model is not None:
-        from service.search.smash import SmashSpace
-
-        return SmashSpace.of_model(smash_model)
-    space = _spaces().get(name)
-    if space is None:
+    if name not in SPACES:
         raise InvalidRequest(
             f"There is no search space {name[:80]!r}.", field="/space", hint=f"Spaces: {', '.join(SPACES)}."
         )
-    return space()
-
-
-def _spaces() -> dict[str, Callable[[], Space]]:
-    from service.search.anytime import AnytimeSpace
-    from service.search.choices import nasbench_macro_space, nats_size_space
-    from service.search.darts import DartsSpace
-    from service.search.ghn1 import GHN1Space
-    from service.search.nasbench import NASBench101Space, NASBench201Space
-    from service.search.smash import SmashSpace
-
-    return {
-        "nasbench201": NASBench201Space,
-        "nasbench101": NASBench101Space,
-        "nats_size": nats_size_space,
-        "nasbench_macro": nasbench_macro_space,
-        "darts": DartsSpace,
-        "smash": SmashSpace,
-        "ghn1": GHN1Space,
-        "anytime": AnytimeSpace,
-    }
+    factory: Any = resolve(SPACES[name])
+    space: Space = factory() if model is None else factory.of_model(model)
+    return space

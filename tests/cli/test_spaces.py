@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from service.contract.search import SPACES
 from service.graph_io.read import read_document
 from service.predictors.smash.checkpoint import save_checkpoint
 from service.predictors.smash.config import SmashConfig
 from service.predictors.smash.model import Smash
-from service.search.space import SPACES
 from tests.cli.conftest import Run
 
 

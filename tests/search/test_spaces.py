@@ -6,10 +6,11 @@ from random import Random
 
 import pytest
 
+from service.contract.search import SPACES
 from service.errors import InvalidArchitecture, InvalidRequest
 from service.graph_io.cells import nasbench201
 from service.graph_io.read import read_document
-from service.search.space import SPACES, find_space
+from service.search.space import find_space
 
 
 @pytest.mark.parametrize("name", SPACES)

@@ -33,6 +33,7 @@ from training.evaluate.anytime import area, exit_scores, usual_budget
 By = Literal["accuracy", "loss"]
 
 # Whoever read the document has bounded it.
+read_runnable: Reader = partial(read_document, runnable=True)
 _READ_BEFORE = replace(DEFAULT_LIMITS, max_bytes=sys.maxsize // 2)
 
 
@@ -120,7 +121,7 @@ class PredictedWeightsRanker(ImageRanker):
         *,
         by: By = "accuracy",
         images: int = IMAGES,
-        read: Reader = partial(read_document, runnable=True),
+        read: Reader = read_runnable,
     ) -> None:
         super().__init__(f"{PREDICTED_WEIGHTS}:{ghn}", f"weights predicted by {ghn}", dataset, by, images)
         self._model, self._read = load_model(ghn), read

@@ -6,23 +6,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from service.contract.kinds import image_rankers
 from service.contract.scoring import IMAGES, PREDICTED_WEIGHTS, scorer
 from service.executor.networks import Network
-from service.graph_io.read import read_document
 from service.kit.references import resolve
 from service.predictors.features.architectures import Reader
 from training.data.dataset import Dataset
 from training.data.network_images import check_fits
 from training.evaluate.accuracy import network_accuracy
-from training.evaluate.ranker import ImageRanker, PredictedWeightsRanker
+from training.evaluate.ranker import ImageRanker, PredictedWeightsRanker, read_runnable
 from training.loop.sgd import SgdRecipe, random_parameters, train_network
 
 _BATCH = 64
-_READ = partial(read_document, runnable=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +29,7 @@ class SearchImages:
     dataset: Dataset
     images: int = IMAGES
     epochs: int = 5
-    read: Reader = _READ
+    read: Reader = read_runnable
 
     @property
     def classes(self) -> int:
@@ -54,7 +51,9 @@ class SearchImages:
         """
         graph = self.read(document)
         size = graph.input_shape[-1]
-        dataset = self.dataset.resized(size) if document.get("format") == "smash" else self.dataset
+        # Models that generate weights learn from images of a size of their own; their networks take these.
+        is_resized = document.get("format") in image_rankers()
+        dataset = self.dataset.resized(size) if is_resized else self.dataset
         network = Network(graph)
         check_fits(network, random_parameters(graph), dataset)
         params = train_network(network, dataset, SgdRecipe(epochs=self.epochs, batch_size=_BATCH))

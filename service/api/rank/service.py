@@ -32,7 +32,7 @@ from service.contract.many import (
     model_of,
 )
 from service.contract.options import BUILT_IN_DATA
-from service.contract.scoring import scorer
+from service.contract.scoring import scorer, with_images
 from service.graph_io.entries import common_space
 from service.models.catalog import default_predictor
 from service.properties import best_first
@@ -85,7 +85,7 @@ def ranking_payload(settings: Settings, options: RankOptions, lines: bytes) -> R
             raise errors.InvalidRequest(
                 f"The model {parts.model!r} is a {card.kind}; {parts.lacks}.",
                 field="/predictor",
-                hint="A GHN ranks as predicted-weights:NAME, a SMASH model as smash:NAME; both need `data`.",
+                hint=f"Models that generate weights rank with `data`, as {' or '.join(with_images())}.",
             )
         digest = card.digest
         if not parts.kind:
