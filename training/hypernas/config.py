@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from service.contract.fields import option
 from service.contract.hypernas import Schedule
 from service.predictors.hypernas.config import HyperNASConfig
-from training.loop.budget import falling_rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +49,3 @@ class HyperNASRun(Schedule):
         if self.model.num_classes != HyperNASConfig().num_classes:
             return self
         return replace(self, model=replace(self.model, num_classes=count))
-
-    def rate(self, step: int, progress: float) -> float:
-        """Learning rate at a step, when `progress` (0 to 1) of the budget is used."""
-        return falling_rate(step, progress, highest=self.learning_rate, warmup_steps=self.warmup_steps)

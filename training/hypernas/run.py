@@ -7,7 +7,7 @@ run repeats an uninterrupted one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,6 @@ from training.hypernas.cells import (
 from training.hypernas.config import HyperNASRun
 from training.hypernas.trainer import HyperNASTrainer, scores
 from training.job import Report, Result, TrainingJob, silent
-from training.loop.run import train_until_done
-from training.loop.run_folder import RunFolder
 
 _BOOTSTRAPS = 500
 _NAMES = {"both": "HyperNAS", "accuracy": "HyperNAS-P", "weights": "HyperNAS-H"}
@@ -77,11 +75,7 @@ def run(
     readings = _readings(config, items)
     seen, kept_back = (None, None) if readings is None else _parts(config, readings)
     trainer = HyperNASTrainer(config, seen, cache_dir)
-    if not train_until_done(
-        trainer, RunFolder(folder), asdict(config),
-        learning_rate=config.learning_rate, log_steps=config.log_steps,
-        checkpoint_minutes=config.checkpoint_minutes, on_progress=on_progress,
-    ):  # fmt: skip
+    if not trainer.run_in(folder, on_progress):
         return None
     result = {
         "steps": trainer.step,

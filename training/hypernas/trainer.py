@@ -7,9 +7,7 @@ it is.
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,23 +19,19 @@ from service.models.catalog import find_card
 from service.predictors.hypernas.batch import CellBatch
 from service.predictors.hypernas.checkpoint import load_checkpoint
 from service.predictors.hypernas.model import HyperNAS
-from training.data.classes import check_classes
 from training.hypernas.cells import Floats, Observed
 from training.hypernas.config import HyperNASRun
 from training.hypernas.objective import AdaptiveObjective
 from training.hypernas.weight_task import WeightTask
-from training.loop.budget import share_used
-from training.loop.run import restore_trained, trained_tensors
+from training.loop.step_trainer import StepTrainer
 
 _SCORED_AT_ONCE = 2048
-_STATE = ("step", "seconds")
 # Numbers of the tasks in the objective.
 _ACCURACY, _WEIGHTS = 0, 1
 _LOSS_NAMES = ("accuracy_loss", "weight_loss")
 
 
-class HyperNASTrainer:
-    """The state of a run. seconds: time spent training so far, over all resumptions."""
+class HyperNASTrainer(StepTrainer):
 
     def __init__(
         self, config: HyperNASRun, observations: Observed | None, cache_dir: Path | None = None
@@ -58,28 +52,17 @@ class HyperNASTrainer:
         trained: list[nn.Module] = [self.hypernas]
         if self.objective is not None:
             trained.append(self.objective)
-        self._modules = nn.ModuleList(trained)
         groups = [
             {"params": list(self.hypernas.parameters()), "weight_decay": config.weight_decay},
             # A task's weight is no model weight: decay would draw it to where the loss has no minimum.
             {"params": list(self.objective.parameters()) if self.objective else [], "weight_decay": 0.0},
         ]
-        self.optimizer = torch.optim.AdamW([group for group in groups if group["params"]], fused=True)
-        self.step = 0
-        self.seconds = 0.0
+        optimizer = torch.optim.AdamW([group for group in groups if group["params"]], fused=True)
+        dataset = None if self.weight_task is None else self.weight_task.dataset
+        super().__init__(config, nn.ModuleList(trained), optimizer, dataset)
 
-    @property
-    def progress(self) -> float:
-        """Share of the budget that is used."""
-        return share_used(self.config, self.step, self.seconds)
-
-    def run_until_done(self) -> None:
-        while self.progress < 1:
-            self.train_step()
-
-    def train_step(self) -> dict[str, float]:
-        """One step; its losses."""
-        started = time.monotonic()
+    def backward(self) -> dict[str, float]:
+        """The losses of a step."""
         losses: dict[int, Tensor] = {}
         record: dict[str, float] = {}
         if self.observations is not None and self.hypernas.regressor is not None:
@@ -87,15 +70,7 @@ class HyperNASTrainer:
         if self.weight_task is not None and (not losses or self.step % self.config.weight_steps == 0):
             losses[_WEIGHTS], record["accuracy"] = self.weight_task.loss(self.hypernas, self.step)
         total = self.objective(losses) if self.objective is not None else next(iter(losses.values()))
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        norm = nn.utils.clip_grad_norm_(self._modules.parameters(), self.config.clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.rate(self.step, self.progress)
-        if torch.isfinite(norm):  # a random network may have no finite loss
-            self.optimizer.step()
-        self.step += 1
-        self.seconds += time.monotonic() - started
+        torch.autograd.backward(total)
         return {**record, **{_LOSS_NAMES[task]: float(loss.detach()) for task, loss in losses.items()}}
 
     def _accuracy_loss(self, seen: Observed) -> Tensor:
@@ -109,26 +84,7 @@ class HyperNASTrainer:
         score_B = self.hypernas.score(seen.cells[rows], generator)
         return F.mse_loss(score_B, seen.target_N[rows])
 
-    # Saving
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors and numbers from which `restore` goes on exactly."""
-        tensors = trained_tensors(self._modules, self.optimizer)
-        task = self.weight_task
-        classes = {} if task is None else {"classes": list(task.dataset.classes)}
-        return tensors, {**{key: getattr(self, key) for key in _STATE}, **classes}
-
-    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        if self.weight_task is not None:
-            classes = self.weight_task.dataset.classes
-            count = len(state.get("classes", classes))  # older ones: by the shapes below
-            check_classes(state, count, classes, self.config.name)
-        restore_trained(self._modules, self.optimizer, tensors)
-        for key in _STATE:
-            setattr(self, key, state[key])
-
-
-@torch.no_grad()
 def scores(hypernas: HyperNAS, cells: CellBatch) -> Floats:
     """The score of every cell, higher is better."""
     parts = [

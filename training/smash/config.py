@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 
 from service.contract.smash import SmashTraining
 from service.predictors.smash.config import SmashConfig
-from training.loop.budget import falling_rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +25,3 @@ class SmashRun(SmashTraining):
 
     def smash(self, num_classes: int) -> SmashConfig:
         return SmashConfig(**asdict(self.model), num_classes=num_classes)
-
-    def rate(self, step: int, progress: float) -> float:
-        """Learning rate at a step, when `progress` (0 to 1) of the budget is used."""
-        return falling_rate(step, progress, highest=self.learning_rate, warmup_steps=self.warmup_steps)

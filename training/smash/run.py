@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ from service.predictors.smash.checkpoint import save_checkpoint
 from training.data.inventory import inventory, source_fields
 from training.job import Report, Result, TrainingJob, silent
 from training.loop.cores import usable_cores
-from training.loop.run import train_until_done
-from training.loop.run_folder import RunFolder
 from training.smash.config import SmashRun
 from training.smash.score import DESCRIPTIONS
 from training.smash.trainer import SmashTrainer
@@ -46,11 +43,7 @@ def run(
     """
     trainer = SmashTrainer(config, cache_dir)
     on_progress({"kind": "data", **inventory(trainer.dataset)})
-    if not train_until_done(
-        trainer, RunFolder(folder), asdict(config),
-        learning_rate=config.learning_rate, log_steps=config.log_steps,
-        checkpoint_minutes=config.checkpoint_minutes, on_progress=on_progress,
-    ):  # fmt: skip
+    if not trainer.run_in(folder, on_progress):
         return None
     result = {
         "steps": trainer.step,

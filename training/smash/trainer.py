@@ -4,24 +4,21 @@ these networks on images (Brock et al. 2017, section 3).
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from service.errors import InvalidRequest
 from service.executor.networks import Network
 from service.graph_io.cells.smash import build_smash, parse_smash
 from service.predictors.smash.model import Smash
 from service.predictors.smash.space import random_architecture
-from training.data.classes import check_classes
 from training.data.dataset import Dataset, configured_dataset, sample_batch
-from training.loop.budget import share_used
-from training.loop.run import restore_trained, trained_tensors
+from training.loop.step_trainer import StepTrainer
 from training.smash.config import SmashRun
 from training.smash.score import Description, smash_score
 
@@ -30,10 +27,8 @@ _VALIDATION_SEED = 1
 _STEP_STREAM = 5
 
 
-class SmashTrainer:
-    """The state of a run. seconds: time spent training so far, over all resumptions.
-
-    Raises InvalidRequest for an unknown data set, InvalidInput for images that cannot be read.
+class SmashTrainer(StepTrainer):
+    """Raises InvalidRequest for an unknown data set, InvalidInput for images that cannot be read.
     """
 
     def __init__(self, config: SmashRun, cache_dir: Path | None = None) -> None:
@@ -44,46 +39,26 @@ class SmashTrainer:
         with torch.random.fork_rng():  # modules initialise themselves from the global generator
             torch.manual_seed(config.seed)
             self.smash = Smash(config.smash(len(self.dataset.classes)))
-        self.optimizer = torch.optim.AdamW(
-            self.smash.parameters(), weight_decay=config.weight_decay, fused=True
-        )
-        self.step = 0
-        self.seconds = 0.0
+        optimizer = torch.optim.AdamW(self.smash.parameters(), weight_decay=config.weight_decay, fused=True)
+        super().__init__(config, self.smash, optimizer, self.dataset)
 
-    @property
-    def progress(self) -> float:
-        """Share of the budget that is used."""
-        return share_used(self.config, self.step, self.seconds)
-
-    def run_until_done(self) -> None:
-        while self.progress < 1:
-            self.train_step()
-
-    def train_step(self) -> dict[str, float]:
-        """One step; mean loss and accuracy (percent) of its networks, and every so often `validation`, the
-        mean accuracy in percent of the architectures that are always measured.
-        """
-        started = time.monotonic()
+    def backward(self) -> dict[str, float]:
+        """Mean loss and accuracy (percent) of the networks of a step."""
         random = np.random.default_rng([self.config.seed, _STEP_STREAM, self.step])
-        self.optimizer.zero_grad(set_to_none=True)
         losses, accuracies = [], []
         for _ in range(self.config.networks):
             loss, accuracy = self._loss(random)
             torch.autograd.backward(loss / self.config.networks)
             losses.append(float(loss.detach()))
             accuracies.append(accuracy)
-        norm = nn.utils.clip_grad_norm_(self.smash.parameters(), self.config.clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.rate(self.step, self.progress)
-        if torch.isfinite(norm):
-            self.optimizer.step()
-        self.step += 1
-        record = {"loss": float(np.mean(losses)), "accuracy": float(np.mean(accuracies))}
+        return {"loss": float(np.mean(losses)), "accuracy": float(np.mean(accuracies))}
+
+    def measured(self) -> dict[str, float]:
+        """Every so often `validation`, the mean accuracy in percent of the architectures that are always
+        measured.
+        """
         every = self.config.validate_steps
-        if every and self.step % every == 0:
-            record["validation"] = float(np.mean(self.scores()))
-        self.seconds += time.monotonic() - started
-        return record
+        return {"validation": float(np.mean(self.scores()))} if every and self.step % every == 0 else {}
 
     def scores(self, description: Description = "true") -> list[float]:
         """SMASH scores in percent of the architectures that are always measured."""
@@ -111,17 +86,3 @@ class SmashTrainer:
 
     def _draw(self, random: np.random.Generator) -> dict[str, Any]:
         return random_architecture(self.smash.config, random, image_size=self.config.image_size)
-
-    # Saving
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors and numbers from which `restore` goes on exactly."""
-        classes = list(self.dataset.classes)
-        state = {"step": self.step, "seconds": self.seconds, "classes": classes}
-        return trained_tensors(self.smash, self.optimizer), state
-
-    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        count = len(state.get("classes", self.dataset.classes))  # older ones: by the shapes below
-        check_classes(state, count, self.dataset.classes, self.config.name)
-        restore_trained(self.smash, self.optimizer, tensors)
-        self.step, self.seconds = state["step"], state["seconds"]
