@@ -49,6 +49,7 @@ docs: install
 	$(BIN)/python -m service.cli.reference docs/cli.md
 	$(BIN)/python -m service.api.describe > docs/openapi.json
 	$(BIN)/python -m service.contract.page > docs/jobs.md
+	$(BIN)/python -m service.api.kinds_script > service/api/web/kinds.js
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "The site is in build/site: open build/site/index.html"
 

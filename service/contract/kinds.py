@@ -43,6 +43,7 @@ class JobKind:
 class TrainingKind(JobKind):
     """publishes: whether a model of this kind comes out, under the name of the job; otherwise the result is
     all there is, and a name only what its owner calls it.
+    title: what it is called, in short. task: what a job of it is called. heading: over a list of its models.
     does: what its models do, in words.
     lines: `module:function` that makes lines for a person of the result, as the command line shows them.
     use: how the model is used from the command line, of its `name` and the `data` that it was trained on.
@@ -53,6 +54,9 @@ class TrainingKind(JobKind):
 
     queue: Queue = "training"
     publishes: bool
+    title: str
+    task: str
+    heading: str = ""
     does: str = ""
     lines: str | None = None
     use: str | None = None
@@ -97,6 +101,9 @@ _ANSWERS = (
 _TRAININGS = (
     TrainingKind(
         name="ghn",
+        title="GHN",
+        task="GHN training",
+        heading="Weight predictors (GHN)",
         summary="Train a GHN. It can be used under `name` when the job is done.",
         options=GHNTraining,
         run="training.ghn.job:train",
@@ -106,6 +113,9 @@ _TRAININGS = (
     ),
     TrainingKind(
         name="predictor",
+        title="Regressor",
+        task="Predictor fit",
+        heading="Ranking predictors",
         summary="Fit a predictor to your own results, in seconds. It ranks under `name` when the job is "
         "done.",
         options=PredictorTraining,
@@ -118,6 +128,9 @@ _TRAININGS = (
     ),
     TrainingKind(
         name="hypernas",
+        title="HyperNAS",
+        task="HyperNAS training",
+        heading="Ranking predictors (HyperNAS)",
         summary="Train a HyperNAS predictor. It ranks under `name` when the job is done.",
         options=HyperNASTraining,
         run="training.hypernas.run:train",
@@ -129,6 +142,9 @@ _TRAININGS = (
     ),
     TrainingKind(
         name="smash",
+        title="SMASH",
+        task="SMASH training",
+        heading="SMASH hypernetworks",
         summary="Train a SMASH hypernetwork. It generates weights under `name` when the job is done.",
         options=SmashTraining,
         run="training.smash.run:train",
@@ -141,6 +157,8 @@ _TRAININGS = (
     ),
     TrainingKind(
         name="finetune",
+        title="Fine-tune",
+        task="Fine-tuning",
         summary="Train one network, starting from weights that a GHN predicts. The trained weights are in "
         "the job's result; no model is published.",
         options=FineTuneOptions,
@@ -150,6 +168,8 @@ _TRAININGS = (
     ),
     TrainingKind(
         name="search",
+        title="Search",
+        task="Search",
         summary="Search a space for good architectures. They are in the job's result; no model is published.",
         options=SearchOptions,
         run="service.search.job:run",

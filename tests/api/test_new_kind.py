@@ -59,6 +59,8 @@ def lines(result):
     return [f"a {result['colour']} toy"]
 
 ROW = TrainingKind(
+    title="Toy",
+    task="Toy training",
     name="toy", summary="Make a toy.", options=ToyTraining, publishes=True,
     run="toy_kind:train", result="toy_kind:ToyResult", lines="toy_kind:lines", use="weightcast play {name}",
 )

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from service.api import pages
+from service.api.kinds_script import script
 
 WEB = files("service.api").joinpath("web")
 NAMES = sorted(entry.name for entry in WEB.iterdir() if entry.is_file())
@@ -43,3 +44,8 @@ def test_modules_import_what_there_is(name: str) -> None:
             r"^export (?:async )?(?:const|function\*?|class) (\w+)", WEB.joinpath(module).read_text(), re.M
         )
         assert {word.strip() for word in imported.split(",")} <= set(exported)
+
+
+def test_the_page_knows_the_kinds_of_the_registry() -> None:
+    """`python -m service.api.kinds_script > service/api/web/kinds.js` makes it again."""
+    assert WEB.joinpath("kinds.js").read_text() == script()

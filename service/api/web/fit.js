@@ -2,6 +2,7 @@
 import { Problem } from "./api.js";
 import { count, element } from "./dom.js";
 import { runJob, Waiting } from "./jobs.js";
+import { KINDS } from "./kinds.js";
 import { ListInput } from "./list_input.js";
 import { readObservations } from "./lists.js";
 import { problemCard } from "./problem.js";
@@ -36,6 +37,9 @@ function readAll(text) {
 export function setUpFit(form, place, onFitted) {
   const fields = form.elements;
   const list = new ListInput(fields.observations, fields.file, document.getElementById("fit-status"), describeResults);
+  for (const [kind, { title, learnsFrom }] of Object.entries(KINDS)) {
+    if (learnsFrom === "observations" && kind !== "predictor") fields.kind.append(element("option", `${title}, in minutes`, { value: kind, "data-minutes": "" }));
+  }
   const takesMinutes = () => "minutes" in fields.kind.selectedOptions[0].dataset;
   fields.kind.addEventListener("change", () => { document.getElementById("fit-minutes").hidden = !takesMinutes(); });
   form.addEventListener("submit", async (event) => {

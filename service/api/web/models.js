@@ -3,11 +3,10 @@ import { call, getJson } from "./api.js";
 import { codeBox } from "./code_box.js";
 import { copyButton } from "./copy.js";
 import { count, element, facts, size } from "./dom.js";
+import { KINDS } from "./kinds.js";
 import { scoresOf } from "./model_scores.js";
 import { problemCard } from "./problem.js";
 
-const KINDS = { ghn: "Weight predictors (GHN)", predictor: "Ranking predictors", hypernas: "Ranking predictors (HyperNAS)", smash: "SMASH hypernetworks" };
-const KIND_WORDS = { ghn: "predicts weights", predictor: "ranks", hypernas: "ranks", smash: "generates weights for its own space" };
 const MADE = ["data", "method", "features", "observations", "networks", "steps", "minutes", "images", "machine", "view", "imported_from", "command"];
 
 const dataOf = (value) => (value !== null && typeof value === "object" ? element("pre", JSON.stringify(value, null, 2)) : typeof value === "number" ? count(value) : String(value));
@@ -24,7 +23,8 @@ function useOf({ name, kind, training }) {
       "Python client": `weights = client.predict_weights(network, model="${name}")\n`,
     };
   }
-  if (kind === "smash") return { "Command line": `weightcast rank architectures.jsonl --model ${name} --data ${training?.data || "digits"}\n` };
+  const { use } = KINDS[kind];
+  if (use) return { "Command line": `${use.replace("{name}", name).replace("{data}", training?.data || "digits")}\n` };
   return {
     "Command line": `weightcast rank architectures.jsonl --predictor ${name}\n`,
     curl: `curl -s '${origin}/rank-architectures?predictor=${name}' \\\n  -H 'Content-Type: application/x-ndjson' --data-binary @architectures.jsonl\n`,
@@ -36,7 +36,7 @@ class ModelCard {
   constructor(model, isUsual, onChange) {
     Object.assign(this, { model, onChange });
     const { name, kind, training, dataset } = model;
-    const badges = [element("span", KIND_WORDS[kind] + (training?.property ? ` by ${training.property}` : ""), { class: "tag" })];
+    const badges = [element("span", KINDS[kind].does + (training?.property ? ` by ${training.property}` : ""), { class: "tag" })];
     if (dataset) badges.push(element("span", dataset, { class: "tag" }));
     if (isUsual) badges.push(element("span", "default", { class: "tag succeeded" }));
     const actions = element("span", "", { class: "bar" });
@@ -102,7 +102,7 @@ export class ModelList {
     if (now === this.last) return;
     this.last = now;
     const usual = new Set([known.default, ...Object.values(known.default_predictors)]);
-    const groups = Object.entries(KINDS).map(([kind, title]) => [title, known.models.filter((model) => model.kind === kind)]).filter(([, models]) => models.length);
+    const groups = Object.entries(KINDS).map(([kind, { models: title }]) => [title, known.models.filter((model) => model.kind === kind)]).filter(([, models]) => models.length);
     const nothing = element("p", "There is no model yet.", { class: "quiet" });
     this.place.replaceChildren(...(groups.length ? groups.flatMap(([title, models]) => [element("h3", title),
       ...models.map((model) => new ModelCard(model, usual.has(model.name), this.onChange).root)]) : [nothing]));

@@ -1,6 +1,8 @@
 // What jobs are called on the page.
 
-export const TASKS = { ghn: "GHN training", smash: "SMASH training", finetune: "Fine-tuning", search: "Search", predictor: "Predictor fit", hypernas: "HyperNAS training" };
+import { KINDS } from "./kinds.js";
+
+export const TASKS = Object.fromEntries(Object.entries(KINDS).map(([kind, { task }]) => [kind, task]));
 
 /** @param {object} about of a job */
 export function runTitle({ name, task, space }) {

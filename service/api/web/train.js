@@ -1,6 +1,7 @@
 // The form that starts the training of a model or of a network, or a search.
 import { getJson, Problem } from "./api.js";
 import { element } from "./dom.js";
+import { KINDS } from "./kinds.js";
 import { problemCard } from "./problem.js";
 import { SourcePicker } from "./source.js";
 
@@ -41,6 +42,12 @@ function searchJob(fields) {
 // All other kinds learn from images, and become a model.
 const JOBS = { finetune: tuningJob, search: searchJob };
 
+// The tasks beside those that the page has.
+function addTasks(place, known) {
+  const others = Object.entries(KINDS).filter(([kind, { learnsFrom }]) => learnsFrom === "images" && !known.has(kind));
+  place.after(...others.map(([kind, { title }]) => element("label", "", {}, element("input", "", { type: "radio", name: "kind", value: kind }), element("span", title))));
+}
+
 export class TrainForm {
   /**
    * @param {HTMLFormElement} form
@@ -50,6 +57,7 @@ export class TrainForm {
   constructor(form, trouble, onStarted) {
     Object.assign(this, { form, trouble, onStarted, fields: form.elements });
     this.picker = new SourcePicker(document.getElementById("tuning-source"), "nasbench201");
+    addTasks(this.fields.kind[0].parentElement, new Set([...this.fields.kind].map(({ value }) => value)));
     for (const radio of this.fields.kind) radio.addEventListener("change", () => this.choose());
     form.addEventListener("submit", (event) => { event.preventDefault(); this.start(); });
     this.choose();
@@ -60,7 +68,8 @@ export class TrainForm {
 
   // What is disabled is neither sent nor checked.
   choose() {
-    for (const part of this.form.querySelectorAll("[data-kind]")) part.hidden = part.disabled = !part.dataset.kind.split(" ").includes(this.fields.kind.value);
+    const { value } = this.fields.kind, shown = value in JOBS ? value : "model";
+    for (const part of this.form.querySelectorAll("[data-kind]")) part.hidden = part.disabled = !part.dataset.kind.split(" ").includes(shown);
   }
 
   /** Ask for a fine-tuning of the network of another form. @param {SourcePicker} picker */
