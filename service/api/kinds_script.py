@@ -1,4 +1,4 @@
-"""The kinds of training jobs for the page: `python -m service.api.kinds_script > service/api/web/kinds.js`."""
+"""The kinds of training jobs for the page. `python -m service.api.kinds_script > service/api/web/kinds.js`"""
 
 from __future__ import annotations
 
