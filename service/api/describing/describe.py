@@ -29,8 +29,7 @@ def describe(architecture: ReadArchitecture, artifacts: ArtifactStore, limits: G
     Errors: InvalidArchitecture where no primitive is left, LimitExceeded where the GHN's view of it has too
     many edges, NotFound for a torchvision network that no worker has built yet.
     """
-    document = architecture.document or _traced(architecture, artifacts)
-    graph = read_json_graph(json.loads(document), limits=limits)
+    graph = architecture.graph or _traced(architecture, artifacts, limits)
     primitives = to_primitives(graph)
     # Joining the neighbours of what the GHN does not see can make more edges than the network has.
     edges = sum(len(sources) for sources in primitives.predecessors)
@@ -94,12 +93,13 @@ def _attributes(node: Node | None, primitive: Primitive) -> dict[str, AttributeV
     }
 
 
-def _traced(architecture: ReadArchitecture, artifacts: ArtifactStore) -> bytes:
+def _traced(architecture: ReadArchitecture, artifacts: ArtifactStore, limits: GraphLimits) -> ArchGraph:
     """The graph that a worker left when it built this torchvision network."""
     try:
-        return artifacts.read_bytes(architecture.graph_name)
+        document = artifacts.read_bytes(architecture.graph_name)
     except NotFound:
         raise NotFound(
             "This torchvision network is not described yet: it is built by the worker that predicts for it.",
             hint="POST it to /predict-weights first, or send it as ONNX.",
         ) from None
+    return read_json_graph(json.loads(document), limits=limits)

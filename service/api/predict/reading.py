@@ -33,33 +33,32 @@ CONCURRENT_READS = 2
 class ReadArchitecture:
     """An architecture that was understood.
 
-    digest: of the graph, or of the reference. name: what the document calls it. document: the graph as JSON
-    bytes; None for a torchvision reference, which the worker builds (`torchvision` holds its arguments).
-    onnx, onnx_sha256: the user's file, where there is one. runnable: the document with the program and the
-    sample of the network, where it came with them.
+    digest: of the graph, or of the reference. name: what the document calls it. graph: None for a torchvision
+    reference, which the worker builds (`torchvision` holds its arguments). onnx, onnx_sha256: the user's
+    file, where there is one.
     """
 
     digest: str
     name: str = ""
-    document: bytes | None = None
+    graph: ArchGraph | None = None
     torchvision: JsonObject | None = None
     onnx: bytes | None = None
     onnx_sha256: str | None = None
-    runnable: bytes | None = None
 
     def store_graph(self, artifacts: ArtifactStore) -> str | None:
         """Store the graph for the worker; its name, None where there is none. Blocking."""
-        if self.document is None:
+        if self.graph is None:
             return None
-        return artifacts.put_bytes(self.graph_name, self.document).name
+        text = _text(replace(self.graph, program=None, sample=None))
+        return artifacts.put_bytes(self.graph_name, text).name
 
     def store_runnable(self, artifacts: ArtifactStore) -> str | None:
         """Store the graph, with its program, for a worker that runs it; as `store_graph`. Blocking."""
-        if self.runnable is None:
+        if self.graph is None or (self.graph.program is None and self.graph.sample is None):
             return self.store_graph(artifacts)
         # Two networks with equal graphs may have different programs.
-        name = f"{hashlib.sha256(self.runnable).hexdigest()}.runnable.json"
-        return artifacts.put_bytes(name, self.runnable).name
+        text = _text(self.graph)
+        return artifacts.put_bytes(f"{hashlib.sha256(text).hexdigest()}.runnable.json", text).name
 
     @property
     def graph_name(self) -> str:
@@ -120,10 +119,9 @@ def _understood(graph: ArchGraph, onnx: bytes | None = None) -> ReadArchitecture
     return ReadArchitecture(
         graph_digest(graph),
         graph.name,
-        document=_text(replace(graph, program=None, sample=None)),
+        graph=graph,
         onnx=onnx,
         onnx_sha256=hashlib.sha256(onnx).hexdigest() if onnx is not None else None,
-        runnable=None if graph.program is None and graph.sample is None else _text(graph),
     )
 
 
