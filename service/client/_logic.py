@@ -146,9 +146,7 @@ def _over_parts(
 def _over(call: Call, verb: str, many: Many, question: Mapping[str, Any]) -> Flow[JsonObject]:
     """One request over many architectures. Options that nobody chose are left to the service."""
     chosen = {name: value for name, value in question.items() if value is not None}
-    request = Request(
-        "POST", f"/{verb}-architectures", json={"architectures": list(many.documents), **chosen}
-    )
+    request = Request("POST", f"/{verb}-architectures", content=many.body(chosen))
     return (yield from run_job(request, call.policy, call.deadline, call.progress))
 
 

@@ -16,6 +16,7 @@ from service.client._results import Ranking
 from service.contract.many import Order
 from service.contract.options import Observation
 from service.contract.results import Comparison, Embeddings, RankedArchitecture, SkippedArchitecture
+from service.kit.json_types import JsonObject
 
 # What the service takes in one request, unless its operator says otherwise.
 MOST_AT_ONCE = 10_000
@@ -25,11 +26,11 @@ MOST_BYTES_AT_ONCE = 32 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """documents: what is sent. indices: their places in what the caller passed. skipped: what cannot even be
-    sent.
+    """texts: what is sent, a JSON text each: thousands are written once. indices: their places in what the
+    caller passed. skipped: what cannot even be sent.
     """
 
-    documents: Sequence[Mapping[str, Any]]
+    texts: Sequence[bytes]
     indices: Sequence[int]
     skipped: Sequence[SkippedArchitecture]
 
@@ -38,28 +39,32 @@ class Many:
         none. What is skipped stays with the whole.
         """
         start = size = 0
-        for place, document in enumerate(self.documents):
-            length = len(json.dumps(document, separators=(",", ":")))
+        for place, length in enumerate(map(len, self.texts)):
             if place > start and (place - start == MOST_AT_ONCE or size + length > MOST_BYTES_AT_ONCE):
                 yield self._part(start, place)
                 start, size = place, 0
             size += length
-        yield self._part(start, len(self.documents))
+        yield self._part(start, len(self.texts))
+
+    def body(self, options: JsonObject) -> bytes:
+        """A request for them, as JSON. options: its other fields."""
+        others = "".join(f",{_json(name)}:{_json(value)}" for name, value in options.items())
+        return b'{"architectures":[' + b",".join(self.texts) + b"]" + others.encode() + b"}"
 
     def place(self, index: int) -> int:
         """The caller's index of the document at `index`; the same where the service says what cannot be."""
         return self.indices[index] if 0 <= index < len(self.indices) else index
 
     def _part(self, start: int, end: int) -> Many:
-        return Many(self.documents[start:end], self.indices[start:end], ())
+        return Many(self.texts[start:end], self.indices[start:end], ())
 
 
 def encode_many(architectures: Iterable[Architecture]) -> Many:
     """What cannot be read on this side is set aside with the reason, and does not stop the rest."""
-    documents, indices, skipped = [], [], []
+    texts, indices, skipped = [], [], []
     for index, architecture in enumerate(architectures):
         try:
-            documents.append(encode(architecture).document)
+            texts.append(_json(encode(architecture).document).encode())
             indices.append(index)
         except ApiError as error:
             skipped.append(
@@ -72,7 +77,11 @@ def encode_many(architectures: Iterable[Architecture]) -> Many:
                     }
                 )
             )
-    return Many(documents, indices, skipped)
+    return Many(texts, indices, skipped)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def encode_observations(

@@ -61,6 +61,9 @@ class Session:
         }
         if request.json is not None:
             arguments["json"] = request.json
+        if request.content is not None:
+            arguments["content"] = request.content
+            headers["Content-Type"] = "application/json"
         return arguments
 
 

@@ -79,6 +79,7 @@ def _content_range_start(header: str) -> int:
 class Request:
     """One HTTP request.
 
+    content: JSON that is written already, instead of `json`.
     repeatable: sending it twice does no harm, so it may be retried after the connection broke mid-way.
     read_timeout_seconds: how long the answer may stay silent.
     """
@@ -86,6 +87,7 @@ class Request:
     method: str
     path: str
     json: Any = None
+    content: bytes | None = None
     params: Mapping[str, str | int] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = True
