@@ -85,6 +85,7 @@ class HyperNASTrainer(StepTrainer):
         return F.mse_loss(score_B, seen.target_N[rows])
 
 
+@torch.no_grad()
 def scores(hypernas: HyperNAS, cells: CellBatch) -> Floats:
     """The score of every cell, higher is better."""
     parts = [
