@@ -49,7 +49,7 @@ class StepTrainer(ABC):
     def backward(self) -> dict[str, float]:
         """Leave the gradients of one step. Returns its losses, and what else was measured."""
 
-    def measured(self) -> dict[str, float]:
+    def measurements(self) -> dict[str, float]:
         """What is measured after a step, apart from it."""
         return {}
 
@@ -72,7 +72,7 @@ class StepTrainer(ABC):
         if torch.isfinite(norm):  # a random network may have no finite loss
             self.optimizer.step()
         self.step += 1
-        record |= self.measured()
+        record |= self.measurements()
         self.seconds += time.monotonic() - started
         return record
 

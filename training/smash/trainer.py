@@ -28,8 +28,7 @@ _STEP_STREAM = 5
 
 
 class SmashTrainer(StepTrainer):
-    """Raises InvalidRequest for an unknown data set, InvalidInput for images that cannot be read.
-    """
+    """Raises InvalidRequest for an unknown data set, InvalidInput for images that cannot be read."""
 
     def __init__(self, config: SmashRun, cache_dir: Path | None = None) -> None:
         self.config = config
@@ -53,7 +52,7 @@ class SmashTrainer(StepTrainer):
             accuracies.append(accuracy)
         return {"loss": float(np.mean(losses)), "accuracy": float(np.mean(accuracies))}
 
-    def measured(self) -> dict[str, float]:
+    def measurements(self) -> dict[str, float]:
         """Every so often `validation`, the mean accuracy in percent of the architectures that are always
         measured.
         """
