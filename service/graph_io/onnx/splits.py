@@ -18,10 +18,10 @@ def part_sizes(op: Op, values: list[Value], count: int | None) -> tuple[int, ...
     shape = values[0].shape
     if not shape:
         return None
-    whole, given = shape[op.attrs.get("axis", 0) % len(shape)], len(values) > 1 and bool(op.input(1))
-    sizes = op.attrs.get("split") or (values[1].ints() if given else None)
+    whole, is_input = shape[op.attrs.get("axis", 0) % len(shape)], len(values) > 1 and bool(op.input(1))
+    sizes = op.attrs.get("split") or (values[1].ints() if is_input else None)
     if op.type == "SplitToSequence":
-        if not given or sizes is None or whole is None:
+        if not is_input or sizes is None or whole is None:
             return None
         if values[1].shape == ():
             sizes = _even(whole, sizes[0])
