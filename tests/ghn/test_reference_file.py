@@ -122,7 +122,7 @@ def test_no_code_of_a_file_runs(tmp_path: Path) -> None:
         (pickle.dumps([1, 2]), "not a reference checkpoint"),
         (pickle.dumps({"a": 1}), "not a reference checkpoint"),
         (pickle.dumps({}), "not a reference checkpoint"),
-        (pickle.dumps({"embed.weight": 1}), "no tensor"),
+        (pickle.dumps({"embed.weight": 1}), "not a tensor"),
         (b"\x80\x04}\x8c\x01actorch._utils\n_rebuild_tensor_v2\n(K\x00K\x00))\x89}tRs.", "without a storage"),
     ],
 )
