@@ -50,7 +50,7 @@ def test_upper_confidence_and_other_spaces() -> None:
 
 def test_what_is_refused() -> None:
     searcher = Searcher(NASBench201Space())
-    with pytest.raises(InvalidRequest, match="Nothing"):
+    with pytest.raises(InvalidRequest, match="no result"):
         _ = searcher.best
     document = searcher.ask()
     with pytest.raises(InvalidRequest, match="finite"):
