@@ -52,6 +52,7 @@ def test_the_first_page(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None
     assert '"num_parameters":25557032' in printed.replace(" ", "")
 
 
+@pytest.mark.slow  # a minute; its Python blocks run in tests/client/test_docs.py too
 def test_the_tutorial_on_fine_tuning(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     printed = follow("docs/tutorials/fine-tune.md", reader, monkeypatch)
     assert "validation images" in printed and (reader.clone / "Net.safetensors").exists()

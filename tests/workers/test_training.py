@@ -43,7 +43,7 @@ def run(orders, job):
     signal.signal(signal.SIGTERM, lambda *_: None if orders.deaf else stop.append(1))
     (run / "pid").write_text(str(os.getpid()))
     if orders.refused:
-        problem = {"title": "no", "status": 422, "detail": orders.refused}
+        problem = {"type": "urn:no", "title": "no", "status": 422, "detail": orders.refused}
         (run / "problem.json").write_text(json.dumps(problem))
         sys.exit(3)
     if orders.crash:
@@ -245,7 +245,8 @@ def test_a_refusal_of_the_trainer_reaches_the_user(store: JobStore, settings: Se
     job = make(store, refused="unknown training options: lr")
     run_once(store, job.id, run_training, settings)
     error = store.get(job.id).error  # type: ignore[union-attr]
-    assert error == {"title": "no", "status": 422, "detail": "unknown training options: lr"}
+    assert error is not None and error["type"] == "urn:no"
+    assert error["detail"] == "unknown training options: lr"
 
 
 def test_a_name_that_is_taken_is_refused_before_training(tiny: Settings, store: JobStore) -> None:
