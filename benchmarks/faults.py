@@ -150,16 +150,16 @@ class Hitter:
             return False
         if not self.service.is_ready():
             return False
-        alive = {name for name in self._workers() if psutil.pid_exists(int(name.rpartition(":")[2]))}
-        return bool(alive) and (bool(alive - before) or alive == before)
+        workers = self._workers()
+        return bool(workers) and (bool(workers - before) or workers == before)
 
     def _workers(self) -> set[str]:
-        """Names of the warm workers of predictions."""
+        """Names of the warm workers of predictions that live. A record outlives its worker by seconds."""
         try:
             present = WorkerRegistry(self._redis).present().get("predict", [])
         except Exception:  # it is Redis that was hit
             return set()
-        return {worker.name for worker in present}
+        return {worker.name for worker in present if psutil.pid_exists(int(worker.name.rpartition(":")[2]))}
 
 
 def _named(queue: str, place: int) -> Callable[[RunningService], psutil.Process | None]:
