@@ -123,6 +123,20 @@ def check_forward(model: nn.Module, graph: ArchGraph, blocks: WeightBlocks) -> s
     return "finite" if all(bool(tensor.isfinite().all()) for tensor in tensors) else "not finite"
 
 
+def network_options(description: str | None) -> argparse.ArgumentParser:
+    """The options that `networks` reads, and where rows are written."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="torchvision:NAME or timm:NAME; all without one"
+    )
+    parser.add_argument("--torchvision", action="store_true", help="only torchvision's classifiers")
+    parser.add_argument("--timm", action="store_true", help="only timm's families")
+    parser.add_argument("--json", type=Path, help="write the rows to a file")
+    return parser
+
+
 def networks(arguments: argparse.Namespace) -> Iterator[str]:
     if arguments.names:
         yield from arguments.names
@@ -156,15 +170,11 @@ def line(row: Row) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("names", nargs="*", help="torchvision:NAME or timm:NAME; all if none are given")
-    parser.add_argument("--torchvision", action="store_true", help="only torchvision's models")
-    parser.add_argument("--timm", action="store_true", help="only timm's models")
+    parser = network_options(__doc__)
     parser.add_argument("--forward", action="store_true", help="also load the prediction and run it")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--model", help="name of the GHN")
     which.add_argument("--untrained", choices=_UNTRAINED, help="a GHN of this kind with random weights")
-    parser.add_argument("--json", type=Path, help="write the rows to a file")
     arguments = parser.parse_args(argv)
     ghn = hypernetwork(arguments.model, arguments.untrained)
     rows: list[Row] = []

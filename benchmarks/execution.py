@@ -10,18 +10,16 @@ the reason), or different. Exits with status 1 if any is different.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import warnings
 from collections import Counter
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from benchmarks.coverage import build, networks
+from benchmarks.coverage import build, network_options, networks
 from service.errors import ServiceError
 from service.executor.checked import relative_difference
 from service.executor.networks import Network
@@ -68,16 +66,8 @@ def _logits(output: object) -> Tensor:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="torchvision:NAME or timm:NAME; all without one"
-    )
-    parser.add_argument("--torchvision", action="store_true", help="only torchvision's classifiers")
-    parser.add_argument("--timm", action="store_true", help="only timm's families")
+    parser = network_options(__doc__)
     parser.add_argument("--images", type=int, default=2, help="images in a batch (2)")
-    parser.add_argument("--json", type=Path, help="write the rows here as well")
     options = parser.parse_args(argv)
     warnings.simplefilter("ignore")
     rows = []

@@ -11,7 +11,6 @@ could not be read by both routes.
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import sys
@@ -28,7 +27,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from benchmarks.coverage import build, networks
+from benchmarks.coverage import build, network_options, networks
 from service.graph_io.archgraph import ArchGraph, Node
 from service.graph_io.digest import forward_hashes, graph_digest
 from service.graph_io.onnx_reader import read_onnx
@@ -148,16 +147,8 @@ def unmatched(one: ArchGraph, other: ArchGraph) -> tuple[int, int]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="torchvision:NAME or timm:NAME; all without one"
-    )
-    parser.add_argument("--torchvision", action="store_true", help="only torchvision's classifiers")
-    parser.add_argument("--timm", action="store_true", help="only timm's families")
+    parser = network_options(__doc__)
     parser.add_argument("--files", type=Path, metavar="FOLDER", help="keep the exported files here")
-    parser.add_argument("--json", type=Path, help="write the rows here as well")
     options = parser.parse_args(argv)
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
