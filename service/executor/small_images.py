@@ -1,7 +1,7 @@
 """Convolutions of images that are smaller than a stride, without the fault that torch has there.
 
 On a CPU, the gradient of a bfloat16 kernel holds memory that nobody has written if an axis of the image is
-shorter than the stride, or is a single pixel: any number, often none (seen with torch 2.11 to 2.15). Such
+shorter than the stride, or is a single pixel: any number, often zero (seen with torch 2.15). Such
 images are computed in float32; they are so small that this costs nothing.
 """
 
