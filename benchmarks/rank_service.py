@@ -29,6 +29,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.performance.clock import seconds_of
 from benchmarks.rank_cells import read_table, shared_table
 from service.client import Client, Ranking
 
@@ -107,27 +108,18 @@ def _measured(
             if done.wait(0.05):
                 return
 
+    def computing() -> float:
+        return seconds_of(process.children(recursive=True))
+
     watcher = threading.Thread(target=watch)
     watcher.start()
-    started, computed = time.perf_counter(), _cpu_seconds(process)
+    started, computed = time.perf_counter(), computing()
     try:
         answer = work()
-        return answer, (time.perf_counter() - started, _cpu_seconds(process) - computed), peaks
+        return answer, (time.perf_counter() - started, computing() - computed), peaks
     finally:
         done.set()
         watcher.join()
-
-
-def _cpu_seconds(process: psutil.Process) -> float:
-    """Of all processes of the service that are alive."""
-    total = 0.0
-    for child in process.children(recursive=True):
-        try:
-            times = child.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system
-    return total
 
 
 def _memory(process: psutil.Process) -> dict[str, int]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import psutil
 import torchvision
 
+from benchmarks.performance.clock import seconds_of, wall_seconds
 from benchmarks.performance.tables import bytes_text, table
 from benchmarks.served import RunningService, command_of, end, start
 from service.client import Client
@@ -51,16 +51,16 @@ def _calls(service: RunningService, repeats: int) -> Iterator[tuple[str, str]]:
     networks = [torchvision.models.resnet50(num_classes=20 + index) for index in range(repeats + 1)]
     fresh, known = iter(networks), torchvision.models.resnet50()
     with Client(service.url) as client:
-        new = _median(lambda: client.predict_weights(next(fresh)).state_dict(), repeats)
-        cached = _median(lambda: client.predict_weights(known), repeats)
+        new = wall_seconds(lambda: client.predict_weights(next(fresh)).state_dict(), repeats)
+        cached = wall_seconds(lambda: client.predict_weights(known), repeats)
         document = {"format": "torchvision", "name": "resnet50"}
-        named = _median(lambda: client.predict_weights(document), repeats)
+        named = wall_seconds(lambda: client.predict_weights(document), repeats)
         full = client.predict_weights(document, output="safetensors")
         del full
     url = service.post("/predict-weights", {"architecture": document}, Prefer="wait=60").json()
     path = url["result"]["weights"]["url"]
     size = url["result"]["weights"]["size"]
-    loading = _median(lambda: _download(f"{service.url}{path}"), repeats)
+    loading = wall_seconds(lambda: _download(f"{service.url}{path}"), repeats)
     yield "ResNet-50 as a module, new, to a state dict", f"{1e3 * new:.0f} ms"
     yield "ResNet-50 as a module, known, to tiles", f"{1e3 * cached:.0f} ms"
     yield "ResNet-50 by name, known, to tiles", f"{1e3 * named:.0f} ms"
@@ -73,17 +73,6 @@ def _download(url: str) -> None:
             pass
 
 
-def _median(action: Callable[[], object], repeats: int) -> float:
-    """Seconds on the clock on the wall: a caller waits for all processes."""
-    action()
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
-
-
 def _parts(service: RunningService) -> dict[str, psutil.Process]:
     named = {" ".join(command_of(process)): process for process in service.children()}
     parts = {part: next(p for text, p in named.items() if mark in text) for part, mark in _PARTS.items()}
@@ -92,11 +81,4 @@ def _parts(service: RunningService) -> dict[str, psutil.Process]:
 
 def _processor_seconds(service: RunningService) -> float:
     """Of all processes of the service that are alive."""
-    total = 0.0
-    for process in (psutil.Process(service.process.pid), *service.children()):
-        try:
-            times = process.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system
-    return total
+    return seconds_of((psutil.Process(service.process.pid), *service.children()))

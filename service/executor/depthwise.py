@@ -40,8 +40,8 @@ def depthwise(
     dtype = number_format(x_NCHW, stride)
     weight = w_C1HW.to(dtype)
     if x_NCHW.device.type != "cpu" or dtype != torch.bfloat16:
-        x_NCHW, kind = x_NCHW.to(dtype), x_NCHW.dtype
-        return F.conv2d(x_NCHW, weight, None, stride, padding, dilation, channels).to(kind)  # type: ignore[arg-type]
+        out = F.conv2d(x_NCHW.to(dtype), weight, None, stride, padding, dilation, channels)  # type: ignore[arg-type]
+        return out.to(x_NCHW.dtype)
     blocks = weight * _diagonal(channels)
     height, width = x_NCHW.shape[-2:]
     reach = dilation[0] * (w_C1HW.shape[-1] - 1) + 1
