@@ -12,6 +12,7 @@ import pytest
 
 from service.api.pages import MEDIA_TYPES
 from service.graph_io.cells.nasbench201 import read_nasbench201
+from service.weights.blocks import shares
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.xdist_group("web")]
 
@@ -189,15 +190,13 @@ def test_an_address_that_leads_nowhere(modules: Any, text: str) -> None:
     assert modules("address", "architectureAt", text) is None
 
 
-def test_shares_of_an_answer(modules: Any) -> None:
-    parameters = [
-        {"shape": [8, 4], "block": "a", "provenance": "tiled"},
-        {"shape": [4], "block": "b", "provenance": "predicted"},
-        {"shape": [6], "block": "c", "provenance": "defaulted"},
-    ]
-    blocks = {"a": {"shape": [4, 4]}, "b": {"shape": [4]}, "c": {"shape": [6]}}
-    shares = modules("summary", "sharesOf", parameters, blocks)
-    assert shares == {"predicted": 20, "tiled": 16, "standard": 6}
+@pytest.mark.parametrize("numbers", [(1, 1), (1, 3), (1, 199), (0, 5), (5, 0), (124992, 25432040), (1, 9999)])
+def test_percent_reads_as_on_the_command_line(modules: Any, numbers: tuple[int, int]) -> None:
+    predicted, tiled = numbers
+    line = shares({"predicted": predicted, "tiled": tiled})
+    for name, count in (("predicted", predicted), ("tiled", tiled)):
+        if count:
+            assert f"{modules('summary', 'percent', count / sum(numbers))} {name}" in line
 
 
 def test_suggestions_of_a_hint(modules: Any) -> None:

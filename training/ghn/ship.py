@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,11 @@ from training.ghn.trainer import load_config
 from training.loop.run_folder import RunFolder, part
 
 DESCRIPTION = (
-    "GHN-2 trained on DeepNets-like random networks; predicts the weights of image classifiers "
+    "{name} trained on DeepNets-like random networks; predicts the weights of image classifiers "
     "with {classes} classes."
 )
+NAMES = {"gated": "GHN-2", "transformer": "GHN-3", "stacked": "GHN-1", "mlp": "MLP (a GHN without edges)"}
+STATISTICS = {"batch": "batch statistics", "recalibrate": "recalibrated statistics"}
 
 
 def ship(
@@ -45,7 +48,7 @@ def ship(
         "kind": "ghn",
         "dataset": config.data,
         "num_classes": num_classes,
-        "description": DESCRIPTION.format(classes=num_classes),
+        "description": DESCRIPTION.format(name=NAMES[ghn.config.gnn], classes=num_classes),
         "training": {
             "steps": state["step"],
             "minutes": round(state["seconds"] / 60, 1),
@@ -66,7 +69,7 @@ def _recipe(config: TrainConfig) -> dict[str, Any]:
     return {"learning_rate": config.highest_rate, **{key: values[key] for key in kept}}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Make a model folder of a training run.")
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
@@ -77,9 +80,9 @@ def main() -> None:
     parser.add_argument(
         "--note", action="append", default=[], metavar="KEY=VALUE", help="added to the training record"
     )
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     results = [json.loads(path.read_text()) for path in options.scores]
-    scores = {f"{result['split']}, {result['bn']} statistics": result for result in results}
+    scores = {f"{result['split']}, {STATISTICS[result['bn']]}": result for result in results}
     notes = dict(note.split("=", 1) for note in options.note)
     ship(options.run, options.out, num_classes=options.num_classes, scores=scores, notes=notes)
 

@@ -38,13 +38,12 @@ export class LayerTable {
     this.sorted = { column: COLUMNS[0], sign: 1 };
   }
 
-  /** @param {AbortSignal} signal @param {(parameters: object[], blocks: object) => void} onIndex told what the answer is made of */
-  async fill(signal, onIndex) {
+  /** @param {AbortSignal} signal */
+  async fill(signal) {
     const { url, size } = this.result.weights;
     const { parameters, blocks } = await readIndex(url, size, signal);
     parameters.forEach((parameter, place) => { parameter.place = place; });
     this.parameters = parameters;
-    onIndex(parameters, blocks);
     this.show(ROWS_AT_FIRST);
     const users = new Map();
     for (const parameter of parameters) users.set(parameter.block, [...(users.get(parameter.block) || []), parameter]);

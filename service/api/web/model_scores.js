@@ -3,7 +3,7 @@ import { count, element, svg } from "./dom.js";
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 const isPair = (value) => Array.isArray(value) && value.length === 2 && value.every(isNumber);
-const words = (name) => name.replaceAll("_", " ");
+const words = (name) => name.replace(/^kendall_tau_/, "Kendall's tau, ").replaceAll("_", " ");
 
 /**
  * A bar from 0 to `most`, with a line for the interval or the spread and a mark for what chance gives.
@@ -44,7 +44,7 @@ export function scoresOf({ kendall_tau_cv: cross, interval, note = "", ...scores
   const others = Object.entries(scores).map(([name, score]) => [name, figuresOf(words(name), score)]).filter(([, figures]) => figures.length);
   // One figure a score is shown; tables of methods are folded.
   const single = others.filter(([, figures]) => figures.length === 1).flatMap(([, figures]) => figures);
-  const folded = others.filter(([, figures]) => figures.length > 1).map(([name, figures]) => element("details", "", { class: "small" }, element("summary", `Scores: ${words(name)}`), ...figures));
+  const folded = others.filter(([, figures]) => figures.length > 1).map(([name, figures]) => element("details", "", { class: "small" }, element("summary", `${words(name)}, by method`), ...figures));
   const figures = [...main, ...single, ...folded];
   return { figures: figures.length ? figures : [element("p", "No scores were measured.", { class: "quiet small" })], note };
 }

@@ -54,5 +54,5 @@ async function show({ network, options, result, description, trouble, waited }, 
   else if (trouble) parts.push(section("Graph", problemCard(trouble)));
   parts.push(section("Parameters", table.root));
   place.replaceChildren(...parts);
-  await table.fill(signal, (parameters, blocks) => summary.showShares(parameters, blocks));
+  await table.fill(signal);
 }

@@ -3,27 +3,22 @@ import { copyButton } from "./copy.js";
 import { count, duration, element, facts, svg } from "./dom.js";
 
 const STAGE_COLOURS = 8;
-const SHARES = [["predicted", "predicted", "kind-conv"], ["tiled", "tiled copies of predicted values", "kind-pool"], ["standard", "standard initialisation", "kind-bias"]];
+const SHARES = [["predicted", "predicted", "kind-conv"], ["tiled", "tiled from smaller predictions", "kind-pool"], ["defaulted", "standard initialisation", "kind-bias"]];
 
-const numel = (shape) => shape.reduce((product, length) => product * length, 1);
-
-/** How many numbers come from where: a block that is repeated to fill a tensor was predicted once. */
-export function sharesOf(parameters, blocks) {
-  const shares = { predicted: 0, tiled: 0, standard: 0 };
-  for (const { shape, block, provenance } of parameters) {
-    const whole = numel(shape);
-    if (provenance === "defaulted") {
-      shares.standard += whole;
-      continue;
-    }
-    const own = Math.min(whole, numel(blocks[block].shape));
-    shares.predicted += own;
-    shares.tiled += whole - own;
-  }
-  return shares;
+/** A share of 0 to 1 in percent, never 0% of something nor 100% of less than all. */
+export function percent(share) {
+  const value = 100 * share;
+  if (value > 0 && value < 1) return `${Number(value.toPrecision(2))}%`;
+  if (value > 99 && value < 100) return value < 99.95 ? `${value.toFixed(1)}%` : ">99.9%";
+  return `${Math.round(value)}%`;
 }
 
-const percent = (share) => (share > 0 && share < 0.01 ? "under 1%" : share < 1 && share > 0.99 ? "over 99%" : `${Math.round(100 * share)}%`);
+// Where an answer's numbers come from, by share.
+function origins(numbers) {
+  const total = Object.values(numbers).reduce((sum, value) => sum + value, 0) || 1;
+  const parts = SHARES.filter(([name]) => numbers[name]);
+  return stripe(parts.map(([name, title, className]) => ({ value: numbers[name], text: `${percent(numbers[name] / total)} ${title}`, className })));
+}
 
 // Parts of a whole as one line, each as long as its share.
 function stripe(parts) {
@@ -41,10 +36,9 @@ function stripe(parts) {
 export class Summary {
   /** @param {object} answer @param {HTMLElement[]} actions */
   constructor({ network, result, description, waited }, actions) {
-    this.shares = element("div", "", { class: "shares" }, element("span", "reading the answer", { class: "quiet" }));
     const rows = [["Parameters", `${count(result.num_parameters)} in ${count(result.num_tensors)} tensors${result.complete ? ", complete" : ", not complete"}`]];
     if (description?.input_shape.length) rows.push(["Input", description.input_shape.join(" × ")]);
-    rows.push(["Values", this.shares]);
+    rows.push(["Values", origins(result.numbers)]);
     if (result.defaulted.length) rows.push(["Standard", this.defaulted(result.defaulted)]);
     rows.push(["Model", element("a", result.model, { href: `#models/${result.model}` })]);
     this.root = element("div", "", {}, element("div", "", { class: "answer-head" }, element("h2", network.name, { tabindex: "-1" }), element("div", "", { class: "bar" }, ...actions)),
@@ -69,11 +63,5 @@ export class Summary {
     const rows = [["Digest", digest], ["Computed in", timings]];
     if (waited) rows.unshift(["Answer", result.cached ? `known before, found in ${duration(waited)}` : `computed, in ${duration(waited)} with the way here and back`]);
     return element("details", "", { class: "more-facts" }, element("summary", "Details"), facts(rows));
-  }
-
-  showShares(parameters, blocks) {
-    const shares = sharesOf(parameters, blocks), total = Object.values(shares).reduce((sum, value) => sum + value, 0) || 1;
-    const parts = SHARES.filter(([name]) => shares[name]).map(([name, title, className]) => ({ value: shares[name], text: `${percent(shares[name] / total)} ${title}`, className }));
-    this.shares.replaceChildren(stripe(parts));
   }
 }

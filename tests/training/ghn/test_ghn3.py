@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 from service.ghn.checkpoint import load_checkpoint
 from training.ghn.recipe import Stage, TrainConfig
+from training.ghn.ship import main
 from training.ghn.trainer import Trainer, load_config, train
 from training.loop.run_folder import RunFolder
 
@@ -34,3 +36,14 @@ def test_a_run_resumes_and_is_continued(tmp_path: Path) -> None:
     trainer = Trainer(more, RunFolder(tmp_path / "more"))
     trainer.images.close()
     assert trainer.learned.ghn.config == ghn.config
+
+
+def test_a_shipped_model_says_what_it_is(tmp_path: Path) -> None:
+    train(CONFIG, tmp_path / "run")
+    (tmp_path / "scores.json").write_text(json.dumps({"split": "id-test", "bn": "recalibrate", "mean": 9.5}))
+    main([str(tmp_path / "run"), str(tmp_path / "ghn3"), "--scores", str(tmp_path / "scores.json")])
+    card = json.loads((tmp_path / "ghn3" / "card.json").read_text())
+    assert card["description"].startswith("GHN-3 trained")
+    assert card["scores"]["id-test, recalibrated statistics"]["mean"] == 9.5
+    assert card["training"]["steps"] == 4
+    assert load_checkpoint(tmp_path / "ghn3").config.gnn == "transformer"
