@@ -94,8 +94,8 @@ class GraphBatch:
 
     @classmethod
     def from_graphs(cls, graphs: Sequence[PrimitiveGraph], config: GHNConfig) -> GraphBatch:
-        """Memory grows with the paths within the cutoff; for a transformer with the square of the nodes of
-        each graph.
+        """Memory of many nodes grows with the paths within the cutoff; for a transformer with the square of
+        the nodes of each graph.
         """
         starts = np.cumsum([0, *(len(graph) for graph in graphs)])
         edges: Messages | Chain | Paths
@@ -173,7 +173,7 @@ def _chain(graphs: Sequence[PrimitiveGraph], config: GHNConfig) -> tuple[NDArray
 def _depths(graph: PrimitiveGraph) -> NDArray[np.int64]:
     depth: list[int] = []
     for sources in graph.predecessors:
-        depth.append(1 + max((depth[source] for source in sources), default=-1))
+        depth.append(1 + max([depth[source] for source in sources], default=-1))
     return np.array(depth, dtype=np.int64)
 
 

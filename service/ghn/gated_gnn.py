@@ -75,7 +75,8 @@ class _DirectedPass(torch.autograd.Function):
         unpack = _to_array
         h0, gh, wi, bi = unpack(h_NC), unpack(gh_N3), unpack(w_ih), unpack(b_ih)
         a1, c1, a2, c2 = unpack(w1), unpack(b1), unpack(w2), unpack(b2)
-        blocks = unpack(edges.behind_X if reverse else edges.before_X)
+        before, behind = unpack(edges.before), unpack(edges.behind)
+        levels = edges.blocks_behind(behind) if reverse else edges.blocks_before(before)
         xp = _backend_of(h0)
         num_nodes, width = h0.shape
         kinds = edges.kinds
@@ -84,13 +85,11 @@ class _DirectedPass(torch.autograd.Function):
         m, h = xp.zeros(num_nodes, width), xp.empty(num_nodes, width)
         rz, n = xp.empty(num_nodes, 2 * width), xp.empty(num_nodes, width)
         p, x = xp.empty(num_nodes, a1.shape[0]), xp.empty(num_nodes, kinds * width)
-        for start, stop, first, last, before, behind in reversed(edges.levels) if reverse else edges.levels:
+        for (start, stop, first, last, *_), block in levels:
             level = slice(start, stop)
             # Rows that this pass has filled, on one side of the level.
-            place, done = (behind, slice(stop, last)) if reverse else (before, slice(first, start))
-            shape = kinds, stop - start, done.stop - done.start
-            if shape[2]:
-                block = blocks[place : place + shape[0] * shape[1] * shape[2]].reshape(shape)
+            done = slice(stop, last) if reverse else slice(first, start)
+            if block.shape[2]:
                 m_LC = block[0] @ x[done, :width]
                 if kinds == 2:
                     m_LC += block[1] @ x[done, width:]
@@ -120,7 +119,8 @@ class _DirectedPass(torch.autograd.Function):
     @single_blas_thread_in
     def backward(ctx: Any, grad_NC: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         h0, gh, wi, a1, a2, m, rz, n, h, p, x, edges, reverse = ctx.saved
-        blocks = _to_array(edges.before_X if reverse else edges.behind_X)
+        before, behind = _to_array(edges.before), _to_array(edges.behind)
+        levels = edges.blocks_before(before) if reverse else edges.blocks_behind(behind)
         kinds = edges.kinds
         grad = _to_array(grad_NC.contiguous())
         xp = _backend_of(h0)
@@ -134,14 +134,12 @@ class _DirectedPass(torch.autograd.Function):
         dx, dp = xp.zeros(num_nodes, x.shape[1]), xp.empty(num_nodes, p.shape[1])
         dm, dh, dgi = xp.empty(num_nodes, width), xp.empty(num_nodes, width), xp.empty(num_nodes, 3 * width)
         x_on, p_on = x > 0, p > 0
-        for start, stop, first, last, before, behind in edges.levels if reverse else reversed(edges.levels):
+        for (start, stop, first, last, *_), block in levels:
             level = slice(start, stop)
             dx_L = dx[level]
             # Rows that this pass has filled: those that read this level's messages.
-            place, readers = (before, slice(first, start)) if reverse else (behind, slice(stop, last))
-            shape = kinds, stop - start, readers.stop - readers.start
-            if shape[2]:
-                block = blocks[place : place + shape[0] * shape[1] * shape[2]].reshape(shape)
+            readers = slice(first, start) if reverse else slice(stop, last)
+            if block.shape[2]:
                 for kind in range(kinds):
                     dx_L[:, kind * width : (kind + 1) * width] = block[kind] @ dm[readers]
                 dx_L *= x_on[level]

@@ -1,5 +1,4 @@
-"""Who tells whom, for GNNs that pass messages, in memory that grows with the paths and not with the square of
-the nodes.
+"""Who tells whom, for GNNs that pass messages.
 
 Shape legend: N nodes of all graphs of a batch, L nodes of one level, W rows of a level's window, K = 1 or 2
 kinds of messages
@@ -7,9 +6,9 @@ kinds of messages
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,13 +16,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from service.graph_io.primitives import PrimitiveGraph
+from service.graph_io.virtual_edges import shortest_paths
 
 Whole = NDArray[np.int64]
+
+# Up to so many rows whole matrices are the faster ones: 2 x K of them hold 16 MB then.
+_MOST_DENSE_ROWS = 1024
 
 
 class Level(NamedTuple):
     """Rows [start, stop). What they hear from lies in the rows [first, start), what hears them in
-    [stop, last). before, behind: where their blocks lie in `Messages.before_X` and `behind_X`.
+    [stop, last). before, behind: where their blocks lie in `Messages.before` and `behind`, if packed.
     """
 
     start: int
@@ -39,27 +42,49 @@ class Messages:
     """Rows are sorted by level, the longest path from a source: nodes of one level never depend on each
     other, so a pass over the graph updates them together, for all graphs of the batch at once.
 
-    before_X: of every level a block (K, L, W): [0, v, u] = 1 where an edge u -> v exists, [1, v, u] = 1 /
+    before: of every level a block (K, L, W): [0, v, u] = 1 where an edge u -> v exists, [1, v, u] = 1 /
     length of the shortest path from u to v, where there are virtual edges. u: the rows [first, start).
-    behind_X: the same with u the rows [stop, last), and paths from v to u.
+    behind: the same with u the rows [stop, last), and paths from v to u.
+
+    Of few rows both are matrices (K, N, N). Of many rows they are packed, one block behind the other, in
+    memory that grows with the paths and not with the square of the nodes.
     """
 
     levels: tuple[Level, ...]
     kinds: int
-    before_X: Tensor
-    behind_X: Tensor
+    before: Tensor
+    behind: Tensor
 
     def to(self, to: torch.device | str | torch.dtype) -> Messages:
-        return replace(self, before_X=self.before_X.to(to), behind_X=self.behind_X.to(to))
+        return replace(self, before=self.before.to(to), behind=self.behind.to(to))
+
+    def blocks_before(self, before: Any) -> Iterator[tuple[Level, Any]]:
+        """Every level with its block of `before`, which comes as a tensor or as an array."""
+        for level in self.levels:
+            start, stop, first, _, place, _ = level
+            if before.ndim == 3:
+                yield level, before[:, start:stop, first:start]
+            else:
+                yield level, self._packed(before, place, stop - start, start - first)
+
+    def blocks_behind(self, behind: Any) -> Iterator[tuple[Level, Any]]:
+        """Every level, from the last, with its block of `behind`, which comes as a tensor or as an array."""
+        for level in reversed(self.levels):
+            start, stop, _, last, _, place = level
+            if behind.ndim == 3:
+                yield level, behind[:, start:stop, stop:last]
+            else:
+                yield level, self._packed(behind, place, stop - start, last - stop)
+
+    def _packed(self, values: Any, place: int, height: int, width: int) -> Any:
+        return values[place : place + self.kinds * height * width].reshape(self.kinds, height, width)
 
     def matrix(self, kind: int) -> Tensor:
         """[v, u] of all rows, for whoever needs them at once. Memory grows with the square of the nodes."""
         count = self.levels[-1].stop
-        matrix = self.before_X.new_zeros(count, count)
-        for start, stop, first, _, before, _ in self.levels:
-            shape = self.kinds, stop - start, start - first
-            block = self.before_X[before : before + shape[0] * shape[1] * shape[2]].view(shape)
-            matrix[start:stop, first:start] = block[kind]
+        matrix = self.before.new_zeros(count, count)
+        for level, block in self.blocks_before(self.before):
+            matrix[level.start : level.stop, level.first : level.start] = block[kind]
         return matrix
 
 
@@ -75,8 +100,51 @@ def messages_of(
     """
     bounds = np.flatnonzero(np.diff(sorted_depth_N, prepend=-1))
     starts, stops = bounds, np.append(bounds[1:], len(row_of))
+    make = dense if len(row_of) <= _MOST_DENSE_ROWS else packed
+    return make(graphs, starts, stops, row_of, cutoff, dtype)
+
+
+def dense(
+    graphs: Sequence[PrimitiveGraph],
+    starts: Whole,
+    stops: Whole,
+    row_of: Whole,
+    cutoff: int | None,
+    dtype: type[np.floating],
+) -> Messages:
+    """Messages as matrices; the same blocks as `packed`. starts, stops: the rows of every level."""
+    distance_NN = shortest_paths(_sources_by_row(graphs, row_of), cutoff or 1)
+    is_near = distance_NN > 0
+    # The diagonal stands for rows that hear from none, or that none hears.
+    np.fill_diagonal(is_near, True)
+    firsts = np.minimum(np.minimum.reduceat(is_near.argmax(axis=1), starts), starts)
+    heard_by = np.ascontiguousarray(is_near.T)[:, ::-1]
+    lasts = np.maximum.reduceat(len(row_of) - heard_by.argmax(axis=1), starts)
+    lengths = np.arange((cutoff or 1) + 1)
+    weights = [lengths == 1]
+    if cutoff is not None:
+        weights.append(np.reciprocal(np.maximum(lengths, 1), dtype=dtype) * (lengths > 0))
+    before = np.array(weights, dtype).take(distance_NN, axis=1)
+    nowhere = np.zeros(len(starts), np.int64)
+    return Messages(
+        levels=_levels(starts, stops, firsts, lasts, nowhere, nowhere),
+        kinds=len(weights),
+        before=torch.from_numpy(before),
+        behind=torch.from_numpy(np.ascontiguousarray(before.transpose(0, 2, 1))),
+    )
+
+
+def packed(
+    graphs: Sequence[PrimitiveGraph],
+    starts: Whole,
+    stops: Whole,
+    row_of: Whole,
+    cutoff: int | None,
+    dtype: type[np.floating],
+) -> Messages:
+    """Messages as one block behind the other. starts, stops: the rows of every level."""
     target, origin, length = _paths(graphs, row_of, cutoff)
-    level_of = np.repeat(np.arange(len(bounds)), stops - starts)
+    level_of = np.repeat(np.arange(len(starts)), stops - starts)
     hears, heard = level_of[target], level_of[origin]
     firsts, lasts = starts.copy(), stops.copy()
     np.minimum.at(firsts, hears, origin)
@@ -98,13 +166,29 @@ def messages_of(
         block_X[place[direct]] = 1
         if value is not None:
             block_X[place + (heights * widths)[level_of][row]] = value
-    columns = (starts, stops, firsts, lasts, before, behind)
     return Messages(
-        levels=tuple(map(Level, *(column.tolist() for column in columns))),
+        levels=_levels(starts, stops, firsts, lasts, before, behind),
         kinds=kinds,
-        before_X=torch.from_numpy(before_X),
-        behind_X=torch.from_numpy(behind_X),
+        before=torch.from_numpy(before_X),
+        behind=torch.from_numpy(behind_X),
     )
+
+
+def _levels(*columns: Whole) -> tuple[Level, ...]:
+    return tuple(map(Level, *(column.tolist() for column in columns)))
+
+
+def _sources_by_row(graphs: Sequence[PrimitiveGraph], row_of: Whole) -> list[list[int]]:
+    """Of every row the rows that it reads from."""
+    sources_N: list[list[int]] = [[]] * len(row_of)
+    rows = row_of.tolist()
+    node = 0
+    for graph in graphs:
+        row = rows[node : node + len(graph)]
+        node += len(graph)
+        for target, sources in zip(row, graph.predecessors, strict=True):
+            sources_N[target] = [row[source] for source in sources]
+    return sources_N
 
 
 def _paths(graphs: Sequence[PrimitiveGraph], row_of: Whole, cutoff: int | None) -> tuple[Whole, Whole, Whole]:

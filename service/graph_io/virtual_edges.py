@@ -6,6 +6,7 @@ Shape legend: N nodes, P paths
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,7 @@ def near_paths(predecessors: Sequence[Sequence[int]], cutoff: int = 50) -> tuple
     begins with the first node that can reach it, so time and memory grow with how far back nodes hear from,
     not with the square of the nodes.
     """
-    if not 1 <= cutoff <= 253:
-        raise ValueError(f"cutoff must be 1 to 253, got {cutoff}")
+    _check(cutoff)
     unreachable = np.uint8(cutoff + 1)
     onward: list[NDArray[np.uint8]] = []  # rows one step further than their node
     firsts: list[int] = []
@@ -60,8 +60,39 @@ def near_paths(predecessors: Sequence[Sequence[int]], cutoff: int = 50) -> tuple
 def shortest_paths(predecessors: Sequence[Sequence[int]], cutoff: int = 50) -> NDArray[np.uint8]:
     """The lengths of `near_paths` as distance_NN, uint8: [v, u] is the length of the shortest path from u to
     v, 0 where there is none within the cutoff (and on the diagonal).
+
+    A few times as fast as `near_paths` in a small graph: nodes that follow each other in a chain are one
+    step. Time and memory grow with the square of the nodes.
     """
-    target, origin, length = near_paths(predecessors, cutoff)
-    distance_NN = np.zeros((len(predecessors), len(predecessors)), dtype=np.uint8)
-    distance_NN[target, origin] = length
-    return distance_NN
+    _check(cutoff)
+    size = len(predecessors)
+    # No sum of lengths overflows: none is longer than `unreachable` and a step for every node.
+    unreachable = size + cutoff
+    distance_NN = np.full((size, size), unreachable, np.int16 if size < 2**13 else np.int32)
+    steps_N = np.arange(size, dtype=distance_NN.dtype)
+    in_chain_NN = steps_N[:, None] - steps_N
+    in_chain_NN[in_chain_NN < 0] = unreachable
+    for start, stop in pairwise(_chains(predecessors)):
+        sources, row = predecessors[start], distance_NN[start, :start]
+        if len(sources) == 1:
+            np.add(distance_NN[sources[0], :start], 1, out=row)
+        elif sources:
+            np.add(distance_NN[list(sources), :start].min(axis=0), 1, out=row)
+        length = stop - start
+        np.add(row, steps_N[1:length, None], out=distance_NN[start + 1 : stop, :start])
+        distance_NN[start:stop, start:stop] = in_chain_NN[:length, :length]
+    distance_NN[distance_NN > cutoff] = 0
+    return distance_NN.astype(np.uint8)
+
+
+def _chains(predecessors: Sequence[Sequence[int]]) -> list[int]:
+    """Where chains begin: nodes that read anything but the node before them alone; and the end."""
+    heads = [
+        node for node, sources in enumerate(predecessors) if len(sources) != 1 or sources[0] != node - 1
+    ]
+    return [*heads, len(predecessors)]
+
+
+def _check(cutoff: int) -> None:
+    if not 1 <= cutoff <= 253:
+        raise ValueError(f"cutoff must be 1 to 253, got {cutoff}")

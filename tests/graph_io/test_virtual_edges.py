@@ -8,15 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse.csgraph import shortest_path
 
-from service.graph_io.virtual_edges import shortest_paths
+from service.graph_io.virtual_edges import near_paths, shortest_paths
 
 
 @st.composite
 def predecessor_lists(draw: st.DrawFn) -> list[list[int]]:
+    """Half of the nodes follow the one before them, as in chains of layers."""
     size = draw(st.integers(1, 25))
-    return [
-        sorted(draw(st.sets(st.integers(0, node - 1), max_size=3))) if node else [] for node in range(size)
-    ]
+    lists: list[list[int]] = [[]]
+    for node in range(1, size):
+        others = st.sets(st.integers(0, node - 1), max_size=3).map(sorted)
+        lists.append(draw(st.one_of(st.just([node - 1]), others)))
+    return lists
 
 
 @given(predecessors=predecessor_lists(), cutoff=st.integers(1, 8))
@@ -28,6 +31,11 @@ def test_equal_to_scipy(predecessors: list[list[int]], cutoff: int) -> None:
     expected = shortest_path(edge_NN, unweighted=True).T
     expected[(expected > cutoff) | ~np.isfinite(expected)] = 0
     np.testing.assert_array_equal(shortest_paths(predecessors, cutoff), expected)
+    target, origin, length = near_paths(predecessors, cutoff)
+    listed_NN = np.zeros((size, size))
+    listed_NN[target, origin] = length
+    np.testing.assert_array_equal(listed_NN, expected)
+    assert len(target) == np.count_nonzero(expected)
 
 
 def test_long_chains_stop_at_the_cutoff() -> None:
@@ -41,5 +49,6 @@ def test_long_chains_stop_at_the_cutoff() -> None:
 
 @pytest.mark.parametrize("cutoff", [0, 254, -1])
 def test_cutoff_must_fit_a_byte(cutoff: int) -> None:
-    with pytest.raises(ValueError, match="cutoff"):
-        shortest_paths([[]], cutoff)
+    for paths in (shortest_paths, near_paths):
+        with pytest.raises(ValueError, match="cutoff"):
+            paths([[]], cutoff)
