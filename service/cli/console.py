@@ -8,6 +8,7 @@ things are.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -87,3 +88,13 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in (headings, *rows)
     )
+
+
+def fitted(lines: str) -> str:
+    """The lines, each cut to the width of the terminal (it then ends in "…"). They stay as they are if
+    standard output is not a terminal, so that a program reads them whole.
+    """
+    if not sys.stdout.isatty():
+        return lines
+    width = shutil.get_terminal_size().columns
+    return "\n".join(line if len(line) <= width else line[: width - 1] + "…" for line in lines.splitlines())

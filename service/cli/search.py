@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli import options, scored
-from service.cli.console import ReportProgress, emit_json, progress_bar, say, table
+from service.cli.console import ReportProgress, emit_json, fitted, progress_bar, say, table
 from service.cli.from_contract import Values, checked, offers
 from service.cli.inventory_lines import inventory_lines
 from service.contract.options import DATA
@@ -158,11 +158,14 @@ def _show(answer: SearchResult) -> None:
         (str(place), *_cells(entry, best, costs))
         for place, entry in zip(scored.ranks(best), best, strict=True)
     ]
-    say(table(("rank", *heads, *costs, "architecture"), rows))
+    ranking = table(("rank", *heads, *costs, "architecture"), rows)
+    say(fitted(ranking))
     if answer.front:
         say(f"Pareto front ({answer.property or 'score'} against {answer.trade_off}):")
         rows = [_cells(entry, best, costs) for entry in answer.front]
-        say(table((*heads, *costs, "architecture"), rows))
+        say(fitted(table((*heads, *costs, "architecture"), rows)))
+    if fitted(ranking) != ranking:
+        typer.echo("Long architectures are cut here; -o FILE writes them whole.", err=True)
     if (trained := answer.trained) is not None:
         say(f"Accuracy on test images after {trained.epochs} epochs of training, mean and 90% interval:")
         groups = (

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from service.cli.console import duration, times_text
+from service.cli.console import duration, fitted, times_text
 
 CODE = """
 from service.cli.console import progress_bar, say
@@ -39,10 +39,11 @@ def test_times_say_which_is_which() -> None:
     assert times_text(5, 1.0) == "5 s elapsed"
 
 
-def test_lines_go_above_the_bar() -> None:
+def on_a_terminal(code: str) -> str:
+    """What the code writes to a terminal of 120 columns."""
     parent, child = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
-    process = subprocess.Popen([sys.executable, "-c", CODE], stdout=child, stderr=child, env=environment)
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=child, stderr=child, env=environment)
     os.close(child)
     written = b""
     while True:
@@ -53,10 +54,26 @@ def test_lines_go_above_the_bar() -> None:
         if not piece:
             break
         written += piece
+    os.close(parent)
     assert process.wait(60) == 0
-    text = written.decode()
+    return written.decode()
+
+
+def test_lines_go_above_the_bar() -> None:
+    text = on_a_terminal(CODE)
     assert "elapsed" in text
     before = text[: text.index("epoch 0: loss 2.856")]
     # The bar's line was erased, and the cursor brought back to its start.
     assert before.endswith(("\x1b[2K", "\r", "\n")), repr(before[-40:])
     assert text.rstrip().endswith("done")
+
+
+@pytest.mark.parametrize(("length", "written"), [(120, "x" * 120), (121, "x" * 119 + "…")])
+def test_long_lines_are_cut_to_the_terminal(length: int, written: str) -> None:
+    code = f"from service.cli.console import fitted, fitted, say; say(fitted('short\\n' + {length} * 'x'))"
+    assert on_a_terminal(code).splitlines() == ["short", written]
+
+
+def test_a_program_reads_lines_whole() -> None:
+    lines = "short\n" + 5000 * "x"
+    assert fitted(lines) == lines
