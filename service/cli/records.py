@@ -15,7 +15,7 @@ from typing import Any
 
 from service.errors import InvalidInput, LimitExceeded, ServiceError
 from service.graph_io.json_text import parse_json
-from service.graph_io.short_texts import short_text
+from service.graph_io.short_texts import parse_line, short_text
 
 _CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
 # Two right lines each, for who has none.
@@ -117,7 +117,7 @@ def _json_lines(text: str) -> tuple[Record, ...]:
             continue
         value: Any
         try:
-            value = parse_json(line.rstrip().rstrip(","), finite=False)
+            value = parse_line(line.rstrip().rstrip(","), finite=False)
         except LimitExceeded:
             raise
         except ServiceError as error:

@@ -13,6 +13,7 @@ from typing import Any
 from service.errors import InvalidInput
 from service.graph_io.fields import shown
 from service.graph_io.json_text import parse_json
+from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 
 # By the word before the colon, the field of the document that the rest of the text fills.
 SCHEMES = {
@@ -43,6 +44,17 @@ def parse_short_text(text: str) -> Mapping[str, Any]:
     if not isinstance(document, Mapping):
         raise InvalidInput(f"{shown(text)} is not an architecture.", hint=f"Give {EXAMPLES}, or an object.")
     return document
+
+
+def parse_line(line: str | bytes, *, limits: GraphLimits = DEFAULT_LIMITS, finite: bool = True) -> Any:
+    """What a line of a list says: a short text as it is, or the value of a JSON document (`parse_json`).
+
+    Raises InvalidInput, LimitExceeded for a line that is neither.
+    """
+    text = line.decode(errors="replace") if isinstance(line, bytes) else line
+    if short_text(text) is not None:
+        return text.strip()
+    return parse_json(line, limits=limits, finite=finite)
 
 
 def short_text(text: str) -> Mapping[str, Any] | None:

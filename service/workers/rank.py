@@ -16,9 +16,9 @@ from service.documents import read_document
 from service.errors import ServiceError
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.entries import read_entry
-from service.graph_io.json_text import parse_json
 from service.graph_io.node_assignment import assignment_cost
 from service.graph_io.primitives import PrimitiveGraph, to_primitives
+from service.graph_io.short_texts import parse_line
 from service.graph_limits import limits_of
 from service.predictors.rankers.ranking import Candidate, Ranker, find_ranker, rank, skipped_entry
 from service.predictors.rounding import significant
@@ -154,7 +154,7 @@ def _candidates(runtime: Runtime, payload: RankPayload | EmbedPayload | NodesPay
     for index, line in enumerate(runtime.uploaded(payload["architectures"]).split(b"\n")):
         document: Any
         try:
-            document = parse_json(line, limits=limits)
+            document = parse_line(line, limits=limits)
         except ServiceError as error:
             document = error
         yield Candidate(index, document)

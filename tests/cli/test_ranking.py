@@ -123,6 +123,13 @@ def test_rank_by_what_predicted_weights_do(run: Run, tmp_path: Path) -> None:
     assert "64 validation images of digits" in answer["note"]
 
 
+def test_rank_of_documents_and_short_texts(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mixed.jsonl").write_text(f"{json.dumps(SMALL_GRAPH)}\ntorchvision:alexnet\n")
+    ranked = run("rank", "mixed.jsonl", "--json")
+    assert ranked.exit_code == 0, ranked.output
+    assert sorted(row["index"] for row in json.loads(ranked.stdout)["ranking"]) == [0, 1]
+
+
 def test_rank_by_a_folder_with_a_bad_image(run: Run, tmp_path: Path) -> None:
     write_lines(tmp_path / "nets.jsonl", [SMALL_GRAPH])
     photos = write_images(tmp_path / "digits", {f"kind {number}": 4 for number in range(10)})

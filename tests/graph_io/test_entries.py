@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from service.errors import InvalidArchitecture, InvalidInput
 from service.graph_io.entries import read_entry
 from service.graph_io.fields import Place
-from service.graph_io.short_texts import parse_short_text
+from service.graph_io.short_texts import parse_line, parse_short_text
 
 CELL = "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|skip_connect~1|none~2|"
 DOCUMENT = {"format": "nasbench201", "cell": CELL}
@@ -32,6 +33,22 @@ def test_one_architecture_in_many_forms(value: Any, others: dict[str, Any]) -> N
     entry = read_entry(value)
     assert dict(entry.document) == DOCUMENT
     assert dict(entry.others) == others
+
+
+@pytest.mark.parametrize("line", [CELL, f" {CELL}\r", "12201220", "8:16:24:32:40", "torchvision:alexnet"])
+def test_a_line_may_be_a_short_text(line: str) -> None:
+    assert parse_line(line) == parse_line(line.encode()) == line.strip()
+    assert read_entry(parse_line(line)) == read_entry(line)
+
+
+@pytest.mark.parametrize("line", ['{"format": "torchvision"}', '"torchvision:alexnet"', "12"])
+def test_a_line_may_be_json(line: str) -> None:
+    assert parse_line(line) == parse_line(line.encode()) == json.loads(line)
+
+
+def test_a_line_of_neither_kind() -> None:
+    with pytest.raises(InvalidInput):
+        parse_line("resnet fifty")
 
 
 def test_options_in_columns_beside_a_text() -> None:
