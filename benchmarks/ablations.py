@@ -18,6 +18,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -180,7 +181,7 @@ def _over(seeds: list[list[float]]) -> Scores:
 
 
 def _mean(results: list[dict[str, Any]], field: str) -> float:
-    return sum(result[field] for result in results) / len(results)
+    return fmean(result[field] for result in results)
 
 
 def _paper(ablation: Ablation) -> str:

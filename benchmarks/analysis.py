@@ -101,7 +101,7 @@ def _resnets() -> tuple[ArchGraph, ArchGraph, ArchGraph]:
     from torchvision.models import resnet34, resnet50
     from torchvision.models.resnet import Bottleneck, ResNet
 
-    class Plain(Bottleneck):
+    class Plain(Bottleneck):  # type: ignore[misc]
         def forward(self, x: Tensor) -> Tensor:
             out = self.relu(self.bn1(self.conv1(x)))
             out = self.relu(self.bn2(self.conv2(out)))
@@ -115,7 +115,7 @@ def _resnets() -> tuple[ArchGraph, ArchGraph, ArchGraph]:
 
 def _splits(models: dict[str, GHN], train: int, each: int) -> str:
     known = [to_primitives(architecture_graph("train", 0, index)) for index in range(train)]
-    rows: dict[str, list[str]] = {"best assignment of nodes, mean": []} | {name: [] for name in models}
+    rows: dict[str, list[str]] = {"best assignment of nodes, mean": [], **{name: [] for name in models}}
     bases = {name: _embeddings(ghn, known) for name, ghn in models.items()}
     for split in SPLITS:
         graphs = [to_primitives(architecture_graph(split, 0, index)) for index in range(each)]

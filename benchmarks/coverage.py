@@ -100,10 +100,12 @@ def build(name: str) -> nn.Module:
         if library == "timm":
             import timm
 
-            return timm.create_model(model, pretrained=False)
+            module: nn.Module = timm.create_model(model, pretrained=False)
+            return module
         from torchvision import models
 
-        return models.get_model(model, weights=None)
+        module = models.get_model(model, weights=None)
+        return module
 
 
 def check_forward(model: nn.Module, graph: ArchGraph, blocks: WeightBlocks) -> str:

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,7 @@ class Hitter:
             hit = time.monotonic()
             self.moments.append(time.time())
             victim.send_signal(number)
-            soon(lambda victim=victim, before=before: self._is_back(victim, before), _BACK_SECONDS)
+            soon(partial(self._is_back, victim, before), _BACK_SECONDS)
             self.back.setdefault(name, []).append(time.monotonic() - hit)
 
     def _is_back(self, victim: psutil.Process, before: set[str]) -> bool:

@@ -209,7 +209,9 @@ def trained(
         return
     module = initialised(NETWORKS[name], len(dataset.classes), start, seed)
     graph = trace(module, input_shape=(3, SIDE, SIDE))
-    network, validation, test = Network(graph), [], []
+    network = Network(graph)
+    validation: list[float] = []
+    test: list[float] = []
     params = starting_parameters(network, module, dataset, start, setting.model, seed)
 
     def note(epoch: Epoch) -> None:
@@ -232,7 +234,9 @@ def initialised(make: Callable[[int], nn.Module], classes: int, start: str, seed
     """A network as PyTorch makes it, or with every weight of two or more axes drawn in another way."""
     torch.manual_seed(seed)
     module = make(classes)
-    draw = {"he": nn.init.kaiming_normal_, "orthogonal": nn.init.orthogonal_}.get(start)
+    draws: dict[str, Callable[[Tensor], Any]]
+    draws = {"he": nn.init.kaiming_normal_, "orthogonal": nn.init.orthogonal_}
+    draw = draws.get(start)
     if draw is not None:
         for parameter in module.parameters():
             if parameter.ndim > 1:

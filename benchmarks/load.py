@@ -150,7 +150,8 @@ def memory(service: RunningService) -> dict[str, int]:
     named = {" ".join(command_of(process)): process for process in service.children()}
 
     def resident(text: str) -> int:
-        return round(next(p for name, p in named.items() if text in name).memory_info().rss / 2**20)
+        process = next(process for name, process in named.items() if text in name)
+        return int(process.memory_info().rss / 2**20)
 
     worker = service.workers("predict")[1].memory_info().rss / 2**20
     return {"API": resident("service.api.server"), "worker": round(worker), "Redis": resident("redis-server")}

@@ -204,7 +204,7 @@ class Mutator:
 
     def _text_changed(self, text: str) -> str:
         place = self._rng.randrange(len(text) + 1)
-        extra = self._rng.choice([*TEXTS, *"~|+/0#", self._rng.choice(string.printable)])
+        extra: str = self._rng.choice([*TEXTS, *"~|+/0#", self._rng.choice(string.printable)])
         return text[:place] + extra + text[place + self._rng.randrange(4) :]
 
     def _bytes_changed(self, data: bytes) -> bytes:

@@ -153,7 +153,7 @@ def _memory(service: RunningService) -> dict[str, int]:
 
 
 def _resident(process: psutil.Process) -> int:
-    return round(process.memory_info().rss / 2**20)
+    return int(process.memory_info().rss / 2**20)
 
 
 if __name__ == "__main__":

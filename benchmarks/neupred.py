@@ -95,7 +95,7 @@ def neupred_scores(graphs: Sequence[PrimitiveGraph], values: Floats, learned: Ro
             wanted = torch.tensor([target[place] for place in chosen], dtype=torch.float32)
             loss = nn.functional.mse_loss(model(Graphs.join([graphs[place] for place in chosen])), wanted)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         schedule.step()
     with torch.no_grad():

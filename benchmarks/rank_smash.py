@@ -119,7 +119,7 @@ def _draw(loss: Any, error: Any, path: Path) -> None:
     figure.savefig(path)
 
 
-def _trained(options: argparse.Namespace, model: dict[str, int]) -> Smash:
+def _trained(options: argparse.Namespace, model: dict[str, Any]) -> Smash:
     config = SmashRun(
         steps=options.steps,
         seed=options.seed,

@@ -45,9 +45,8 @@ and the ViT are single networks.
 def page(results: Results, folder: Path, ablation_folder: Path) -> str:
     parts = [_INTRODUCTION, _accuracies(results, folder), _conditions(results, folder)]
     current = {entry for row in _rows(results, folder).values() for entry in row.values()}
-    matches = pairs(results, current)
-    if matches:
-        parts += [_PAIRED, paired_table(matches)]
+    if paired := pairs(results, current):
+        parts += [_PAIRED, paired_table(paired)]
     statistics = folder / "deepnets.json"
     if statistics.exists():
         parts += [_DEEPNETS, deepnets.tables(json.loads(statistics.read_text())) + "\n"]

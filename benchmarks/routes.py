@@ -83,8 +83,8 @@ def exported(model: nn.Module, input_shape: tuple[int, ...]) -> bytes:
     assert program is not None
     # Weights of more than 2 GB fit no file; their values say nothing here.
     large = {
-        value.name: (value.dtype, [int(size) for size in value.shape])
-        for value in program.model.graph.initializers.values()
+        name: (value.const_value.dtype, value.const_value.shape.numpy())
+        for name, value in program.model.graph.initializers.items()
         if value.const_value is not None and value.const_value.size > 65536
     }
     for name in large:

@@ -43,7 +43,8 @@ class RunningService:
 
     def children(self) -> list[psutil.Process]:
         """Every process below the supervisor."""
-        return psutil.Process(self.process.pid).children(recursive=True)
+        below: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
+        return below
 
     def workers(self, queue: str) -> list[psutil.Process]:
         """The worker of a queue and its child: the parent comes first."""

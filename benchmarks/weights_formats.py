@@ -13,6 +13,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,9 @@ def measure(name: str) -> dict[str, Any]:
         "read tiles": milliseconds(lambda: read_tiles(tiles)),
         "read tiles and expand": milliseconds(lambda: read_tiles(tiles).expand()),
         **{
-            f"write {output} (with sha256)": milliseconds(lambda output=output: written(weights, output))
+            f"write {output} (with sha256)": milliseconds(partial(written, weights, output))
             for output in sizes
-        },  # type: ignore[misc]
+        },
     }
     return {"model": name, "num_parameters": weights.num_parameters, "bytes": sizes, "milliseconds": times}
 

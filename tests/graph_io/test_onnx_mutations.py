@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper
@@ -132,7 +132,7 @@ def test_no_damage_raises_anything_but_an_error_of_ours() -> None:
 
 @pytest.mark.parametrize("mistake", [KeyError("k"), IndexError("i"), TypeError("t"), RuntimeError("r")])
 def test_an_unexpected_mistake_names_the_node(monkeypatch: pytest.MonkeyPatch, mistake: Exception) -> None:
-    def broken(*_: object, **__: object) -> None:
+    def broken(*_: object) -> NoReturn:
         raise mistake
 
     monkeypatch.setitem(table.TABLE, "Gemm", replace(table.TABLE["Gemm"], build=broken))
