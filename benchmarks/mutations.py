@@ -32,7 +32,7 @@ from benchmarks.served import RunningService, command_of, soon
 
 THREADS = 8
 SLOW_SECONDS = 5.0
-_ASKED_WAIT_SECONDS = 2.0
+_WAIT_SECONDS_OF_REQUESTS = 2.0
 _PATIENCE_SECONDS = 60.0
 
 
@@ -58,7 +58,7 @@ class Tally:
         with self.lock:
             self.answers.setdefault(kind, Counter())[status] += 1
             self.slowest = max(self.slowest, seconds)
-            is_slow = seconds > SLOW_SECONDS + _ASKED_WAIT_SECONDS
+            is_slow = seconds > SLOW_SECONDS + _WAIT_SECONDS_OF_REQUESTS
             self.slow[kind] += is_slow
             if status == "503":
                 self.busy[detail.partition('"detail":"')[2].partition('"')[0][:90]] += 1
@@ -96,8 +96,8 @@ def main() -> None:
     print(f"in the log: {len(crashes)} crashed requests, {len(failures)} jobs that failed by our own fault")
     print("memory in MiB: " + ", ".join(f"{name} {warm[name]} to {after[name]}" for name in warm))
     if options.json:
-        found = {"strange": tally.strange, "crashes": crashes[:30], "failures": failures[:30]}
-        options.json.write_text(json.dumps(found, indent=1))
+        report = {"strange": tally.strange, "crashes": crashes[:30], "failures": failures[:30]}
+        options.json.write_text(json.dumps(report, indent=1))
 
 
 def send_all(service: RunningService, count: int, seconds: float, seed: int) -> Tally:
@@ -148,8 +148,8 @@ def _cancel(service: RunningService, body: bytes) -> None:
 def _memory(service: RunningService) -> dict[str, int]:
     """Resident MiB of the API and of the process that predicts."""
     api = next(p for p in service.children() if "service.api.server" in " ".join(command_of(p)))
-    found = {"API": api, "worker": service.workers("predict")[1]}
-    return {name: _resident(process) for name, process in found.items()}
+    report = {"API": api, "worker": service.workers("predict")[1]}
+    return {name: _resident(process) for name, process in report.items()}
 
 
 def _resident(process: psutil.Process) -> int:

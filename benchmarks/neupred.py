@@ -92,8 +92,8 @@ def neupred_scores(graphs: Sequence[PrimitiveGraph], values: Floats, learned: Ro
         order = random.permutation(learned)
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH].tolist()
-            wanted = torch.tensor([target[place] for place in chosen], dtype=torch.float32)
-            loss = nn.functional.mse_loss(model(Graphs.join([graphs[place] for place in chosen])), wanted)
+            targets = torch.tensor([target[place] for place in chosen], dtype=torch.float32)
+            loss = nn.functional.mse_loss(model(Graphs.join([graphs[place] for place in chosen])), targets)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -69,7 +69,7 @@ def main() -> None:
         }
         print(line(name, predicted, values, draws), flush=True)
     learned_alone = {
-        which: [_told(neupred_scores(graphs, values[which], learned, draw), which, draw)
+        which: [_reported(neupred_scores(graphs, values[which], learned, draw), which, draw)
                 for draw, (learned, _) in enumerate(draws)]
         for which in COLUMNS
     }  # fmt: skip
@@ -146,7 +146,7 @@ def line(
     return f"| {name} | {' | '.join(cells)} |"
 
 
-def _told(scores: Floats, which: str, draw: int) -> Floats:
+def _reported(scores: Floats, which: str, draw: int) -> Floats:
     _tell(f"NeuPred of {which}, draw {draw + 1}")
     return scores
 

@@ -99,11 +99,11 @@ def main() -> None:
         "| score | Pearson R | of the best half | Kendall's tau | mean cross-entropy |\n"
         f"|{' --- |' * 5}"
     )
-    for name, found in qualities.items():
+    for name, measured in qualities.items():
         mean = "" if name == "multiply-adds" else f"{-np.mean(columns[name]):.3f}"
-        print(f"| {_LABELS.get(name, name)} | {found.cells()} | {mean} |")
+        print(f"| {_LABELS.get(name, name)} | {measured.cells()} | {mean} |")
     if options.json is not None:
-        taus = {name: found.kendall.value for name, found in qualities.items()}
+        taus = {name: measured.kendall.value for name, measured in qualities.items()}
         options.json.write_text(json.dumps(taus, indent=2) + "\n")
     if options.plot is not None:
         _draw(-np.array(columns["true"]), 100 - trained_N, options.plot)

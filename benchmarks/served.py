@@ -49,8 +49,8 @@ class RunningService:
     def workers(self, queue: str) -> list[psutil.Process]:
         """The worker of a queue and its child: the parent comes first."""
         named = f"celeryd: {queue}-"
-        found = [(p, command_of(p)) for p in self.children()]
-        return [p for p, command in found if named in " ".join(command) or command[-2:] == [_WORKER, queue]]
+        lines = [(p, command_of(p)) for p in self.children()]
+        return [p for p, command in lines if named in " ".join(command) or command[-2:] == [_WORKER, queue]]
 
     def is_ready(self) -> bool:
         try:
@@ -74,8 +74,8 @@ class RunningService:
             job = self.get(f"/jobs/{job_id}").json()
             return job if job["status"] in ("succeeded", "failed", "cancelled") else None
 
-        found: dict[str, Any] = soon(ended, seconds)
-        return found
+        job: dict[str, Any] = soon(ended, seconds)
+        return job
 
 
 def command_of(process: psutil.Process) -> list[str]:
@@ -99,8 +99,8 @@ def start(home: Path, **options: str) -> RunningService:
         **{f"WEIGHTCAST_{name.upper()}": value for name, value in options.items()},
     }
     command = [sys.executable, "-m", "service.cli", "serve", "--port", "0"]
-    told = home.parent / "serve.out"
-    with log.open("w") as errors, told.open("w") as output:
+    output_file = home.parent / "serve.out"
+    with log.open("w") as errors, output_file.open("w") as output:
         # It ends with this process, however that happens.
         process = subprocess.Popen(
             wrapped(command, with_signal=signal.SIGTERM),
@@ -112,21 +112,21 @@ def start(home: Path, **options: str) -> RunningService:
         )
     running = RunningService(process, home, "", log)
     try:
-        running.url = _address(process, told, log)
+        running.url = _address(process, output_file, log)
     except BaseException:
         end(running)
         raise
     return running
 
 
-def _address(process: subprocess.Popen[str], told: Path, log: Path) -> str:
+def _address(process: subprocess.Popen[str], output_file: Path, log: Path) -> str:
     """Where the service says it is ready."""
     deadline = time.monotonic() + START_SECONDS
     # Where every line is JSON, so is this one, and it is in the log.
-    while "is ready on " not in (said := told.read_text() + log.read_text()):
+    while "is ready on " not in (text := output_file.read_text() + log.read_text()):
         assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-4000:]
         time.sleep(0.05)
-    return said.split("is ready on ")[1].split()[0]
+    return text.split("is ready on ")[1].split()[0]
 
 
 def end(service: RunningService) -> None:

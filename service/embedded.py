@@ -60,8 +60,9 @@ def serve(
     or the home is in use; Unavailable without the GPU of the settings; ServiceError when a part does not
     start.
     """
-    asked = {"host": host, "port": port, "predict_workers": predict_workers}
-    settings = settings.model_copy(update={name: value for name, value in asked.items() if value is not None})
+    options = {"host": host, "port": port, "predict_workers": predict_workers}
+    changes = {name: value for name, value in options.items() if value is not None}
+    settings = settings.model_copy(update=changes)
     refuse_open_door(settings)
     check_device(settings.device)
     configure_logging(settings)
@@ -131,14 +132,14 @@ def address_of(settings: Settings) -> str:
 
 
 def _say_when_ready(settings: Settings, supervisor: Supervisor, say: Callable[[str], object]) -> None:
-    address, started, told = address_of(settings), time.monotonic(), False
+    address, started, is_late = address_of(settings), time.monotonic(), False
     registry = WorkerRegistry(connect(settings))
     while not supervisor.stopping.wait(0.1):
         if _is_ready(registry, address):
             say(f"Weightcast is ready on {address} (documentation: {address}/docs). Ctrl-C stops it.")
             return
-        if not told and time.monotonic() - started > _READY_SECONDS:
-            told = True
+        if not is_late and time.monotonic() - started > _READY_SECONDS:
+            is_late = True
             say(
                 f"Weightcast is not ready after {_READY_SECONDS:g} s: see {address}/readyz and the log above."
             )

@@ -7,6 +7,6 @@ from service.contract.many import Order
 LESS_IS_BETTER = frozenset({"latency", "convergence", "loss", "error"})
 
 
-def best_first(wanted: str) -> Order:
+def best_first(name: str) -> Order:
     """The order that puts the best first; of an unknown property the largest."""
-    return "ascending" if wanted in LESS_IS_BETTER else "descending"
+    return "ascending" if name in LESS_IS_BETTER else "descending"

@@ -1,28 +1,18 @@
-"""Names are nouns for things: no participle names a variable, a function or a class, in the rooms that have
-been put in order.
+"""Names are nouns for things: no participle names a variable, a function or a class, alone or as a
+word of a longer name.
 """
 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = [
-    *(
-        f"service/{room}"
-        for room in (
-            "graph_io executor ghn predictors search models weights plots kit contract store api workers "
-            "client cli local"
-        ).split()
-    ),
-    "training",
-]
-PARTICIPLES = re.compile(r"_*(asked|asking|found|told|given|said)", re.IGNORECASE)
+ROOMS = ("service", "training", "benchmarks")
+PARTICIPLES = {"asked", "asking", "found", "told", "given", "said", "wanted"}
 
 
 def bound_names(tree: ast.AST) -> Iterator[tuple[str, int]]:
@@ -45,6 +35,6 @@ def test_no_participle_is_a_name(room: str) -> None:
         f"{path.relative_to(ROOT)}:{line}: {name}"
         for path in files
         for name, line in bound_names(ast.parse(path.read_text(encoding="utf-8")))
-        if PARTICIPLES.fullmatch(name)
+        if PARTICIPLES & set(name.lower().split("_"))
     ]
     assert not wrong, "\n".join(wrong)

@@ -74,8 +74,8 @@ def doctor(
         changed = _changed(settings, report["settings"])
         say("")
         say("settings that differ from their defaults: " + (", ".join(changed) or "none"))
-    wanted = {"prediction"} if url is None else {"prediction", "service", "api key"}
-    if any(check.mark is Mark.FAIL and check.name in wanted for check in results):
+    decisive = {"prediction"} if url is None else {"prediction", "service", "api key"}
+    if any(check.mark is Mark.FAIL and check.name in decisive for check in results):
         raise typer.Exit(FAILED)
 
 

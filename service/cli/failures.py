@@ -73,10 +73,10 @@ class Commands(TyperGroup):
             raise typer.Exit(status) from None
 
 
-def note_json(wanted: bool) -> bool:
+def note_json(is_set: bool) -> bool:
     """Callback of --json: remembers it for errors, which are reported when the command has ended."""
-    _json.set(wanted)
-    return wanted
+    _json.set(is_set)
+    return is_set
 
 
 def is_terminal() -> bool:

@@ -77,8 +77,8 @@ def watch(
                 story.take(event)
                 progress(story.done, story.total, story.now)
                 # On a terminal the bar tells what goes on; each step as a line would only push it away.
-                is_told = event.event in ("progress", "metrics") and sys.stderr.isatty()
-                if not json and event.event != "end" and not is_told:
+                on_the_bar = event.event in ("progress", "metrics") and sys.stderr.isatty()
+                if not json and event.event != "end" and not on_the_bar:
                     say(story.line(event))
         job = client.job(job_id)
     if json:

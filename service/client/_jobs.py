@@ -212,9 +212,9 @@ class EventStream:
         failure.__cause__ = error
         return self._next_pause(failure, self._retry_seconds)
 
-    def _next_pause(self, trouble: ApiError | ConnectionFailed, asked_seconds: float | None) -> float:
+    def _next_pause(self, trouble: ApiError | ConnectionFailed, retry_after: float | None) -> float:
         self._failures += 1
-        pause = max(self.policy.pause_seconds(self._failures), asked_seconds or 0.0)
+        pause = max(self.policy.pause_seconds(self._failures), retry_after or 0.0)
         if self._failures >= self.policy.attempts or pause >= self.deadline.remaining_seconds:
             raise trouble
         return pause

@@ -42,10 +42,10 @@ def describe_answer(
 
 def check_answer(graph: ArchGraph, weights: WeightBlocks, dtype: str) -> None:
     """Every trainable parameter at its own shape, finite in the format. Raises ServiceError."""
-    wanted = {parameter.name: parameter.shape for parameter in graph.parameters()}
+    shapes = {parameter.name: parameter.shape for parameter in graph.parameters()}
     answered = {name: block.stored_shape for name, block in weights.blocks.items()}
-    if wanted != answered:
-        missing = sorted(name for name in wanted if wanted[name] != answered.get(name))
+    if shapes != answered:
+        missing = sorted(name for name in shapes if shapes[name] != answered.get(name))
         raise ServiceError(
             f"the answer does not fit the network: {len(missing)} parameters missing or of another shape",
             parameters=missing[:10],

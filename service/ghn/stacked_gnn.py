@@ -39,8 +39,8 @@ class StackedGNN(nn.Module):
             assert isinstance(gnn, GatedGNN)
             h_nC = h_NC[module.start : module.stop]
             if self.passes and number:
-                told_nC = gnn.sums(h_nC, mean_GC[module.graph_n])
-                h_nC = torch.where(module.is_entry_n[:, None], told_nC, h_nC)
+                sum_nC = gnn.sums(h_nC, mean_GC[module.graph_n])
+                h_nC = torch.where(module.is_entry_n[:, None], sum_nC, h_nC)
             h_nC = gnn.propagate(h_nC, module.messages)
             mean_GC = _means(h_nC, module.graph_n, mean_GC)
             final.append(h_nC)

@@ -115,13 +115,13 @@ def find_card(name: str, folders: Sequence[Path] | None = None) -> ModelCard:
     )
 
 
-def default_predictor(wanted: str | None, space: str | None = None) -> str:
-    """The shipped predictor of a property; that of accuracy where none is wanted or there is none for it.
+def default_predictor(property: str | None, space: str | None = None) -> str:
+    """The shipped predictor of a property; that of accuracy if `property` is None, or has none.
 
     space: of all architectures, where they are of one: there may be a better one for it.
     """
-    measured = _SPACE_PREDICTORS.get((space or "", wanted or "accuracy"))
-    return measured or DEFAULT_PREDICTORS.get(wanted or "", DEFAULT_PREDICTORS["accuracy"])
+    measured = _SPACE_PREDICTORS.get((space or "", property or "accuracy"))
+    return measured or DEFAULT_PREDICTORS.get(property or "", DEFAULT_PREDICTORS["accuracy"])
 
 
 def _folders_by_name(folders: Sequence[Path] | None) -> dict[str, Path]:

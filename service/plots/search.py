@@ -58,8 +58,8 @@ def _front(axes: Axes, answer: Mapping[str, Any]) -> None:
         )  # fmt: skip
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
-    wanted = f"predicted {answer.get('property') or 'value'}" if field == "value" else "score"
+    quantity = f"predicted {answer.get('property') or 'value'}" if field == "value" else "score"
     unit = f", {answer['unit']}" if field == "value" and answer.get("unit") else ""
-    axes.set(xlabel=name.replace("_", "-"), ylabel=f"{wanted}{unit}")
+    axes.set(xlabel=name.replace("_", "-"), ylabel=f"{quantity}{unit}")
     axes.legend(loc="best")
-    axes.set_title(f"{wanted.capitalize()} against {name.replace('_', '-')}")
+    axes.set_title(f"{quantity.capitalize()} against {name.replace('_', '-')}")

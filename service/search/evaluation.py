@@ -119,12 +119,12 @@ class Evaluator:
     def _counted(self, document: Document) -> dict[str, float]:
         """The costs that are counted, where somebody asks for them."""
         bounds = {PARAMETERS: self.limits.max_parameters, MULTIPLY_ADDS: self.limits.max_multiply_adds}
-        wanted = [name for name, bound in bounds.items() if bound is not None or self.trade_off == name]
-        if not wanted:
+        names = [name for name, bound in bounds.items() if bound is not None or self.trade_off == name]
+        if not names:
             return {}
         graph = self.read(document)
         counts = {PARAMETERS: lambda: graph.num_parameters, MULTIPLY_ADDS: lambda: multiply_adds(graph)}
-        return {name: float(counts[name]()) for name in wanted}
+        return {name: float(counts[name]()) for name in names}
 
     def _fitness(self, scores: Score, costs: dict[str, float]) -> Fitness:
         sign = 1.0 if self.order == "descending" else -1.0

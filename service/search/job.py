@@ -101,12 +101,12 @@ class _Metrics:
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
-        self._told_share = -1.0
+        self._last_share = -1.0
 
     def __call__(self, outcome: Outcome) -> None:
-        if outcome.best is None or (outcome.share - self._told_share < 1 / _EVENTS and not outcome.ended):
+        if outcome.best is None or (outcome.share - self._last_share < 1 / _EVENTS and not outcome.ended):
             return
-        self._told_share = outcome.share
+        self._last_share = outcome.share
         values = {
             "step": len(outcome.items),
             "best": outcome.best.scores["score"],

@@ -149,8 +149,8 @@ class _Search:
     def _draw(self) -> dict[str, Document]:
         """Some architectures that the strategy has not been told of. None where it finds none."""
         batch: dict[str, Document] = {}
-        wanted = min(self._strategy.batch, self._left())
-        while len(batch) < wanted and self._idle < MOST_IDLE_DRAWS:
+        size = min(self._strategy.batch, self._left())
+        while len(batch) < size and self._idle < MOST_IDLE_DRAWS:
             document = self._strategy.ask()
             key = self._space.key(document)
             if key not in self._evaluations and key not in batch:

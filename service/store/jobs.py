@@ -36,7 +36,7 @@ log = structlog.get_logger("weightcast.jobs")
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 # XREAD may block no longer than the socket waits for an answer.
 _LONGEST_BLOCK_MS = int(ANSWER_TIMEOUT_SECONDS * 1000) - 1000
-NOTHING_SAID = About()
+_NO_ABOUT = About()
 _RESERVED_SECONDS = 60  # an idempotency key whose job is still being created
 
 
@@ -145,7 +145,7 @@ class JobStore:
         payload: Mapping[str, Any],
         owner: str,
         queue: str,
-        about: About = NOTHING_SAID,
+        about: About = _NO_ABOUT,
     ) -> Job:
         """Record a job as queued, or return the live job with the same `key` (an empty key shares nothing).
 

@@ -62,10 +62,10 @@ def run_rank(runtime: Runtime, payload: RankPayload, report: Report) -> Ranking:
 
 
 @lru_cache(maxsize=4)
-def _ranker(name: str | None, digest: str | None, wanted: str | None, settings: Settings) -> Ranker:
+def _ranker(name: str | None, digest: str | None, property: str | None, settings: Settings) -> Ranker:
     """Fitted once for many jobs. digest: a predictor that was fitted anew is another one."""
     return RememberingRanker(
-        find_ranker(name, wanted, read=lambda document: read_document(document, settings))
+        find_ranker(name, property, read=lambda document: read_document(document, settings))
     )
 
 

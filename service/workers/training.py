@@ -47,7 +47,7 @@ YIELD_GRACE_SECONDS = 60.0
 # A stretch that is worth the start of a trainer, and how often it is asked whether somebody waits.
 LEAST_STRETCH_SECONDS = 60.0
 _LOOK_SECONDS = 5.0
-_LOG_LINES_TOLD = 15
+_LOG_LINES_IN_PROBLEM = 15
 
 
 class Refused(ServiceError):
@@ -170,7 +170,7 @@ class Segment:
             log.warning("training.killed", signal=-status, job_id=self.context.job.id)
         raise TrainingFailed(
             f"the trainer ended with status {status}",
-            log=trainer_process.last_lines(self.folder / "trainer.log", _LOG_LINES_TOLD),
+            log=trainer_process.last_lines(self.folder / "trainer.log", _LOG_LINES_IN_PROBLEM),
         )
 
     def _supervise(self) -> int:

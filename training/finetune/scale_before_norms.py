@@ -41,6 +41,6 @@ def scaled_before_norms(graph: ArchGraph, params: dict[str, Tensor]) -> dict[str
                 value = scaled[parameter.name]
                 deviation = float(value.std(correction=0))
                 if deviation > 0:
-                    wanted = 1 / sqrt(3 * prod(parameter.canonical_shape[1:]))
-                    scaled[parameter.name] = value * (wanted / deviation)
+                    target = 1 / sqrt(3 * prod(parameter.canonical_shape[1:]))
+                    scaled[parameter.name] = value * (target / deviation)
     return scaled

@@ -19,7 +19,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ImageSelection:
     """step: number of the step. first: how many images were seen before it. positions: of the networks in the
     step, each of which gets `images` images of image_size x image_size.
     """
@@ -32,36 +32,36 @@ class Wanted:
 
 
 class ImageStream:
-    """Images of a data set by what is wanted, and by nothing else."""
+    """Images of a data set by what a step needs, and by nothing else."""
 
     def __init__(self, dataset: Dataset, seed: int, *, crop: bool) -> None:
         self._dataset, self._seed, self._crop = dataset, seed, crop
         self._sizes: dict[int, Dataset] = {}
         self._maker = ThreadPoolExecutor(1)
-        self._ready: tuple[Wanted, Future[list[Batch]]] | None = None
+        self._ready: tuple[ImageSelection, Future[list[Batch]]] | None = None
         self._order = lru_cache(maxsize=4)(self._make_order)
 
-    def take(self, wanted: Wanted, following: Wanted | None = None) -> list[Batch]:
-        """Normalised images and labels, a batch for each position. following: what is likely wanted next."""
+    def take(self, selection: ImageSelection, following: ImageSelection | None = None) -> list[Batch]:
+        """Normalised images and labels, a batch for each position. following: what is likely needed next."""
         ready, self._ready = self._ready, None
         if following is not None:
             self._ready = following, self._maker.submit(self._make, following)
-        if ready is not None and ready[0] == wanted:
+        if ready is not None and ready[0] == selection:
             return ready[1].result()
-        return self._make(wanted)
+        return self._make(selection)
 
     def close(self) -> None:
         self._maker.shutdown(wait=False, cancel_futures=True)
 
-    def _make(self, wanted: Wanted) -> list[Batch]:
-        dataset = self._resized(wanted.image_size)
-        return [self._batch(dataset, wanted, position) for position in wanted.positions]
+    def _make(self, selection: ImageSelection) -> list[Batch]:
+        dataset = self._resized(selection.image_size)
+        return [self._batch(dataset, selection, position) for position in selection.positions]
 
-    def _batch(self, dataset: Dataset, wanted: Wanted, position: int) -> Batch:
-        start = wanted.first + position * wanted.images
-        places = np.arange(start, start + wanted.images)
+    def _batch(self, dataset: Dataset, selection: ImageSelection, position: int) -> Batch:
+        start = selection.first + position * selection.images
+        places = np.arange(start, start + selection.images)
         indices = self._indices(places, len(dataset.train))
-        random = np.random.default_rng([self._seed, wanted.step, position])
+        random = np.random.default_rng([self._seed, selection.step, position])
         return sample_batch(dataset, indices, random, crop=self._crop)
 
     def _indices(self, places: NDArray[np.int64], count: int) -> NDArray[np.int64]:

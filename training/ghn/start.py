@@ -41,17 +41,17 @@ class Start:
     origin: dict[str, Any] | None = None
 
 
-def start_of(source: str | None, wanted: dict[str, Any], num_classes: int) -> Start:
-    """source: name of a model, or the folder of a model or of a run; None: random weights. wanted: fields of
-    GHNConfig that were asked for.
+def start_of(source: str | None, fields: dict[str, Any], num_classes: int) -> Start:
+    """source: name of a model, or the folder of a model or of a run; None: random weights. fields: of
+    GHNConfig, as the user set them.
 
     Raises UnknownModel, InvalidInput for a folder that cannot be read, InvalidRequest for a field that the
     source has otherwise.
     """
     if source is None:
-        return Start(GHNConfig(**{**wanted, "num_classes": num_classes}))
+        return Start(GHNConfig(**{**fields, "num_classes": num_classes}))
     start = _read(source)
-    for name, value in wanted.items():
+    for name, value in fields.items():
         if name != "num_classes" and getattr(start.config, name) != value:
             raise InvalidRequest(
                 f"{source} has {name} = {getattr(start.config, name)!r}, not {value!r}.",

@@ -29,7 +29,7 @@ from training.data.dataset import configured_dataset
 from training.data.inventory import inventory, source_fields
 from training.evaluate.accuracy import Scores, evaluate_networks, validation_networks
 from training.ghn.architecture_source import ArchitectureSource
-from training.ghn.image_stream import ImageStream, Wanted
+from training.ghn.image_stream import ImageSelection, ImageStream
 from training.ghn.launch import companions
 from training.ghn.learned import Learned
 from training.ghn.recipe import Stage, TrainConfig
@@ -263,12 +263,15 @@ class Trainer:
     def _batches(self, stage: Stage, mine: list[int]) -> list[tuple[Tensor, Tensor]]:
         """Images for this process's networks of the step; those of the next step are begun."""
         first = self.images_before + self.images_seen
-        wanted = Wanted(self.step, first, tuple(mine), stage.images, stage.image_size)
+        selection = ImageSelection(self.step, first, tuple(mine), stage.images, stage.image_size)
         after = self.team.share(self._next_network + stage.meta_batch, stage.meta_batch)
         following = replace(
-            wanted, step=self.step + 1, first=first + stage.meta_batch * stage.images, positions=tuple(after)
+            selection,
+            step=self.step + 1,
+            first=first + stage.meta_batch * stage.images,
+            positions=tuple(after),
         )
-        return self.images.take(wanted, following)
+        return self.images.take(selection, following)
 
     # Records
 

@@ -98,13 +98,13 @@ def scores(hypernas: HyperNAS, cells: CellBatch) -> Floats:
 def copy_shared(source: HyperNAS, target: HyperNAS) -> None:
     """Copy the parameters that both have. Raises InvalidInput where their shapes differ."""
     state = source.state_dict()
-    wanted = target.state_dict()
-    shared = {name: value for name, value in state.items() if name in wanted}
+    own = target.state_dict()
+    shared = {name: value for name, value in state.items() if name in own}
     for name, value in shared.items():
-        if value.shape != wanted[name].shape:
+        if value.shape != own[name].shape:
             raise InvalidInput(
                 f"The model to start from has another shape of {name!r}: {tuple(value.shape)}, not "
-                f"{tuple(wanted[name].shape)}.",
+                f"{tuple(own[name].shape)}.",
                 hint="Start from a model of the same configuration.",
             )
     target.load_state_dict(shared, strict=False)

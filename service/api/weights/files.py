@@ -77,7 +77,7 @@ async def file_response(
         ):
             file.close()
             return Response(status_code=304, headers=headers)
-        part = _wanted_part(request, etag, size)
+        part = _part_of(request, etag, size)
         if request.method == "HEAD":
             file.close()
             return Response(
@@ -101,7 +101,7 @@ async def file_response(
         raise
 
 
-def _wanted_part(request: Request, etag: str, size: int) -> ByteRange | None:
+def _part_of(request: Request, etag: str, size: int) -> ByteRange | None:
     if_range = request.headers.get("if-range")
     if request.method != "GET" or (if_range is not None and not etag_matches(if_range, etag, weak=False)):
         return None

@@ -76,14 +76,14 @@ class LinkedGraph:
         """Drop the nodes without parameters that reach no output. Those with parameters are a mistake of
         whoever made the network, which the checks report by name.
         """
-        wanted: set[LinkedNode] = set()
+        reachable: set[LinkedNode] = set()
         stack = [*self.outputs, *(node for node in self.nodes if node.params and node.inputs)]
         while stack:
             node = stack.pop()
-            if node not in wanted:
-                wanted.add(node)
+            if node not in reachable:
+                reachable.add(node)
                 stack.extend(node.inputs)
-        self.nodes = [node for node in self.nodes if node in wanted]
+        self.nodes = [node for node in self.nodes if node in reachable]
 
 
 def linked(

@@ -96,14 +96,14 @@ def readers_of(drafts: Iterable[Draft], outputs: Iterable[Draft]) -> dict[Draft,
 
 def alive(drafts: Iterable[Draft], outputs: Iterable[Draft]) -> list[Draft]:
     """The drafts that the outputs depend on, in their order."""
-    wanted: set[Draft] = set()
+    reachable: set[Draft] = set()
     stack = list(outputs)
     while stack:
         draft = stack.pop()
-        if draft not in wanted:
-            wanted.add(draft)
+        if draft not in reachable:
+            reachable.add(draft)
             stack.extend(draft.inputs)
-    return [draft for draft in drafts if draft in wanted]
+    return [draft for draft in drafts if draft in reachable]
 
 
 def pruned(drafts: Iterable[Draft], outputs: Iterable[Draft]) -> list[Draft]:

@@ -51,7 +51,7 @@ class Translator:
         self.graph, self.ops, self.limits = model.graph, ops, limits
         self.kinds = exporter_kinds(self.graph)
         # Such an exporter says of every parameter that it is one: the others it made itself.
-        self._all_kinds_told = "PARAMETER" in self.kinds.values()
+        self._names_parameters = "PARAMETER" in self.kinds.values()
         self._from_torch = model.producer_name == "pytorch"
         self.values: dict[str, Value] = {"": ABSENT}
         self.drafts: list[Draft] = []
@@ -96,7 +96,7 @@ class Translator:
 
     def _leaf(self, name: str, shape: tuple[int, ...], data_type: int, origin: Origin) -> Leaf:
         kind = self.kinds.get(name, "")
-        named = kind == "PARAMETER" if self._all_kinds_told else not is_made_up(name)
+        named = kind == "PARAMETER" if self._names_parameters else not is_made_up(name)
         # PyTorch's exporters store nothing under a name but what a module holds.
         of_torch = self._from_torch and origin is Origin.INITIALIZER
         return Leaf(name, shape, data_type, origin, kind, named, named and ("." in name or of_torch))

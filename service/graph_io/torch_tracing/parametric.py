@@ -100,8 +100,8 @@ class Cones:
             leaf = self.steps[step.sources[0]]
             return Parameter(leaf.name, leaf.shape, role, _axes(step.attrs["axes"])), ()
         cone = self.of(value)
-        wanted, numel = tuple(shape), prod(shape)
-        chosen = next((leaf for leaf in cone.leaves if self.steps[leaf].shape == wanted), None)
+        target, numel = tuple(shape), prod(shape)
+        chosen = next((leaf for leaf in cone.leaves if self.steps[leaf].shape == target), None)
         if chosen is None and not cone.has_layer:
             chosen = next((leaf for leaf in cone.leaves if prod(self.steps[leaf].shape) == numel), None)
         if chosen is None:

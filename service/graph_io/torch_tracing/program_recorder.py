@@ -154,13 +154,13 @@ class ProgramRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _needed(self, last: int, memory: int) -> list[int]:
         """Calls that the last one depends on, through their results or through what they write."""
-        needed, wanted = {last}, {memory}
+        needed, reads = {last}, {memory}
         for index in range(len(self.calls) - 1, -1, -1):
             recorded = self.calls[index]
-            if index not in needed and not recorded.writes & wanted:
+            if index not in needed and not recorded.writes & reads:
                 continue
             needed.add(index)
-            wanted |= recorded.reads
+            reads |= recorded.reads
             needed.update(ref.call for ref in recorded.call.references if isinstance(ref, Result))
         return sorted(needed)
 

@@ -141,25 +141,25 @@ class FittedRanker:
 
 
 def find_ranker(
-    predictor: str | None, wanted: str | None, *, read: Reader = read_document, space: str | None = None
+    predictor: str | None, property: str | None, *, read: Reader = read_document, space: str | None = None
 ) -> Ranker:
     """The predictor of that name; where none is named, the one that comes with Weightcast for the property.
 
-    wanted: the property to rank by; None for whatever the predictor predicts. space: of all architectures,
+    property: the property to rank by; None for whatever the predictor predicts. space: of all architectures,
     where they are of one.
 
-    Raises UnknownModel, or InvalidRequest if it predicts another property than the one that is wanted.
+    Raises UnknownModel, or InvalidRequest if it predicts another property than this one.
     """
     ranker = (
         StructureRanker(read)
         if predictor == STRUCTURE
-        else _trained(predictor or default_predictor(wanted, space), read)
+        else _trained(predictor or default_predictor(property, space), read)
     )
-    if wanted is not None and wanted != ranker.property:
+    if property is not None and property != ranker.property:
         raise InvalidRequest(
-            f"The predictor {ranker.name!r} predicts {ranker.property!r}, not {wanted[:80]!r}.",
+            f"The predictor {ranker.name!r} predicts {ranker.property!r}, not {property[:80]!r}.",
             field="/property",
-            hint=f"Name a predictor that was fitted on {wanted[:80]!r}, or rank by {ranker.property!r}.",
+            hint=f"Name a predictor that was fitted on {property[:80]!r}, or rank by {ranker.property!r}.",
         )
     return ranker
 

@@ -189,14 +189,14 @@ def hold_out(
     num_groups = int(group_N.max()) + 1
     order_G = np.random.default_rng(seed).permutation(num_groups)
     fold_N = (order_G % min(folds, num_groups))[group_N]
-    predicted_N, said_N, error_N = (np.empty(len(value_N)) for _ in range(3))
+    predicted_N, value_hat_N, error_N = (np.empty(len(value_N)) for _ in range(3))
     for fold in range(fold_N.max() + 1):
         held_out = fold_N == fold
         model = make().fit(feature_NF[~held_out], value_N[~held_out])
         prediction = model.predict(feature_NF[held_out])
-        predicted_N[held_out], said_N[held_out] = prediction.score_M, prediction.value_M
+        predicted_N[held_out], value_hat_N[held_out] = prediction.score_M, prediction.value_M
         error_N[held_out] = np.abs(model.scores(value_N[held_out]) - prediction.score_M) / prediction.spread_M
-    return HeldOut(predicted_N, said_N, error_N)
+    return HeldOut(predicted_N, value_hat_N, error_N)
 
 
 def judge(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from service.errors import InvalidInput, InvalidRequest
 from training.data.dataset import Dataset, batches, load_dataset, sample_batch
-from training.ghn.image_stream import ImageStream, Wanted
+from training.ghn.image_stream import ImageSelection, ImageStream
 
 
 def packed(path: Path, count: int) -> None:
@@ -73,10 +73,10 @@ def test_images_are_mirrored_where_that_keeps_the_class_and_cropped_on_demand() 
 
 def test_a_stream_gives_the_same_images_made_ahead_or_not() -> None:
     digits = load_dataset("digits", image_size=16)
-    wanted = [Wanted(step, 6 * step, (0, 2), 2, 8) for step in range(3)]
+    selections = [ImageSelection(step, 6 * step, (0, 2), 2, 8) for step in range(3)]
     ahead, alone = (ImageStream(digits, 3, crop=True) for _ in range(2))
-    for number, each in enumerate(wanted):
-        following = wanted[number + 1] if number == 0 else replace(each, image_size=16)
+    for number, each in enumerate(selections):
+        following = selections[number + 1] if number == 0 else replace(each, image_size=16)
         for one, other in zip(ahead.take(each, following), alone.take(each), strict=True):
             assert torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])
     ahead.close()
@@ -84,7 +84,7 @@ def test_a_stream_gives_the_same_images_made_ahead_or_not() -> None:
     # Every image comes once an epoch, whatever network sees it.
     whole = ImageStream(digits, 3, crop=False)
     count = len(digits.train)
-    ((images, _),) = whole.take(Wanted(0, count, (0,), count, 32))
+    ((images, _),) = whole.take(ImageSelection(0, count, (0,), count, 32))
     assert len(torch.unique(images.flatten(1), dim=0)) == len(
         torch.unique(digits.normalise(digits.train.images_NCHW).flatten(1), dim=0)
     )

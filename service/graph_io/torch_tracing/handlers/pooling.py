@@ -49,9 +49,9 @@ def _max_pool(axes: int) -> Callable[..., Any]:
     return handler
 
 
-def _indices(wanted: bool) -> dict[str, bool]:
+def _indices(is_set: bool) -> dict[str, bool]:
     # torch.max_pool2d does not know the argument; torch.nn.functional's does.
-    return {"return_indices": True} if wanted else {}
+    return {"return_indices": True} if is_set else {}
 
 
 def _avg_pool(axes: int) -> Callable[..., Any]:
@@ -93,11 +93,11 @@ def _adaptive(op: str, axes: int) -> Callable[..., Any]:
         if step is None or args or kwargs.get("return_indices"):
             return recorder.other(func, input, output_size, *args, **kwargs)
         shape = tuple(input.shape)
-        wanted = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * axes
+        sizes = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * axes
         if len(shape) <= axes:
             raise RuntimeError(f"pooling over {axes} axes was given the shape {list(shape)}")
         sizes = tuple(
-            have if size is None else int(size) for size, have in zip(wanted, shape[-axes:], strict=True)
+            have if size is None else int(size) for size, have in zip(sizes, shape[-axes:], strict=True)
         )
         return recorder.make(op, (step,), (*shape[:-axes], *sizes), input.dtype, attrs={"output_size": sizes})
 
