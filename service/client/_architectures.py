@@ -49,10 +49,10 @@ def encode(
 ) -> Encoded:
     """Turn what the caller has into what is sent.
 
-    architecture: a torch module (traced here), an ONNX model (ModelProto, bytes, or the path of a .onnx
-        file), the path of a .json file, an architecture object of the HTTP interface or a graph in the open
-        JSON format, an ArchGraph, or a SOURCE text of the command line ("torchvision:resnet50",
-        "nasbench201:|...|").
+    architecture: a torch module (traced here, once while it stays as it is), an ONNX model (ModelProto,
+        bytes, or the path of a .onnx file), the path of a .json file, an architecture object of the HTTP
+        interface or a graph in the open JSON format, an ArchGraph, or a SOURCE text of the command line
+        ("torchvision:resnet50", "nasbench201:|...|").
     input_shape: of one input without the batch axis; for torch modules whose input cannot be guessed.
     example: what a torch module is called with: a tensor, a tuple of arguments or a dictionary of keyword
         arguments; for modules with several inputs, or whose input is no array of floating point numbers. It
@@ -77,8 +77,10 @@ def _encode(
     architecture: Any, input_shape: tuple[int, ...] | None, example: Any, runnable: bool
 ) -> Encoded:
     if _is_torch_module(architecture):
-        from service.graph_io.torch_tracer import trace
+        from service.graph_io.torch_tracer import trace, trace_once
 
+        if example is None and not runnable:
+            return Encoded(_graph_document(trace_once(architecture, input_shape=input_shape)))
         graph = trace(architecture, input_shape=input_shape, example=example, runnable=runnable)
         return Encoded(_graph_document(graph))
     if isinstance(architecture, ArchGraph):

@@ -42,11 +42,12 @@ from service.graph_io.torch_tracing.samples import sample_of
 from service.graph_io.torch_tracing.stand_ins import borrowed
 from service.graph_io.torch_tracing.steps import Record, Step
 from service.graph_io.torch_tracing.torchvision_models import build
+from service.graph_io.torch_tracing.trace_cache import TraceCache
 from service.graph_io.torch_tracing.transforms import followed_transforms
 from service.graph_io.torch_tracing.values import ValueRecorder
 from service.graph_io.torch_tracing.zeros import ZeroRecorder
 
-__all__ = ["trace", "trace_torchvision"]
+__all__ = ["trace", "trace_once", "trace_torchvision"]
 
 logger = logging.getLogger(__name__)
 
@@ -90,8 +91,29 @@ def trace(
             field="/example",
             hint="Pass one of them.",
         )
-    if example is not None:
-        return tracer.graph(example, name)
+    return tracer.graph(example, name) if example is not None else _trace(tracer, input_shape, name)
+
+
+def trace_once(model: nn.Module, *, input_shape: Sequence[int] | None = None) -> ArchGraph:
+    """`trace`, for a caller who comes with the same module again: its graph is at hand until the module
+    changes (a layer, an attribute, a hook, a parameter's shape) or is freed. What the module's code reads
+    outside of it may not change.
+    """
+    shape = None if input_shape is None else tuple(input_shape)
+
+    def fresh() -> tuple[ArchGraph, bool]:
+        tracer = _Tracer(model)
+        return _trace(tracer, shape, ""), tracer.looks_at_numbers
+
+    return _CACHE.graph(model, (shape, torch.get_default_dtype()), fresh)
+
+
+_CACHE = TraceCache()
+
+
+def _trace(tracer: _Tracer, input_shape: Sequence[int] | None, name: str) -> ArchGraph:
+    """With an input of this shape, or with the first that the module takes."""
+    model = tracer.model
     dtype = floating_dtype(model)
     guess = input_shape is None
     first_failure: InvalidArchitecture | None = None
@@ -132,6 +154,8 @@ class _Tracer:
                 f"{type(model).__name__} is not a torch.nn.Module.", hint="Pass the module itself."
             )
         self.model, self.limits, self.to_be_run = model, limits or LIMITS, runnable
+        # Whether the graph may depend on values of tensors.
+        self.looks_at_numbers = False
         self.runnable = _unwrapped(model)
         self.modules = list(model.modules())
         devices = [p.device for p in model.parameters()]
@@ -217,6 +241,7 @@ class _Tracer:
         except Exception as failure:  # the user's forward may raise anything
             if guess and _is_about_shapes(failure):
                 raise self._refusal(failure) from failure
+        self.looks_at_numbers = True
         arguments = with_values(example, torch.device("cpu"))
         recorder = ZeroRecorder(_batch(arguments))
         try:
