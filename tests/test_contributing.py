@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
 
@@ -24,3 +26,15 @@ def test_a_variant_of_the_ghn_takes_the_files_that_the_page_names() -> None:
         if "GraphTransformer" in path.read_text(encoding="utf-8")
     }
     assert users and all(f"`{path}`" in row for path in users)
+
+
+@pytest.mark.parametrize(
+    ("row", "declared"),
+    [
+        ("a format of architectures", "service/graph_io/formats.py"),
+        ("a kind of training job", "service/contract/kinds.py"),
+    ],
+)
+def test_what_has_a_table_of_its_own_takes_one_row(row: str, declared: str) -> None:
+    line = next(line for line in PAGE.splitlines() if line.startswith(f"| {row} "))
+    assert f"its row of `{declared}`" in line
