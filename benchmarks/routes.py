@@ -83,15 +83,20 @@ def exported(model: nn.Module, input_shape: tuple[int, ...]) -> bytes:
     assert program is not None
     # Weights of more than 2 GB fit no file; their values say nothing here.
     large = {
-        name: (value.const_value.dtype, value.const_value.shape.numpy())
+        name: (value.const_value, dict(value.metadata_props))
         for name, value in program.model.graph.initializers.items()
         if value.const_value is not None and value.const_value.size > 65536
     }
     for name in large:
         program.model.graph.initializers.pop(name)
     model_proto = program.model_proto
-    for name, (dtype, dims) in large.items():
-        model_proto.graph.initializer.add(name=name, data_type=int(dtype), dims=dims)
+    for name, (stored, metadata) in large.items():
+        tensor = model_proto.graph.initializer.add(
+            name=name, data_type=int(stored.dtype), dims=stored.shape.numpy()
+        )
+        # Whether it is a parameter or a buffer.
+        for key, text in metadata.items():
+            tensor.metadata_props.add(key=key, value=text)
     return strip_onnx(model_proto)
 
 

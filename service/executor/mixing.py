@@ -15,19 +15,17 @@ def attention(node: Node) -> Step:
     layout = values["layout"]
     if layout == "tokens" and len(node.inputs) in (1, 3) and not values["keys_transposed"]:
         return _attention_of_tokens(values)
-    if layout == "heads" and len(node.inputs) >= 3 and not values["zero_attention"]:
+    if layout == "heads" and len(node.inputs) >= 3:
         return _attention_of_heads(values)
     raise refusal(node, "its inputs are not queries, keys and values")
 
 
 def _attention_of_tokens(values: Attributes) -> Step:
-    heads, zero = int(values["heads"]), bool(values["zero_attention"])
+    heads = int(values["heads"])
 
     def run(inputs: Inputs, _: Params) -> Tensor:
         parts = inputs[0].chunk(3, dim=-1) if len(inputs) == 1 else inputs
         query, key, value = (x.view(*x.shape[:2], heads, -1).transpose(1, 2) for x in parts)
-        if zero:
-            key, value = F.pad(key, (0, 0, 0, 1)), F.pad(value, (0, 0, 0, 1))
         mixed = _attend(query, key, value, None, values)
         return mixed.transpose(1, 2).flatten(2).to(inputs[0].dtype)
 
@@ -49,6 +47,8 @@ def _attention_of_heads(values: Attributes) -> Step:
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, values: Attributes) -> Tensor:
+    if values["zero_attention"]:
+        key, value = F.pad(key, (0, 0, 0, 1)), F.pad(value, (0, 0, 0, 1))
     if query.device.type == "cpu":
         # The fused kernel spends most of its time on converting bfloat16.
         query, key, value = query.float(), key.float(), value.float()

@@ -134,6 +134,35 @@ def test_a_chain_that_changes_nothing_is_left_out() -> None:
     assert there_and_back == []
 
 
+def test_the_batch_inside_an_axis_is_followed() -> None:
+    """Tokens of length and batch side by side, as multi-head attention has them before its last layer."""
+    nodes = [
+        Node("moved", "permute", ("x",), (), {"axes": (1, 0, 2)}),
+        Node("flat", "reshape", ("moved",), (), {"shape": (-1, 12)}),
+        Node("layer", "activation", ("flat",)),
+        Node("apart", "reshape", ("layer",), (), {"shape": (5, -1, 12)}),
+        Node("back", "permute", ("apart",), (), {"axes": (1, 0, 2)}),
+    ]
+    for batch in (BATCH, 1):
+        shapes = [
+            (batch, 5, 12),
+            (5, batch, 12),
+            (5 * batch, 12),
+            (5 * batch, 12),
+            (5, batch, 12),
+            (batch, 5, 12),
+        ]
+        named = dict(zip(("x", *(node.name for node in nodes)), shapes, strict=True))
+        result, _ = lift([Node("x", "input"), *nodes], ["back"], named, batch)
+        assert [(node.op, node.attrs.get("shape")) for node in result[1:]] == [
+            ("permute", None),
+            ("reshape", (-1, 12)),
+            ("activation", None),
+            ("reshape", (5, -1, 12)),
+            ("permute", None),
+        ]
+
+
 def test_an_uneven_split_stays_as_it_is() -> None:
     """Two views that no common pieces describe."""
     steps = (("reshape", {"shape": (-1, 4, 15)}), ("slice", {"axes": (1,), "starts": (1,), "ends": (3,)}))

@@ -134,6 +134,50 @@ class ConvNeXtBlock(nn.Module):
         return result
 
 
+class MultiHead(nn.Module):
+    """torch's own layer: tokens of (length, batch, width) inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, activation="gelu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.layer(x)
+        return result
+
+
+class Attention(nn.Module):
+    """fused: by torch's function. windows: of 4 positions, moved by one, as Swin has them."""
+
+    def __init__(self, *, fused: bool = False, windows: bool = False) -> None:
+        super().__init__()
+        self.fused, self.windows = fused, windows
+        self.norm, self.qkv, self.proj = nn.LayerNorm(8), nn.Linear(8, 24), nn.Linear(8, 8)
+        if windows:
+            self.relative_position_bias_table = nn.Parameter(torch.zeros(7, 2))
+            self.register_buffer("places", torch.arange(16) % 7, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut, x = x, self.norm(x)
+        if self.windows:
+            x = x.roll(-1, 1).reshape(-1, 4, 8)
+        n, length, width = x.shape
+        q, k, v = self.qkv(x).reshape(n, length, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
+        if self.fused:
+            x = F.scaled_dot_product_attention(q, k, v)
+        else:
+            scores = (q * 4**-0.5) @ k.transpose(-2, -1)
+            if self.windows:
+                scores = scores + self.relative_position_bias_table[self.places].view(4, 4, 2).permute(
+                    2, 0, 1
+                )
+            x = scores.softmax(-1) @ v
+        x = self.proj(x.transpose(1, 2).reshape(n, length, width))
+        if self.windows:
+            x = x.reshape(-1, 12, 8).roll(1, 1)
+        return shortcut + x
+
+
 IMAGE, SMALL = (3, 16, 16), (3, 4, 4)
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "convolution, norm, activation": (lambda: nn.Sequential(normalised(3, 8, stride=2), head()), IMAGE),
@@ -151,9 +195,13 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "activations": (activations, IMAGE),
     "perceptron": (perceptron, SMALL),
     "ConvNeXt": (ConvNeXtBlock, IMAGE),
+    "multi-head attention": (MultiHead, (12, 8)),
+    "fused attention": (lambda: Attention(fused=True), (12, 8)),
+    "attention": (Attention, (12, 8)),
+    "attention in windows": (lambda: Attention(windows=True), (12, 8)),
 }
 # Exporting one takes a second or two.
-QUICK = {"gate", "ConvNeXt"}
+QUICK = {"gate", "ConvNeXt", "multi-head attention", "attention in windows"}
 
 
 def by_both(network: nn.Module, shape: tuple[int, ...]) -> tuple[ArchGraph, ArchGraph]:

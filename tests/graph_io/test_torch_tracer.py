@@ -387,7 +387,7 @@ def test_multi_head_attention_becomes_projections_and_attention() -> None:
 
     own = trace(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), input_shape=(5, 8))
     assert primitives(own)[:6] == ["INPUT", "CONV", "BIAS", "MSA", "CONV", "BIAS"]
-    assert len(node_of(own, "attention").inputs) == 1
+    assert len(node_of(own, "attention").inputs) == 3
     for cross in (Cross(), Cross(kdim=6, vdim=6)):
         memory = torch.zeros(2, 7, 6 if cross.attention.kdim == 6 else 8)
         graph = trace(cross, example=(torch.zeros(2, 5, 8), memory))

@@ -7,6 +7,9 @@ identities.py   what changes nothing is left out
 padding.py      nor what pads by nothing
 placement.py    a parameter says its shape beside the features only where that is not its own
 axes.py         axes are counted one way
+rolls.py        two parts in the other order are a roll
+parts.py        a part of a part is one part
+attention.py    softmax(q k^T) v is one attention; relative.py tells its tables
 views.py        chains of reshapes, permutations and parts in a normal form, with pieces.py, normal_form.py
 
 A reader translates what its format has to nodes; these passes see nothing of the format.
@@ -17,12 +20,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from service.graph_io.archgraph import Node
+from service.graph_io.lifting.attention import find_attention
 from service.graph_io.lifting.axes import count_axes
 from service.graph_io.lifting.batch import locate_batch
 from service.graph_io.lifting.identities import drop_identities
 from service.graph_io.lifting.linked import LinkedGraph, Shape, linked, plain
 from service.graph_io.lifting.padding import trim_padding
+from service.graph_io.lifting.parts import join_parts
 from service.graph_io.lifting.placement import place_parameters
+from service.graph_io.lifting.rolls import find_rolls
 from service.graph_io.lifting.views import normalise_views
 
 __all__ = ["lift"]
@@ -33,6 +39,9 @@ _PASSES = (
     locate_batch,
     place_parameters,
     count_axes,
+    find_rolls,
+    join_parts,
+    find_attention,
     normalise_views,
 )
 

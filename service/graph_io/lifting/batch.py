@@ -6,6 +6,7 @@ does not; there the axis is followed from the input through the nodes.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
 from service.graph_io.lifting.linked import Layout, LinkedGraph, LinkedNode
@@ -18,7 +19,22 @@ _VIEWS = frozenset({"reshape", "flatten"})
 def locate_batch(graph: LinkedGraph) -> None:
     """Give every node its layout, where it can be told."""
     for node in graph.nodes:
-        node.layout = _layout(node, graph.batch)
+        layout = _layout(node, graph.batch)
+        node.layout = None if layout is None else replace(layout, outer=_outer(node, layout))
+
+
+def _outer(node: LinkedNode, layout: Layout) -> int:
+    """What lies before the batch on its axis."""
+    layouts = (source.layout for source in node.inputs)
+    before = next((source for source in layouts if source and source.batch_axis is not None), None)
+    if layout.batch_axis is None or before is None:
+        return 1
+    size = layout.sizes[layout.batch_axis]
+    if node.op in _VIEWS:
+        outer, rest = divmod(before.before_batch, prod(layout.sizes[: layout.batch_axis]))
+        return 1 if rest or not outer or size % outer else outer
+    assert before.batch_axis is not None
+    return before.outer if before.sizes[before.batch_axis] == size else 1
 
 
 def _layout(node: LinkedNode, batch: int | None) -> Layout | None:
@@ -83,20 +99,19 @@ def _of_view(node: LinkedNode, batch: int | None) -> Layout | None:
 
 def _keeps_order(before: Layout, after: Layout) -> bool:
     """Whether the batch lies between the same numbers of a sample in both."""
-    assert before.batch_axis is not None and after.batch_axis is not None
-    outer = prod(before.sizes[: before.batch_axis])
+    assert after.batch_axis is not None
     start = prod(after.sizes[: after.batch_axis])
-    return start <= outer <= start * after.sizes[after.batch_axis]
+    outer, rest = divmod(before.before_batch, start)
+    return not rest and outer > 0 and after.sizes[after.batch_axis] % outer == 0
 
 
 def _unlikely(before: Layout, after: Layout) -> tuple[bool, bool, bool, int]:
     """Of several places for the batch: an axis of its own, else in front of others, but not the last axis,
     which holds what layers see.
     """
-    assert before.batch_axis is not None and after.batch_axis is not None
-    outer = prod(before.sizes[: before.batch_axis])
+    assert after.batch_axis is not None
     last = after.batch_axis == len(after.sizes) - 1 and len(after.sizes) > 1
-    front = prod(after.sizes[: after.batch_axis]) == outer
+    front = prod(after.sizes[: after.batch_axis]) == before.before_batch
     return last, after.sizes[after.batch_axis] != 1, not front, after.batch_axis
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 from service.graph_io.archgraph import AttrValue, Node, Parameter
 
@@ -19,16 +20,27 @@ class Layout:
 
     sizes: of each axis; what is left of the axis of the batch when the batch is taken out of it (1, or the
         number of windows that were put into it). batch_axis: None for what does not depend on the input.
+    outer: how many entries of that axis come before the batch: (L, N) side by side are L, then the batch.
     """
 
     sizes: tuple[int, ...]
     batch_axis: int | None
+    outer: int = 1
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The attribute `shape` of a reshape to it: -1 for the axis of the batch, else for the first."""
         free = self.batch_axis or 0
         return tuple(-1 if axis == free else size for axis, size in enumerate(self.sizes))
+
+    @property
+    def before_batch(self) -> int:
+        """How many numbers of a sample lie before the batch."""
+        return prod(self.sizes[: self.batch_axis or 0]) * self.outer
+
+    def permuted(self, order: Sequence[int]) -> Layout:
+        axis = None if self.batch_axis is None else list(order).index(self.batch_axis)
+        return Layout(tuple(self.sizes[place] for place in order), axis, self.outer)
 
 
 @dataclass(slots=True, eq=False)

@@ -135,4 +135,9 @@ def _layout(axes: Sequence[Axis], *, whole: bool = False) -> Layout:
     """whole: before parts are taken."""
     sizes = tuple(prod(piece.size if whole else piece.count for piece in axis) for axis in axes)
     batch = next((place for place, axis in enumerate(axes) if any(piece.is_batch for piece in axis)), None)
-    return Layout(sizes, batch)
+    outer = 1
+    for piece in axes[batch] if batch is not None else ():
+        if piece.is_batch:
+            break
+        outer *= piece.size if whole else piece.count
+    return Layout(sizes, batch, outer)

@@ -72,8 +72,13 @@ class Chain:
     def whole(cls, root: LinkedNode, layout: Layout) -> Chain:
         axes: list[Axis] = []
         for axis, size in enumerate(layout.sizes):
-            batch = (Piece(axis, (axis, 0), 1, 0, 1, True),) if axis == layout.batch_axis else ()
-            axes.append(batch + ((Piece(axis, (axis, 1), size, 0, size),) if size > 1 else ()))
+            outer = layout.outer if axis == layout.batch_axis else 1
+            pieces = [Piece(axis, (axis, 0), outer, 0, outer)] if outer > 1 else []
+            if axis == layout.batch_axis:
+                pieces.append(Piece(axis, (axis, 1), 1, 0, 1, True))
+            if (inner := size // outer) > 1:
+                pieces.append(Piece(axis, (axis, 2), inner, 0, inner))
+            axes.append(tuple(pieces))
         return cls(root, tuple(axes), tuple(axes))
 
     def permuted(self, order: Sequence[int]) -> Chain:

@@ -30,9 +30,10 @@ def normalise_views(graph: LinkedGraph) -> None:
     replacements: dict[LinkedNode, LinkedNode] = {}
     for node in graph.nodes:
         chain = chains.get(node)
-        read = chain is not None and any(reader is node or reader not in chains for reader in readers[node])
-        if chain is not None and read:
-            replacements[node] = rewriter.normal(node, chain)
+        if chain is not None and any(
+            reader is node or _ends(chains, node, reader) for reader in readers[node]
+        ):
+            replacements[node] = rewriter.normal(node, chain, replacements.get(chain.root, chain.root))
         else:
             rewriter.nodes.append(node)
     graph.nodes = rewriter.nodes
@@ -40,20 +41,25 @@ def normalise_views(graph: LinkedGraph) -> None:
     graph.prune()
 
 
+def _ends(chains: dict[LinkedNode, Chain], node: LinkedNode, reader: LinkedNode) -> bool:
+    """Whether a chain ends where the reader reads it."""
+    return reader not in chains or chains[reader].root is node
+
+
 def _chain(node: LinkedNode, chains: dict[LinkedNode, Chain]) -> Chain | None:
-    """What a node shows of the tensor that its chain begins with; None if it is no view."""
-    if node.op not in _VIEWS or node.layout is None or APPROXIMATE in node.attrs:
+    """What a node shows of the tensor that its chain begins with; None if it is no view. Where it cannot be
+    told of that tensor (another split of joined axes), a chain of its own begins.
+    """
+    source = node.inputs[0] if node.inputs else node
+    if node.op not in _VIEWS or node.layout is None or source.layout is None or APPROXIMATE in node.attrs:
         return None
-    source = node.inputs[0]
-    chain = chains.get(source)
-    if chain is None and source.layout is not None:
-        chain = Chain.whole(source, source.layout)
-    if chain is None:
-        return None
-    try:
-        return _viewed(node, node.layout, chain)
-    except Inexpressible:
-        return None
+    for chain in (chains.get(source), Chain.whole(source, source.layout)):
+        try:
+            if chain is not None:
+                return _viewed(node, node.layout, chain)
+        except Inexpressible:
+            continue
+    return None
 
 
 def _viewed(node: LinkedNode, layout: Layout, chain: Chain) -> Chain:
@@ -87,10 +93,10 @@ class _Rewriter:
     def __post_init__(self) -> None:
         self.names = {node.name for node in self.graph.nodes}
 
-    def normal(self, node: LinkedNode, chain: Chain) -> LinkedNode:
-        """The last node of the chain's normal form."""
+    def normal(self, node: LinkedNode, chain: Chain, root: LinkedNode) -> LinkedNode:
+        """The last node of the chain's normal form. root: what it begins with, rewritten itself."""
         views = normal_form(chain)
-        last = chain.root
+        last = root
         for place, view in enumerate(views):
             last = self._made(last, view, node.name if place == len(views) - 1 else "", node.name)
         return last

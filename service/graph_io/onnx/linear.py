@@ -86,11 +86,12 @@ def _flattened_axes(stored: tuple[int, ...], used: Shape, *, weight_right: bool)
 def einsum(build: Builder, op: Op, values: list[Value]) -> Draft:
     drafts = [value.draft for value in values if value.draft is not None]
     fixed = [value for value in values if value.fixed and weight_leaves(value)]
+    equation = str(op.attrs.get("equation", "")).replace(" ", "")
     if len(values) == 2 and len(drafts) == 2:
-        attrs: dict[str, AttrValue] = {"equation": str(op.attrs.get("equation", ""))}
+        attrs: dict[str, AttrValue] = {"kind": "einsum", "equation": equation}
         return build.add(op, "matmul", drafts, attrs=attrs, exact=True)
     if len(values) == 2 and len(fixed) == 1 and len(drafts) == 1:
-        terms, _, result = str(op.attrs.get("equation", "")).replace(" ", "").partition("->")
+        terms, _, result = equation.partition("->")
         letters = terms.split(",")
         weight = letters[values.index(fixed[0])] if len(letters) == 2 else ""
         outs = [place for place, letter in enumerate(weight) if letter in result]

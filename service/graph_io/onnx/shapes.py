@@ -269,6 +269,16 @@ def matmul(op: Op, inputs: list[Value]) -> Shape:
     return None if batch is None else (*batch, left[-2], right[-1])
 
 
+def einsum(op: Op, inputs: list[Value]) -> Shape:
+    terms, _, result = str(op.attrs.get("equation", "")).replace(" ", "").partition("->")
+    sizes: dict[str, int | None] = {}
+    for letters, value in zip(terms.split(","), inputs, strict=False):
+        if "." in letters or value.shape is None or len(letters) != len(value.shape):
+            return None
+        sizes |= zip(letters, value.shape, strict=True)
+    return tuple(sizes.get(letter) for letter in result) or None
+
+
 def concat(op: Op, inputs: list[Value]) -> Shape:
     shapes = [value.shape for value in inputs]
     first = next((shape for shape in shapes if shape is not None), None)

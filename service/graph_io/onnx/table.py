@@ -145,7 +145,7 @@ TABLE: dict[str, Row] = {
     "MatMul": Row(build=linear.matmul, shape=shapes.matmul, weights=(0, 1), facts=_PRODUCT),
     "MatMulInteger": Row(build=linear.matmul, shape=shapes.matmul, weights=(0, 1), facts=_PRODUCT),
     "QLinearMatMul": Row(build=_quantised_product, weights=(0, 3), facts=_PRODUCT),
-    "Einsum": Row(build=linear.einsum, weights=(0, 1), facts=_PRODUCT),
+    "Einsum": Row(build=linear.einsum, shape=shapes.einsum, weights=(0, 1), facts=_PRODUCT),
     "BatchNormalization": _norm(
         "batch_norm", (1, 2, 3, 4), Fact.WHOLE_WEIGHT | Fact.NODE, mean=0.0, variance=1.0
     ),

@@ -106,8 +106,9 @@ def depends_on_batch(value: AttrValue, batch: int) -> bool:
 _TELLING = 50
 
 
-def batched_shape(shape: Sequence[int], batch: int) -> tuple[int, ...] | None:
-    """A shape with -1 for the axis that grows with the batch; None if it is not clear which one that is.
+def batched(shape: Sequence[int], batch: int) -> Attrs:
+    """The attribute `shape` of a reshape, with -1 for the axis that grows with the batch; marked if it is not
+    clear which one that is.
 
     A batch of one or two says little: the first axis that is a multiple of it is taken if it is the first
     at all.
@@ -116,8 +117,6 @@ def batched_shape(shape: Sequence[int], batch: int) -> tuple[int, ...] | None:
     growing = [axis for axis, size in enumerate(sizes) if size % batch == 0]
     if batch < _TELLING:
         growing = growing[:1] if growing[:1] == [0] else []
-    if not growing:
-        return sizes if batch >= _TELLING else None
-    if len(growing) > 1:
-        return None
-    return (*sizes[: growing[0]], -1, *sizes[growing[0] + 1 :])
+    if len(growing) > 1 or (not growing and batch < _TELLING):
+        return {"shape": sizes, **approximate("it is not clear which axis the batch is")}
+    return {"shape": tuple(-1 if axis in growing else size for axis, size in enumerate(sizes))}

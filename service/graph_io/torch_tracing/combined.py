@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from service.graph_io.archgraph import AttrValue, Parameter
+from service.graph_io.lifting.relative import is_relative
 from service.graph_io.operators import BRANCH_ENDS
 from service.graph_io.torch_tracing.calls import approximate
-from service.graph_io.torch_tracing.node_builder import NodeBuilder, is_relative
+from service.graph_io.torch_tracing.node_builder import NodeBuilder
 from service.graph_io.torch_tracing.parametric import long_axes
 from service.graph_io.torch_tracing.steps import Step
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from service.graph_io.archgraph import AttrValue, Node, Parameter
+from service.graph_io.lifting.relative import is_relative
 from service.graph_io.operators import NORMS, PRODUCTS
 from service.graph_io.torch_tracing.calls import approximate
 from service.graph_io.torch_tracing.parametric import Cones, long_axes
@@ -12,9 +13,6 @@ from service.graph_io.torch_tracing.steps import INPUT, PARAM, Step
 
 _NAMED_BY_MODULE = PRODUCTS | NORMS | {"embedding", "recurrent"}
 _COMPUTED = "its parameter is computed before it is used"
-_RELATIVE = (
-    "rel_pos relative attention_bias rpb rel_h rel_w pos_bias rel_height rel_width position_bias".split()
-)
 
 
 class NodeBuilder:
@@ -150,8 +148,3 @@ class NodeBuilder:
             else:
                 self._emit(current)
         return self.node_of[index]
-
-
-def is_relative(name: str) -> bool:
-    """Whether a parameter is a table of relative positions, by its name."""
-    return any(word in name.lower() for word in _RELATIVE)

@@ -16,6 +16,7 @@ from service.graph_io.archgraph import ArchGraph, AttrValue, Node, Parameter
 from service.graph_io.operators import PRODUCTS
 
 Spatial = tuple[int, ...]
+_VIEWS = frozenset({"reshape", "flatten", "permute", "slice"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,10 @@ def operations(graph: ArchGraph) -> Iterator[Operation]:
     """Every node with the shapes that it works on."""
     spatial: dict[str, Spatial] = {}
     width: dict[str, int] = {}
+    # By what a view shows a part or another order of.
+    maker: dict[str, str] = {}
     for node in graph.nodes:
+        maker[node.name] = maker[node.inputs[0]] if node.op in _VIEWS else node.name
         if len(node.inputs) == 1:  # as most have
             (only,) = node.inputs
             before, channels = spatial[only], width[only]
@@ -65,7 +69,8 @@ def operations(graph: ArchGraph) -> Iterator[Operation]:
             work = weight.numel * prod(before if node.op == "conv_transpose" else after)
             channels = weight.canonical_shape[0]
         elif node.op == "attention":
-            if len(node.inputs) == 1:
+            if len({maker[name] for name in node.inputs[:3]}) == 1 and len(set(node.inputs[:3])) != 2:
+                # Queries, keys and values are thirds of one projection.
                 channels //= 3
             work = 2 * prod(before) ** 2 * channels
         elif node.op == "concat":

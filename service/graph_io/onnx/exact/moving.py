@@ -51,7 +51,7 @@ def gather(site: Site) -> Exact | None:
     places = tuple(place + size if place < 0 else place for place in places)
     if index.shape == ():
         (place,) = places
-        return "slice", {"axes": (axis,), "starts": (place,), "dropped": (axis,)}
+        return "slice", {"axes": (axis,), "starts": (place,), "ends": (place + 1,), "dropped": (axis,)}
     if len(index.shape) != 1:
         return None
     return "unary", {"kind": "index_list", "dim": axis, "index": places}

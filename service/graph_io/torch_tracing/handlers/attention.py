@@ -1,5 +1,5 @@
 """Attention that torch computes in one call. What networks spell out themselves is found by
-`torch_tracing/attention.py`.
+`lifting/attention.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from service.graph_io.archgraph import AttrValue
-from service.graph_io.torch_tracing.calls import approximate
+from service.graph_io.torch_tracing.calls import approximate, batched
 from service.graph_io.torch_tracing.recorder import Recorder, handles
 
 
@@ -96,7 +96,10 @@ def _multi_head(
     average_attn_weights: bool = True,
     is_causal: bool = False,
 ) -> Any:
-    """nn.MultiheadAttention: projections in, attention, projection out. Tokens are (length, batch, width)."""
+    """nn.MultiheadAttention: projections in, attention of the heads, projection out.
+
+    Tokens are (length, batch, width).
+    """
     if query.shape[-1] != embed_dim_to_check:
         raise RuntimeError(
             f"attention over {embed_dim_to_check} features was given the shape {list(query.shape)}"
@@ -104,47 +107,46 @@ def _multi_head(
     heads, width = int(num_heads), int(query.shape[-1])
     projections = _in_projections(recorder, in_proj_weight, q_proj_weight, k_proj_weight, v_proj_weight)
     inputs = [recorder.step_of(tensor) for tensor in (query, key, value)]
-    bias = recorder.step_of(in_proj_bias)
-
     separate = use_separate_proj_weight
     joined = not separate and inputs[0] == inputs[1] == inputs[2]
     constant = approximate("a weight or a mask of the attention is a constant tensor")
 
-    def project(step: int | None, weight: int | None, shape: tuple[int, ...], part: int | None = None) -> int:
-        """part: which third of a joint projection the shape is."""
+    def linear(step: int | None, weight: int | None, bias: Tensor | None, shape: tuple[int, ...]) -> int:
+        pairs = (("weight", weight), ("bias", recorder.step_of(bias)))
+        weights = tuple((role, step) for role, step in pairs if step is not None)
+        fixed = step is None or len(weights) < 1 + (bias is not None)
         sources = () if step is None else (step,)
-        weights = tuple((role, s) for role, s in (("weight", weight), ("bias", bias)) if s is not None)
-        whole = shape if part is None else (*shape[:-1], 3 * width)
-        fixed = weight is None or step is None or (in_proj_bias is not None and bias is None)
-        attrs = constant if fixed else {}
-        if separate and bias is not None:
-            attrs = approximate("its separate projections share one bias")
-        made = recorder.add("linear", sources, shape=whole, weights=weights, attrs=dict(attrs))
-        if part is not None:
-            last = len(shape) - 1
+        attrs = dict(constant) if fixed else None
+        return recorder.add("linear", sources, shape=shape, weights=weights, attrs=attrs)
+
+    def heads_apart(step: int, shape: tuple[int, ...]) -> int:
+        """shape: of the tokens. The result is (batch, heads, length, width of a head)."""
+        apart = (*shape[:-1], heads, shape[-1] // heads)
+        axes = (*range(1, len(apart) - 1), 0, len(apart) - 1)
+        step = recorder.add("reshape", (step,), shape=apart, attrs=batched(apart, recorder.batch))
+        return recorder.add(
+            "permute", (step,), shape=tuple(apart[axis] for axis in axes), attrs={"axes": axes}
+        )
+
+    sources = []
+    whole = linear(inputs[0], projections[0], in_proj_bias, (*query.shape[:-1], 3 * width)) if joined else -1
+    for part, (step, weight, tensor) in enumerate(zip(inputs, projections, (query, key, value), strict=True)):
+        shape = (*tensor.shape[:-1], width)
+        if separate:
+            made = linear(step, weight, in_proj_bias, shape)
+            if in_proj_bias is not None:
+                recorder.steps[made].attrs |= approximate("its separate projections share one bias")
+        else:
+            made = whole if joined else linear(step, weight, in_proj_bias, (*shape[:-1], 3 * width))
             third: dict[str, AttrValue] = {
-                "axes": (last,),
+                "axes": (len(shape) - 1,),
                 "starts": (part * width,),
                 "ends": ((part + 1) * width,),
             }
-            made = recorder.add("slice", (made,), shape=shape, attrs={**third, "steps": (1,)})
-        return (
-            recorder.add("permute", (made,), shape=shape, attrs={"axes": (1, 0, 2)})
-            if len(shape) == 3
-            else made
-        )
-
-    if joined:
-        sources = [project(inputs[0], projections[0], (*query.shape[:-1], 3 * width))]
-    else:
-        sources = [
-            project(step, weight, (*tensor.shape[:-1], width), None if separate else part)
-            for part, (step, weight, tensor) in enumerate(
-                zip(inputs, projections, (query, key, value), strict=True)
-            )
-        ]
+            made = recorder.add("slice", (made,), shape=shape, attrs=third)
+        sources.append(heads_apart(made, shape))
     extras = recorder.sources([bias_k, bias_v, attn_mask, key_padding_mask])
-    attrs: dict[str, AttrValue] = {"heads": heads, "batch_first": True}
+    attrs: dict[str, AttrValue] = {"heads": heads, "layout": "heads"}
     if add_zero_attn:
         attrs["zero_attention"] = True
     masked = attn_mask is not None or key_padding_mask is not None
@@ -152,31 +154,20 @@ def _multi_head(
         attrs |= constant
     if query.dim() != 3:
         attrs |= approximate("its input has no batch axis")
-    attended = recorder.add("attention", (*sources, *extras), shape=tuple(query.shape), attrs=attrs)
-    if query.dim() == 3:
-        attended = recorder.add("permute", (attended,), shape=tuple(query.shape), attrs={"axes": (1, 0, 2)})
-    weights = tuple(
-        (role, step)
-        for role, step in (
-            ("weight", recorder.step_of(out_proj_weight)),
-            ("bias", recorder.step_of(out_proj_bias)),
-        )
-        if step is not None
-    )
-    fixed = recorder.step_of(out_proj_weight) is None or (
-        out_proj_bias is not None and recorder.step_of(out_proj_bias) is None
-    )
-    out = recorder.make(
-        "linear",
-        (attended,),
-        query.shape,
-        query.dtype,
-        weights=weights,
-        attrs=dict(constant) if fixed else {},
-    )
-    return out, _attention_weights(
-        recorder, attended, query, key, heads, average_attn_weights
-    ) if need_weights else None
+    by_heads = recorder.steps[sources[0]].shape
+    attended = recorder.add("attention", (*sources, *extras), shape=by_heads, attrs=attrs)
+    # As torch does: all tokens side by side for the projection.
+    axes = (len(by_heads) - 2, *range(len(by_heads) - 2), len(by_heads) - 1)
+    moved = tuple(by_heads[axis] for axis in axes)
+    mixed = recorder.add("permute", (attended,), shape=moved, attrs={"axes": axes})
+    flat = (query.shape[:-1].numel(), width)
+    mixed = recorder.add("reshape", (mixed,), shape=flat, attrs=batched(flat, recorder.batch))
+    mixed = linear(mixed, recorder.step_of(out_proj_weight), out_proj_bias, flat)
+    shape = tuple(query.shape)
+    out = recorder.make("reshape", (mixed,), shape, query.dtype, attrs=batched(shape, recorder.batch))
+    if not need_weights:
+        return out, None
+    return out, _attention_weights(recorder, attended, query, key, heads, average_attn_weights)
 
 
 def _in_projections(recorder: Recorder, joined: Tensor | None, *separate: Tensor | None) -> list[int | None]:

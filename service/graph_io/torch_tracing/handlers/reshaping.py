@@ -9,7 +9,7 @@ from torch import Tensor
 
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.functions import UNARY
-from service.graph_io.torch_tracing.calls import approximate, batched_shape, bound, depends_on_batch
+from service.graph_io.torch_tracing.calls import approximate, batched, bound, depends_on_batch
 from service.graph_io.torch_tracing.recorder import Recorder, function_name, handles
 
 # An index that is longer than this is a table, not an attribute.
@@ -32,15 +32,7 @@ def _reshape(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs:
     if step is None:
         return out
     recorder.view(out, input)
-    return recorder.result("reshape", (step,), out, _shape(out, recorder))
-
-
-def _shape(out: Tensor, recorder: Recorder) -> dict[str, AttrValue]:
-    """The attribute shape, with -1 where the batch is."""
-    shape = batched_shape(tuple(out.shape), recorder.batch)
-    if shape is None:
-        return {"shape": tuple(out.shape), **approximate("it is not clear which axis the batch is")}
-    return {"shape": shape}
+    return recorder.result("reshape", (step,), out, batched(out.shape, recorder.batch))
 
 
 @handles("flatten")
@@ -54,7 +46,7 @@ def _flatten(recorder: Recorder, func: Any, input: Tensor, start_dim: int = 0, e
     start, end = start_dim % max(rank, 1), end_dim % max(rank, 1)
     if end == rank - 1:
         return recorder.result("flatten", (step,), out, {"start_axis": start})
-    return recorder.result("reshape", (step,), out, _shape(out, recorder))
+    return recorder.result("reshape", (step,), out, batched(out.shape, recorder.batch))
 
 
 @handles(
@@ -91,7 +83,7 @@ def _expand(recorder: Recorder, func: Any, input: Tensor, *args: Any, **kwargs: 
     if step is None:
         return out
     recorder.view(out, input)
-    attrs = {"kind": "expand", **_shape(out, recorder)}
+    attrs = {"kind": "expand", **batched(out.shape, recorder.batch)}
     if input.dim() == out.dim():
         # An axis that stays is -1 to torch: whatever the batch is, it is not expanded.
         kept = tuple(-1 if new == old else new for new, old in zip(out.shape, input.shape, strict=True))
@@ -152,7 +144,8 @@ def _plain_index(recorder: Recorder, step: int, index: Any, input: Tensor, out: 
             "slice", (step,), shape=shape, attrs=_slice_attributes(old, input, recorder.batch)
         )
     return recorder.bind(
-        out, recorder.add("reshape", (step,), shape=tuple(out.shape), attrs=_shape(out, recorder))
+        out,
+        recorder.add("reshape", (step,), shape=tuple(out.shape), attrs=batched(out.shape, recorder.batch)),
     )
 
 

@@ -1,0 +1,31 @@
+"""Parts of a part along other axes are one part."""
+
+from __future__ import annotations
+
+from service.graph_io.archgraph import AttrValue
+from service.graph_io.lifting.linked import LinkedGraph, LinkedNode
+
+_NAMES = ("axes", "starts", "ends", "steps")
+
+
+def join_parts(graph: LinkedGraph) -> None:
+    for node in graph.nodes:
+        own, before = _spans(node), _spans(node.inputs[0]) if node.inputs else {}
+        if own and before and not own.keys() & before.keys():
+            node.inputs = node.inputs[0].inputs
+            own |= before
+            values = zip(*((axis, *own[axis]) for axis in sorted(own)), strict=True)
+            node.attrs = dict(zip(_NAMES, values, strict=True))
+    graph.prune()
+
+
+def _spans(node: LinkedNode) -> dict[int, tuple[int, int, int]]:
+    """Start, end and step by axis; none for anything but a part that keeps its axes."""
+    axes, starts, ends, steps = (_integers(node.attrs.get(name)) for name in _NAMES)
+    if node.op != "slice" or not node.attrs.keys() <= {*_NAMES} or not len(axes) == len(starts) == len(ends):
+        return {}
+    return dict(zip(axes, zip(starts, ends, steps or (1,) * len(axes), strict=True), strict=True))
+
+
+def _integers(value: AttrValue) -> tuple[int, ...]:
+    return tuple(int(entry) for entry in value) if isinstance(value, tuple) else ()
