@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import httpx
 
-from service.client._jobs import EventStream, ProgressCallback
-from service.client._logic import Call
+from service.client._call import Call, ProgressCallback
+from service.client._event_stream import EventStream
 from service.client._notebook import notebook_progress
 from service.client._retry import RetryPolicy
 from service.client._transfer import Deadline, Request

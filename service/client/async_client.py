@@ -1,4 +1,4 @@
-"""The asynchronous client: `Client`, awaited. What happens and in which order is decided in `_logic`."""
+"""The asynchronous client: `Client`, awaited. What happens and in which order is decided in `operations`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import TypeVar
 
 import httpx
 
-from service.client import _logic
 from service.client._operation import Awaiting
 from service.client._results import Job, JobEvent
 from service.client._retry import RetryPolicy
 from service.client._session import DEFAULT_TIMEOUT_SECONDS, DEFAULT_URL, Session, parse_base_url
 from service.client._transfer import Compute, Flow, Pause, Request
-from service.client.operations import Operations
+from service.client.operations import Operations, jobs_page
 from service.extras import check_installed
 
 T = TypeVar("T")
@@ -122,9 +121,7 @@ class AsyncClient(Operations, Awaiting):
         cursor: str | None = None
         while True:
             call = self._session.call(timeout)
-            page = await self._run(
-                _logic.list_jobs_page(call, path, kind=kind, limit=page_size, cursor=cursor)
-            )
+            page = await self._run(jobs_page(call, path, kind=kind, limit=page_size, cursor=cursor))
             for job in page.jobs:
                 yield job
             cursor = page.next_cursor

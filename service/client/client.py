@@ -1,4 +1,5 @@
-"""The synchronous client. What happens and in which order is decided in `_logic`; here it is carried out."""
+"""The synchronous client. What happens and in which order is decided in `operations`; here it is
+carried out."""
 
 from __future__ import annotations
 
@@ -9,13 +10,12 @@ from typing import TypeVar
 
 import httpx
 
-from service.client import _logic
 from service.client._operation import Blocking
 from service.client._results import Job, JobEvent
 from service.client._retry import RetryPolicy
 from service.client._session import DEFAULT_TIMEOUT_SECONDS, DEFAULT_URL, Session, parse_base_url
 from service.client._transfer import Compute, Flow, Pause, Request
-from service.client.operations import Operations
+from service.client.operations import Operations, jobs_page
 from service.extras import check_installed
 
 T = TypeVar("T")
@@ -117,7 +117,7 @@ class Client(Operations, Blocking):
         cursor: str | None = None
         while True:
             call = self._session.call(timeout)
-            page = self._run(_logic.list_jobs_page(call, path, kind=kind, limit=page_size, cursor=cursor))
+            page = self._run(jobs_page(call, path, kind=kind, limit=page_size, cursor=cursor))
             yield from page.jobs
             cursor = page.next_cursor
             if cursor is None:

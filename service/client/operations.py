@@ -2,24 +2,52 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Unpack
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, Unpack
+from urllib.parse import quote
 
-from service.client import _logic
+import httpx
+from pydantic import BaseModel
+
 from service.client._architectures import Architecture, encode
-from service.client._jobs import ProgressCallback, result_of, wait_until_final
-from service.client._logic import Output
-from service.client._many import encode_many, encode_observations
+from service.client._call import Call, ProgressCallback, job_path, json_object, parse, result_of
+from service.client._errors import ConnectionFailed
+from service.client._many import (
+    Many,
+    encode_many,
+    encode_observations,
+    merge_embeddings,
+    merge_rankings,
+    with_places,
+)
 from service.client._operation import operation
 from service.client._options import FineTuneFields, FitFields, SearchFields
-from service.client._results import FittedPredictor, Health, Job, Model, Ranking, SearchResult
+from service.client._results import (
+    FineTuningResult,
+    FittedPredictor,
+    Health,
+    Job,
+    Model,
+    Ranking,
+    SearchResult,
+)
+from service.client._retry import problem_of, reason_of
 from service.client._session import Session
-from service.client._transfer import Flow, computed
+from service.client._transfer import Flow, Request, computed
 from service.client.fine_tuned import FineTuned
 from service.client.weights import PredictedWeights
 from service.contract.many import Distance, Order, Unconnected
 from service.contract.predict import Dtype
-from service.contract.results import Comparison, Embeddings
+from service.contract.results import Comparison, Embeddings, PredictionResult
+from service.kit.json_types import JsonObject
+
+Output = Literal["tiles", "safetensors", "npz"]
+AnswerT = TypeVar("AnswerT", bound=BaseModel)
+
+# How long a probe may stay without an answer.
+_HEALTH_SECONDS = 10.0
 
 
 class Operations:
@@ -58,16 +86,22 @@ class Operations:
         encoded = yield from computed(
             lambda: encode(model_or_graph, input_shape=input_shape, example=example, name=name)
         )
-        return (
-            yield from _logic.predict_weights(
-                call,
-                encoded.document,
-                model=model,
-                dtype=dtype,
-                output=output,
-                include_classifier=include_classifier,
-                source_onnx=encoded.source_onnx,
-            )
+        # Equal requests share one computation, so repeating this one is harmless.
+        request = Request(
+            "POST",
+            "/predict-weights",
+            json={
+                "architecture": encoded.document,
+                "model": model,
+                "dtype": dtype,
+                "output": output,
+                "include_classifier": include_classifier,
+            },
+        )
+        result = yield from call.result(PredictionResult, request)
+        body = yield from call.download(result.weights)
+        return PredictedWeights.from_download(
+            body, output=output, dtype=dtype, result=result, source_onnx=encoded.source_onnx
         )
 
     @operation
@@ -97,18 +131,18 @@ class Operations:
         """
         call = self._session.call(timeout, progress)
         many = yield from computed(lambda: encode_many(architectures))
-        return (
-            yield from _logic.rank_architectures(
-                call,
-                many,
-                predictor=predictor,
-                property=property,
-                order=order,
-                unconnected=unconnected,
-                top_k=top_k,
-                on_images={"data": data, "images": images, "skip_bad": skip_bad},
-            )
-        )
+        question = {
+            "predictor": predictor,
+            "property": property,
+            "order": order,
+            "unconnected": unconnected,
+            "top_k": top_k,
+            "data": data,
+            "images": images,
+            "skip_bad": skip_bad,
+        }
+        parts = yield from _over_parts(call, "rank", Ranking, many, question)
+        return merge_rankings(many, parts, order=order, top_k=top_k)
 
     @operation
     def embed_architectures(
@@ -124,7 +158,8 @@ class Operations:
         """
         call = self._session.call(timeout, progress)
         many = yield from computed(lambda: encode_many(architectures))
-        return (yield from _logic.embed_architectures(call, many, model=model))
+        parts = yield from _over_parts(call, "embed", Embeddings, many, {"model": model})
+        return merge_embeddings(many, parts)
 
     @operation
     def compare_architectures(
@@ -141,7 +176,8 @@ class Operations:
         """
         call = self._session.call(timeout, progress)
         many = yield from computed(lambda: encode_many(architectures))
-        return (yield from _logic.compare_architectures(call, many, model=model, by=by))
+        question = {"model": model, "by": None if by == "embedding" else by}
+        return with_places(many, (yield from _over(call, "compare", Comparison, many, question)))
 
     @operation
     def fit_predictor(
@@ -165,8 +201,9 @@ class Operations:
         """
         call = self._session.call(timeout, progress)
         documents = yield from computed(lambda: encode_observations(observations))
-        config = {"observations": documents, **options}
-        return (yield from _logic.fit_predictor(call, name, config, replace=replace))
+        config = _chosen({"observations": documents, **options})
+        request = _training_request("predictor", name, config, replace=replace)
+        return (yield from call.result(FittedPredictor, request))
 
     @operation
     def fine_tune(
@@ -199,8 +236,10 @@ class Operations:
         encoded = yield from computed(
             lambda: encode(model_or_graph, input_shape=input_shape, example=example, runnable=True)
         )
-        config = {"architecture": encoded.document, "data": data, **options}
-        return (yield from _logic.fine_tune(call, name, config, encoded.source_onnx))
+        config = _chosen({"architecture": encoded.document, "data": data, **options})
+        result = yield from call.result(FineTuningResult, _training_request("finetune", name, config))
+        body = yield from call.download(result.weights)
+        return FineTuned(body, result, encoded.source_onnx)
 
     @operation
     def search(
@@ -220,32 +259,35 @@ class Operations:
         many and as many random ones are trained on `data`, `train_epochs` each, and compared (`trained`).
         """
         call = self._session.call(timeout, progress)
-        return (yield from _logic.search(call, {"space": space, **options}))
+        request = _training_request("search", None, _chosen({"space": space, **options}))
+        return (yield from call.result(SearchResult, request))
 
     @operation
     def models(self, *, timeout: float | None = None) -> Flow[list[Model]]:
         """Every checkpoint that the service can use."""
-        return (yield from _logic.list_models(self._session.call(timeout)))
+        response = yield from self._session.call(timeout).send(Request("GET", "/models"))
+        return [parse(Model, item, "a model") for item in json_object(response).get("models", [])]
 
     @operation
     def model(self, name: str, *, timeout: float | None = None) -> Flow[Model]:
         """One checkpoint's record. Raises NotFound."""
-        return (yield from _logic.get_model(self._session.call(timeout), name))
+        return (yield from self._session.call(timeout).fetch(Model, Request("GET", _model_path(name))))
 
     @operation
     def describe_model(self, name: str, description: str, *, timeout: float | None = None) -> Flow[Model]:
         """Say what a model of your own is for. Raises NotFound, and Conflict for one of the package."""
-        return (yield from _logic.describe_model(self._session.call(timeout), name, description))
+        request = Request("PATCH", _model_path(name), json={"description": description})
+        return (yield from self._session.call(timeout).fetch(Model, request))
 
     @operation
     def remove_model(self, name: str, *, timeout: float | None = None) -> Flow[None]:
         """Remove a model of your own. Raises NotFound, and Conflict for one of the package."""
-        yield from _logic.remove_model(self._session.call(timeout), name)
+        yield from self._session.call(timeout).send(Request("DELETE", _model_path(name)))
 
     @operation
     def job(self, job_id: str, *, timeout: float | None = None) -> Flow[Job]:
         """A job's present state. Raises NotFound, also when its record has expired."""
-        return (yield from _logic.get_job(self._session.call(timeout), job_id))
+        return (yield from self._session.call(timeout).job(job_id))
 
     @operation
     def wait_for_job(
@@ -260,8 +302,8 @@ class Operations:
         JobTimeout.
         """
         call = self._session.call(timeout, progress)
-        current = (yield from _logic.get_job(call, job)) if isinstance(job, str) else job
-        final = yield from wait_until_final(current, call.policy, call.deadline, call.progress)
+        current = (yield from call.job(job)) if isinstance(job, str) else job
+        final = yield from call.end_of(current)
         if check:
             result_of(final)
         return final
@@ -269,7 +311,7 @@ class Operations:
     @operation
     def cancel_job(self, job_id: str, *, timeout: float | None = None) -> Flow[Job]:
         """Ask a queued or running job to stop. Raises Conflict if it has ended."""
-        return (yield from _logic.cancel_job(self._session.call(timeout), job_id))
+        return (yield from self._session.call(timeout).fetch(Job, Request("DELETE", job_path(job_id))))
 
     @operation
     def create_training_job(
@@ -286,12 +328,85 @@ class Operations:
 
         idempotency_key: two calls with the same key start one job; by default each has its own.
         """
-        call = self._session.call(timeout)
-        return (yield from _logic.create_training_job(call, kind, name, config or {}, idempotency_key))
+        request = _training_request(kind, name, config or {}, idempotency_key)
+        return (yield from self._session.call(timeout).fetch(Job, request))
 
     @operation
     def health(self, *, timeout: float | None = None) -> Flow[Health]:
         """Whether the service can take work; one try, no retries. Raises ConnectionFailed if nothing
         answers.
         """
-        return (yield from _logic.health(self._session.call(timeout)))
+        try:
+            patience = _HEALTH_SECONDS if timeout is None else min(timeout, _HEALTH_SECONDS)
+            response = yield Request("GET", "/readyz", read_timeout_seconds=patience)
+        except httpx.RequestError as error:
+            raise ConnectionFailed(f"GET /readyz: {reason_of(error)}") from error
+        if response is None:
+            raise TypeError("a request was answered with nothing")
+        # A 503 is an answer here, not an error.
+        if response.status_code not in (200, 503):
+            raise problem_of(response)
+        document = json_object(response)
+        checks = document.get("checks")
+        known = {"ready": response.status_code == 200, "checks": checks if isinstance(checks, dict) else {}}
+        return Health(**{**document, **known})
+
+
+def _over_parts(
+    call: Call, verb: str, model: type[AnswerT], many: Many, question: Mapping[str, Any]
+) -> Flow[list[tuple[Many, AnswerT]]]:
+    """Each request with its answer."""
+    answers = []
+    for part in many.parts():
+        answers.append((part, (yield from _over(call, verb, model, part, question))))
+    return answers
+
+
+def _over(
+    call: Call, verb: str, model: type[AnswerT], many: Many, question: Mapping[str, Any]
+) -> Flow[AnswerT]:
+    """One request over many architectures."""
+    return call.result(model, Request("POST", f"/{verb}-architectures", content=many.body(_chosen(question))))
+
+
+def _chosen(options: Mapping[str, Any]) -> JsonObject:
+    """Options that nobody chose are left to the service."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _training_request(
+    kind: str,
+    name: str | None,
+    config: Mapping[str, Any],
+    idempotency_key: str | None = None,
+    *,
+    replace: bool = False,
+) -> Request:
+    document: JsonObject = {"kind": kind, "config": dict(config)}
+    if replace:
+        document["replace"] = True
+    if name is not None:
+        document["name"] = name
+    # The key makes a repeated request find the job that the first one started, instead of training twice.
+    key = idempotency_key or uuid.uuid4().hex
+    return Request("POST", "/training-jobs", json=document, headers={"Idempotency-Key": key})
+
+
+def _model_path(name: str) -> str:
+    return f"/models/{quote(name, safe='')}"
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Some jobs, newest first, and the cursor of the next page (None at the end)."""
+
+    jobs: list[Job]
+    next_cursor: str | None
+
+
+def jobs_page(call: Call, path: str, *, kind: str | None, limit: int, cursor: str | None) -> Flow[JobPage]:
+    params: dict[str, str | int] = {"limit": limit, **_chosen({"kind": kind, "cursor": cursor})}
+    document = json_object((yield from call.send(Request("GET", path, params=params))))
+    jobs = [parse(Job, item, "a job") for item in document.get("jobs", [])]
+    following = document.get("next_cursor")
+    return JobPage(jobs, None if following is None else str(following))
