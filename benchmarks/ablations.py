@@ -2,9 +2,12 @@
 
     python -m benchmarks.ablations --data cifar10|digits --steps S [--only NAME ...] [--seeds 0 1 2]
 
-Every variant trains in this process, on one thread; one that is done is not repeated, one that was
-interrupted goes on. Results are JSON files below --folder; the table is printed at the end, and with --table
-at once, of what is there.
+Every variant trains in this process, on one thread, with all seeds before the next one; one that is done is
+not repeated, one that was interrupted goes on. Results are JSON files below --folder; the table is printed at
+the end, and with --table at once, of what is there.
+
+Networks are measured under the bounds of those in training (but others), and of the splits of DeepNets-1M,
+which are much larger.
 
 What such a table says: how much each part helps early in training, on small images. The differences are
 within pairs (the same networks, images and seed for every variant). Their errors are those of the mean over
@@ -25,14 +28,21 @@ import torch
 
 from benchmarks.ghn_variants import ABLATIONS, Ablation, ablation_config
 from service.ghn.checkpoint import load_checkpoint
+from service.graph_io.archgraph import ArchGraph
 from service.settings import get_settings
 from training.data.dataset import load_dataset
 from training.data.deepnets import architecture_graph
+from training.data.spaces import SpaceNetworks
 from training.evaluate.accuracy import Scores, evaluate_networks
 from training.ghn.recipe import Stage
 from training.ghn.trainer import train
 
 OUT_OF_DISTRIBUTION = ("wide", "deep", "dense", "bn-free")
+# Networks under the bounds of training, of a seed that no training has.
+AS_IN_TRAINING = "as-in-training"
+OTHER_SEED = 1_000_000
+# Fields of the documents of networks that all of them may share.
+_SIZES = ("channels", "cells")
 STAGES = {
     "cifar10": Stage(image_size=16, cost=25, most_channels=48, meta_batch=4),
     "digits": Stage(image_size=8, cost=6, most_channels=32, meta_batch=4, images=32),
@@ -48,13 +58,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--cost", type=float, help="of the networks in training, at most")
     parser.add_argument("--most-channels", type=int, help="of the networks in training")
+    parser.add_argument("--images", type=int, help="for each network of a step")
+    parser.add_argument("--meta-batch", type=int, help="networks of a step")
+    for name in _SIZES:
+        parser.add_argument(f"--{name}", type=int, help="of all networks in training, instead of random ones")
     parser.add_argument("--only", nargs="+", choices=list(ABLATIONS), default=list(ABLATIONS))
     parser.add_argument(
         "--networks",
         type=int,
         default=24,
-        help="of id-test; half as many of deep, dense, bn-free, a quarter of wide",
+        help="of id-test; half as many of deep, dense, bn-free, a quarter of wide; 0: none of them",
     )
+    parser.add_argument("--bounded", type=int, default=40, help="networks under the bounds of training")
     parser.add_argument("--limit-images", type=int, default=256)
     parser.add_argument("--folder", type=Path, default=Path("runs/ablations"))
     parser.add_argument("--table", action="store_true", help="train nothing, print what there is")
@@ -64,12 +79,20 @@ def main() -> None:
         usual,
         cost=options.cost or usual.cost,
         most_channels=options.most_channels or usual.most_channels,
+        images=options.images or usual.images,
+        meta_batch=options.meta_batch or usual.meta_batch,
     )
-    budget = f"{options.data}-{stage.image_size}px-cost-{stage.cost:g}-{options.steps}"
+    budget = "-".join(
+        [
+            f"{options.data}-{stage.image_size}px-cost-{stage.cost:g}",
+            *(f"{name}-{size}" for name, size in (_sizes(options) or {}).items()),
+            f"{stage.meta_batch}x{stage.images}-{options.steps}",
+        ]
+    )
     folders = {seed: options.folder / f"{budget}-steps-seed-{seed}" for seed in options.seeds}
     torch.set_num_threads(1)
-    for seed, folder in folders.items():
-        for name in () if options.table else options.only:
+    for name in () if options.table else options.only:
+        for seed, folder in folders.items():
             if not (folder / name / "scores.json").exists():
                 _one(name, folder / name, stage, seed, options)
     sys.stdout.write(table([load_results(folder) for folder in folders.values()]) + "\n")
@@ -85,6 +108,7 @@ def _one(name: str, folder: Path, stage: Stage, seed: int, options: argparse.Nam
         steps=options.steps,
         seed=seed,
         stage=stage,
+        sizes=_sizes(options),
     )
 
     def show(record: dict[str, Any]) -> None:
@@ -102,11 +126,8 @@ def _one(name: str, folder: Path, stage: Stage, seed: int, options: argparse.Nam
         stage.image_size
     )
     accuracies = {}
-    for split, count in _counts(options.networks).items():
-        graphs = [
-            replace(architecture_graph(split, 0, index, num_classes=len(dataset.classes)), unattached=())
-            for index in range(count)
-        ]
+    for split, count in _counts(options.bounded, options.networks).items():
+        graphs = _networks(split, count, len(dataset.classes), stage, config.networks)
         scores = evaluate_networks(
             ghn, graphs, dataset, dataset.test, limit=options.limit_images, dtype=torch.bfloat16
         )
@@ -132,9 +153,32 @@ def _one(name: str, folder: Path, stage: Stage, seed: int, options: argparse.Nam
     (folder / "scores.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
-def _counts(networks: int) -> dict[str, int]:
+def _sizes(options: argparse.Namespace) -> dict[str, int] | None:
+    sizes = {name: getattr(options, name) for name in _SIZES if getattr(options, name) is not None}
+    return sizes or None
+
+
+def _networks(
+    split: str, count: int, classes: int, stage: Stage, space: SpaceNetworks | None
+) -> list[ArchGraph]:
+    graphs = []
+    for index in range(count):
+        if split != AS_IN_TRAINING:
+            graph = architecture_graph(split, 0, index, num_classes=classes)
+        elif space is None:
+            graph = architecture_graph(
+                "train", OTHER_SEED, index, num_classes=classes, bounds=stage.bounds
+            )
+        else:
+            graph = space.graph("test", 0, index, num_classes=classes, bounds=stage.bounds)
+        graphs.append(replace(graph, unattached=()))
+    return graphs
+
+
+def _counts(bounded: int, networks: int) -> dict[str, int]:
     half, quarter = max(1, networks // 2), max(1, networks // 4)
-    return {"id-test": networks, "wide": quarter, "deep": half, "dense": half, "bn-free": half}
+    splits = {"id-test": networks, "wide": quarter, "deep": half, "dense": half, "bn-free": half}
+    return {AS_IN_TRAINING: bounded, **(splits if networks else {})}
 
 
 def load_results(folder: Path) -> dict[str, dict[str, Any]]:
@@ -151,15 +195,18 @@ def table(seeds: list[dict[str, dict[str, Any]]]) -> str:
     if not names:
         return "No results."
     lines = [
-        "| | steps | networks | seconds | training loss | ID-TEST | against GHN-2 | OOD | against GHN-2 "
-        "| paper, ID / OOD |",
-        "| --- |" + " ---: |" * 9,
+        "| | steps | networks | seconds | training loss | as in training | against GHN-2 | ID-TEST "
+        "| against GHN-2 | OOD | against GHN-2 | paper, ID / OOD |",
+        "| --- |" + " ---: |" * 11,
     ]
     for name in names:
         ablation, mine = ABLATIONS[name], [results[name] for results in seeds]
         cells = [ablation.title, str(mine[0]["steps"]), str(mine[0]["steps"] * mine[0]["meta_batch"])]
         cells += [f"{_mean(mine, 'seconds'):.0f}", f"{_mean(mine, 'loss'):.3f}"]
-        for group in (("id-test",), OUT_OF_DISTRIBUTION):
+        for group in ((AS_IN_TRAINING,), ("id-test",), OUT_OF_DISTRIBUTION):
+            if group[0] not in mine[0]["accuracies"]:
+                cells += ["", ""]
+                continue
             own = [_joined(result, group) for result in mine]
             usual = [_joined(results[names[0]], group) for results in seeds]
             pairs = [

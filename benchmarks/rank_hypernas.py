@@ -88,7 +88,7 @@ def read_cells(space: str, part: str) -> Table:
         read = [nasbench101.parse_cell(rows[index]["adj_upper"], rows[index]["ops"]) for index in chosen]
         graphs = [[of_nasbench101(cell, prune=prune) for cell in read] for prune in (True, False)]
         values = [float(rows[index]["test_mean"]) for index in chosen]
-    return Table(make_batch(graphs[0]), make_batch(graphs[1]), np.array(values))
+    return Table(make_batch(graphs[0], space), make_batch(graphs[1], space), np.array(values))
 
 
 def fit(table: Table, config: HyperNASRun, size: int, test_cells: int | None) -> dict[str, Any]:

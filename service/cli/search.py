@@ -53,6 +53,14 @@ def search(
             help="Write the best architectures to a file, one JSON document per line, as `rank` reads them.",
         ),
     ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write weights of the best architecture to a file (safetensors), and its network beside "
+            "it as JSON; for a HyperNAS predictor that generates weights.",
+        ),
+    ] = None,
     plot: options.Plot = None,
     url: options.Url = None,
     api_key: options.ApiKey = None,
@@ -67,6 +75,8 @@ def search(
     chosen = checked(
         SearchOptions, {**values, "predictor": predictor, "data": named, "skip_bad": skip_bad}
     )
+    if weights is not None:
+        _check_generates(chosen.predictor, url)
     with progress_bar("searching") as progress:
         answer = (
             _here(chosen, data, data_dir, progress)
@@ -75,6 +85,8 @@ def search(
         )
     if out is not None:
         _write(out, answer.best)
+    if weights is not None:
+        _write_weights(weights, answer, quiet=json)
     if json:
         emit_json(answer.as_json())
     else:
@@ -142,6 +154,31 @@ def _write(file: Path, entries: list[FoundArchitecture]) -> None:
     with file.open("w", encoding="utf-8") as lines:
         for entry in entries:
             lines.write(json_text.dumps(entry.as_json(), separators=(",", ":")) + "\n")
+
+
+def _check_generates(predictor: str | None, url: str | None) -> None:
+    from service.models.catalog import find_card
+    from service.predictors.hypernas.found_weights import check_generates
+
+    if url is not None:
+        raise typer.BadParameter("the model must be here: leave out --url", param_hint="--weights")
+    if predictor is None:
+        raise typer.BadParameter("name a HyperNAS model with --predictor", param_hint="--weights")
+    check_generates(find_card(predictor))
+
+
+def _write_weights(file: Path, answer: SearchResult, *, quiet: bool) -> None:
+    from service.models.catalog import find_card
+    from service.predictors.hypernas.found_weights import found_weights
+    from service.weights.formats import write_weights
+
+    network, weights = found_weights(find_card(answer.predictor), answer.best[0].architecture)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_weights(file, weights, output="safetensors", dtype="float32")
+    document = file.with_suffix(".json")
+    document.write_text(json_text.dumps(network, indent=1) + "\n")
+    if not quiet:
+        say(f"the best has {weights.num_parameters:,} parameters -> {file}, as a network -> {document}")
 
 
 def _show(answer: SearchResult) -> None:

@@ -19,7 +19,8 @@ from service.contract.options import (
     Seeded,
 )
 
-Space = Literal["nasbench201", "nasbench101"]
+Space = Literal["nasbench201", "nasbench101", "darts"]
+NO_WEIGHTS = "for the space darts, tasks must be accuracy: weights are generated for benchmark cells alone"
 Encoding = Literal["propagated", "isolated", "positional"]
 
 
@@ -27,7 +28,7 @@ Encoding = Literal["propagated", "isolated", "positional"]
 class Network(Options):
     """The network to train: options of the API, the client and the command line alike."""
 
-    space: Space = field(default="nasbench201", metadata=option("The benchmark whose cells it reads."))
+    space: Space = field(default="nasbench201", metadata=option("The space whose cells it reads."))
     hidden: int = field(default=32, metadata=option("Width of a node state.", ge=4, le=512))
     layers: int = field(default=3, metadata=option("Number of graph convolutions.", ge=1, le=16))
     encoding: Encoding = field(
@@ -53,9 +54,13 @@ class HyperNASOptions(Network):
     tasks: Literal["both", "accuracy"] = field(
         default="both",
         metadata=option(
-            "`accuracy`: the variant without the weight task; it needs no images.",
+            "`accuracy`: the variant without the weight task; it needs no images. The only one for `darts`.",
         ),
     )
+
+    def __post_init__(self) -> None:
+        if self.space == "darts" and self.tasks != "accuracy":
+            raise ValueError(NO_WEIGHTS)
 
 
 @dataclass(frozen=True, kw_only=True)

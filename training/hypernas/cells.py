@@ -49,6 +49,7 @@ class Readings:
     written differently, or trained from several seeds, is one. tally: how many there were of what.
     """
 
+    space: str
     cell_N: tuple[CellGraph, ...]
     value_N: Floats
     tally: Tally
@@ -57,7 +58,7 @@ class Readings:
         return len(self.value_N)
 
     def batch(self) -> CellBatch:
-        return make_batch(self.cell_N)
+        return make_batch(self.cell_N, self.space)
 
 
 def observed(cells: CellBatch, value_N: Floats) -> Observed:
@@ -88,13 +89,15 @@ def read_observations(items: Sequence[Any], config: HyperNASConfig) -> Readings:
             error.place_in("observations", index, "architecture")
             raise
         if observation.value is not None:
-            identity = cell_identity(observation.document)
+            # Of a genotype, what is left of its cells is all that the predictor sees.
+            darts = config.space == "darts"
+            identity = repr(cell) if darts else cell_identity(observation.document)
             cells.setdefault(identity, cell)
             values.setdefault(identity, []).append(observation.value)
     value_N = np.array([mean_value(np.array(of)) for of in values.values()], dtype=np.float64)
     used = sum(map(len, values.values()))
     tally = Tally(used, len(values), len(seen) - used, metadata=common_metadata(seen))
-    return Readings(tuple(cells.values()), value_N, tally)
+    return Readings(config.space, tuple(cells.values()), value_N, tally)
 
 
 def _about(index: int, work: Callable[..., Result], *arguments: Any, **options: Any) -> Result:

@@ -77,7 +77,7 @@ class WeightTask:
 
     def _prepared(self, documents: Sequence[Mapping[str, Any]]) -> tuple[CellBatch, list[SmallNetwork]]:
         pairs = [self._pair(document) for document in documents]
-        return make_batch([cell for cell, _ in pairs]), [network for _, network in pairs]
+        return make_batch([cell for cell, _ in pairs], self._model.space), [network for _, network in pairs]
 
     def _pair(self, document: Mapping[str, Any]) -> tuple[CellGraph, SmallNetwork]:
         return (

@@ -2,22 +2,40 @@
 
 A cell of NAS-Bench-201 has its operations on edges: each becomes a node here, and an edge leads from one to
 another where the first one's target is the second one's source; an input and an output node stand at the
-ends. A cell of NAS-Bench-101 is such a graph already.
+ends. A cell of NAS-Bench-101 is such a graph already. A DARTS genotype has two cells, and so two graphs: the
+normal cell, and the reduction cell between the stages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from service.errors import InvalidArchitecture
 from service.graph_io.cells import nasbench101, nasbench201
+from service.graph_io.cells.darts_document import OPERATIONS as DARTS_OPERATIONS
+from service.graph_io.cells.darts_document import Genotype, parse_document
 from service.graph_io.read import format_of
 from service.predictors.features.architectures import is_benchmark_cell
 
-OPERATIONS = ("input", "output", "conv3x3", "conv1x1", "avg_pool", "max_pool", "skip", "none")
-MAX_NODES = 8
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Of the cells of a space: the operations of nodes, in the order of their numbers; the most nodes of a
+    cell; whether every architecture has a reduction cell of its own.
+    """
+
+    operations: tuple[str, ...]
+    most_nodes: int
+    own_reduction: bool = False
+
+
+_BENCHMARKS = Layout(("input", "output", "conv3x3", "conv1x1", "avg_pool", "max_pool", "skip", "none"), 8)
+MOST_DARTS_STATES = 8
+# Two inputs, two operations a state, the output.
+_DARTS = Layout(("previous", "input", "output", *DARTS_OPERATIONS), 3 + 2 * MOST_DARTS_STATES, True)
+LAYOUTS: Mapping[str, Layout] = {"nasbench201": _BENCHMARKS, "nasbench101": _BENCHMARKS, "darts": _DARTS}
 
 _NAMES_201 = {
     "none": "none",
@@ -37,12 +55,13 @@ _NAMES_101 = {
 
 @dataclass(frozen=True, slots=True)
 class CellGraph:
-    """operations: one a node, input first, output last, in execution order. edges: (source, target) with
-    source < target.
+    """operations: one a node, inputs first, output last, in execution order. edges: (source, target) with
+    source < target. reduction: the architecture's own reduction cell, where its space has them.
     """
 
     operations: tuple[str, ...]
     edges: tuple[tuple[int, int], ...]
+    reduction: CellGraph | None = None
 
     def __len__(self) -> int:
         return len(self.operations)
@@ -51,7 +70,7 @@ class CellGraph:
         return [source for source, target in self.edges if target == node]
 
 
-# What stands between two stages of the benchmark's network.
+# What stands between two stages of a benchmark's network.
 REDUCTIONS: Mapping[str, CellGraph] = {
     "nasbench201": CellGraph(
         ("input", "conv3x3", "conv3x3", "avg_pool", "conv1x1", "output"),
@@ -62,12 +81,15 @@ REDUCTIONS: Mapping[str, CellGraph] = {
 
 
 def read_cell(document: Any, space: str, *, prune: bool) -> CellGraph:
-    """The cell of a benchmark cell's document, for any number of classes.
+    """The cell of a benchmark cell's document, for any number of classes; both cells of a DARTS genotype,
+    whatever the size of its network.
 
-    prune: leave out what is on no path from input to output; a cell without such a path keeps its two ends.
+    prune: leave out what is on no path from input to output; a cell without such a path keeps its ends.
 
     Raises InvalidArchitecture for other documents and for cells that cannot be read.
     """
+    if format_of(document) == space == "darts":
+        return of_genotype(parse_document(document).genotype, prune=prune)
     if format_of(document) != space or not is_benchmark_cell(document):
         raise InvalidArchitecture(
             f"This predictor knows cells of the format {space!r} alone, in the benchmark's own network.",
@@ -105,3 +127,50 @@ def of_nasbench101(cell: nasbench101.Cell, *, prune: bool) -> CellGraph:
         return CellGraph(("input", "output"), ())
     edges = tuple((source, reader) for source in range(len(kept)) for reader in kept.readers(source))
     return CellGraph(tuple(_NAMES_101[op] for op in kept.ops), edges)
+
+
+def of_genotype(genotype: Genotype, *, prune: bool) -> CellGraph:
+    """The normal cell, with the reduction cell beside it. Raises InvalidArchitecture for cells with more
+    states than MOST_DARTS_STATES.
+    """
+    reduction = _darts_cell(genotype.reduce, genotype.reduce_concat, prune=prune)
+    return replace(_darts_cell(genotype.normal, genotype.normal_concat, prune=prune), reduction=reduction)
+
+
+def _darts_cell(pairs: Sequence[tuple[str, int]], concat: Sequence[int], *, prune: bool) -> CellGraph:
+    """An operation on an edge becomes a node; it leads to those that read the state that it adds to."""
+    if len(pairs) > 2 * MOST_DARTS_STATES:
+        raise InvalidArchitecture(
+            f"This predictor knows cells of at most {MOST_DARTS_STATES} states; one has {len(pairs) // 2}.",
+            field="/genotype",
+            hint="Name another predictor, or leave it out.",
+        )
+    # Node of an operation: behind the two inputs. Its state: two operations make one.
+    nodes = {node: (*pair, node // 2 + 1) for node, pair in enumerate(pairs, start=2)}
+    end = len(pairs) + 2
+    edges = {(source, node) for node, (_, source, _) in nodes.items() if source < 2}
+    edges |= {
+        (first, second)
+        for first, (_, _, state) in nodes.items()
+        for second, (_, source, _) in nodes.items()
+        if state == source
+    }
+    edges |= {(node, end) for node, (_, _, state) in nodes.items() if state in concat}
+    names = ["previous", "input", *(operation for operation, _, _ in nodes.values()), "output"]
+    if not prune:
+        return CellGraph(tuple(names), tuple(sorted(edges)))
+    nothing = {node for node, (operation, _, _) in nodes.items() if operation == "none"}
+    edges = {edge for edge in edges if not nothing.intersection(edge)}
+    fed = _reachable({0, 1}, edges)
+    used = _reachable({end}, {(target, source) for source, target in edges})
+    kept = sorted({0, 1, end} | (fed & used))
+    number = {node: place for place, node in enumerate(kept)}
+    live = sorted((number[a], number[b]) for a, b in edges if a in number and b in number)
+    return CellGraph(tuple(names[node] for node in kept), tuple(live))
+
+
+def _reachable(start: set[int], edges: set[tuple[int, int]]) -> set[int]:
+    seen = set(start)
+    while new := {target for source, target in edges if source in seen} - seen:
+        seen |= new
+    return seen

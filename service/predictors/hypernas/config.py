@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Literal, get_args
 
-from service.contract.hypernas import Encoding, Network, Space
+from service.contract.hypernas import NO_WEIGHTS, Encoding, Network, Space
 from service.kit.exact_fields import check_fields
 from service.kit.json_types import JsonObject
 
@@ -64,6 +64,8 @@ class HyperNASConfig(Network):
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        if self.space == "darts" and self.tasks != "accuracy":
+            raise ValueError(NO_WEIGHTS)
         if not self.prune and self.tasks != "accuracy":
             raise ValueError("weights are generated for pruned cells only")
         if not 0 <= self.dropout < 1:

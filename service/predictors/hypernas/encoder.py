@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from service.predictors.hypernas.batch import CellBatch
-from service.predictors.hypernas.cell_graph import OPERATIONS
 
 
 class BidirectionalConvolution(nn.Module):
@@ -34,9 +33,9 @@ class BidirectionalConvolution(nn.Module):
 class CellEncoder(nn.Module):
     """Node features of a cell, given what stands before it."""
 
-    def __init__(self, hidden: int, layers: int) -> None:
+    def __init__(self, operations: int, hidden: int, layers: int) -> None:
         super().__init__()
-        self.operation = nn.Embedding(len(OPERATIONS), hidden)
+        self.operation = nn.Embedding(operations, hidden)
         self.convolutions = nn.ModuleList(BidirectionalConvolution(hidden) for _ in range(layers))
 
     def forward(self, cell: CellBatch, context_BC: Tensor) -> Tensor:

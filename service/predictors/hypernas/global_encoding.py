@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from service.predictors.hypernas.batch import CellBatch, make_batch
-from service.predictors.hypernas.cell_graph import REDUCTIONS
+from service.predictors.hypernas.cell_graph import LAYOUTS, REDUCTIONS
 from service.predictors.hypernas.config import HyperNASConfig
 from service.predictors.hypernas.encoder import CellEncoder, no_context, pool
 
@@ -29,17 +29,20 @@ class NetworkFeatures:
 class GlobalEncoding(nn.Module):
     """Encodes the cells of a network one after the other with one shared encoder.
 
-    Every architecture has one cell of its own, repeated; between the stages stands the space's reduction.
+    Every architecture has one cell of its own, repeated; between the stages stands its own reduction cell, or
+    that of the space.
     """
 
     def __init__(self, config: HyperNASConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = CellEncoder(config.hidden, config.layers)
+        operations = LAYOUTS[config.space].operations
+        self.encoder = CellEncoder(len(operations), config.hidden, config.layers)
         if config.encoding == "positional":
             self.position_NC = nn.Parameter(torch.empty(config.num_cells, config.hidden))
             nn.init.normal_(self.position_NC)
-        self._reduction = make_batch([REDUCTIONS[config.space]])
+        shared = REDUCTIONS.get(config.space)
+        self._reduction = None if shared is None else make_batch([shared], config.space)
 
     def forward(self, cell: CellBatch) -> NetworkFeatures:
         if self.config.encoding == "isolated":
@@ -60,15 +63,26 @@ class GlobalEncoding(nn.Module):
         return NetworkFeatures(tuple(nodes), torch.stack(features).mean(0))
 
     def _isolated(self, cell: CellBatch) -> NetworkFeatures:
-        """Every cell by itself: equal cells have equal features, and the network's is its cell's."""
+        """Every cell by itself: equal cells have equal features. The network's is its cell's, or the mean of
+        those of its cells where it has two kinds of its own.
+        """
         nothing_BC = no_context(cell, self.config.hidden)
+        reduction = self._reductions(cell)
         own_BVC = self.encoder(cell, nothing_BC)
-        reduction_BVC = self.encoder(self._reductions(cell), nothing_BC)
-        nodes = (reduction_BVC if reduces else own_BVC for reduces in cell_sequence(self.config))
-        return NetworkFeatures(tuple(nodes), pool(own_BVC, cell.mask_BV))
+        reduction_BVC = self.encoder(reduction, nothing_BC)
+        sequence = cell_sequence(self.config)
+        nodes = tuple(reduction_BVC if reduces else own_BVC for reduces in sequence)
+        own_BC = pool(own_BVC, cell.mask_BV)
+        if cell.reduction is None:
+            return NetworkFeatures(nodes, own_BC)
+        share = sum(sequence) / len(sequence)
+        return NetworkFeatures(nodes, (1 - share) * own_BC + share * pool(reduction_BVC, reduction.mask_BV))
 
     def _reductions(self, cell: CellBatch) -> CellBatch:
         """A reduction beside each of the cells, in their precision."""
+        if cell.reduction is not None:
+            return cell.reduction
+        assert self._reduction is not None  # of a space whose architectures have none of their own
         reduction, count = self._reduction, len(cell)
         return CellBatch(
             reduction.operation_BV.expand(count, -1),

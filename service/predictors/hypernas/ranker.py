@@ -1,4 +1,4 @@
-"""A HyperNAS model as a ranker of bare benchmark cells (`rankers.ranking.Ranker`)."""
+"""A HyperNAS model as a ranker of cells (`rankers.ranking.Ranker`)."""
 
 from __future__ import annotations
 
@@ -44,15 +44,16 @@ class HyperNASRanker:
 
     def features(self, document: Any) -> list[float]:
         config = self._checkpoint.hypernas.config
-        return cell_row(read_cell(document, config.space, prune=config.prune))
+        return cell_row(read_cell(document, config.space, prune=config.prune), config.space)
 
     def scores(self, rows: list[list[float]]) -> list[Score]:
         # Many cells are one network written differently; each is worked out once.
         different, place = np.unique(np.array(rows), axis=0, return_inverse=True)
+        space = self._checkpoint.hypernas.config.space
         parts = []
         with torch.no_grad():
             for start in range(0, len(different), _AT_ONCE):
-                cells = batch_of_rows(different[start : start + _AT_ONCE].tolist()).double()
+                cells = batch_of_rows(different[start : start + _AT_ONCE].tolist(), space).double()
                 parts.append(self._checkpoint.hypernas.score(cells).numpy())
         score = np.concatenate(parts)[place.reshape(-1)]
         value = np.interp(score, self._checkpoint.score_K, self._checkpoint.value_K)

@@ -45,23 +45,25 @@ class SmallNetwork:
     classifier: tuple[str, str]
 
 
+def network_document(document: JsonObject, config: HyperNASConfig) -> JsonObject:
+    """A cell's document with the sizes that weights are generated for."""
+    if config.space == "nasbench201":
+        sizes = {"cells_per_stage": config.cells_per_stage}
+    else:
+        sizes = {"stacks": config.stages, "modules": config.cells_per_stage}
+    return {**document, "channels": config.channels, "num_classes": config.num_classes, **sizes}
+
+
 def small_network(document: JsonObject, config: HyperNASConfig, image_size: int) -> SmallNetwork:
     """Raises InvalidArchitecture for a cell that is no network."""
-    common = {
-        **document,
-        "channels": config.channels,
-        "num_classes": config.num_classes,
-        "image_size": image_size,
-    }
+    sized = {**network_document(document, config), "image_size": image_size}
     if config.space == "nasbench201":
         if config.stages != 3:
             raise ValueError("the networks of NAS-Bench-201 have three stages")
-        graph = nasbench201.read_nasbench201({**common, "cells_per_stage": config.cells_per_stage})
+        graph = nasbench201.read_nasbench201(sized)
         node_of_edge = _nodes_of_edges(nasbench201.parse_cell(document["cell"]))
     else:
-        graph = nasbench101.read_nasbench101(
-            {**common, "stacks": config.stages, "modules": config.cells_per_stage}
-        )
+        graph = nasbench101.read_nasbench101(sized)
         node_of_edge = {}
     generated: list[GeneratedWeight] = []
     stem, classifier = "", ("", "")

@@ -19,7 +19,7 @@ from service.predictors.hypernas.batch import batch_of_rows, cell_row, make_batc
 from service.predictors.hypernas.cell_graph import REDUCTIONS, CellGraph, of_nasbench201, read_cell
 from service.predictors.hypernas.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from service.predictors.hypernas.config import HyperNASConfig
-from service.predictors.hypernas.encoder import BidirectionalConvolution
+from service.predictors.hypernas.encoder import BidirectionalConvolution, pool
 from service.predictors.hypernas.model import HyperNAS
 from service.predictors.hypernas.small_network import small_network
 from service.predictors.rankers.ranking import Candidate, find_ranker, rank
@@ -76,6 +76,63 @@ def test_what_cannot_matter_is_left_out() -> None:
     assert found == CellGraph(("input", "conv3x3", "max_pool", "output"), ((0, 1), (0, 2), (1, 2), (2, 3)))
 
 
+def genotype(normal: list[Any], reduce: list[Any], **concat: Any) -> dict[str, Any]:
+    return {"format": "darts", "genotype": {"normal": normal, "reduce": reduce, **concat}}
+
+
+SEP = "sep_conv_3x3"
+NORMAL = [[SEP, 0], ["skip_connect", 1], ["none", 0], ["dil_conv_3x3", 2]]
+REDUCE = [["max_pool_3x3", 0], ["max_pool_3x3", 1], [SEP, 0], [SEP, 1]]
+
+
+def test_a_genotype_is_two_cells() -> None:
+    written = read_cell(genotype(NORMAL, REDUCE), "darts", prune=False)
+    assert written.operations == (
+        "previous", "input", SEP, "skip_connect", "none", "dil_conv_3x3", "output",
+    )  # fmt: skip
+    # State 2 is the sum of nodes 2 and 3, which node 5 reads; both states are the output.
+    assert written.edges == ((0, 2), (0, 4), (1, 3), (2, 5), (2, 6), (3, 5), (3, 6), (4, 6), (5, 6))
+    pruned = read_cell(genotype(NORMAL, REDUCE), "darts", prune=True)
+    assert pruned.operations == tuple(name for name in written.operations if name != "none")
+    assert pruned.reduction is not None
+    assert pruned.reduction.operations == (
+        "previous", "input", "max_pool_3x3", "max_pool_3x3", SEP, SEP, "output",
+    )  # fmt: skip
+    # State 3 of the reduction is not in its output, and nothing reads it.
+    unread = read_cell(genotype(NORMAL, REDUCE, reduce_concat=[2]), "darts", prune=True)
+    assert unread.reduction == CellGraph(
+        ("previous", "input", "max_pool_3x3", "max_pool_3x3", "output"), ((0, 2), (1, 3), (2, 4), (3, 4))
+    )
+    with pytest.raises(InvalidArchitecture, match="at most 8 states"):
+        read_cell(genotype([[SEP, 0]] * 18, REDUCE), "darts", prune=True)
+
+
+@pytest.mark.parametrize("encoding", ["propagated", "isolated", "positional"])
+def test_both_cells_of_a_genotype_matter(encoding: str) -> None:
+    hypernas = model(encoding=encoding, space="darts", tasks="accuracy").double().eval()
+    other = [["avg_pool_3x3", 0], *REDUCE[1:]]
+    documents = [genotype(NORMAL, REDUCE), genotype(NORMAL, other), genotype(other, REDUCE)]
+    cells = [read_cell(one, "darts", prune=True) for one in documents]
+    score = hypernas.score(make_batch(cells, "darts").double())
+    assert len(set(score.tolist())) == 3
+    alone = torch.cat([hypernas.score(make_batch([cell], "darts").double()) for cell in cells])
+    torch.testing.assert_close(alone, score, rtol=0, atol=1e-12)
+    rows = batch_of_rows([cell_row(cell, "darts") for cell in cells], "darts").double()
+    torch.testing.assert_close(hypernas.score(rows[1:]), score[1:], rtol=0, atol=1e-12)
+
+
+def test_an_isolated_genotype_is_the_mean_of_its_cells() -> None:
+    hypernas = model(encoding="isolated", space="darts", tasks="accuracy")
+    swapped = make_batch([read_cell(genotype(REDUCE, NORMAL), "darts", prune=True)], "darts")
+    cells = make_batch([read_cell(genotype(NORMAL, REDUCE), "darts", prune=True)], "darts")
+    features, other = hypernas.encoding(cells), hypernas.encoding(swapped)
+    assert torch.equal(features.node_BVC[0], features.node_BVC[2])
+    assert torch.equal(features.node_BVC[1], other.node_BVC[0])
+    # Three normal cells and two reductions.
+    mean = (3 * pool(features.node_BVC[0], cells.mask_BV) + 2 * pool(other.node_BVC[0], swapped.mask_BV)) / 5
+    torch.testing.assert_close(features.network_BC, mean)
+
+
 def test_other_documents_are_refused() -> None:
     for other in (CELL_101, {**document(FULL), "channels": 8}, "nonsense", {"format": "nasbench201"}):
         with pytest.raises(InvalidArchitecture) as caught:
@@ -87,7 +144,7 @@ def test_convolution_is_its_formula() -> None:
     cell = some_cells(1)[0]
     layer = BidirectionalConvolution(4).double()
     node_VC = torch.randn(8, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    flow = make_batch([cell]).flow_B2VV.double()
+    flow = make_batch([cell], "nasbench201").flow_B2VV.double()
     found = layer(node_VC.unsqueeze(0), flow)[0]
     weight, bias = layer.flows.weight.detach(), layer.flows.bias.detach()
     readers = {node: [t for s, t in cell.edges if s == node] + [node] for node in range(len(cell))}
@@ -104,16 +161,16 @@ def test_convolution_is_its_formula() -> None:
 def test_a_cell_scores_the_same_alone_and_in_a_crowd(encoding: str, space: str) -> None:
     hypernas = model(encoding=encoding, space=space, tasks="accuracy")
     cells = some_cells(7, space)
-    crowd = hypernas.score(make_batch(cells))
-    alone = torch.cat([hypernas.score(make_batch([cell])) for cell in cells])
+    crowd = hypernas.score(make_batch(cells, space))
+    alone = torch.cat([hypernas.score(make_batch([cell], space)) for cell in cells])
     torch.testing.assert_close(alone, crowd, rtol=0, atol=1e-6)
     assert crowd.std() > 0
-    rows = batch_of_rows([cell_row(cell) for cell in cells])
+    rows = batch_of_rows([cell_row(cell, space) for cell in cells], space)
     assert torch.equal(hypernas.score(rows), crowd)
 
 
 def test_a_cell_knows_what_stands_before_it() -> None:
-    cells = make_batch(some_cells(3))
+    cells = make_batch(some_cells(3), "nasbench201")
     propagated = model().encoding(cells).node_BVC
     isolated = model(encoding="isolated").encoding(cells).node_BVC
     assert len(propagated) == len(isolated) == 5
@@ -134,7 +191,7 @@ def test_generated_weights_run_the_architecture(space: str) -> None:
     random = np.random.default_rng(1)
     documents = [dict(random_cell(space, random)) for _ in range(4)]
     networks = [small_network(one, hypernas.config, 16) for one in documents]
-    cells = make_batch([read_cell(one, space, prune=True) for one in documents])
+    cells = make_batch([read_cell(one, space, prune=True) for one in documents], space)
     pictures = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     for network, weights in zip(networks, hypernas.weights(cells, networks), strict=True):
         wanted = {
@@ -181,7 +238,7 @@ def test_vertices_of_nasbench101_have_their_weights() -> None:
 
 
 def test_parts_that_are_not_there() -> None:
-    cells = make_batch(some_cells(2))
+    cells = make_batch(some_cells(2), "nasbench201")
     with pytest.raises(ValueError, match="no regressor"):
         model(tasks="weights").score(cells)
     with pytest.raises(ValueError, match="no hypernetwork"):
@@ -197,6 +254,7 @@ def test_parts_that_are_not_there() -> None:
         {"dropout": 1.0},
         {"preference": 0.0},
         {"space": "darts"},
+        {"space": "other"},
         {"prune": False},
     ],
 )
@@ -228,7 +286,7 @@ def test_a_saved_model_is_listed_and_ranks(home: Path) -> None:
     folder = save(home, "mine", hypernas)
     assert [(card.name, card.kind) for card in list_cards([home / "models"])] == [("mine", "hypernas")]
     again = load_checkpoint(folder)
-    cells = make_batch(some_cells(5))
+    cells = make_batch(some_cells(5), "nasbench201")
     assert torch.equal(again.hypernas.score(cells), hypernas.score(cells))
 
     random = np.random.default_rng(2)
@@ -237,7 +295,7 @@ def test_a_saved_model_is_listed_and_ranks(home: Path) -> None:
     answer = rank(candidates, find_ranker("mine", "accuracy")).as_json()
     with torch.no_grad():
         read = [read_cell(one, "nasbench201", prune=True) for one in documents]
-        expected = hypernas.score(make_batch(read))
+        expected = hypernas.score(make_batch(read, "nasbench201"))
     for row in answer["ranking"]:
         assert row["score"] == pytest.approx(float(expected[row["index"]]), abs=1e-5)
         assert 10 <= row["value"] <= 90
