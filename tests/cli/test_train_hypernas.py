@@ -80,7 +80,8 @@ def test_cells_that_differ(run: Run, tmp_path: Path) -> None:
     documents = [architecture("train", random.getrandbits(32), 0) for _ in range(25)]
     lines = [json.dumps({"architecture": one, "value": float(i)}) for i, one in enumerate(documents)]
     (tmp_path / "trained.jsonl").write_text("\n".join(lines))
-    train = ("train", "--kind", "hypernas", "--observations", "trained.jsonl", "--steps", "8")
+    train = ("train", "--kind", "hypernas", "--data", "digits", "--observations", "trained.jsonl")
+    train = (*train, "--steps", "8")
     made = run(*train, "--set", 'model={"space":"darts","tasks":"accuracy"}', "--name", "two-cells", "--json")
     assert made.exit_code == 0, made.output
     found = run("search", "--space", "darts", "--evaluations", "12", "-p", "two-cells", "--json")
