@@ -43,6 +43,7 @@ _PAPER_11 = {
     "GHN-2": "0.30 | 0.80 | 1.11 | 0.59 | 3.64",
 }
 _LAYERS = 16
+_OTHERS = "## Trained parameters"
 
 
 def main() -> None:
@@ -60,9 +61,9 @@ def main() -> None:
     models = {options.model: load_model(options.model).ghn, "random weights": GHN(GHNConfig()).eval()}
     parts = [
         f"# Analysis\n\n`python -m benchmarks.analysis --train {options.train} --each {options.each} "
-        "--write docs/analysis.md --images docs/images` made this\npage. The paper is Knyazev et al. 2021 "
-        "(GHN-2). Its networks, model and assignment costs differ from ours, so compare orders, not "
-        "values.\n",
+        "--write docs/analysis.md --images docs/images` made this\npage, but for the last sections. The "
+        "paper is Knyazev et al. 2021 (GHN-2). Its networks, model and assignment costs differ from ours, so "
+        "compare orders, not values.\n",
         _four_networks(models),
         _splits(models, options.train, options.each),
         _parameters(models[options.model], options.model, options.each),
@@ -70,8 +71,15 @@ def main() -> None:
     ]
     text = "\n".join(parts)
     if options.write is not None:
-        options.write.write_text(text)
+        options.write.write_text(text + _others(options.write))
     sys.stdout.write(text)
+
+
+def _others(page: Path) -> str:
+    """What the page has from other commands: it stays."""
+    written = page.read_text() if page.exists() else ""
+    start = written.find(_OTHERS)
+    return "" if start < 0 else "\n" + written[start:]
 
 
 def _embeddings(ghn: GHN, graphs: list[PrimitiveGraph]) -> Floats:

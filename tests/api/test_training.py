@@ -26,7 +26,7 @@ from service.store.workers import WorkerInfo, WorkerRegistry
 from tests.predictors.rankers.test_ranking import cell
 from training.finetune.config import FineTuning, tuning
 from training.ghn.job import configured
-from training.ghn.recipe import Stage, TrainConfig
+from training.ghn.recipe import DIGITS_STAGES, Stage, TrainConfig
 
 from .checks import assert_problem
 
@@ -279,6 +279,16 @@ def test_what_is_said_of_a_ghn_reaches_its_trainer() -> None:
     told = GHNTraining(steps=5, ghn=GHNOptions(hidden=16), stages=(TrainingStage(images=8),))
     config = configured(told, name="x", data_dir="d")
     assert config.stages == (Stage(images=8),) and config.ghn == {"hidden": 16}
+
+
+def test_bounds_that_are_for_deepnets_are_not_for_other_spaces() -> None:
+    def costs(**options: Any) -> list[float | None]:
+        told = read(GHNTraining, {"steps": 5, "data": "digits", **options})
+        return [stage.cost for stage in configured(told, name="x", data_dir="d").stages]
+
+    assert costs() == costs(space="darts") == [stage.cost for stage in DIGITS_STAGES]
+    assert costs(space="ghn1") == [None, None]
+    assert costs(space="ghn1", stages=[{"cost": 3}]) == [3]
 
 
 @pytest.mark.parametrize("kind", [*KINDS])

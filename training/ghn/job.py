@@ -57,7 +57,7 @@ def _train(options: GHNTraining, job: TrainingJob) -> Result:
 def configured(options: GHNTraining, *, name: str, data_dir: str) -> TrainConfig:
     """The run that the options ask for; what they leave open suits the data."""
     values = {
-        **recipe_for(options.data),
+        **recipe_for(options.data, space=options.space),
         **{entry.name: getattr(options, entry.name) for entry in fields(Schedule)},
         "ghn": written(options.ghn),
     }

@@ -6,7 +6,7 @@ share of the time budget that has passed), never on the state of a random genera
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 from service.contract.ghn import Schedule, TrainingStage
@@ -46,11 +46,13 @@ DIGITS_STAGES = (
 )
 
 
-def recipe_for(data: str) -> dict[str, Any]:
-    """Fields of TrainConfig that suit a data set."""
-    if data == "digits":
-        return {"stages": DIGITS_STAGES, "warmup_steps": 40}
-    return {"stages": CIFAR_STAGES}
+def recipe_for(data: str, *, space: str | None = None) -> dict[str, Any]:
+    """Fields of TrainConfig that suit a data set and a search space."""
+    stages: tuple[Stage, ...] = DIGITS_STAGES if data == "digits" else CIFAR_STAGES
+    if space not in (None, "darts"):
+        # The bounds are for networks of DeepNets, of all sizes; others are as large as they are.
+        stages = tuple(replace(stage, cost=None) for stage in stages)
+    return {"stages": stages, **({"warmup_steps": 40} if data == "digits" else {})}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -153,6 +153,7 @@ class Trainer:
     def run_until_done(self) -> None:
         """Train until the budget is used or a signal comes; the leader starts the other processes."""
         if self.team.leads:
+            self._check_bounds()
             self.folder.write_config(asdict(self.config))
             self._record({"kind": "data", **inventory(self.dataset)})
         with ExitStack() as stack:
@@ -324,6 +325,16 @@ class Trainer:
             }  # fmt: skip
             seconds = round(self.seconds, 1)
             self._record({"kind": "validation", "step": self.step, "seconds": seconds, **self.last_scores})
+
+    def _check_bounds(self) -> None:
+        """Raises InvalidRequest where a space has nothing within the bounds of a stage: before there are
+        other processes, whose errors nobody would see.
+        """
+        networks, classes = self.config.networks, len(self.dataset.classes)
+        if networks is None:
+            return
+        for stage in self.config.stages:
+            networks.graph("train", self.config.seed, 0, num_classes=classes, bounds=stage.bounds)
 
     def _unseen_networks(self, count: int) -> list[ArchGraph]:
         classes, networks = len(self.dataset.classes), self.config.networks

@@ -115,6 +115,12 @@ def test_a_killed_run_resumes_with_the_same_losses(finished: Path, tmp_path: Pat
     assert losses(folder) == losses(finished)
 
 
+def test_a_space_with_nothing_within_the_bounds_is_refused_by_the_leader(tmp_path: Path) -> None:
+    config = replace(CONFIG, space="nasbench201", stages=(replace(CONFIG.stages[-1], cost=1e-3),))
+    with pytest.raises(InvalidRequest, match="none is within the bounds"):
+        train(config, tmp_path / "run", processes=2)
+
+
 def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
     # In float32 and small steps: otherwise rounding alone sends them different ways.
     config = replace(CONFIG, steps=4, bfloat16=False, learning_rate=1e-4)
