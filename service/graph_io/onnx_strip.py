@@ -54,6 +54,7 @@ def _copy_without_weights(model: Any, target: Any) -> None:
             _assign(target.graph, field, value)
     for tensor in model.graph.initializer:
         copy = target.graph.initializer.add(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+        copy.metadata_props.extend(tensor.metadata_props)
         if _may_matter(tensor):
             copy.CopyFrom(tensor)
     for tensor in _tensors(target.graph):

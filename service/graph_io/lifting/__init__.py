@@ -9,6 +9,7 @@ placement.py    a parameter says its shape beside the features only where that i
 axes.py         axes are counted one way
 rolls.py        two parts in the other order are a roll
 parts.py        a part of a part is one part
+gates.py        features times a factor a channel are a gate
 attention.py    softmax(q k^T) v is one attention; relative.py tells its tables
 views.py        chains of reshapes, permutations and parts in a normal form, with pieces.py, normal_form.py
 
@@ -23,6 +24,7 @@ from service.graph_io.archgraph import Node
 from service.graph_io.lifting.attention import find_attention
 from service.graph_io.lifting.axes import count_axes
 from service.graph_io.lifting.batch import locate_batch
+from service.graph_io.lifting.gates import find_gates
 from service.graph_io.lifting.identities import drop_identities
 from service.graph_io.lifting.linked import LinkedGraph, Shape, linked, plain
 from service.graph_io.lifting.padding import trim_padding
@@ -42,6 +44,7 @@ _PASSES = (
     find_rolls,
     join_parts,
     find_attention,
+    find_gates,
     normalise_views,
 )
 

@@ -59,20 +59,19 @@ class _Scores:
 @dataclass(slots=True)
 class _Finder:
     """live: nodes that depend on the input. before: what an attention reads that is to be put before it.
-    sources: of parameters, by what they are.
+    sources: of parameters, by what they are. passed: nodes whose parameters have become such sources.
     """
 
     graph: LinkedGraph
     names: set[str] = field(init=False)
-    live: set[LinkedNode] = field(default_factory=set)
+    live: set[LinkedNode] = field(init=False)
     before: dict[LinkedNode, list[LinkedNode]] = field(default_factory=dict)
     sources: dict[tuple[str, AttrValue], LinkedNode] = field(default_factory=dict)
+    passed: list[LinkedNode] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.names = {node.name for node in self.graph.nodes}
-        for node in self.graph.nodes:
-            if node.op == "input" or any(source in self.live for source in node.inputs):
-                self.live.add(node)
+        self.live = self.graph.live()
 
     def run(self) -> None:
         for node in self.graph.nodes:
@@ -82,11 +81,16 @@ class _Finder:
                 if values in self.live and self._become(node, weights, values):
                     break
         self.graph.nodes = [part for node in self.graph.nodes for part in (*self.before.get(node, ()), node)]
+        read = self.graph.reaching()
+        for part in self.passed:
+            if part not in read:
+                part.params = ()
         self.graph.prune()
 
     def _become(self, node: LinkedNode, weights: LinkedNode, values: LinkedNode) -> bool:
-        attrs: dict[str, AttrValue] = {"heads": _heads(weights), "layout": "heads"}
         scores = self._scores(node, weights, values)
+        heads = _heads(weights if scores is None else scores.product)
+        attrs: dict[str, AttrValue] = {"heads": heads, "layout": "heads"}
         if scores is not None:
             attrs |= {APPROXIMATE: _UNCLEAR} if scores.factor is None else {}
             inputs = [*self._queries_and_keys(node, scores, attrs), values, *self._added(node, scores)]
@@ -167,8 +171,7 @@ class _Finder:
             added |= dict.fromkeys(source for source in part.inputs if source not in on_path)
             added |= dict.fromkeys(self._source(node, part, parameter) for parameter in part.params)
             if part.params:
-                part.op, part.params = "unary", ()
-                part.attrs = {APPROXIMATE: "its parameter enters an attention"}
+                self.passed.append(part)
         return list(added)
 
     def _source(self, node: LinkedNode, part: LinkedNode, parameter: Parameter) -> LinkedNode:

@@ -77,6 +77,14 @@ class LinkedGraph:
             readers[output].append(output)
         return readers
 
+    def live(self) -> set[LinkedNode]:
+        """The nodes that depend on an input."""
+        live: set[LinkedNode] = set()
+        for node in self.nodes:
+            if node.op == "input" or any(source in live for source in node.inputs):
+                live.add(node)
+        return live
+
     def replace(self, replacements: Mapping[LinkedNode, LinkedNode]) -> None:
         """Let the readers of a node read another one, which is no node that is replaced itself."""
         for node in self.nodes:
@@ -88,14 +96,19 @@ class LinkedGraph:
         """Drop the nodes without parameters that reach no output. Those with parameters are a mistake of
         whoever made the network, which the checks report by name.
         """
-        reachable: set[LinkedNode] = set()
-        stack = [*self.outputs, *(node for node in self.nodes if node.params and node.inputs)]
+        needed = self.reaching(node for node in self.nodes if node.params and node.inputs)
+        self.nodes = [node for node in self.nodes if node in needed]
+
+    def reaching(self, others: Iterable[LinkedNode] = ()) -> set[LinkedNode]:
+        """The nodes that the outputs, or others, are computed from."""
+        needed: set[LinkedNode] = set()
+        stack = [*self.outputs, *others]
         while stack:
             node = stack.pop()
-            if node not in reachable:
-                reachable.add(node)
+            if node not in needed:
+                needed.add(node)
                 stack.extend(node.inputs)
-        self.nodes = [node for node in self.nodes if node in reachable]
+        return needed
 
 
 def linked(

@@ -11,7 +11,9 @@ _NAMES = ("axes", "starts", "ends", "steps")
 def join_parts(graph: LinkedGraph) -> None:
     for node in graph.nodes:
         own, before = _spans(node), _spans(node.inputs[0]) if node.inputs else {}
-        if own and before and not own.keys() & before.keys():
+        # Parts of neighbours are views, which have a normal form.
+        strided = any(step != 1 for _, _, step in before.values())
+        if own and strided and not own.keys() & before.keys():
             node.inputs = node.inputs[0].inputs
             own |= before
             values = zip(*((axis, *own[axis]) for axis in sorted(own)), strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.graph_io.lifting.linked import LinkedGraph, LinkedNode
+from service.graph_io.lifting.relative import is_relative
 
 # Features with positions: (N, C, H, W).
 _POSITIONS_FROM = 4
@@ -10,6 +11,11 @@ _POSITIONS_FROM = 4
 
 def place_parameters(graph: LinkedGraph) -> None:
     for node in graph.nodes:
+        if node.op == "position" and is_relative(node.params[0].name):
+            node.op = "relative_position"
+        if node.op == "parameter" and node.attrs.get("kind") == "mul":
+            # Its role says so, a gain.
+            del node.attrs["kind"]
         if len(node.params) == 1 and node.attrs.get("shape") == node.params[0].shape and not _one_axis(node):
             del node.attrs["shape"]
 

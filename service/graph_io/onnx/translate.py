@@ -209,8 +209,12 @@ class Translator:
             return
         if (op.type == "Split" and self._split(op, values)) or self._sequence(op, values):
             return
+        before = len(self.drafts)
         draft = self._draft(op, values)
-        draft.shape = shape if draft.shape is None else draft.shape
+        for part in (draft, *self.drafts[before:]):
+            # A layer and the nodes of what does not fit it.
+            if part is draft or (part.owned and part.inputs):
+                part.shape = shape if part.shape is None else part.shape
         self._assign(op, Value(draft=draft, shape=shape))
 
     def _assign(self, op: Op, value: Value) -> None:

@@ -9,7 +9,6 @@ zeros.py         for modules whose control flow looks at values: zeros will do
 values.py        for modules that need their numbers: computed, and written down from shadows without memory
 transforms.py    what vmap, gradients and flex_attention do unseen
 inputs.py        the input that a module wants
-gates.py         finds squeeze and excite
 parametric.py    what a value that was computed from parameters alone is made of
 lowering.py      records -> nodes and their parameters, with
 node_builder.py, weighted.py, combined.py

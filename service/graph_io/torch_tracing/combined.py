@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from service.graph_io.archgraph import AttrValue, Parameter
-from service.graph_io.lifting.relative import is_relative
 from service.graph_io.operators import BRANCH_ENDS
 from service.graph_io.torch_tracing.calls import approximate
 from service.graph_io.torch_tracing.node_builder import NodeBuilder
@@ -62,8 +61,7 @@ def add_parameters(
         elif axes == 1:
             name = build.node("bias", (name,), (build.parameter(leaf, "bias"),), attrs)
         else:
-            op = "relative_position" if is_relative(step.name) else "position"
-            name = build.node(op, (name,), (build.parameter(leaf),), attrs)
+            name = build.node("position", (name,), (build.parameter(leaf),), attrs)
     return name
 
 

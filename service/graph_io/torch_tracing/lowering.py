@@ -25,7 +25,6 @@ from service.graph_io.lifting import lift
 from service.graph_io.lifting.linked import Shape
 from service.graph_io.operators import NORMS
 from service.graph_io.torch_tracing import combined, weighted
-from service.graph_io.torch_tracing.gates import find_gates
 from service.graph_io.torch_tracing.node_builder import NodeBuilder
 from service.graph_io.torch_tracing.steps import INPUT, Record, Step
 
@@ -39,9 +38,7 @@ class Lowered:
 
 
 def lower(record: Record) -> Lowered:
-    """The nodes of a record. Rewrites the record's steps."""
-    find_gates(record.steps)
-
+    """The nodes of a record."""
     shapes: dict[str, Shape] = {}
 
     def emit(index: int) -> str:

@@ -10,13 +10,12 @@ from __future__ import annotations
 from service.graph_io.onnx.draft import Draft, pruned
 from service.graph_io.onnx.fusions.activations import fuse_activations
 from service.graph_io.onnx.fusions.biases import fuse_biases
-from service.graph_io.onnx.fusions.gates import fuse_gates
 from service.graph_io.onnx.fusions.norms import fuse_group_norms, fuse_norms
 
 
 def fuse(drafts: list[Draft], outputs: list[Draft]) -> list[Draft]:
-    """Replace the groups we know by one draft each. Norms come before gates, which may contain them."""
+    """Replace the groups we know by one draft each."""
     drafts = pruned(drafts, outputs)
-    for step in (fuse_activations, fuse_norms, fuse_group_norms, fuse_biases, fuse_gates):
+    for step in (fuse_activations, fuse_norms, fuse_group_norms, fuse_biases):
         drafts = pruned(step(drafts, outputs), outputs)
     return drafts
