@@ -31,23 +31,55 @@ Array = Any
 
 @dataclass(frozen=True, slots=True)
 class _Backend:
+    """Functions of two arrays that write into `out`, and what makes arrays. product: of contiguous arrays;
+    matmul: of any.
+    """
+
     empty: Callable[..., Array]
     zeros: Callable[..., Array]
-    tanh: Callable[[Array], Array]
-    relu: Callable[[Array], Array]
+    ones: Callable[..., Array]
+    add: Callable[..., Array]
+    subtract: Callable[..., Array]
+    multiply: Callable[..., Array]
+    maximum: Callable[..., Array]
+    tanh: Callable[..., Array]
+    product: Callable[..., Array]
+    matmul: Callable[..., Array]
 
 
 def _backend_of(example: Array) -> _Backend:
-    """Levels are narrow, so a pass is hundreds of tiny operations: numpy's call overhead is a fraction of
-    torch's."""
+    """Levels are narrow, so a pass is thousands of tiny operations: numpy's call overhead is a fraction of
+    torch's, and `dot`'s of `matmul`'s."""
     if isinstance(example, np.ndarray):
         return _Backend(
             empty=lambda *shape: np.empty(shape, example.dtype),
             zeros=lambda *shape: np.zeros(shape, example.dtype),
+            ones=lambda *shape: np.ones(shape, example.dtype),
+            add=np.add,
+            subtract=np.subtract,
+            multiply=np.multiply,
+            maximum=np.maximum,
             tanh=np.tanh,
-            relu=lambda x: np.maximum(x, 0),
+            product=np.dot,
+            matmul=np.matmul,
         )
-    return _Backend(empty=example.new_empty, zeros=example.new_zeros, tanh=torch.tanh, relu=torch.relu)
+    return _Backend(
+        empty=example.new_empty,
+        zeros=example.new_zeros,
+        ones=example.new_ones,
+        add=torch.add,
+        subtract=torch.subtract,
+        multiply=torch.multiply,
+        maximum=torch.maximum,
+        tanh=torch.tanh,
+        product=_product,
+        matmul=_product,
+    )
+
+
+def _product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
+    # torch resizes an `out` that is a vector.
+    return out.copy_(left @ right)
 
 
 class _DirectedPass(torch.autograd.Function):
@@ -78,40 +110,69 @@ class _DirectedPass(torch.autograd.Function):
         before, behind = unpack(edges.before), unpack(edges.behind)
         levels = edges.blocks_behind(behind) if reverse else edges.blocks_before(before)
         xp = _backend_of(h0)
+        add, multiply, tanh, product, matmul = xp.add, xp.multiply, xp.tanh, xp.product, xp.matmul
+        maximum = xp.maximum
         num_nodes, width = h0.shape
         kinds = edges.kinds
-        wi_t, a1_t, a2_t = wi.T, a1.T, a2.T
-        # Everything that the gradient needs again, one row a node.
+        # sigmoid(x) = (tanh(x / 2) + 1) / 2: one call, and it cannot overflow. Halves are exact, so they are
+        # taken once, from what x is the sum of.
+        scale = xp.ones(3 * width)
+        scale[: 2 * width] = 0.5
+        wi_t, bi_half, gh_half = (wi * scale[:, None]).T, bi * scale, gh * scale
+        gh_rz, gh_n = gh_half[:, : 2 * width], gh_half[:, 2 * width :]
+        a1_t, a2_t = a1.T, a2.T
+        # Everything that the gradient needs again, one row a node. Steps write right into it: an array for
+        # each result, and a copy, would take longer than most of the results.
         m, h = xp.zeros(num_nodes, width), xp.empty(num_nodes, width)
         rz, n = xp.empty(num_nodes, 2 * width), xp.empty(num_nodes, width)
         p, x = xp.empty(num_nodes, a1.shape[0]), xp.empty(num_nodes, kinds * width)
+        r, z, x_direct, x_virtual = rz[:, :width], rz[:, width:], x[:, :width], x[:, width:]
+        # numpy adds arrays of one shape three times as fast as it repeats one to fit: constants come in every
+        # height of a level. Most levels are one node, and its row is a vector, which is faster again.
+        heights = {level.stop - level.start for level in edges.levels}
+        constants = {
+            height: [gi, gi[..., : 2 * width], gi[..., 2 * width :], xp.empty(*shape, width)]
+            + [xp.zeros(*shape, len(value)) + value for value in (bi_half, c1, c2)]
+            + [xp.zeros(*shape, value.shape[1]) for value in (p, x)]
+            + [xp.ones(*shape, 2 * width), xp.ones(*shape, 2 * width) / 2]
+            for height in heights
+            for shape in [(height,) if height > 1 else ()]
+            for gi in [xp.empty(*shape, 3 * width)]
+        }
         for (start, stop, first, last, *_), block in levels:
-            level = slice(start, stop)
+            height = stop - start
+            level = slice(start, stop) if height > 1 else start
             # Rows that this pass has filled, on one side of the level.
             done = slice(stop, last) if reverse else slice(first, start)
-            if block.shape[2]:
-                m_LC = block[0] @ x[done, :width]
+            gi_L, gi_rz, gi_n, far_L, bi_L, c1_L, c2_L, zero_p, zero_x, one, half = constants[height]
+            if done.stop > done.start:
+                m_L = m[level]
+                matmul(block[0], x_direct[done], out=m_L)
                 if kinds == 2:
-                    m_LC += block[1] @ x[done, width:]
-                m[level] = m_LC
-                gi = m_LC @ wi_t
-                gi += bi
+                    matmul(block[1], x_virtual[done], out=far_L)
+                    add(m_L, far_L, out=m_L)
+                product(m_L, wi_t, out=gi_L)
+                add(gi_L, bi_L, out=gi_L)
             else:
-                gi = xp.zeros(stop - start, 3 * width)
-                gi += bi
-            gh_L = gh[level]
-            # sigmoid(x) = (tanh(x / 2) + 1) / 2: one call, and it cannot overflow.
-            rz_L = xp.tanh((gi[:, : 2 * width] + gh_L[:, : 2 * width]) * 0.5)
-            rz_L += 1
-            rz_L *= 0.5
-            n_L = xp.tanh(gi[:, 2 * width :] + rz_L[:, :width] * gh_L[:, 2 * width :])
-            h_L = n_L + rz_L[:, width:] * (h0[level] - n_L)
-            p_L = h_L @ a1_t
-            p_L += c1
-            p_L = xp.relu(p_L)
-            x_L = p_L @ a2_t
-            x_L += c2
-            rz[level], n[level], h[level], p[level], x[level] = rz_L, n_L, h_L, p_L, xp.relu(x_L)
+                gi_L[:] = bi_L
+            rz_L, n_L, h_L, p_L, x_L = rz[level], n[level], h[level], p[level], x[level]
+            add(gi_rz, gh_rz[level], out=rz_L)
+            tanh(rz_L, out=rz_L)
+            add(rz_L, one, out=rz_L)
+            multiply(rz_L, half, out=rz_L)
+            multiply(r[level], gh_n[level], out=n_L)
+            add(n_L, gi_n, out=n_L)
+            tanh(n_L, out=n_L)
+            # h = n + z (h0 - n)
+            xp.subtract(h0[level], n_L, out=h_L)
+            multiply(h_L, z[level], out=h_L)
+            add(h_L, n_L, out=h_L)
+            product(h_L, a1_t, out=p_L)
+            add(p_L, c1_L, out=p_L)
+            maximum(p_L, zero_p, out=p_L)
+            product(p_L, a2_t, out=x_L)
+            add(x_L, c2_L, out=x_L)
+            maximum(x_L, zero_x, out=x_L)
         ctx.saved = (h0, gh, wi, a1, a2, m, rz, n, h, p, x, edges, reverse)
         return _to_tensor(h, h_NC)
 
@@ -139,7 +200,7 @@ class _DirectedPass(torch.autograd.Function):
             dx_L = dx[level]
             # Rows that this pass has filled: those that read this level's messages.
             readers = slice(first, start) if reverse else slice(stop, last)
-            if block.shape[2]:
+            if readers.stop > readers.start:
                 for kind in range(kinds):
                     dx_L[:, kind * width : (kind + 1) * width] = block[kind] @ dm[readers]
                 dx_L *= x_on[level]

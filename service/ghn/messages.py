@@ -6,8 +6,9 @@ kinds of messages
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,26 +59,29 @@ class Messages:
     def to(self, to: torch.device | str | torch.dtype) -> Messages:
         return replace(self, before=self.before.to(to), behind=self.behind.to(to))
 
-    def blocks_before(self, before: Any) -> Iterator[tuple[Level, Any]]:
-        """Every level with its block of `before`, which comes as a tensor or as an array."""
+    def blocks_before(self, before: Any) -> Iterator[tuple[Level, Sequence[Any]]]:
+        """Every level with the K parts of its block of `before`, which comes as a tensor or as an array. Each
+        is a matrix (L, W), or a vector where the level is one node.
+        """
+        parts = _in_matrices(before) if before.ndim == 3 else self._packed(before)
         for level in self.levels:
             start, stop, first, _, place, _ = level
-            if before.ndim == 3:
-                yield level, before[:, start:stop, first:start]
-            else:
-                yield level, self._packed(before, place, stop - start, start - first)
+            yield level, parts(place, start, stop, first, start)
 
-    def blocks_behind(self, behind: Any) -> Iterator[tuple[Level, Any]]:
-        """Every level, from the last, with its block of `behind`, which comes as a tensor or as an array."""
+    def blocks_behind(self, behind: Any) -> Iterator[tuple[Level, Sequence[Any]]]:
+        """The same from the last level to the first, of `behind`."""
+        parts = _in_matrices(behind) if behind.ndim == 3 else self._packed(behind)
         for level in reversed(self.levels):
             start, stop, _, last, _, place = level
-            if behind.ndim == 3:
-                yield level, behind[:, start:stop, stop:last]
-            else:
-                yield level, self._packed(behind, place, stop - start, last - stop)
+            yield level, parts(place, start, stop, stop, last)
 
-    def _packed(self, values: Any, place: int, height: int, width: int) -> Any:
-        return values[place : place + self.kinds * height * width].reshape(self.kinds, height, width)
+    def _packed(self, values: Any) -> Callable[..., Sequence[Any]]:
+        def parts(place: int, start: int, stop: int, first: int, last: int) -> Sequence[Any]:
+            height = [stop - start] if stop - start > 1 else []
+            shape = self.kinds, *height, last - first
+            return values[place : place + prod(shape)].reshape(shape)  # type: ignore[no-any-return]
+
+        return parts
 
     def matrix(self, kind: int) -> Tensor:
         """[v, u] of all rows, for whoever needs them at once. Memory grows with the square of the nodes."""
@@ -86,6 +90,16 @@ class Messages:
         for level, block in self.blocks_before(self.before):
             matrix[level.start : level.stop, level.first : level.start] = block[kind]
         return matrix
+
+
+def _in_matrices(values: Any) -> Callable[..., Sequence[Any]]:
+    matrices = list(values)
+
+    def parts(_: int, start: int, stop: int, first: int, last: int) -> Sequence[Any]:
+        rows = start if stop - start == 1 else slice(start, stop)
+        return [matrix[rows, first:last] for matrix in matrices]
+
+    return parts
 
 
 def messages_of(
