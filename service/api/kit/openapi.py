@@ -18,6 +18,7 @@ __all__ = ["BINARY", "json_body", "problems"]
 # `responses` of a route, by status.
 Responses: TypeAlias = dict[int | str, JsonObject]
 
+_PROBLEM: JsonObject = {"$ref": COMPONENTS + Problem.__name__}
 BINARY: JsonObject = {"type": "string", "format": "binary"}
 
 _ALWAYS: tuple[type[errors.ServiceError], ...] = (
@@ -44,8 +45,8 @@ def problems(*classes: type[errors.ServiceError], body: bool = False) -> Respons
             error.status,
             {
                 "description": error.title,
-                "model": Problem,
-                "content": {PROBLEM_JSON: {"example": _example(error)}},
+                # Not as a `model`, from which FastAPI would make a validator for every answer of every route.
+                "content": {PROBLEM_JSON: {"example": _example(error), "schema": _PROBLEM}},
             },
         )
     return responses
@@ -76,8 +77,8 @@ def finish(
     results: Sequence[type[Any]],
     is_open: bool,
 ) -> JsonObject:
-    """Problem answers are typed `application/problem+json` only, FastAPI's own 422 schema is not used here,
-    and models that no route declares are added: bodies that routes read themselves, results of jobs.
+    """FastAPI's own 422 schema is not used here, and models that no route declares are added: problems,
+    bodies that routes read themselves, results of jobs.
 
     is_open: the server has no keys, so none need be sent.
     """
@@ -86,19 +87,15 @@ def finish(
             if is_open and "security" in operation:
                 operation["security"].append({})
             for status, response in operation.get("responses", {}).items():
-                content = response.get("content", {})
-                if PROBLEM_JSON in content and "application/json" in content:
-                    schema = content.pop("application/json")["schema"]
-                    content[PROBLEM_JSON]["schema"] = schema
-                if status == "422" and "HTTPValidationError" in str(content):
-                    response["content"] = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+                if status == "422" and "HTTPValidationError" in str(response.get("content")):
+                    response["content"] = {PROBLEM_JSON: {"schema": _PROBLEM}}
                     response["description"] = errors.InvalidRequest.title
     schemas = document["components"]["schemas"]
     _, definitions = TypeAdapter.json_schemas(
         [
             *((model.__name__, "validation", TypeAdapter(model)) for model in bodies),
             # What has a default is always there in what the service says.
-            *((model.__name__, "serialization", TypeAdapter(model)) for model in results),
+            *((model.__name__, "serialization", TypeAdapter(model)) for model in (Problem, *results)),
         ],
         ref_template=COMPONENTS + "{model}",
     )
