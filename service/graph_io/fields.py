@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -19,18 +18,27 @@ MAX_INTEGER = 2**63 - 1
 MAX_NUMBER = sys.float_info.max
 
 
-@dataclass(frozen=True, slots=True)
 class Place:
-    """Where in the document a value stands, and in which node, for errors."""
+    """Where in the document a value stands, and in which node, for errors. Reading makes one for every field,
+    and nearly none is asked for its path.
+    """
 
-    path: tuple[str | int, ...] = ()
-    node: str | None = None
+    __slots__ = ("_key", "_parent", "node")
+
+    def __init__(
+        self, parent: Place | None = None, key: str | int | None = None, node: str | None = None
+    ) -> None:
+        self._parent, self._key, self.node = parent, key, node
 
     def __truediv__(self, key: str | int) -> Place:
-        return Place((*self.path, key), self.node)
+        return Place(self, key, self.node)
 
     def inside(self, node: str) -> Place:
-        return Place(self.path, node)
+        return Place(self._parent, self._key, node)
+
+    @property
+    def path(self) -> tuple[str | int, ...]:
+        return () if self._parent is None or self._key is None else (*self._parent.path, self._key)
 
     @property
     def pointer(self) -> str:
@@ -171,4 +179,6 @@ def read_list(value: Any, place: Place, *, most: int) -> Sequence[Any]:
 def read_integers(value: Any, place: Place, *, most: int, least_value: int = -MAX_INTEGER) -> tuple[int, ...]:
     """An array of whole numbers."""
     items = read_list(value, place, most=most)
+    if all(type(item) is int and least_value <= item <= MAX_INTEGER for item in items):
+        return tuple(items)
     return tuple(read_integer(item, place / index, least=least_value) for index, item in enumerate(items))

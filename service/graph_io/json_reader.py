@@ -176,6 +176,8 @@ def _operator(value: Any, place: Place) -> str:
 
 def _names(value: Any, place: Place, limits: GraphLimits) -> tuple[str, ...]:
     items = read_list(value, place, most=limits.max_edges)
+    if all(type(item) is str and len(item) <= limits.max_name_length for item in items):
+        return tuple(items)
     return tuple(
         read_text(item, place / index, max_length=limits.max_name_length) for index, item in enumerate(items)
     )
@@ -234,7 +236,7 @@ def _attribute(value: Any, place: Place) -> AttrValue:
         return tuple(_attribute_text(item, place / index) for index, item in items)
     if any(isinstance(item, float) for _, item in items):
         return tuple(read_number(item, place / index) for index, item in items)
-    return tuple(read_integer(item, place / index) for index, item in items)
+    return read_integers(value, place, most=MAX_ATTRIBUTE_ITEMS)
 
 
 def _attribute_text(value: Any, place: Place) -> str:

@@ -101,7 +101,7 @@ def onnx_data(document: Mapping[str, Any], *, limits: GraphLimits = DEFAULT_LIMI
 
     text, most = read_model(OnnxDocument, document).data, limits.max_bytes * 4 // 3 + 4
     if len(text) > most:
-        raise Place(("data",)).too_long(len(text), "characters", most)
+        raise (Place() / "data").too_long(len(text), "characters", most)
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

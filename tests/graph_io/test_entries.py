@@ -69,7 +69,7 @@ def test_what_is_no_entry_is_refused() -> None:
     with pytest.raises(InvalidInput, match="is not an architecture"):
         read_entry("resnet")
     with pytest.raises(InvalidArchitecture, match="lacks the key 'architecture'") as refused:
-        read_entry({"value": 1}, Place(("observations", 3)))
+        read_entry({"value": 1}, Place() / "observations" / 3)
     assert refused.value.extra["field"] == "/observations/3/architecture"
     # A slip of the pen is no metadata.
     with pytest.raises(InvalidArchitecture, match="chanels") as refused:

@@ -79,7 +79,7 @@ def read_anytime(document: Mapping[str, Any], *, limits: GraphLimits = DEFAULT_L
     """The network of a document as above. Raises InvalidArchitecture or LimitExceeded, naming the field."""
     network = read_model(AnytimeDocument, document)
     if network.image_size % 2 ** (SCALES - 1):
-        raise Place(("image_size",)).refuse(
+        raise (Place() / "image_size").refuse(
             f"/image_size is {network.image_size}; three scales need a multiple of {2 ** (SCALES - 1)}."
         )
     _check(network.blocks)
@@ -88,7 +88,7 @@ def read_anytime(document: Mapping[str, Any], *, limits: GraphLimits = DEFAULT_L
 
 def _check(blocks: tuple[_Block, ...]) -> None:
     """A node reads states that exist by then, each once, on a scale of its block; every block leads on."""
-    root = Place(("blocks",))
+    root = Place() / "blocks"
     for number, block in enumerate(blocks):
         for index, node in enumerate(block):
             place = root / number / index

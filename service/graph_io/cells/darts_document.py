@@ -122,7 +122,7 @@ class DartsDocument:
 def parse_document(document: Mapping[str, Any]) -> DartsDocument:
     """Raises InvalidArchitecture or LimitExceeded, naming the first field that is wrong."""
     network = _with_concat(read_model(DartsDocument, document))
-    genotype, place = network.genotype, Place(("genotype",))
+    genotype, place = network.genotype, Place() / "genotype"
     _check_cell(genotype.normal, genotype.normal_concat, place / "normal", place / "normal_concat")
     _check_cell(genotype.reduce, genotype.reduce_concat, place / "reduce", place / "reduce_concat")
     _check_combination(network)

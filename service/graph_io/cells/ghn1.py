@@ -91,13 +91,13 @@ def read_ghn1(document: Mapping[str, Any], *, limits: GraphLimits = DEFAULT_LIMI
 def _check(nodes: tuple[_Node, ...]) -> None:
     """A node reads states that exist by then, each once."""
     for index, (_, sources) in enumerate(nodes):
-        place = Place(("operations",)) / index / 1
+        place = Place() / "operations" / index / 1
         for position, source in enumerate(sources):
             read_integer(source, place / position, least=0, most=index + 1)
         if len(set(sources)) < len(sources):
             raise place.refuse(f"{place.named} names a state twice.")
     if not any(1 in sources for _, sources in nodes):
-        raise Place(("operations",)).refuse(
+        raise (Place() / "operations").refuse(
             "No node reads state 1, the block before.", "Without that, every other block would be left out."
         )
 

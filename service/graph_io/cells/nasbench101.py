@@ -109,12 +109,12 @@ def parse_cell(matrix: Any, ops: Any) -> Cell:
 
     Raises InvalidArchitecture or LimitExceeded, naming the field.
     """
-    return _cell_of(_read_matrix(matrix, Place(("matrix",))), _read_ops(ops, Place(("ops",))))
+    return _cell_of(_read_matrix(matrix, Place() / "matrix"), _read_ops(ops, Place() / "ops"))
 
 
 def _cell_of(matrix: Matrix, ops: Ops) -> Cell:
-    place = Place(("matrix",))
-    parsed_ops = _parse_ops(ops, Place(("ops",)))
+    place = Place() / "matrix"
+    parsed_ops = _parse_ops(ops, Place() / "ops")
     rows = (
         _from_triangle(matrix, len(parsed_ops), place)
         if isinstance(matrix, str)
@@ -219,7 +219,7 @@ def read_nasbench101(document: Mapping[str, Any], *, limits: GraphLimits = DEFAU
             hint="Add the missing edges.",
         )
     channels, stacks, modules = network.channels, network.stacks, network.modules
-    read_integer(network.image_size, Place(("image_size",)), least=2 ** (stacks - 1), most=MAX_IMAGE_SIZE)
+    read_integer(network.image_size, Place() / "image_size", least=2 ** (stacks - 1), most=MAX_IMAGE_SIZE)
     net = NetworkBuilder(network.image_size, limits)
     state = _conv_norm_relu(net, "layers.0", net.input(), (channels, 3, 3, 3))
     layer, before = 1, channels

@@ -83,7 +83,7 @@ class Edge:
 Cell = tuple[Edge, ...]
 
 
-def parse_cell(text: Any, place: Place = Place(("cell",))) -> Cell:
+def parse_cell(text: Any, place: Place = Place() / "cell") -> Cell:
     """The six edges of a cell string, by target and, within a target, as written.
 
     Raises InvalidArchitecture saying what is wrong with the text, LimitExceeded for a long one.

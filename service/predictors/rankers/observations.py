@@ -44,7 +44,7 @@ class Observation:
 
 def read_observation(item: Any, index: int) -> Observation:
     """The item at this place of a list. Raises InvalidArchitecture or InvalidInput, naming the field."""
-    place = Place(("observations", index))
+    place = Place() / "observations" / index
     try:
         entry = read_entry(item, place)
     except ServiceError as error:
