@@ -163,7 +163,7 @@ def _predictor(
 ) -> AbstractContextManager[Predictor]:
     """How one source is predicted: by a service if a URL is given, otherwise here."""
     from service.models.catalog import find_card
-    from service.weights.formats import check_output
+    from service.weights.output import check_output
 
     check_output(chosen.output, chosen.dtype)
     if url is None and chosen.model is not None:

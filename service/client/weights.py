@@ -27,7 +27,8 @@ from service.errors import InvalidRequest, ServiceError
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.kit.whole_file import whole_file, write_whole
 from service.weights.blocks import DTYPES, Array, Block, Provenance, WeightBlocks, shares
-from service.weights.formats import check_output, read_tiles, write_weights
+from service.weights.formats import read_tiles, write_weights
+from service.weights.output import check_output
 from service.weights.safetensors_layout import read_contents
 from service.weights.scales import scales
 

@@ -24,7 +24,8 @@ from service.graph_io.entries import common_space
 from service.graph_limits import limits_of
 from service.models.catalog import ModelCard, find_card, list_cards
 from service.settings import Settings, get_settings
-from service.weights.formats import check_output, write_weights
+from service.weights.formats import write_weights
+from service.weights.output import check_output
 
 if TYPE_CHECKING:
     from service.ghn.registry import LoadedModel

@@ -19,10 +19,6 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# Raise when decoding, normalisation, defaults or expansion change: cached answers of older code are then not
-# reused.
-POSTPROCESS_VERSION = 1
-
 DTYPES: dict[str, np.dtype[Any]] = {
     "float32": np.dtype(np.float32),
     "float16": np.dtype(np.float16),

@@ -14,19 +14,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
-from typing import BinaryIO, Literal, cast, get_args
+from typing import BinaryIO, cast
 
 import numpy as np
 
 from service.errors import InvalidRequest
 from service.weights.blocks import DTYPES, Array, Provenance, WeightBlocks
+from service.weights.output import OUTPUTS, check_output
 from service.weights.safetensors_layout import TensorEntry, header_bytes
 from service.weights.tiles import read_tiles, write_tiles
 
-__all__ = ["OUTPUTS", "Output", "WrittenFile", "check_output", "read_tiles", "write_weights"]
+__all__ = ["WrittenFile", "read_tiles", "write_weights"]
 
-Output = Literal["safetensors", "tiles", "npz"]
-OUTPUTS: tuple[str, ...] = get_args(Output)
 
 # A fixed time stamp: an archive's bytes must not depend on when it was made.
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -36,30 +35,6 @@ ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 class WrittenFile:
     size_bytes: int
     sha256: str
-
-
-def check_output(output: str, dtype: str) -> None:
-    """Refuse an unknown output or number format, and combinations that no file format can hold.
-
-    Raises InvalidRequest naming the field. `onnx` passes: it is an output, though not one that this module
-    writes.
-    """
-    if output not in (*OUTPUTS, "onnx"):
-        raise InvalidRequest(
-            f"There is no output {output!r}.",
-            field="/output",
-            hint=f"Use one of: {', '.join(OUTPUTS)}, onnx.",
-        )
-    if dtype not in DTYPES:
-        raise InvalidRequest(
-            f"There is no dtype {dtype!r}.", field="/dtype", hint=f"Use one of: {', '.join(DTYPES)}."
-        )
-    if output == "npz" and dtype == "bfloat16":
-        raise InvalidRequest(
-            "NumPy files have no bfloat16.",
-            field="/dtype",
-            hint="Ask for float32 or float16, or for the safetensors output.",
-        )
 
 
 def write_weights(

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from service.contract.predict import PredictOptions
 from service.graph_io.references import TorchvisionDocument
-from service.weights.blocks import POSTPROCESS_VERSION
+from service.weights.output import POSTPROCESS_VERSION
 
 
 def _sha256(*parts: str) -> str:

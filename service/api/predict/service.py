@@ -29,7 +29,7 @@ from service.models.catalog import ModelCard
 from service.store.measurements import count_unsupported
 from service.store.queue import enqueue
 from service.store.records import About, Job
-from service.weights.formats import check_output
+from service.weights.output import check_output
 
 log = structlog.get_logger("weightcast.api")
 
