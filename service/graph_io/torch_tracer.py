@@ -158,13 +158,14 @@ class _Tracer:
         self.looks_at_numbers = False
         self.runnable = _unwrapped(model)
         self.modules = list(model.modules())
-        devices = [p.device for p in model.parameters()]
+        parameters = list(model.named_parameters())
+        devices = [parameter.device for _, parameter in parameters]
         self.has_values = all(device != META for device in devices)
         self.device = next((device for device in devices if device != META), torch.device("cpu"))
         self.names: dict[int, str] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.kept: set[str] = set()
-        for name, parameter in model.named_parameters():
+        for name, parameter in parameters:
             if isinstance(parameter, nn.parameter.UninitializedParameter):
                 raise InvalidArchitecture(
                     f"The parameter {name!r} has no shape yet.",

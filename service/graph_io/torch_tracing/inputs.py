@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -77,7 +78,7 @@ def floating_dtype(model: nn.Module) -> torch.dtype:
 def candidates(model: nn.Module) -> Iterator[Example]:
     """Inputs to try, the likeliest first; each once."""
     seen: set[Example] = set()
-    for example in (*_declared(model), *_from_layers(model)):
+    for example in chain(_declared(model), _from_layers(model)):
         if example not in seen:
             seen.add(example)
             yield example

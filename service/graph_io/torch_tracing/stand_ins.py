@@ -10,17 +10,19 @@ modules, lists, dictionaries or sets of a module stays written.
 from __future__ import annotations
 
 import random
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from service.graph_io.torch_tracing.saved_containers import CONTAINERS, saved_container
+from service.graph_io.torch_tracing.saved_containers import CONTAINERS, SavedContainer, saved_container
 
 _SEED = 0
+_PLAIN_MAPPINGS = (dict, OrderedDict)
 
 
 class Lender(Protocol):
@@ -151,17 +153,25 @@ class _SavedTensors:
 class _Saved:
     """A module's attributes and the contents of its containers."""
 
-    __slots__ = ("attributes", "containers", "contents", "tensors")
+    __slots__ = ("attributes", "containers", "contents", "empty", "tensors")
 
     def __init__(self, module: nn.Module) -> None:
         self.tensors = _SavedTensors(module)
         self.attributes = module.__dict__
         self.contents = self.attributes.copy()
-        self.containers = [
-            saved_container(value) for value in self.contents.values() if issubclass(type(value), CONTAINERS)
-        ]
+        # Most containers of a module are its hooks, of which it has none.
+        self.empty: list[dict[Any, Any]] = []
+        self.containers: list[SavedContainer] = []
+        for value in self.contents.values():
+            if type(value) in _PLAIN_MAPPINGS and not value:
+                self.empty.append(value)
+            elif issubclass(type(value), CONTAINERS):
+                self.containers.append(saved_container(value))
 
     def restore(self) -> None:
+        for container in self.empty:
+            if container:
+                container.clear()
         with ExitStack() as steps:
             for container in self.containers:
                 steps.callback(container.restore)
