@@ -91,11 +91,12 @@ def finish(
                     response["content"] = {PROBLEM_JSON: {"schema": _PROBLEM}}
                     response["description"] = errors.InvalidRequest.title
     schemas = document["components"]["schemas"]
+    answers: list[type[Any]] = [Problem, *results]
     _, definitions = TypeAdapter.json_schemas(
         [
             *((model.__name__, "validation", TypeAdapter(model)) for model in bodies),
             # What has a default is always there in what the service says.
-            *((model.__name__, "serialization", TypeAdapter(model)) for model in (Problem, *results)),
+            *((model.__name__, "serialization", TypeAdapter(model)) for model in answers),
         ],
         ref_template=COMPONENTS + "{model}",
     )

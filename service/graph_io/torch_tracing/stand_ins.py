@@ -169,9 +169,9 @@ class _Saved:
                 self.containers.append(saved_container(value))
 
     def restore(self) -> None:
-        for container in self.empty:
-            if container:
-                container.clear()
+        for mapping in self.empty:
+            if mapping:
+                mapping.clear()
         with ExitStack() as steps:
             for container in self.containers:
                 steps.callback(container.restore)
