@@ -21,6 +21,7 @@ import gc
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -139,8 +140,19 @@ def trace_torchvision(
     Raises InvalidArchitecture for a name that torchvision does not have, naming those that look like it, and
     LimitExceeded.
     """
+    if not runnable:
+        return _torchvision_graph(name, num_classes, image_size, limits)
     model, example = build(name, num_classes=num_classes, image_size=image_size)
-    return _Tracer(model, limits, runnable=runnable).graph(example, name, guess=True)
+    return _Tracer(model, limits, runnable=True).graph(example, name, guess=True)
+
+
+@lru_cache(maxsize=64)
+def _torchvision_graph(
+    name: str, num_classes: int | None, image_size: int | None, limits: GraphLimits
+) -> ArchGraph:
+    """A name always stands for the same network: it is built and traced once a process."""
+    model, example = build(name, num_classes=num_classes, image_size=image_size)
+    return _Tracer(model, limits).graph(example, name, guess=True)
 
 
 class _Tracer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,8 +13,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from service.errors import InvalidArchitecture
-from service.graph_io.torch_tracer import trace, trace_once
+from service.errors import InvalidArchitecture, LimitExceeded
+from service.graph_io.limits import DEFAULT_LIMITS
+from service.graph_io.torch_tracer import trace, trace_once, trace_torchvision
 from service.graph_io.torch_tracing.fingerprint import fingerprint
 
 IMAGE = (3, 16, 16)
@@ -182,3 +183,16 @@ def test_a_module_is_freed_all_the_same() -> None:
     del net
     gc.collect()
     assert dead() is None
+
+
+def test_a_name_of_torchvision_is_traced_once() -> None:
+    graph = trace_torchvision("squeezenet1_1")
+    assert trace_torchvision("squeezenet1_1") is graph
+    few = trace_torchvision("squeezenet1_1", num_classes=10)
+    assert few.num_parameters < graph.num_parameters
+    assert trace_torchvision("squeezenet1_1", image_size=64).input_shape == (3, 64, 64)
+    for _ in range(2):
+        with pytest.raises(LimitExceeded):
+            trace_torchvision("squeezenet1_1", limits=replace(DEFAULT_LIMITS, max_parameters=1000))
+        with pytest.raises(InvalidArchitecture):
+            trace_torchvision("squeezenet9")
