@@ -41,6 +41,7 @@ OUT_OF_DISTRIBUTION = ("wide", "deep", "dense", "bn-free")
 # Networks under the bounds of training, of a seed that no training has.
 AS_IN_TRAINING = "as-in-training"
 OTHER_SEED = 1_000_000
+_GROUPS = {"as in training": (AS_IN_TRAINING,), "ID-TEST": ("id-test",), "OOD": OUT_OF_DISTRIBUTION}
 # Fields of the documents of networks that all of them may share.
 _SIZES = ("channels", "cells")
 STAGES = {
@@ -141,6 +142,7 @@ def _one(name: str, folder: Path, stage: Stage, seed: int, options: argparse.Nam
         "meta_batch": config.stages[0].meta_batch,
         "images_a_network": stage.images,
         "cost": stage.cost,
+        "sizes": _sizes(options),
         "seed": seed,
         "learning_rate": config.highest_rate,
         "seconds": trained[-1]["seconds"],
@@ -181,6 +183,16 @@ def _counts(bounded: int, networks: int) -> dict[str, int]:
     return {AS_IN_TRAINING: bounded, **(splits if networks else {})}
 
 
+def by_budget(folder: Path) -> dict[str, list[dict[str, dict[str, Any]]]]:
+    """What was trained and measured below a folder: for each budget the results of every seed, in order."""
+    budgets: dict[str, dict[int, dict[str, dict[str, Any]]]] = {}
+    for path in folder.glob("*-steps-seed-*"):
+        budget, _, seed = path.name.rpartition("-seed-")
+        if results := load_results(path):
+            budgets.setdefault(budget, {})[int(seed)] = results
+    return {budget: [seeds[seed] for seed in sorted(seeds)] for budget, seeds in sorted(budgets.items())}
+
+
 def load_results(folder: Path) -> dict[str, dict[str, Any]]:
     """Finished variants by name, in the order of `ABLATIONS`."""
     files = {name: folder / name / "scores.json" for name in ABLATIONS}
@@ -194,19 +206,20 @@ def table(seeds: list[dict[str, dict[str, Any]]]) -> str:
     names = [name for name in ABLATIONS if seeds and all(name in results for results in seeds)]
     if not names:
         return "No results."
-    lines = [
-        "| | steps | networks | seconds | training loss | as in training | against GHN-2 | ID-TEST "
-        "| against GHN-2 | OOD | against GHN-2 | paper, ID / OOD |",
-        "| --- |" + " ---: |" * 11,
-    ]
+    groups = {
+        title: splits
+        for title, splits in _GROUPS.items()
+        if all(splits[0] in results[name]["accuracies"] for results in seeds for name in names)
+    }
+    columns = ["steps", "networks", "seconds", "training loss"]
+    for title in groups:
+        columns += [title, "against GHN-2"]
+    lines = [f"| | {' | '.join([*columns, 'paper, ID / OOD'])} |", "| --- |" + " ---: |" * (len(columns) + 1)]
     for name in names:
         ablation, mine = ABLATIONS[name], [results[name] for results in seeds]
         cells = [ablation.title, str(mine[0]["steps"]), str(mine[0]["steps"] * mine[0]["meta_batch"])]
         cells += [f"{_mean(mine, 'seconds'):.0f}", f"{_mean(mine, 'loss'):.3f}"]
-        for group in ((AS_IN_TRAINING,), ("id-test",), OUT_OF_DISTRIBUTION):
-            if group[0] not in mine[0]["accuracies"]:
-                cells += ["", ""]
-                continue
+        for group in groups.values():
             own = [_joined(result, group) for result in mine]
             usual = [_joined(results[names[0]], group) for results in seeds]
             pairs = [

@@ -50,13 +50,12 @@ def page(results: Results, folder: Path, ablation_folder: Path) -> str:
     statistics = folder / "deepnets.json"
     if statistics.exists():
         parts += [_DEEPNETS, deepnets.tables(json.loads(statistics.read_text())) + "\n"]
-    runs = sorted(path for path in ablation_folder.glob("*-steps-seed-*") if ablations.load_results(path))
+    runs = ablations.by_budget(ablation_folder)
     if runs:
         parts.append(_ABLATIONS)
-    for run in runs:
-        matches = ablations.load_results(run)
-        parts.append(_ablation_conditions(next(iter(matches.values()))))
-        parts.append(ablations.table([matches]) + "\n")
+    for seeds in runs.values():
+        parts.append(_ablation_conditions([next(iter(results.values())) for results in seeds]))
+        parts.append(ablations.table(seeds) + "\n")
     return "\n".join(parts)
 
 
@@ -171,20 +170,28 @@ _ABLATIONS = """## Ablations
 variants have the same data, networks, images, learning rate and seed, and none was tuned. The table shows the
 effect of each part early in training on small images. It does not show the effect after long training: the
 paper's figures come from hundreds of times as many steps on larger images. Differences to GHN-2 are computed
-on the same networks. Their standard errors cover the choice of networks but not the seed, so differences
-below two or three standard errors are not significant. The paper has T = 5 only with one network per step
-(table 8: 54.4, and 54.3 with T = 1), so that row has no figure of the paper.
+on the same networks. With several seeds, the standard errors are those of the mean over seeds; with one seed
+they cover the choice of networks alone. Differences below two or three standard errors are not significant.
+The paper has T = 5 only with one network per step (table 8: 54.4, and 54.3 with T = 1), so that row has no
+figure of the paper.
 """
 
 
-def _ablation_conditions(result: dict[str, Any]) -> str:
+def _ablation_conditions(seeds: list[dict[str, Any]]) -> str:
+    """seeds: a result of each, of one budget."""
+    result = seeds[0]
     counts = ", ".join(f"{len(values)} of {split}" for split, values in result["accuracies"].items())
     networks = len(result["accuracies"].get("id-test", ()))
+    numbers = " ".join(str(of_seed["seed"]) for of_seed in seeds)
+    sizes = result.get("sizes") or {}
+    options = "".join(f" --{name} {size}" for name, size in sizes.items())
     return (
-        f"`--data {result['data']} --steps {result['steps']} --networks {networks}`: "
+        f"`--data {result['data']} --steps {result['steps']} --meta-batch {result['meta_batch']} "
+        f"--images {result['images_a_network']}{options} --networks {networks} --seeds {numbers}`: "
         f"{result['data']} at {result['image_size']}x{result['image_size']}, {result['steps']} steps of "
         f"{result['meta_batch']} networks on {result['images_a_network']} images each (networks up to cost "
-        f"{result['cost']:g}), learning rate {result['learning_rate']:g}, seed {result['seed']}, one thread; "
+        f"{result['cost']:g}{''.join(f', {size} {name}' for name, size in sizes.items())}), learning rate "
+        f"{result['learning_rate']:g}, {'seeds' if len(seeds) > 1 else 'seed'} {numbers}, one thread; "
         f"measured on {counts}, {result['test_images']} test images, {result['dtype']}. Seconds are from "
         "a machine that was busy with other work.\n"
     )

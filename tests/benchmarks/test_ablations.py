@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
-from benchmarks.ablations import table
+from benchmarks.ablations import by_budget, table
 
 
 def result(accuracies: list[float], loss: float) -> dict[str, Any]:
@@ -40,3 +42,22 @@ def test_several_seeds_count_seeds() -> None:
     assert cells(lines[2])[4:6] == ["2.500", "22.5 ± 7.5"]
     assert cells(lines[3])[8] == "+2.0 ± 1.0"
     assert len(table(seeds).splitlines()) == 3  # a variant that a seed lacks waits
+
+
+def test_a_column_that_nobody_measured_is_not_there() -> None:
+    results = {"ghn2": result([10.0, 20.0], 2.0)}
+    del results["ghn2"]["accuracies"]["id-test"]
+    header, _, row = table([results]).splitlines()
+    assert "ID-TEST" not in header and "as in training" in header
+    assert len(cells(row)) == len(cells(header)) == 10
+
+
+def test_seeds_of_one_budget_are_together(tmp_path: Path) -> None:
+    for name, accuracy in (("a-5-steps-seed-1", 1.0), ("a-5-steps-seed-0", 0.0), ("b-5-steps-seed-0", 2.0)):
+        folder = tmp_path / name / "ghn2"
+        folder.mkdir(parents=True)
+        (folder / "scores.json").write_text(json.dumps(result([accuracy], 1.0)))
+    (tmp_path / "c-5-steps-seed-0").mkdir()  # nothing is measured yet
+    found = by_budget(tmp_path)
+    assert {budget: len(seeds) for budget, seeds in found.items()} == {"a-5-steps": 2, "b-5-steps": 1}
+    assert [seed["ghn2"]["accuracies"]["wide"] for seed in found["a-5-steps"]] == [[0.0], [1.0]]
