@@ -115,6 +115,8 @@ def _from_http_exception(error: HTTPException, request: Request) -> errors.Servi
             f"{request.method} is not allowed at {request.url.path}.",
             hint="The methods of every path are listed at /docs.",
         )
+    if isinstance(error.__cause__, UnicodeDecodeError):  # of bytes that the framework took for JSON
+        return errors.InvalidRequest("The body is not JSON: its bytes are not UTF-8.")
     other = errors.HttpError(str(error.detail))
     other.status = error.status_code
     return other

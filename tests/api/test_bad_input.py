@@ -209,3 +209,10 @@ async def test_options_in_the_wrong_place(client: httpx.AsyncClient) -> None:
     assert assert_problem(wrong, 422)["field"] == "/dtype"
     unknown = await client.post("/predict-weights?quality=high", content=small_onnx())
     assert assert_problem(unknown, 422)["errors"][0]["in"] == "query"
+
+
+async def test_json_that_is_not_utf8(client: httpx.AsyncClient) -> None:
+    headers = {"Content-Type": "application/json"}
+    body = b'{"description": "\xff"}'
+    answer = await client.patch("/models/mine", content=body, headers=headers)
+    assert "UTF-8" in assert_problem(answer, 422)["detail"]
