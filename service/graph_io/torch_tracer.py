@@ -97,8 +97,8 @@ def trace(
 
 def trace_once(model: nn.Module, *, input_shape: Sequence[int] | None = None) -> ArchGraph:
     """`trace`, for a caller who comes with the same module again: its graph is at hand until the module
-    changes (a layer, an attribute, a hook, a parameter's shape) or is freed. What the module's code reads
-    outside of it may not change.
+    changes (a layer, an attribute, a hook, a parameter's shape, its class) or is freed. What the module's
+    code reads outside of it and of its class may not change.
     """
     shape = None if input_shape is None else tuple(input_shape)
 

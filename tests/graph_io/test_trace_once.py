@@ -19,6 +19,7 @@ from service.graph_io.torch_tracer import trace, trace_once, trace_torchvision
 from service.graph_io.torch_tracing.fingerprint import fingerprint
 
 IMAGE = (3, 16, 16)
+CALLS: list[int] = []
 
 
 @dataclass
@@ -28,8 +29,6 @@ class Options:
 
 class Net(nn.Module):
     """Everything that a forward pass may read; calls are counted outside of it."""
-
-    calls = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +42,7 @@ class Net(nn.Module):
         self.head = nn.Linear(8, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        Net.calls += 1
+        CALLS.append(1)
         x = self.between(self.norm(self.stem(x))) + self.shift
         for layer in self.layers[: self.options.depth]:
             x = self.between(layer(x))
@@ -102,6 +101,31 @@ def test_the_class_gets_another_forward(monkeypatch: pytest.MonkeyPatch) -> None
     assert trace_once(net, input_shape=IMAGE) == trace(net, input_shape=IMAGE) != before
 
 
+def test_the_class_gets_another_attribute_or_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Deep(nn.Module):
+        depth = 1
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def step(self, x: Tensor) -> Tensor:
+            return torch.relu(self.layer(x))
+
+        def forward(self, x: Tensor) -> Tensor:
+            for _ in range(self.depth):
+                x = self.step(x)
+            return x
+
+    net = Deep()
+    before = trace_once(net, input_shape=(4,))
+    monkeypatch.setattr(Deep, "depth", 2)
+    deeper = trace_once(net, input_shape=(4,))
+    assert len(deeper.nodes) > len(before.nodes)
+    monkeypatch.setattr(Deep, "step", lambda self, x: torch.tanh(self.layer(x)))
+    assert trace_once(net, input_shape=(4,)) == trace(net, input_shape=(4,)) != deeper
+
+
 def test_a_variable_of_a_function_changes() -> None:
     net, slope = Net(), 0.1
 
@@ -117,13 +141,13 @@ def test_a_variable_of_a_function_changes() -> None:
 def test_an_unchanged_module_does_not_run_again() -> None:
     net = Net()
     graph = trace_once(net, input_shape=IMAGE)
-    calls = Net.calls
+    calls = len(CALLS)
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.add_(1)
     net.head.weight = nn.Parameter(torch.ones(4, 8))
     assert trace_once(net, input_shape=list(IMAGE)) is graph
-    assert Net.calls == calls
+    assert len(CALLS) == calls
     assert graph == trace(net, input_shape=IMAGE)
 
 

@@ -38,9 +38,9 @@ class _Plain:
 
 
 def fingerprint(module: nn.Module) -> Fingerprint | None:
-    """Two equal ones mean the same graph, if no number of a tensor is looked at: classes, attributes, hooks,
-    and of every tensor its shape, its number format and whether it is trainable. What the code reads outside
-    of the module is not in it.
+    """Two equal ones mean the same graph, if no number of a tensor is looked at: classes and their methods,
+    attributes, hooks, and of every tensor its shape, its number format and whether it is trainable. What the
+    code reads elsewhere is not in it.
 
     None for a module that holds something whose state cannot be seen from here. It holds no reference to the
     module or to its tensors.
@@ -61,13 +61,13 @@ class _Walk:
     def __init__(self) -> None:
         self._numbers: dict[int, int] = {}
         self._met: list[object] = []
-        self._forwards: dict[type, Any] = {}
+        self._classes: dict[type, Fingerprint] = {}
 
     def value(self, value: Any) -> Any:
         kind = type(value)
         if kind in _ATOMS:
             return value
-        handler = _HANDLERS.get(kind)
+        handler = _CONTAINERS.get(kind)
         if handler is not None:
             return handler(self, value)
         if isinstance(value, _NAMES):
@@ -77,6 +77,9 @@ class _Walk:
             return (number,)
         self._numbers[id(value)] = len(self._numbers)
         self._met.append(value)  # an object made on the way must not give its identity to another
+        handler = _CODE.get(kind)
+        if handler is not None:
+            return handler(self, value)
         if isinstance(value, nn.Module):
             return self.module(value)
         if isinstance(value, Tensor):
@@ -88,9 +91,9 @@ class _Walk:
     def module(self, module: nn.Module) -> Fingerprint:
         # Most attributes of a network's modules are atoms or empty: those cost no call.
         kind, attributes = type(module), vars(module)
-        forward = self._forwards.get(kind)
-        if forward is None:
-            forward = self._forwards[kind] = self.value(kind.forward)
+        code = self._classes.get(kind)
+        if code is None:
+            code = self._classes[kind] = self._code(kind)
         values = [
             value
             if type(value) in _ATOMS
@@ -99,7 +102,19 @@ class _Walk:
             else self.value(value)
             for name, value in attributes.items()
         ]
-        return kind, forward, tuple(attributes), tuple(values)
+        return kind, code, tuple(attributes), tuple(values)
+
+    def _code(self, kind: type[nn.Module]) -> Fingerprint:
+        """Functions and fixed values of the user's own classes. Torch's stay as they are."""
+        own = [each for each in kind.__mro__ if not each.__module__.startswith(("torch.", "builtins"))]
+        entries = [(name, value) for each in own for name, value in vars(each).items()]
+        return self.value(kind.forward), tuple(
+            [
+                (name, self.value(value))
+                for name, value in entries
+                if type(value) in _FIXED and not name.startswith("__")
+            ]
+        )
 
     def sequence(self, values: list[Any] | tuple[Any, ...]) -> Fingerprint:
         return type(values), *[value if type(value) in _ATOMS else self.value(value) for value in values]
@@ -134,15 +149,19 @@ class _Walk:
         return tuple([*map(self.value, values)]), tuple([*map(self.value, values.values())])
 
 
-_HANDLERS: dict[type, Callable[[_Walk, Any], Any]] = {
+_CONTAINERS: dict[type, Callable[[_Walk, Any], Any]] = {
     list: _Walk.sequence,
     tuple: _Walk.sequence,
     dict: _Walk.mapping,
     OrderedDict: _Walk.mapping,
     set: _Walk.members,
     frozenset: _Walk.members,
+}
+_CODE: dict[type, Callable[[_Walk, Any], Any]] = {
     FunctionType: _Walk.function,
     MethodType: _Walk.method,
     BuiltinFunctionType: _Walk.builtin,
     partial: _Walk.application,
 }
+# What a class holds besides descriptors.
+_FIXED = _ATOMS | _CONTAINERS.keys() | _CODE.keys()
