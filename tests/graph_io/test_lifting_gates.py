@@ -43,6 +43,11 @@ def test_a_layer_at_every_position_makes_none() -> None:
     assert product(layer, mean, factors=("x", "mean"), shapes={"layer": FEATURES}).op == "mul"
 
 
+def test_one_number_for_all_channels_is_no_bias_node() -> None:
+    nodes = [Node("x", "input"), Node("y", "bias", ("x",), (Parameter("shift", (1,), "bias"),))]
+    assert lift(nodes, ["y"], dict.fromkeys("xy", FEATURES), BATCH)[0][1].op == "parameter"
+
+
 def test_a_table_of_relative_positions_is_one_by_its_name() -> None:
     """Whichever route read it: the readers call what is added along several axes a position."""
     nodes = [Node("x", "input"), Node("y", "position", ("x",), (Parameter("rel_pos_h", (6, 6)),))]

@@ -7,6 +7,7 @@ identities.py   what changes nothing is left out
 padding.py      nor what pads by nothing
 placement.py    a parameter says its shape beside the features only where that is not its own
 axes.py         axes are counted one way
+lengths.py      a vector divided by its length is normalised
 rolls.py        two parts in the other order are a roll
 parts.py        a part of a part is one part
 gates.py        features times a factor a channel are a gate
@@ -26,6 +27,7 @@ from service.graph_io.lifting.axes import count_axes
 from service.graph_io.lifting.batch import locate_batch
 from service.graph_io.lifting.gates import find_gates
 from service.graph_io.lifting.identities import drop_identities
+from service.graph_io.lifting.lengths import find_unit_vectors
 from service.graph_io.lifting.linked import LinkedGraph, Shape, linked, plain
 from service.graph_io.lifting.padding import trim_padding
 from service.graph_io.lifting.parts import join_parts
@@ -41,6 +43,7 @@ _PASSES = (
     locate_batch,
     place_parameters,
     count_axes,
+    find_unit_vectors,
     find_rolls,
     join_parts,
     find_attention,

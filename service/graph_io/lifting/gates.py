@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from service.graph_io.lifting.linked import LinkedGraph, LinkedNode
+from service.graph_io.lifting.linked import LinkedGraph, LinkedNode, unexpanded
 
 _EXCITES = frozenset({"conv", "linear"})
 # A bias, a sigmoid, a reshape, a split between the last layer and the product.
@@ -18,7 +18,7 @@ def find_gates(graph: LinkedGraph) -> None:
         if node.op != "mul" or len(node.inputs) != 2 or not live.issuperset(node.inputs):
             continue
         for features, factor in (node.inputs, node.inputs[::-1]):
-            gate = _unexpanded(factor)
+            gate = unexpanded(factor)
             if _fits(_sizes(features), _sizes(gate)) and _is_excitation(gate, live):
                 node.op, node.inputs = "channel_gate", [features, gate]
                 break
@@ -29,12 +29,6 @@ def _sizes(node: LinkedNode) -> tuple[int, ...]:
     """Of the axes; none if one of them is not known."""
     sizes = tuple(size or 0 for size in node.shape or ())
     return () if 0 in sizes else sizes
-
-
-def _unexpanded(node: LinkedNode) -> LinkedNode:
-    while node.op == "unary" and node.attrs.get("kind") == "expand":
-        node = node.inputs[0]
-    return node
 
 
 def _fits(features: tuple[int, ...], gate: tuple[int, ...]) -> bool:

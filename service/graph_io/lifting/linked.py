@@ -145,6 +145,19 @@ def plain(graph: LinkedGraph) -> tuple[list[Node], tuple[str, ...]]:
     return nodes, tuple(output.name for output in graph.outputs)
 
 
+def integers(value: AttrValue) -> tuple[int, ...]:
+    """Whole numbers of an attribute, none if it has no such."""
+    values = value if isinstance(value, tuple) else (value,)
+    return tuple(entry for entry in values if isinstance(entry, int))
+
+
+def unexpanded(node: LinkedNode) -> LinkedNode:
+    """What a node was before it was expanded for a sum or product, which broadcasting does as well."""
+    while node.op == "unary" and node.attrs.get("kind") == "expand":
+        node = node.inputs[0]
+    return node
+
+
 def unique(name: str, names: set[str]) -> str:
     """The name, with a number behind it if `names` has it; it is added there."""
     chosen, number = name, 1

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from service.graph_io.archgraph import AttrValue
-from service.graph_io.lifting.linked import LinkedGraph, LinkedNode
+from service.graph_io.lifting.linked import LinkedGraph, LinkedNode, integers
 
 _NAMES = ("axes", "starts", "ends", "steps")
 
@@ -23,11 +22,7 @@ def join_parts(graph: LinkedGraph) -> None:
 
 def _spans(node: LinkedNode) -> dict[int, tuple[int, int, int]]:
     """Start, end and step by axis; none for anything but a part that keeps its axes."""
-    axes, starts, ends, steps = (_integers(node.attrs.get(name)) for name in _NAMES)
+    axes, starts, ends, steps = (integers(node.attrs.get(name)) for name in _NAMES)
     if node.op != "slice" or not node.attrs.keys() <= {*_NAMES} or not len(axes) == len(starts) == len(ends):
         return {}
     return dict(zip(axes, zip(starts, ends, steps or (1,) * len(axes), strict=True), strict=True))
-
-
-def _integers(value: AttrValue) -> tuple[int, ...]:
-    return tuple(int(entry) for entry in value) if isinstance(value, tuple) else ()

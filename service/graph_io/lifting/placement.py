@@ -13,6 +13,9 @@ def place_parameters(graph: LinkedGraph) -> None:
     for node in graph.nodes:
         if node.op == "position" and is_relative(node.params[0].name):
             node.op = "relative_position"
+        if node.op == "bias" and node.params[0].numel == 1:
+            # One number for all channels.
+            node.op = "parameter"
         if node.op == "parameter" and node.attrs.get("kind") == "mul":
             # Its role says so, a gain.
             del node.attrs["kind"]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from service.graph_io.archgraph import AttrValue
 from service.graph_io.attributes import APPROXIMATE
-from service.graph_io.lifting.linked import LinkedGraph, LinkedNode
+from service.graph_io.lifting.linked import LinkedGraph, LinkedNode, integers
 
 
 def find_rolls(graph: LinkedGraph) -> None:
@@ -59,11 +58,6 @@ def _part(node: LinkedNode, axis: int) -> tuple[LinkedNode | None, int, int]:
 
 def _shifts(node: LinkedNode) -> dict[int, int]:
     """How far each axis is rolled; none if the node is no roll."""
-    shifts, dims = _integers(node.attrs.get("shifts")), _integers(node.attrs.get("dims"))
+    shifts, dims = integers(node.attrs.get("shifts")), integers(node.attrs.get("dims"))
     known = node.attrs.get("kind") == "roll" and len(shifts) == len(dims) and min(dims, default=0) >= 0
     return dict(zip(dims, shifts, strict=True)) if known else {}
-
-
-def _integers(value: AttrValue) -> tuple[int, ...]:
-    values = value if isinstance(value, tuple) else (value,)
-    return tuple(entry for entry in values if isinstance(entry, int))

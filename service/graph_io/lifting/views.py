@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.attributes import APPROXIMATE
-from service.graph_io.lifting.linked import Layout, LinkedGraph, LinkedNode, unique
+from service.graph_io.lifting.linked import Layout, LinkedGraph, LinkedNode, integers, unique
 from service.graph_io.lifting.normal_form import View, normal_form
 from service.graph_io.lifting.pieces import Chain, Inexpressible
 
@@ -66,17 +66,13 @@ def _viewed(node: LinkedNode, layout: Layout, chain: Chain) -> Chain:
     attrs = node.attrs
     if node.op in ("reshape", "flatten"):
         return chain.reshaped(layout)
-    axes = _integers(attrs.get("axes"))
+    axes = integers(attrs.get("axes"))
     if node.op == "permute":
         return chain.permuted(axes)
-    starts, ends, steps = (_integers(attrs.get(name)) for name in ("starts", "ends", "steps"))
+    starts, ends, steps = (integers(attrs.get(name)) for name in ("starts", "ends", "steps"))
     if set(steps) - {1} or not len(axes) == len(starts) == len(ends) or "kind" in attrs:
         raise Inexpressible
-    return chain.cut(tuple(zip(axes, starts, ends, strict=True)), _integers(attrs.get("dropped")))
-
-
-def _integers(value: AttrValue) -> tuple[int, ...]:
-    return tuple(int(entry) for entry in value) if isinstance(value, tuple) else ()
+    return chain.cut(tuple(zip(axes, starts, ends, strict=True)), integers(attrs.get("dropped")))
 
 
 @dataclass(slots=True)

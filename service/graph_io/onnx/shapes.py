@@ -356,7 +356,10 @@ def resize(op: Op, inputs: list[Value]) -> Shape:
     sizes = inputs[3].dims() if len(inputs) > 3 else None
     if sizes is not None and len(sizes) == len(data):
         return sizes
-    return (*data[:2], *(None for _ in data[2:]))
+    scales = inputs[2].const if len(inputs) > 2 else None
+    if scales is None or scales.shape != (len(data),) or None in data:
+        return (*data[:2], *(None for _ in data[2:]))
+    return tuple(int((dim or 0) * float(scale)) for dim, scale in zip(data, scales, strict=True))
 
 
 def blocks(op: Op, inputs: list[Value]) -> Shape:

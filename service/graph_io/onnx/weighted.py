@@ -85,7 +85,10 @@ def convolution(
         # A kernel computed from the input, or one that nobody trained (blurring).
         rest = [*owned, *own_bias(offset)]
         kind = ("parameter" if rest else "merge") if extra else ("bias" if rest else "unary")
-        return build.add(op, kind, [source, *extra], rest if kind != "bias" else rest[:1])
+        attrs: dict[str, AttrValue] = {}
+        if kind == "unary" and kernel.shape is not None:
+            attrs = {"kind": f"conv{len(kernel.shape) - 2}d"}
+        return build.add(op, kind, [source, *extra], rest if kind != "bias" else rest[:1], attrs=attrs)
     leaf = owned[0].leaf
     rank = len(kernel.shape) - 2 if kernel.shape is not None else len(leaf.shape) - 2
     attrs, certain = _convolution_attributes(op, values[data].shape, kernel.shape, rank, transposed)

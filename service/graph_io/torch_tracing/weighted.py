@@ -8,7 +8,6 @@ from service.graph_io.torch_tracing.combined import add_parameters
 from service.graph_io.torch_tracing.node_builder import NodeBuilder
 from service.graph_io.torch_tracing.steps import Step
 
-CONVOLUTIONS = frozenset({"conv", "conv_transpose"})
 # Axes of the weights that operators.py allows.
 _RANKS = {"linear": (2,), "conv": (3, 4, 5), "conv_transpose": (3, 4, 5)}
 

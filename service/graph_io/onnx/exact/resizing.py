@@ -12,7 +12,10 @@ def resize(site: Site) -> Exact | None:
     attrs = _way(site)
     if attrs is None or (size is None and scale is None):
         return None
-    return "resize", attrs | ({"scale": scale} if size is None else {"size": size})
+    if size is None and site.shape is not None and None not in site.shape:
+        size = tuple(int(dim or 0) for dim in site.shape[2:])
+    attrs |= {} if size is None else {"size": size}
+    return "resize", attrs | ({} if scale is None else {"scale": scale})
 
 
 def _size(site: Site) -> tuple[int, ...] | None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from service.graph_io.onnx.draft import Draft
 
-# Steps that change where numbers are, or scale them, and nothing else.
-_PLACING = frozenset({"reshape", "permute", "flatten", "identity"})
-
 
 def region(
     tail: Draft, entry: Draft, most: int = 24, *, owning: frozenset[str] = frozenset()
@@ -45,18 +42,6 @@ def activation_name(draft: Draft) -> str:
     kind = str(draft.attrs.get("kind", "relu"))
     limits = (draft.attrs.get("min_val", -1.0), draft.attrs.get("max_val", 1.0))
     return "clip01" if kind == "hardtanh" and limits == (0.0, 1.0) else kind
-
-
-def unplaced(draft: Draft, most: int = 12) -> Draft:
-    """Back over reshapes, permutations and scalings to where the numbers were made."""
-    for _ in range(most):
-        passing = (
-            draft.op in _PLACING or is_scaling(draft) or (draft.op == "unary" and draft.kind == "Expand")
-        )
-        if not passing or draft.owned or len(draft.inputs) != 1:
-            return draft
-        draft = draft.inputs[0]
-    return draft
 
 
 def only_reader(readers: dict[Draft, list[Draft]], draft: Draft) -> Draft | None:
