@@ -22,7 +22,10 @@ ITEMS = {
         "Table 1", "Table 2", "Table 3", "Table 3, NAS-Bench-201", "Table 4",
         *(f"Figure {n}" for n in range(1, 11)),
     ],
-    "GHN-2": [*(f"Table {n}" for n in range(1, 14)), *(f"Figure {n}" for n in range(1, 14))],
+    "GHN-2": [
+        *(f"Table {n}" for n in range(1, 13)), "Table 12, trained networks", "Table 13",
+        *(f"Figure {n}" for n in range(1, 14)),
+    ],
     "HyperNAS": ["Ranking", "Search", "Ablations"],
     "SMASH": [*(f"Figure {n}" for n in range(1, 4)), "Experiment 2", "Experiment 3", "Transfer"],
 }
