@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated
 
 import anyio.to_thread
-from fastapi import APIRouter, Depends, Header, Path
+from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from service.api.auth import require
 from service.api.kit.openapi import problems
+from service.api.kit.tagged import IfNoneMatch, tagged
 from service.api.services import Injected
-from service.api.weights.ranges import etag_matches
 from service.errors import Conflict, InvalidRequest, NotFound, UnknownModel
 from service.kit.json_types import JsonObject
 from service.models.catalog import DEFAULT_PREDICTORS, SHIPPED_MODELS, ModelCard, find_card, list_cards
@@ -67,15 +66,6 @@ def find_model(settings: Settings, name: str) -> ModelCard:
     return find_card(name, (SHIPPED_MODELS, settings.home / "models"))
 
 
-def _tagged(body: str, if_none_match: str | None) -> Response:
-    """JSON with an ETag of its content: a list that did not change costs a 304."""
-    etag = f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    if etag_matches(if_none_match, etag, weak=True):
-        return Response(status_code=304, headers=headers)
-    return Response(body, media_type="application/json", headers=headers)
-
-
 @router.get(
     "/models",
     operation_id="listModels",
@@ -87,12 +77,12 @@ def _tagged(body: str, if_none_match: str | None) -> Response:
         **problems(),
     },
 )
-async def list_models(services: Injected, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+async def list_models(services: Injected, if_none_match: IfNoneMatch = None) -> Response:
     folders = (SHIPPED_MODELS, services.settings.home / "models")
     cards = await anyio.to_thread.run_sync(list_cards, folders)
     usual = services.settings.default_model
     answer = ModelList(models=cards, default=usual, default_predictors=DEFAULT_PREDICTORS)
-    return _tagged(answer.model_dump_json(), if_none_match)
+    return tagged(answer.model_dump_json().encode(), "application/json", if_none_match)
 
 
 @router.get(
@@ -106,17 +96,13 @@ async def list_models(services: Injected, if_none_match: Annotated[str | None, H
         **problems(NotFound),
     },
 )
-async def get_model(
-    services: Injected,
-    name: _Name,
-    if_none_match: Annotated[str | None, Header()] = None,
-) -> Response:
+async def get_model(services: Injected, name: _Name, if_none_match: IfNoneMatch = None) -> Response:
     """`scores` are measured, each with its data and spread; `training` says how it was made."""
     try:
         card = await anyio.to_thread.run_sync(find_model, services.settings, name)
     except UnknownModel as error:
         raise NotFound(error.detail, **error.extra) from None
-    return _tagged(card.model_dump_json(), if_none_match)
+    return tagged(card.model_dump_json().encode(), "application/json", if_none_match)
 
 
 @router.patch(

@@ -4,15 +4,13 @@ works offline.
 
 from __future__ import annotations
 
-import hashlib
 from functools import lru_cache
 from importlib.resources import files
-from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
 from starlette.responses import Response
 
-from service.api.weights.ranges import etag_matches
+from service.api.kit.tagged import IfNoneMatch, tagged
 from service.errors import NotFound
 
 router = APIRouter(include_in_schema=False)
@@ -27,15 +25,11 @@ HEADERS = {
 }
 
 
-IfNoneMatch = Annotated[str | None, Header()]
-
-
 @lru_cache(maxsize=1)
-def _assets() -> dict[str, tuple[bytes, str]]:
-    """Every file of the web folder with its ETag, by its name."""
+def _assets() -> dict[str, bytes]:
+    """Every file of the web folder by its name."""
     entries = files("service.api").joinpath("web").iterdir()
-    contents = {entry.name: entry.read_bytes() for entry in entries if entry.is_file()}
-    return {name: (data, f'"{hashlib.sha256(data).hexdigest()[:32]}"') for name, data in contents.items()}
+    return {entry.name: entry.read_bytes() for entry in entries if entry.is_file()}
 
 
 def _page(name: str, if_none_match: str | None) -> Response:
@@ -43,11 +37,7 @@ def _page(name: str, if_none_match: str | None) -> Response:
     media_type = MEDIA_TYPES.get(name[name.rfind(".") :])
     if media_type is None or name not in _assets():
         raise NotFound(f"There is no page {name[:80]!r}.")
-    data, etag = _assets()[name]
-    headers = {**HEADERS, "ETag": etag}
-    if etag_matches(if_none_match, etag, weak=True):
-        return Response(status_code=304, headers=headers)
-    return Response(data, media_type=media_type, headers=headers)
+    return tagged(_assets()[name], media_type, if_none_match, HEADERS)
 
 
 @router.get("/")

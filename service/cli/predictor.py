@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -158,31 +157,23 @@ class _Fit:
 def _here(request: _Fit, progress: ReportProgress) -> FittedPredictor:
     from service.cli.models import checked_name
     from service.cli.reading import read_document
-    from service.models.publish import publish
-    from service.predictors.rankers import fitted
-    from service.predictors.rankers.fit_report import fit_report
+    from service.predictors.rankers.fitting import fit as run
+    from service.predictors.rankers.fitting import keep
     from service.predictors.rankers.ranking import STRUCTURE
     from service.settings import get_settings
 
-    models = get_settings().home / "models"
     checked_name(request.name, replace=request.replace)
     if request.name == STRUCTURE:
         raise typer.BadParameter(f"{STRUCTURE!r} is the name of a built-in predictor", param_hint="--name")
-    seen = fitted.observe(
-        request.items,
+    predictor, score = run(
+        request.items, request.name, request.property,
         read=read_document,
-        report=lambda done, total: progress(done, total, "reading the architectures"),
+        report=progress,
         features=request.features,
         ghn=request.ghn,
         failed=request.failed,
-    )
-    progress(0, None, "cross-validation")
-    predictor = fitted.FittedPredictor(request.name, request.property, seen)
-    score = predictor.cross_validate()
-    with TemporaryDirectory() as folder:
-        fitted.save_predictor(Path(folder), predictor, score)
-        publish(Path(folder), models / request.name, replace=request.replace)
-    return fit_report(predictor, score)
+    )  # fmt: skip
+    return keep(predictor, score, get_settings().home / "models", replace=request.replace)
 
 
 def _there(request: _Fit, progress: ReportProgress, url: str, api_key: str | None) -> FittedPredictor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +11,7 @@ from service.cli import options, scored
 from service.cli.console import ReportProgress, emit_json, progress_bar, say, table
 from service.cli.failures import REFUSED
 from service.cli.from_contract import Values, checked, offers
-from service.cli.inventory_lines import inventory_lines
+from service.cli.images import search_images
 from service.cli.ranking_file import check_ending, write_ranking
 from service.contract.kinds import image_rankers
 from service.contract.many import RankOptions
@@ -145,24 +144,7 @@ def _ranker(choices: RankOptions, data: str | None, data_dir: Path | None, entri
     if not by_images(choices.predictor):
         space = common_space(entries)
         return find_ranker(choices.predictor, choices.property, read=read_document, space=space)
-    from service.settings import get_settings
-    from training.data.dataset import load_dataset
-    from training.data.image_folder.names import data_source
-    from training.data.inventory import inventory
-    from training.evaluate.search_images import SearchImages
-
-    settings = get_settings()
-    dataset = load_dataset(
-        data_source(str(data), Path()),
-        data_dir=data_dir or settings.data_dir,
-        cache_dir=settings.home / "cache",
-        skip_bad=choices.skip_bad,
-    )
-    for line in [] if dataset.report is None else inventory_lines(inventory(dataset)):
-        typer.echo(line, err=True)
-    images = SearchImages(
-        dataset=dataset, images=choices.images, read=partial(read_document, runnable=True)
-    )
+    images = search_images(str(data), data_dir, skip_bad=choices.skip_bad, images=choices.images)
     return images.ranker(str(choices.predictor))
 
 

@@ -11,7 +11,6 @@ from service.cli.modules import load_module, names_module
 
 if TYPE_CHECKING:
     from service.graph_io.archgraph import ArchGraph
-    from service.graph_io.limits import GraphLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,39 +42,29 @@ def read_network(text: str, *, runnable: bool = False, input_shape: tuple[int, .
         return Network(trace(load_module(text), input_shape=input_shape, runnable=runnable))
     from service.graph_io.read import sniff
     from service.graph_io.sources import parse_source, read_outline
+    from service.settings import get_settings
 
-    source = parse_source(text)
+    source, most = parse_source(text), get_settings().max_body_bytes
     if source.document is not None:
         return Network(read_document(source.document, runnable=runnable))
     if source.path is None:
         data = sys.stdin.buffer.read()
     else:
         # A user's own file may hold gigabytes of weights, and none is needed.
-        data = read_outline(source.path, larger_than=_limits().max_bytes)
+        data = read_outline(source.path, larger_than=most)
     if sniff(data) == "json":
         return Network(read_document(data))
-    return Network(read_document(_within_limits(data)), data if source.path is None else source.path)
+    outline = data
+    if len(data) > most:
+        from service.graph_io.onnx_strip import strip_onnx
 
-
-def _within_limits(data: bytes) -> bytes:
-    """The model, without its weights if it is larger than a graph may be."""
-    if len(data) <= _limits().max_bytes:
-        return data
-    from service.graph_io.onnx_strip import strip_onnx
-
-    return strip_onnx(data)
+        outline = strip_onnx(data)
+    return Network(read_document(outline), data if source.path is None else source.path)
 
 
 def read_document(document: Any, *, runnable: bool = False) -> ArchGraph:
-    """An architecture object of any format, or the bytes of a file; torchvision networks are built here."""
-    from service.graph_io import read
-
-    return read.read_document(document, limits=_limits(), torchvision=True, runnable=runnable)
-
-
-def _limits() -> GraphLimits:
-    """Those of the settings, as for every other door."""
-    from service.graph_limits import limits_of
+    """A user's own architecture of any format, or the bytes of a file."""
+    from service.documents import read_document as read
     from service.settings import get_settings
 
-    return limits_of(get_settings())
+    return read(document, get_settings(), runnable=runnable, isolate=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_text
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,14 +11,13 @@ import typer
 from service.cli import options, scored
 from service.cli.console import ReportProgress, emit_json, fitted, progress_bar, say, table
 from service.cli.from_contract import Values, checked, offers
-from service.cli.inventory_lines import inventory_lines
+from service.cli.images import search_images
 from service.contract.options import DATA
 from service.contract.search import SearchOptions
 from service.graph_io.short_texts import as_source
 
 if TYPE_CHECKING:
     from service.contract.training_results import FoundArchitecture, Mean, SearchResult
-    from training.evaluate.search_images import SearchImages
 
 
 @offers(SearchOptions, leave_out=("population", "sample"))
@@ -108,33 +106,12 @@ def _here(
         best = "" if outcome.best is None else f"best {outcome.best.scores['score']:.4f}"
         progress(outcome.share, 1.0, best)
 
-    images = None if data is None else _images(data, data_dir, chosen)
+    images = None
+    if data is not None:
+        images = search_images(
+            data, data_dir, skip_bad=chosen.skip_bad, images=chosen.images, epochs=chosen.train_epochs
+        )
     return answer(chosen, read=read_document, report=tell, images=images)
-
-
-def _images(data: str, data_dir: Path | None, chosen: SearchOptions) -> SearchImages:
-    from service.cli.reading import read_document
-    from service.settings import get_settings
-    from training.data.dataset import load_dataset
-    from training.data.image_folder.names import data_source
-    from training.data.inventory import inventory
-    from training.evaluate.search_images import SearchImages
-
-    settings = get_settings()
-    dataset = load_dataset(
-        data_source(data, Path()),
-        data_dir=data_dir or settings.data_dir,
-        cache_dir=settings.home / "cache",
-        skip_bad=chosen.skip_bad,
-    )
-    for line in [] if dataset.report is None else inventory_lines(inventory(dataset)):
-        typer.echo(line, err=True)
-    return SearchImages(
-        dataset=dataset,
-        images=chosen.images,
-        epochs=chosen.train_epochs,
-        read=partial(read_document, runnable=True),
-    )
 
 
 def _there(

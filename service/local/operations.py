@@ -16,14 +16,14 @@ from service.contract import reading as contract
 from service.contract.many import RankRequest
 from service.contract.predict import PredictRequest
 from service.contract.results import PredictionResult, Ranking, WeightsFile
+from service.documents import read_document
 from service.errors import NotFound, UnknownModel
-from service.graph_io import read
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.digest import graph_digest
 from service.graph_io.entries import common_space
-from service.graph_limits import limits_of
+from service.graph_io.read import format_of
 from service.models.catalog import ModelCard, find_card, list_cards
-from service.settings import Settings, get_settings
+from service.settings import get_settings
 from service.weights.formats import write_weights
 from service.weights.output import check_output
 
@@ -36,8 +36,8 @@ Document = Mapping[str, Any]
 class Operations:
     """Threads may share one. GHNs that were used stay loaded."""
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        self._settings = settings or get_settings()
+    def __init__(self) -> None:
+        self._settings = get_settings()
         self._models: dict[str, LoadedModel] = {}
         self._files: dict[str, bytes] = {}
         self._lock = threading.Lock()
@@ -58,7 +58,7 @@ class Operations:
         parts = (graph_digest(graph), model.card.digest, output, dtype, str(options.include_classifier))
         return describe_answer(
             model, weights, graph,
-            from_onnx=read.format_of(options.architecture) == "onnx",
+            from_onnx=format_of(options.architecture) == "onnx",
             digest=hashlib.sha256("\n".join(parts).encode()).hexdigest(),
             file=self._kept(file.getvalue()),
         )  # fmt: skip
@@ -112,4 +112,4 @@ class Operations:
             return self._models[name]
 
     def _read(self, document: Any) -> ArchGraph:
-        return read.read_document(document, limits=limits_of(self._settings), torchvision=True)
+        return read_document(document, self._settings, isolate=False)

@@ -18,8 +18,8 @@ _PROBLEM = "application/problem+json"
 class LocalTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """For both clients. A call takes as long as its work: timeouts do not interrupt it."""
 
-    def __init__(self, operations: Operations | None = None) -> None:
-        self._operations = operations or Operations()
+    def __init__(self) -> None:
+        self._operations = Operations()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         body = request.read()

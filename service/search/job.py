@@ -63,22 +63,17 @@ def _images(options: SearchOptions, job: TrainingJob) -> SearchImages | None:
     if options.data is None:
         return None
     # torch, which other searches do without
-    from training.data.dataset import load_dataset
     from training.data.served import data_set
     from training.evaluate.search_images import SearchImages
 
-    dataset = load_dataset(
-        data_set(options.data, job.settings),
-        data_dir=job.settings.data_dir,
-        cache_dir=job.settings.home / "cache",
+    settings = job.settings
+    return SearchImages.load(
+        data_set(options.data, settings), settings.data_dir, settings,
         skip_bad=options.skip_bad,
-    )
-    return SearchImages(
-        dataset=dataset,
         images=options.images,
         epochs=options.train_epochs,
-        read=lambda document: read_document(document, job.settings, runnable=True),
-    )
+        read=lambda document: read_document(document, settings, runnable=True),
+    )  # fmt: skip
 
 
 class _Trained(dict[str, float]):

@@ -1,21 +1,24 @@
-"""Events of a job for asyncio: the same stream that `JobStore.read_events` reads, without a thread a
-reader.
-"""
+"""Events of a job for asyncio, without a thread a reader."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import re
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from service.store import events
 from service.store.connection import ANSWER_TIMEOUT_SECONDS, CONNECT_TIMEOUT_SECONDS, redis_or_unavailable
 from service.store.records import Event
 
+MOST_EVENTS = 500  # a read
 LONGEST_BLOCK_SECONDS = ANSWER_TIMEOUT_SECONDS - 1.0
+
+_EVENT_ID = re.compile(r"\d{1,20}(-\d{1,20})?")
 
 
 class EventStream:
@@ -35,10 +38,8 @@ class EventStream:
         """
         block = max(1, int(min(block_seconds, LONGEST_BLOCK_SECONDS) * 1000)) if block_seconds > 0 else None
         with redis_or_unavailable():
-            answer = await self._client().xread(
-                events.position(job_id, last_id), count=events.MOST_EVENTS, block=block
-            )
-        return events.decode(answer)
+            answer = await self._client().xread(position(job_id, last_id), count=MOST_EVENTS, block=block)
+        return decode(answer)
 
     async def close(self) -> None:
         client = self._clients.pop(asyncio.get_running_loop(), None)
@@ -58,3 +59,16 @@ class EventStream:
             )
             self._clients[loop] = client
         return client
+
+
+def position(job_id: str, last_id: str) -> dict[str, str]:
+    """What to read: everything behind `last_id`, or everything if that is not an id of ours."""
+    return {f"wc:events:{job_id}": last_id if _EVENT_ID.fullmatch(last_id) else "0-0"}
+
+
+def decode(answer: Any) -> list[Event]:
+    """The events of an answer for one stream, oldest first."""
+    if not answer:
+        return []
+    _, entries = answer[0]
+    return [Event(id=i, type=fields["type"], data=json.loads(fields["data"])) for i, fields in entries]

@@ -25,17 +25,15 @@ from service import tracing
 from service.contract.problem import Problem
 from service.errors import Conflict, InvalidRequest
 from service.settings import Settings
-from service.store import events, scripts
-from service.store.connection import ANSWER_TIMEOUT_SECONDS, connect, redis_or_unavailable
+from service.store import scripts
+from service.store.connection import connect, redis_or_unavailable
 from service.store.job_fields import SUMMARY_FIELDS, job_of, summary_of
 from service.store.measurements import facts_of
-from service.store.records import About, Event, Job, JobPage, JobStatus, JobSummary, new_job_id, now_text
+from service.store.records import About, Job, JobPage, JobStatus, JobSummary, new_job_id, now_text
 
 log = structlog.get_logger("weightcast.jobs")
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
-# XREAD may block no longer than the socket waits for an answer.
-_LONGEST_BLOCK_MS = int(ANSWER_TIMEOUT_SECONDS * 1000) - 1000
 _NO_ABOUT = About()
 _RESERVED_SECONDS = 60  # an idempotency key whose job is still being created
 
@@ -121,19 +119,6 @@ class JobStore:
         """Messages waiting in a queue of the broker (those being worked on are not counted)."""
         return int(self.redis.llen(queue))
 
-    @redis_or_unavailable()
-    def read_events(self, job_id: str, last_id: str = "0-0", block_ms: int = 0) -> Sequence[Event]:
-        """Events after `last_id`, oldest first, at most 500; waits up to `block_ms` (4000 at most) for the
-        first one.
-
-        An id that is not ours counts as "from the beginning": a browser may send back anything.
-        """
-        if not _JOB_ID.fullmatch(job_id):
-            return []
-        block = min(block_ms, _LONGEST_BLOCK_MS) if block_ms > 0 else None
-        answer = self.redis.xread(events.position(job_id, last_id), count=events.MOST_EVENTS, block=block)
-        return events.decode(answer)
-
     # The API's side
 
     @redis_or_unavailable()
@@ -161,6 +146,12 @@ class JobStore:
         if job is None:  # it ended and expired in between: only with a TTL of a few milliseconds
             raise Conflict("the job ended while this request was made", hint="send the request again")
         return job.model_copy(update={"is_new": winner == job_id})
+
+    def answered(self, job: Job, result: Mapping[str, Any]) -> Job:
+        """A new job, ended with a result that is known already, without any worker."""
+        self.begin(job.id, job.id)
+        self.finish(job.id, result, job.id)
+        return self.get(job.id) or job
 
     @redis_or_unavailable()
     def request_cancel(self, job_id: str) -> Job | None:

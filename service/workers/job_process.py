@@ -13,14 +13,12 @@ from argparse import ArgumentParser
 from dataclasses import replace
 from pathlib import Path
 
-from service.contract.kinds import plays
 from service.contract.options import Budget, Images, Options
 from service.contract.reading import read
-from service.errors import InvalidRequest, ServiceError, UnknownModel
-from service.json_pointer import pointer
+from service.errors import ServiceError
 from service.kit.references import resolve
 from service.kit.whole_file import write_whole
-from service.models.catalog import find_card
+from service.models.uses import check_models
 from service.settings import Settings, get_settings
 from training.data.served import data_set
 from training.job import Result, TrainingJob
@@ -60,28 +58,12 @@ def looked_up(options: Options, settings: Settings) -> Options:
 
     Raises InvalidRequest naming the field, if there are no such data, or models of another kind.
     """
-    _check_models(options)
+    check_models(options, settings)  # again, for they may be gone since the request
     if isinstance(options, Images):
         options = replace(options, data=data_set(options.data, settings))
     if isinstance(options, Budget) and options.minutes is not None:
         options = replace(options, minutes=min(options.minutes, settings.training_max_minutes))
     return options
-
-
-def _check_models(options: Options) -> None:
-    """Again, for they may be gone since the request."""
-    for use in options.models():
-        if use.name is None:
-            continue
-        try:
-            kind = find_card(use.name).kind
-        except UnknownModel as error:
-            error.extra["field"] = pointer(use.field)
-            raise
-        if not plays(kind, use.role):
-            raise InvalidRequest(
-                f"The model {use.name!r} is a {kind}; {use.lacks}.", field=pointer(use.field)
-            )
 
 
 if __name__ == "__main__":

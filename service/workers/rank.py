@@ -20,13 +20,13 @@ from service.graph_io.node_assignment import assignment_cost
 from service.graph_io.primitives import PrimitiveGraph, to_primitives
 from service.graph_io.short_texts import parse_line
 from service.graph_limits import limits_of
+from service.kit.pacing import Report, paced
 from service.predictors.rankers.ranking import Candidate, Ranker, find_ranker, rank, skipped_entry
 from service.predictors.rounding import significant
 from service.settings import Settings
 from service.stages import Stopwatch
 from service.workers.memory import RememberingRanker, document_key
-from service.workers.pacing import paced
-from service.workers.runtime import Report, Runtime
+from service.workers.runtime import Runtime
 
 # So many networks are embedded in one pass: large enough for matrix products, small enough for memory.
 EMBED_BATCH = 8
@@ -71,21 +71,15 @@ def _ranker(name: str | None, digest: str | None, property: str | None, settings
 
 def _image_ranker(predictor: str, on_images: OnImages, settings: Settings) -> Ranker:
     """Not kept: images of a folder may be others the next time. Errors: UnknownModel, InvalidRequest."""
-    from training.data.dataset import load_dataset
     from training.data.served import data_set
     from training.evaluate.search_images import SearchImages
 
-    dataset = load_dataset(
-        data_set(on_images["data"], settings),
-        data_dir=settings.data_dir,
-        cache_dir=settings.home / "cache",
+    images = SearchImages.load(
+        data_set(on_images["data"], settings), settings.data_dir, settings,
         skip_bad=on_images["skip_bad"],
-    )
-    images = SearchImages(
-        dataset=dataset,
         images=on_images["images"],
         read=lambda document: read_document(document, settings, runnable=True),
-    )
+    )  # fmt: skip
     return images.ranker(predictor)
 
 

@@ -6,7 +6,6 @@ Plain functions: no Celery, no Redis. A payload is what the API recorded with th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -25,6 +24,7 @@ from service.graph_io.json_reader import read_json_graph
 from service.graph_io.json_writer import graph_document
 from service.graph_limits import limits_of
 from service.kit.lru import LRU
+from service.kit.pacing import Report
 from service.settings import Settings
 from service.stages import Stopwatch
 from service.store.artifacts import Artifact
@@ -41,9 +41,6 @@ log = structlog.get_logger("weightcast.worker")
 
 _SMALL_CELL = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|none~0|none~1|skip_connect~2|"
 STAGES = ("reading the architecture", "loading the model", "predicting", "writing the file")
-
-# Called with (done, total, message); raises when the work is no longer wanted.
-Report = Callable[[float, float, str], None]
 
 
 class Runtime:

@@ -23,6 +23,7 @@ from service.store.artifacts import ArtifactStore
 from service.store.connection import connect
 from service.store.jobs import JobStore
 from service.store.workers import WorkerInfo, WorkerRegistry
+from tests.job_events import events_of
 from tests.predictors.rankers.test_ranking import cell
 from training.finetune.config import FineTuning, tuning
 from training.ghn.job import configured
@@ -52,7 +53,7 @@ async def test_a_job_that_has_ended_is_deleted(
     assert run.exists() and (await client.get(job["links"]["self"])).status_code == 200
     await client.delete(job["links"]["self"])
     assert (await client.delete(path)).status_code == 204
-    assert not run.exists() and store.read_events(job["id"]) == []
+    assert not run.exists() and events_of(store, job["id"]) == []
     assert_problem(await client.get(job["links"]["self"]), 404, "not-found")
     assert_problem(await client.delete(path), 404, "not-found")
     assert (await client.get("/training-jobs")).json()["jobs"] == []

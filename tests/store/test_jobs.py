@@ -12,6 +12,7 @@ from service.errors import Conflict, InvalidRequest, Unavailable
 from service.settings import Settings
 from service.store.jobs import JobStore
 from service.store.records import Job, JobStatus
+from tests.job_events import events_of
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_a_job_from_queued_to_succeeded(store: JobStore) -> None:
     assert store.finish(job.id, {"answer": 42}, "token")
     done = store.get(job.id)
     assert done is not None and done.result == {"answer": 42} and done.finished_at >= done.started_at
-    assert [event.type for event in store.read_events(job.id)] == ["state", "state", "progress", "state"]
+    assert [event.type for event in events_of(store, job.id)] == ["state", "state", "progress", "state"]
     # What was last said while it ran would look like work that was left undone.
     assert (done.progress.done, done.progress.total, done.progress.message) == (2, 2, "done")
 
@@ -152,10 +153,10 @@ def test_events_resume_after_the_last_id(store: JobStore) -> None:
     store.begin(job.id, "t")
     for step in range(5):
         store.metric(job.id, {"step": step}, token="t")
-    events = store.read_events(job.id)
-    assert [event.data["step"] for event in store.read_events(job.id, events[-3].id)] == [3, 4]
-    assert len(store.read_events(job.id, "nonsense")) == len(events)
-    assert store.read_events(job.id, events[-1].id, block_ms=20) == []
+    events = events_of(store, job.id)
+    assert [event.data["step"] for event in events_of(store, job.id, events[-3].id)] == [3, 4]
+    assert len(events_of(store, job.id, "nonsense")) == len(events)
+    assert events_of(store, job.id, events[-1].id) == []
 
 
 def test_idempotency_keys(store: JobStore) -> None:
@@ -189,7 +190,7 @@ def test_finished_records_expire_and_leave_the_lists(settings: Settings) -> None
 def test_names_that_are_not_ids_are_simply_not_there(store: JobStore) -> None:
     for name in ("", "x", "*", "a" * 31, "../../etc/passwd", "A" * 32):
         assert (
-            store.get(name) is None and store.request_cancel(name) is None and store.read_events(name) == []
+            store.get(name) is None and store.request_cancel(name) is None and events_of(store, name) == []
         )
 
 

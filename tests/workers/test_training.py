@@ -21,6 +21,7 @@ from service.workers import stopping, training
 from service.workers.run_once import run_once
 from service.workers.trainer_process import MetricsTail
 from service.workers.training import run_training
+from tests.job_events import events_of
 
 # Ten steps a run, a tenth of a second each, one checkpoint a step. It can be told to misbehave.
 TRAINER = """
@@ -92,7 +93,7 @@ def make(store: JobStore, name: str = "mine", **config: object) -> Job:
 
 
 def steps_told(store: JobStore, job: Job) -> list[int]:
-    return [event.data["step"] for event in store.read_events(job.id) if event.type == "metric"]
+    return [event.data["step"] for event in events_of(store, job.id) if event.type == "metric"]
 
 
 def status(store: JobStore, job: Job) -> JobStatus:
@@ -124,7 +125,7 @@ def test_a_run_to_the_end_publishes_the_model(store: JobStore, settings: Setting
     assert done is not None and done.result == {"model": "mine", "kind": "ghn", "steps": 10}, done
     assert done.progress.done == 100 and steps_told(store, job) == list(range(1, 11))
     assert (settings.home / "models" / "mine" / "weights").read_text() == "w"
-    losses = [event.data["loss"] for event in store.read_events(job.id) if event.type == "metric"]
+    losses = [event.data["loss"] for event in events_of(store, job.id) if event.type == "metric"]
     assert losses[2] is None  # not a number, and so not JSON
 
 

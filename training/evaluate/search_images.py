@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from service.contract.kinds import image_rankers
@@ -13,7 +14,8 @@ from service.contract.scoring import IMAGES, PREDICTED_WEIGHTS, scorer
 from service.executor.networks import Network
 from service.kit.references import resolve
 from service.predictors.features.architectures import Reader
-from training.data.dataset import Dataset
+from service.settings import Settings
+from training.data.dataset import Dataset, load_dataset
 from training.data.network_images import check_fits
 from training.evaluate.accuracy import network_accuracy
 from training.evaluate.ranker import ImageRanker, PredictedWeightsRanker, read_runnable
@@ -30,6 +32,19 @@ class SearchImages:
     images: int = IMAGES
     epochs: int = 5
     read: Reader = read_runnable
+
+    @classmethod
+    def load(
+        cls, source: str, data_dir: Path, settings: Settings, *,
+        skip_bad: bool, read: Reader, images: int, epochs: int = 5,
+    ) -> SearchImages:  # fmt: skip
+        """source, data_dir, skip_bad: as `load_dataset` takes them; what it decodes is kept in the settings'
+        home.
+        """
+        dataset = load_dataset(
+            source, data_dir=data_dir, cache_dir=settings.home / "cache", skip_bad=skip_bad
+        )
+        return cls(dataset=dataset, images=images, epochs=epochs, read=read)
 
     @property
     def classes(self) -> int:

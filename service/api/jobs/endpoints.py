@@ -13,10 +13,10 @@ from service.api.auth import require
 from service.api.jobs.events import job_events
 from service.api.keys import Principal
 from service.api.kit.job_examples import FINISHED_JOB_EXAMPLE
-from service.api.kit.jobs import JobId, find_job, job_response
+from service.api.kit.jobs import JobId, check_owner, find_job, job_response
 from service.api.kit.openapi import problems
 from service.api.services import Injected
-from service.errors import Conflict, Forbidden, NotFound
+from service.errors import Conflict, NotFound
 from service.store.records import Job, JobPage, JobStatus
 
 router = APIRouter(tags=["jobs"])
@@ -127,10 +127,7 @@ async def stream_job_events(
 async def cancel_job(job_id: JobId, services: Injected, caller: Caller) -> Response:
     """May be repeated. Only the key that made a job may cancel it, and `admin`."""
     job = await find_job(services, job_id, caller)
-    if job.owner != caller.id and not caller.may("admin"):
-        raise Forbidden(
-            "This job was made with another key.", hint="Ask its owner, or use a key with the scope admin."
-        )
+    check_owner(job, caller)
     state = await anyio.to_thread.run_sync(services.jobs.request_cancel, job_id)
     if state is None:
         raise NotFound(f"There is no job {job_id}.")

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from service.api.keys import Principal
 from service.api.kit.job_examples import JOB_ID_PATTERN, RUNNING_JOB_EXAMPLE
 from service.api.services import Services
-from service.errors import NotFound
+from service.errors import Forbidden, NotFound
 from service.store.records import Job
 
 JobId = Annotated[
@@ -44,3 +44,11 @@ async def find_job(services: Services, job_id: str, caller: Principal) -> Job:
             "ask again for the result.",
         )
     return job
+
+
+def check_owner(job: Job, caller: Principal) -> None:
+    """Raises Forbidden for a job of another key; `admin` may touch all."""
+    if job.owner != caller.id and not caller.may("admin"):
+        raise Forbidden(
+            "This job was made with another key.", hint="Ask its owner, or use a key with the scope admin."
+        )

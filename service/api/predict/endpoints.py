@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Header
-from starlette.requests import Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from service import errors
-from service.api.auth import require
-from service.api.keys import Principal
-from service.api.kit.failures import failure_response
-from service.api.kit.idempotency import IdempotencyKey, once
+from service.api.kit.calls import Call, PredictCall
 from service.api.kit.job_examples import FINISHED_JOB_EXAMPLE, RUNNING_JOB_EXAMPLE
-from service.api.kit.jobs import job_response
 from service.api.kit.openapi import BINARY, problems
-from service.api.kit.prefer import parse_prefer
-from service.api.middleware import record_of
 from service.api.predict.accept import wants_file
 from service.api.predict.parsing import read_submission
 from service.api.predict.schemas import REQUEST
 from service.api.predict.service import InjectedPredictions, weights_name
-from service.api.services import Injected, services_of
 from service.api.weights.answer import weights_response
 from service.api.weights.files import MEDIA_TYPES
 from service.contract.predict import EXTENSIONS
@@ -60,47 +50,31 @@ _ACCEPTED = {
         **problems(errors.InvalidArchitecture, errors.UnknownModel, errors.Conflict, body=True),
     },
 )
-async def predict_weights(
-    request: Request,
-    caller: Annotated[Principal, Depends(require("predict"))],
-    predictions: InjectedPredictions,
-    services: Injected,
-    prefer: Annotated[str | None, Header(description="`wait=N` seconds, or `respond-async`.")] = None,
-    idempotency_key: IdempotencyKey = None,
-) -> Response:
+async def predict_weights(call: PredictCall, predictions: InjectedPredictions) -> Response:
     """Send a network as JSON, as a form with a file, or as the bytes of an ONNX file. Its weights are not
     needed.
 
     Equal requests have equal digests: they are computed once, also when many ask at the same time.
     """
-    settings = services.settings
-    preference = parse_prefer(
-        prefer, default_wait_seconds=settings.default_wait_seconds, max_wait_seconds=settings.max_wait_seconds
-    )
-    record = record_of(request)
-    with record.stage("receive"):
-        inquiry = await predictions.prepare(await read_submission(request), caller)
+    with call.record.stage("receive"):
+        inquiry = await predictions.prepare(await read_submission(call.request), call.caller)
 
     async def start() -> Job:
-        return await predictions.start(inquiry, caller, record)
+        return await predictions.start(inquiry, call.caller, call.record)
 
-    job = await once(services.jobs, caller, "predict-weights", idempotency_key, inquiry.key, start)
-    with record.stage("wait"):
-        job = await services.watcher.wait(job, preference.wait_seconds, request) or job
-    return await _answer(request, job, inquiry.submission.options.output, preference.headers)
+    job = await call.job("predict-weights", inquiry.key, start)
+    return await _answer(call, job, inquiry.submission.options.output)
 
 
-async def _answer(request: Request, job: Job, output: str, headers: dict[str, str]) -> Response:
+async def _answer(call: Call, job: Job, output: str) -> Response:
     """200 or 202 with the job; the file where it was asked for; the problem of a job that failed at once."""
-    if (problem := failure_response(request, job, headers)) is not None:
+    if (problem := call.failure(job)) is not None:
         return problem
-    if job.status is JobStatus.SUCCEEDED and wants_file(
-        request.headers.get("accept"), MEDIA_TYPES[EXTENSIONS[output]]
-    ):
+    accept = call.request.headers.get("accept")
+    if job.status is JobStatus.SUCCEEDED and wants_file(accept, MEDIA_TYPES[EXTENSIONS[output]]):
         name = weights_name(job)
-        response = await weights_response(request, services_of(request), name)
-        response.headers.update(
-            {**headers, "Location": job.links["self"], "Content-Location": f"/weights/{name}"}
-        )
+        response = await weights_response(call.request, call.services, name)
+        places = {"Location": job.links["self"], "Content-Location": f"/weights/{name}"}
+        response.headers.update({**call.preference.headers, **places})
         return response
-    return job_response(job, headers={**headers, "Vary": "Accept, Prefer"})
+    return call.answer(job, Vary="Accept, Prefer")

@@ -167,15 +167,8 @@ class Predictions:
         if job is None or job.result is None:
             made = services.jobs.create(KIND, key="", payload={}, owner=caller.id, queue=QUEUE, about=about)
             services.cache.put(f"answer:{digest}", made.id)
-            return self._close(made, result)
+            return services.jobs.answered(made, result.as_json())
         return job.model_copy(update={"result": result.as_json()})
-
-    def _close(self, job: Job, result: PredictionResult) -> Job:
-        """A new job as finished with a known result, without any worker. Blocking."""
-        jobs = self._services.jobs
-        jobs.begin(job.id, job.id)
-        jobs.finish(job.id, result.as_json(), job.id)
-        return jobs.get(job.id) or job
 
     def _answer_or_queue(
         self, inquiry: Inquiry, architecture: ReadArchitecture, digest: str, caller: Principal
@@ -214,7 +207,7 @@ class Predictions:
             return job
         # The answer may have come since it was looked for, with the end of the job that was live then.
         if (result := self._known_result(digest)) is not None:
-            return self._close(job, result)
+            return services.jobs.answered(job, result.as_json())
         services.cache.put(f"answer:{digest}", job.id)
         enqueue(job, services.settings)
         return job

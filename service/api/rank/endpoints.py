@@ -8,9 +8,10 @@ from starlette.responses import Response
 
 from service import errors
 from service.api.architectures import NASBENCH201_EXAMPLE, TORCHVISION_EXAMPLE
+from service.api.kit.calls import PredictCall
 from service.api.kit.openapi import Responses, json_body, problems
 from service.api.rank.reading import JSON_LINES, read_many
-from service.api.rank.service import CurrentCall, answer, embedding_payload, ranking_payload
+from service.api.rank.service import answer, embedding_payload, ranking_payload
 from service.contract.many import (
     CompareOptions,
     CompareRequest,
@@ -64,7 +65,7 @@ _RESPONSES: Responses = {
     openapi_extra=_describe(RankRequest, RankOptions),
     responses=_RESPONSES,
 )
-async def rank_architectures(call: CurrentCall) -> Response:
+async def rank_architectures(call: PredictCall) -> Response:
     """The job's result is a `Ranking`. What cannot be read is in `skipped` and does not stop the rest."""
     settings = call.services.settings
     lines, options = await read_many(call.request, RankOptions, most=settings.max_architectures)
@@ -80,7 +81,7 @@ async def rank_architectures(call: CurrentCall) -> Response:
     openapi_extra=_describe(EmbedRequest, EmbedOptions),
     responses=_RESPONSES,
 )
-async def embed_architectures(call: CurrentCall) -> Response:
+async def embed_architectures(call: PredictCall) -> Response:
     """The job's result is an `Embeddings`: means of a GHN's node states, alike for networks that compute
     alike.
     """
@@ -98,7 +99,7 @@ async def embed_architectures(call: CurrentCall) -> Response:
     openapi_extra=_describe(CompareRequest, CompareOptions),
     responses=_RESPONSES,
 )
-async def compare_architectures(call: CurrentCall) -> Response:
+async def compare_architectures(call: PredictCall) -> Response:
     """The job's result is a `Comparison`: distances between up to 300 architectures."""
     settings = call.services.settings
     most = min(MOST_COMPARED, settings.max_architectures)

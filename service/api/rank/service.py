@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
 
 import anyio.to_thread
-from fastapi import Depends, Header
-from starlette.requests import Request
 from starlette.responses import Response
 
 from service import errors
-from service.api.auth import require
 from service.api.keys import Principal
-from service.api.kit.failures import failure_response
-from service.api.kit.idempotency import IdempotencyKey, once
-from service.api.kit.jobs import job_response
-from service.api.kit.prefer import parse_prefer
+from service.api.kit.calls import Call
 from service.api.models import find_model
-from service.api.services import Injected, Services
+from service.api.services import Services
 from service.contract.kinds import plays
 from service.contract.many import (
     EmbedOptions,
@@ -45,30 +37,6 @@ QUEUE = "rank"
 ANSWER_VERSION = 1
 # Counts, and needs no model.
 BUILT_IN = "structure"
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call: who asks, how long to wait for the answer, and whether it is a repetition."""
-
-    request: Request
-    services: Services
-    caller: Principal
-    prefer: str | None
-    idempotency_key: str | None
-
-
-def _call(
-    request: Request,
-    services: Injected,
-    caller: Annotated[Principal, Depends(require("predict"))],
-    prefer: Annotated[str | None, Header(description="`wait=N` seconds, or `respond-async`.")] = None,
-    idempotency_key: IdempotencyKey = None,
-) -> Call:
-    return Call(request, services, caller, prefer, idempotency_key)
-
-
-CurrentCall = Annotated[Call, Depends(_call)]
 
 
 def ranking_payload(settings: Settings, options: RankOptions, lines: bytes) -> RankQuestion:
@@ -133,26 +101,16 @@ async def answer(call: Call, kind: str, lines: bytes, payload: Question) -> Resp
 
     lines: the architectures, a JSON text each.
     """
-    services, settings = call.services, call.services.settings
-    preference = parse_prefer(
-        call.prefer,
-        default_wait_seconds=settings.default_wait_seconds,
-        max_wait_seconds=settings.max_wait_seconds,
-    )
     described = json.dumps([ANSWER_VERSION, kind, payload], sort_keys=True).encode()
     key = (await anyio.to_thread.run_sync(hashlib.sha256, described + b"\n" + lines)).hexdigest()
 
     async def start() -> Job:
         return await anyio.to_thread.run_sync(
-            partial(_start, services, call.caller, kind, lines, payload, key)
+            partial(_start, call.services, call.caller, kind, lines, payload, key)
         )
 
-    route = f"{kind}-architectures"
-    job = await once(services.jobs, call.caller, route, call.idempotency_key, key, start)
-    job = await services.watcher.wait(job, preference.wait_seconds, call.request) or job
-    if (problem := failure_response(call.request, job, preference.headers)) is not None:
-        return problem
-    return job_response(job, headers={**preference.headers, "Vary": "Prefer"})
+    job = await call.job(f"{kind}-architectures", key, start)
+    return call.failure(job) or call.answer(job, Vary="Prefer")
 
 
 def _start(
@@ -172,9 +130,7 @@ def _start(
     may_be_known = not isinstance(on_images, dict) or on_images.get("data") in BUILT_IN_DATA
     if may_be_known and (known := services.cache.get(key)) is not None:
         made = jobs.create(kind, key="", payload={}, owner=caller.id, queue=QUEUE, about=about)
-        jobs.begin(made.id, made.id)
-        jobs.finish(made.id, known, made.id)
-        return jobs.get(made.id) or made
+        return jobs.answered(made, known)
     services.admission.check(QUEUE, caller)
     name = services.artifacts.put_content(lines, "lines.json").name
     sent = {"architectures": name, **payload}

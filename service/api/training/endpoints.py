@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 import anyio.to_thread
-from fastapi import APIRouter, Depends, Header, Query
-from starlette.requests import Request
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from service import errors
 from service.api.auth import require
 from service.api.keys import Principal
-from service.api.kit.idempotency import IdempotencyKey, once
+from service.api.kit.calls import TrainingCall
 from service.api.kit.job_examples import RUNNING_JOB_EXAMPLE
-from service.api.kit.jobs import JobId, find_job, job_response
+from service.api.kit.jobs import JobId, find_job
 from service.api.kit.openapi import json_body, problems
-from service.api.kit.prefer import parse_prefer
 from service.api.predict.service import InjectedPredictions
 from service.api.services import Injected
 from service.api.training.reading import read_network, read_training_request
@@ -47,29 +45,17 @@ Trainer = Annotated[Principal, Depends(require("train"))]
         **problems(errors.Conflict, errors.UnknownModel, body=True),
     },
 )
-async def create_training_job(
-    request: Request,
-    services: Injected,
-    caller: Trainer,
-    predictions: InjectedPredictions,
-    prefer: Annotated[str | None, Header(description="`wait=N` seconds; 0 where nothing is said.")] = None,
-    idempotency_key: IdempotencyKey = None,
-) -> Response:
+async def create_training_job(call: TrainingCall, predictions: InjectedPredictions) -> Response:
     """Follow it at `/jobs/{id}/events`: measurements arrive as `metrics`. The model appears in `/models` when
     it is done; what a search has found, and where the weights of a fine-tuned network lie, is the result.
     """
-    training, body = await read_training_request(request)
-    preference = parse_prefer(
-        prefer, default_wait_seconds=0, max_wait_seconds=services.settings.max_wait_seconds
-    )
+    training, body = await read_training_request(call.request)
 
     async def begin() -> Job:
         architecture = await read_network(training, predictions.reader)
-        return await anyio.to_thread.run_sync(start, services, caller, training, architecture)
+        return await anyio.to_thread.run_sync(start, call.services, call.caller, training, architecture)
 
-    job = await once(services.jobs, caller, "training-jobs", idempotency_key, body, begin)
-    job = await services.watcher.wait(job, preference.wait_seconds, request) or job
-    return job_response(job, headers=preference.headers)
+    return call.answer(await call.job("training-jobs", body, begin))
 
 
 @router.get(

@@ -8,17 +8,18 @@ from collections.abc import Sequence
 
 from service import errors
 from service.api.keys import Principal
-from service.api.models import find_model
+from service.api.kit.jobs import check_owner
 from service.api.predict.reading import ReadArchitecture
 from service.api.services import Services
 from service.api.training.schemas import JobRequest, ModelRequest
-from service.contract.kinds import TRAINING, plays
+from service.contract.kinds import TRAINING
 from service.contract.options import APART, Observation, Observed, Options
 from service.contract.reading import written
 from service.contract.search import BUILT_IN
 from service.contract.training import TrainingPayload
 from service.json_pointer import pointer
 from service.models.publish import check_free
+from service.models.uses import check_models
 from service.settings import Settings
 from service.store.queue import enqueue
 from service.store.records import About, Job
@@ -34,7 +35,11 @@ def start(
     """
     settings, row, options = services.settings, request.row, request.config
     _check_budget(settings, options)
-    _check_models(settings, options)
+    try:
+        check_models(options, settings)
+    except errors.ServiceError as error:
+        error.place_in("config")
+        raise
     key = ""
     if isinstance(request, ModelRequest):
         _check_name(settings, request)
@@ -81,10 +86,7 @@ def forget(services: Services, caller: Principal, job: Job) -> None:
     """
     if job.kind != TRAINING:
         raise errors.NotFound(f"There is no training job {job.id}.")
-    if job.owner != caller.id and not caller.may("admin"):
-        raise errors.Forbidden(
-            "This job was made with another key.", hint="Ask its owner, or use a key with the scope admin."
-        )
+    check_owner(job, caller)
     if not services.jobs.forget(job.id):
         raise errors.Conflict(
             f"This job is {job.status.value}.",
@@ -113,21 +115,6 @@ def _check_name(settings: Settings, request: ModelRequest) -> None:
             hint="Choose another name.",
         )
     check_free(request.name, settings.home / "models", replace=request.replace)
-
-
-def _check_models(settings: Settings, options: Options) -> None:
-    """Every model that the options name must be there, and be of the right kind."""
-    for use in options.models():
-        field = pointer("config", use.field)
-        try:
-            card = find_model(settings, use.name or settings.default_model)
-        except errors.UnknownModel as error:
-            error.extra["field"] = field
-            raise
-        if not plays(card.kind, use.role):
-            raise errors.InvalidRequest(
-                f"The model {card.name!r} is a {card.kind}; {use.lacks}.", field=field
-            )
 
 
 def _keep(services: Services, observations: Sequence[Observation]) -> str:

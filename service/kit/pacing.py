@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
-from service.workers.runtime import Report
+# Called with (done, total, message); may raise where the work is no longer wanted.
+Report = Callable[[float, float, str], None]
 
 _EVERY_SECONDS = 0.3
 
