@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
@@ -166,43 +166,44 @@ def _predictor(
     from service.weights.output import check_output
 
     check_output(chosen.output, chosen.dtype)
-    if url is None and chosen.model is not None:
+    if url is not None:
+        return _there(chosen, shape, url, api_key)
+    if chosen.model is not None:
         # Before torch is loaded, which takes seconds.
         find_card(chosen.model)
-    if url is None:
-        return nullcontext(_LocalPredictor(chosen, shape))
-    return _RemotePredictor(chosen, shape, url, api_key)
+    return _here(chosen, shape)
 
 
-class _LocalPredictor:
+@contextmanager
+def _here(chosen: PredictOptions, shape: Shape) -> Iterator[Predictor]:
     """Predicts in this process. The model is loaded with the first source."""
+    from service.cli.reading import check_source, read_network
+    from service.client.weights import PredictedWeights
 
-    def __init__(self, chosen: PredictOptions, shape: Shape) -> None:
-        self._chosen, self._shape = chosen, shape
-        self._model: Any = None
+    model: Any = None
 
-    def __call__(self, source: str, progress: ReportProgress) -> tuple[PredictedWeights, float]:
-        from service.cli.reading import check_source, read_network
-        from service.client.weights import PredictedWeights
-
+    def predict_one(source: str, progress: ReportProgress) -> tuple[PredictedWeights, float]:
+        nonlocal model
         check_source(source)
         loading = _load_libraries(source)
         progress(0, None, "reading")
-        network = read_network(source, input_shape=self._shape)
+        network = read_network(source, input_shape=shape)
         start = time.perf_counter()
-        if self._model is None:
+        if model is None:
             progress(0, None, "loading the model")
-            self._model = _load_model(self._chosen.model)
+            model = _load_model(chosen.model)
         loading += time.perf_counter() - start
         progress(0, None, "predicting")
-        blocks = self._model.predict(network.graph, include_classifier=self._chosen.include_classifier)
+        blocks = model.predict(network.graph, include_classifier=chosen.include_classifier)
         weights = PredictedWeights(
-            replace(blocks, dtype=self._chosen.dtype),
+            replace(blocks, dtype=chosen.dtype),
             source_onnx=network.source_onnx,
             expected=(parameter.name for parameter in network.graph.parameters()),
-            notes=self._model.notes(network.graph, from_onnx=network.source_onnx is not None),
+            notes=model.notes(network.graph, from_onnx=network.source_onnx is not None),
         )
         return weights, loading
+
+    yield predict_one
 
 
 def _load_libraries(source: str) -> float:
@@ -223,31 +224,25 @@ def _load_model(name: str | None) -> Any:
     return load_model(name or settings.default_model, settings.device)
 
 
-class _RemotePredictor(AbstractContextManager[Predictor]):
+@contextmanager
+def _there(
+    chosen: PredictOptions, shape: Shape, url: str, api_key: str | None
+) -> Iterator[Predictor]:
     """Predicts by a service. Weights travel as tiles whatever is written: the file is made here."""
+    from service.client import Client
+    from service.settings import get_settings
 
-    def __init__(self, chosen: PredictOptions, shape: Shape, url: str, api_key: str | None) -> None:
-        from service.client import Client
-
-        self._chosen, self._shape = chosen, shape
-        self._client = Client(url, api_key=api_key)
-
-    def __enter__(self) -> Predictor:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.close()
-
-    def __call__(self, source: str, progress: ReportProgress) -> tuple[PredictedWeights, float]:
-        from service.settings import get_settings
-
+    def predict_one(source: str, progress: ReportProgress) -> tuple[PredictedWeights, float]:
         progress(0, None, "sending")
-        weights = self._client.predict_weights(
+        weights = client.predict_weights(
             sent(source),
-            input_shape=self._shape,
-            model=self._chosen.model or get_settings().default_model,
-            dtype=self._chosen.dtype,
-            include_classifier=self._chosen.include_classifier,
+            input_shape=shape,
+            model=chosen.model or get_settings().default_model,
+            dtype=chosen.dtype,
+            include_classifier=chosen.include_classifier,
             progress=lambda step: progress(step.done, step.total, step.message),
         )
         return weights, 0.0
+
+    with Client(url, api_key=api_key) as client:
+        yield predict_one

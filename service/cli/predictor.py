@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,12 +11,12 @@ import typer
 from service.cli import options
 from service.cli.console import ReportProgress, emit_json, progress_bar, say
 from service.cli.failures import Commands
+from service.cli.from_contract import Values, checked, offers
+from service.contract.predictor import Fitting
 
 if TYPE_CHECKING:
     from service.cli.records import Records
     from service.contract.training_results import FittedPredictor
-    from service.predictors.rankers.observations import Failed
-    from service.predictors.regressors.methods import Features
 
 app = typer.Typer(cls=Commands, help="Fit predictors that rank architectures.", no_args_is_help=True)
 
@@ -29,25 +28,19 @@ _FAILED_WORDS = {
 }
 
 
-class FeatureChoice(StrEnum):
-    STRUCTURE = "structure"
-    EMBEDDING = "embedding"
-    BOTH = "both"
-
-
-class FailedChoice(StrEnum):
-    LEAVE_OUT = "leave-out"
-    LOWEST = "lowest"
-    HIGHEST = "highest"
-
-
 @app.callback()
 def _predictors() -> None:
     """Fit predictors that rank architectures."""
 
 
 @app.command()
+@offers(
+    Fitting,
+    completions={"ghn": options.ghn_names},
+    notes={"failed": "In a file, NaN, infinite and empty values are failures too."},
+)
 def fit(
+    *,
     observations: Annotated[
         Path,
         typer.Argument(
@@ -61,13 +54,7 @@ def fit(
     ],
     name: Annotated[str, typer.Option(help="Name for the predictor.")],
     property: Annotated[str, typer.Option(help="Property that the values measure.")] = "accuracy",
-    features: Annotated[
-        FeatureChoice,
-        typer.Option(
-            help="What to learn from: counts over a network's structure, its embedding by a GHN, or both."
-        ),
-    ] = FeatureChoice.STRUCTURE,
-    ghn: Annotated[str, typer.Option(help="GHN for the embeddings.")] = "ghn2-cifar10",
+    values: Values,
     value: Annotated[
         str | None,
         typer.Option(
@@ -76,13 +63,6 @@ def fit(
             "else the only one with numbers]",
         ),
     ] = None,
-    failed: Annotated[
-        FailedChoice,
-        typer.Option(
-            help="What to do with failed trainings (value null, NaN, infinite or empty): leave them out, or "
-            "count them as the lowest or as the highest value."
-        ),
-    ] = FailedChoice.LEAVE_OUT,
     plot: options.Plot = None,
     replace: options.Replace = False,
     url: options.Url = None,
@@ -106,7 +86,8 @@ def fit(
         if isinstance(item, ServiceError):
             raise item
     items = with_value(records.values, value, property)
-    request = _Fit(items, name, property, features.value, ghn, failed.value, replace)
+    request = _Fit(items, name, property, checked(Fitting, values), replace)
+    failed = request.options.failed
     try:
         with progress_bar("fitting") as progress:
             fitted = _here(request, progress) if url is None else _there(request, progress, url, api_key)
@@ -118,9 +99,9 @@ def fit(
     if json:
         # A service names a model and its kind; here is only one of both.
         report = fitted.model_dump(mode="json", exclude={"model", "kind", "property"})
-        emit_json({"name": name, "failed_as": failed.value, **report})
+        emit_json({"name": name, "failed_as": failed, **report})
     else:
-        _show(fitted, property, _FAILED_WORDS[failed.value], records)
+        _show(fitted, property, _FAILED_WORDS[failed], records)
     if plot is not None:
         from service.plots import predictor_chart
 
@@ -148,9 +129,7 @@ class _Fit:
     items: list[Any]
     name: str
     property: str
-    features: Features
-    ghn: str
-    failed: Failed
+    options: Fitting
     replace: bool
 
 
@@ -162,22 +141,20 @@ def _here(request: _Fit, progress: ReportProgress) -> FittedPredictor:
     from service.predictors.rankers.ranking import STRUCTURE
     from service.settings import get_settings
 
+    settings = get_settings()
     checked_name(request.name, replace=request.replace)
     if request.name == STRUCTURE:
         raise typer.BadParameter(f"{STRUCTURE!r} is the name of a built-in predictor", param_hint="--name")
     predictor, score = run(
-        request.items, request.name, request.property,
-        read=read_document,
-        report=progress,
-        features=request.features,
-        ghn=request.ghn,
-        failed=request.failed,
+        request.items, request.name, request.property, request.options,
+        read=read_document, report=progress, default_ghn=settings.default_model,
     )  # fmt: skip
-    return keep(predictor, score, get_settings().home / "models", replace=request.replace)
+    return keep(predictor, score, settings.home / "models", replace=request.replace)
 
 
 def _there(request: _Fit, progress: ReportProgress, url: str, api_key: str | None) -> FittedPredictor:
     from service.client import Client
+    from service.contract.reading import written
     from service.predictors.rankers.observations import read_observation
 
     seen = [read_observation(item, index) for index, item in enumerate(request.items)]
@@ -186,9 +163,7 @@ def _there(request: _Fit, progress: ReportProgress, url: str, api_key: str | Non
             [(observation.document, observation.value) for observation in seen],
             name=request.name,
             property=request.property,
-            features=request.features,
-            ghn=None if request.features == "structure" else request.ghn,
-            failed=request.failed,
+            **written(request.options),
             replace=request.replace,
             progress=lambda step: progress(step.done, step.total, step.message),
         )

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from service.contract.fields import option
-from service.contract.options import MODEL_NAME, ModelUse, Observed
+from service.contract.options import MODEL_NAME, ModelUse, Observed, Options
 
 Features = Literal["structure", "embedding", "both"]
 Failed = Literal["leave-out", "lowest", "highest"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictorTraining(Observed):
-    """`config` of kind `predictor`: a regressor that is fitted to your own results, in seconds."""
+class Fitting(Options):
+    """How a predictor learns from observations."""
 
     features: Features = field(
         default="structure",
@@ -38,3 +38,8 @@ class PredictorTraining(Observed):
     def models(self) -> Iterator[ModelUse]:
         if self.ghn is not None:
             yield ModelUse("ghn", self.ghn, "ghn", "it embeds nothing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictorTraining(Fitting, Observed):
+    """`config` of kind `predictor`: a regressor that is fitted to your own results, in seconds."""

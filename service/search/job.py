@@ -18,7 +18,7 @@ from service.documents import read_document
 from service.kit.json_types import JsonObject
 from service.search.answer import answer
 from service.search.evaluation import Evaluation
-from service.search.run import Outcome
+from service.search.run import Outcome, Report
 from training.job import Result, TrainingJob
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def run(options: SearchOptions, job: TrainingJob) -> Result:
             result = answer(
                 options,
                 read=lambda document: read_document(document, job.settings),
-                report=_Metrics(metrics),
+                report=_telling(metrics),
                 known=history,
                 seconds_before=history.seconds,
                 images=_images(options, job),
@@ -91,17 +91,15 @@ class _Trained(dict[str, float]):
             file.write(json.dumps({"key": key, "accuracy": accuracy}) + "\n")
 
 
-class _Metrics:
+def _telling(file: IO[str]) -> Report:
     """Writes a measurement for the job's events after a batch, a few hundred in all."""
+    last_share = -1.0
 
-    def __init__(self, file: IO[str]) -> None:
-        self._file = file
-        self._last_share = -1.0
-
-    def __call__(self, outcome: Outcome) -> None:
-        if outcome.best is None or (outcome.share - self._last_share < 1 / _EVENTS and not outcome.ended):
+    def tell(outcome: Outcome) -> None:
+        nonlocal last_share
+        if outcome.best is None or (outcome.share - last_share < 1 / _EVENTS and not outcome.ended):
             return
-        self._last_share = outcome.share
+        last_share = outcome.share
         values = {
             "step": len(outcome.items),
             "best": outcome.best.scores["score"],
@@ -109,8 +107,10 @@ class _Metrics:
             "seconds": round(outcome.seconds, 2),
             "progress": outcome.share,
         }
-        self._file.write(json.dumps(values) + "\n")
-        self._file.flush()
+        file.write(json.dumps(values) + "\n")
+        file.flush()
+
+    return tell
 
 
 class _History(dict[str, Evaluation | None]):

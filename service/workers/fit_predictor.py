@@ -33,12 +33,10 @@ def run_fit(runtime: Runtime, payload: TrainingPayload, report: Report) -> resul
     options = read(PredictorTraining, {**payload["config"], "observations": items})
     try:
         predictor, score = fit(
-            options.observations, name, options.property,
+            options.observations, name, options.property, options,
             read=lambda document: read_document(document, settings),
             report=report,
-            features=options.features,
-            ghn=options.ghn or settings.default_model,
-            failed=options.failed,
+            default_ghn=settings.default_model,
         )  # fmt: skip
     except ServiceError as error:
         if "field" in error.extra:

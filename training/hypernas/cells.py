@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from service.contract.options import MOST_OBSERVATIONS
 from service.errors import InvalidRequest, ServiceError
 from service.graph_io.cells import nasbench101, nasbench201
 from service.predictors.hypernas.batch import CellBatch, make_batch
@@ -28,7 +29,6 @@ Floats = NDArray[np.float64]
 Result = TypeVar("Result")
 
 FEWEST_OBSERVATIONS = 5
-MOST_OBSERVATIONS = 20_000
 
 
 @dataclass(frozen=True, slots=True)

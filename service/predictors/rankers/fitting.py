@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from service.contract import training_results
-from service.contract.predictor import Failed, Features
+from service.contract.predictor import Fitting
 from service.kit.pacing import Report, paced
 from service.models.publish import publish
 from service.predictors.features.architectures import Reader
@@ -20,8 +20,8 @@ _STAGES = 3
 
 
 def fit(
-    items: Sequence[Any], name: str, property: str, *,
-    read: Reader, report: Report, features: Features, ghn: str, failed: Failed,
+    items: Sequence[Any], name: str, property: str, options: Fitting, *,
+    read: Reader, report: Report, default_ghn: str,
 ) -> tuple[FittedPredictor, CrossValidation]:  # fmt: skip
     """The predictor with the best method for these observations, and how well it ranks.
 
@@ -32,9 +32,9 @@ def fit(
         items,
         read=read,
         report=lambda done, total: tell(done / total, _STAGES, "reading the architectures"),
-        features=features,
-        ghn=ghn,
-        failed=failed,
+        features=options.features,
+        ghn=options.ghn or default_ghn,
+        failed=options.failed,
     )
     report(1, _STAGES, "fitting")
     predictor = FittedPredictor(name, property, seen)

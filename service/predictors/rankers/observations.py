@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum, isfinite
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.contract.predictor import Failed
 from service.errors import ServiceError
 from service.graph_io.entries import read_entry
 from service.graph_io.fields import Place, kind_of
@@ -19,9 +20,6 @@ from service.kit.json_types import JsonObject
 from service.predictors.rankers.number_texts import number_of
 from service.predictors.regressors.scores import Floats
 
-# What becomes of trainings that failed: left out, or a value beyond all others, so that a search keeps away
-# from what is like them.
-Failed = Literal["leave-out", "lowest", "highest"]
 # What tables have where a training has no value.
 FAILED_WORDS = frozenset(
     (
@@ -92,7 +90,9 @@ def common_metadata(observations: Sequence[Observation]) -> JsonObject:
 
 
 def beyond(value_N: Floats, failed: Failed) -> float:
-    """The value of failed trainings: a little lower, or higher, than every other."""
+    """The value of failed trainings: a little lower, or higher, than every other, so that a search keeps away
+    from what is like them.
+    """
     least, most = float(value_N.min()), float(value_N.max())
     # Halves first: the spread of the largest numbers is no number.
     step = 2 * (_BEYOND * (most / 2 - least / 2)) or _BEYOND * abs(least) or _BEYOND

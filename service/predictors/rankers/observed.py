@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from service.contract.options import MOST_OBSERVATIONS
+from service.contract.predictor import Failed, Features
 from service.errors import InvalidInput, InvalidRequest, NotConnected, ServiceError
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.read import format_of, read_document
@@ -27,19 +29,17 @@ from service.predictors.features.architectures import (
 )
 from service.predictors.rankers.identity import cell_identity, graph_identity
 from service.predictors.rankers.observations import (
-    Failed,
     beyond,
     common_metadata,
     merge_equal_rows,
     read_observation,
 )
-from service.predictors.regressors.methods import Columns, Features
+from service.predictors.regressors.methods import Columns
 from service.predictors.regressors.scores import FEWEST_OBSERVATIONS, Floats
 
 if TYPE_CHECKING:
     from service.ghn.registry import LoadedModel
 
-MOST_OBSERVATIONS = 20_000
 DEFAULT_GHN = "ghn2-cifar10"
 # Cross-validation needs that many to fit on what a fold leaves.
 FEWEST_NETWORKS = FEWEST_OBSERVATIONS + 2

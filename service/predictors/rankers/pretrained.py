@@ -31,7 +31,8 @@ from service.errors import InvalidInput
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.cells import nasbench201
 from service.graph_io.read import format_of
-from service.models.catalog import CARD, CONFIG, WEIGHTS, ModelCard
+from service.models.catalog import CONFIG, WEIGHTS, ModelCard
+from service.models.publish import write_model_folder
 from service.predictors.features.architectures import Reader, is_bare_cell
 from service.predictors.features.network_cost import multiply_adds
 from service.predictors.features.network_walks import dense_layers, network_operations
@@ -136,13 +137,9 @@ class LinearModel:
 
 def save_ranker(folder: Path, model: LinearModel, card: Mapping[str, Any]) -> None:
     """Write a model folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {"coefficient_F": model.coefficient_F, "mean_F": model.mean_F, "scale_F": model.scale_F}
-    save_file(tensors, folder / WEIGHTS)
-    (folder / WEIGHTS).chmod(0o644)  # safetensors creates it for its owner alone
     config = {"format": FORMAT, "property": "accuracy", "features": list(RANKER_FEATURES)}
-    for name, document in ((CONFIG, config), (CARD, card)):
-        (folder / name).write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
+    write_model_folder(folder, lambda path: save_file(tensors, path), config, card)
 
 
 def is_pretrained(card: ModelCard) -> bool:

@@ -21,6 +21,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from service.contract.predictor import Features
 from service.predictors.regressors.additive import AdditiveRegressor
 from service.predictors.regressors.embedding import EmbeddingRegressor
 from service.predictors.regressors.few_shot import FewShotRegressor, SmoothRegressor
@@ -39,7 +40,6 @@ from service.predictors.regressors.scores import (
 )
 
 Method = Literal["mixture", "smooth", "additive", "prices", "embedding", "both"]
-Features = Literal["structure", "embedding", "both"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 # What is tried for each choice of features; the first one is what a predictor starts with.
