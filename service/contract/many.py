@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, NotRequired, final
+from typing import Annotated, Literal
 
 from typing_extensions import TypedDict
 
 from service.contract.fields import AnyDocument, Limits, option
 from service.contract.options import DATA_NAME, MODEL_NAME, SKIP_BAD, Options
 from service.contract.scoring import IMAGES, PREDICTOR_NAME, check_images
+from service.kit.json_types import JsonObject
 
 Order = Literal["ascending", "descending"]
 Unconnected = Literal["skip", "last"]
@@ -121,59 +122,11 @@ class EmbedRequest(EmbedOptions):
     architectures: Architectures
 
 
-class OnImages(TypedDict):
-    """What networks with generated weights are run on."""
+class ManyPayload(TypedDict):
+    """What travels to the worker. options: of the kind, with the names of what answers. model_digest: of the
+    model among them; None for what needs none. architectures: artifact with a JSON text a line.
+    """
 
-    data: str
-    images: int
-    skip_bad: bool
-
-
-class RankQuestion(TypedDict):
-    """A ranking, whatever is ranked. predictor_digest: None for what needs no model."""
-
-    predictor: str
-    predictor_digest: str | None
-    property: str
-    order: Order
-    unconnected: Unconnected
-    top_k: int | None
-    on_images: NotRequired[OnImages]
-
-
-class EmbedQuestion(TypedDict):
-    model: str
-    model_digest: str
-
-
-class NodesQuestion(TypedDict):
-    by: Literal["nodes"]
-
-
-Question = RankQuestion | EmbedQuestion | NodesQuestion
-
-
-def model_of(question: Question) -> str | None:
-    """The model that answers; None where it takes none."""
-    name = question.get("predictor") or question.get("model")
-    return None if name is None else str(name)
-
-
-class RankPayload(RankQuestion):
-    """What travels to the worker. architectures: artifact with a JSON text a line."""
-
-    architectures: str
-
-
-@final
-class EmbedPayload(EmbedQuestion):
-    """What travels to the worker. architectures: artifact with a JSON text a line."""
-
-    architectures: str
-
-
-@final
-class NodesPayload(NodesQuestion):
-    """What travels to the worker. architectures: artifact with a JSON text a line."""
-
+    options: JsonObject
+    model_digest: str | None
     architectures: str

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service import tracing
-from service.contract.many import EmbedPayload, NodesPayload, OnImages, RankPayload
+from service.contract.many import CompareOptions, ManyPayload, RankOptions
+from service.contract.reading import read
 from service.contract.results import Comparison, Embeddings, Ranking, SkippedArchitecture
 from service.documents import read_document
 from service.errors import ServiceError
@@ -33,18 +34,19 @@ EMBED_BATCH = 8
 _SIGNIFICANT = 7
 
 
-def run_rank(runtime: Runtime, payload: RankPayload, report: Report) -> Ranking:
+def run_rank(runtime: Runtime, payload: ManyPayload, report: Report) -> Ranking:
     """The answer of `rankers.ranking.rank`, with `timings_ms`: model, parse, score.
 
     Errors: UnknownModel, InvalidRequest; JobCancelled.
     """
     watch, settings = Stopwatch(tracing.span), runtime.settings
+    options = read(RankOptions, payload["options"])
     report(0, 1, "loading the predictor")
     with watch.stage("model"):
         ranker = (
-            _ranker(payload["predictor"], payload["predictor_digest"], payload["property"], settings)
-            if "on_images" not in payload
-            else _image_ranker(payload["predictor"], payload["on_images"], settings)
+            _ranker(options.predictor, payload["model_digest"], options.property, settings)
+            if options.data is None
+            else _image_ranker(options, settings)
         )
     with watch.stage("parse"):
         candidates = list(_candidates(runtime, payload))
@@ -53,9 +55,9 @@ def run_rank(runtime: Runtime, payload: RankPayload, report: Report) -> Ranking:
         answer = rank(
             candidates,
             ranker,
-            top_k=payload["top_k"],
-            order=payload["order"],
-            unconnected=payload["unconnected"],
+            top_k=options.top_k,
+            order=options.order,
+            unconnected=options.unconnected,
             report=lambda done: tell(done, len(candidates), "reading the architectures"),
         )
     return answer.model_copy(update={"timings_ms": watch.timings_ms()})
@@ -69,21 +71,21 @@ def _ranker(name: str | None, digest: str | None, property: str | None, settings
     )
 
 
-def _image_ranker(predictor: str, on_images: OnImages, settings: Settings) -> Ranker:
+def _image_ranker(options: RankOptions, settings: Settings) -> Ranker:
     """Not kept: images of a folder may be others the next time. Errors: UnknownModel, InvalidRequest."""
     from training.data.served import data_set
     from training.evaluate.search_images import SearchImages
 
     images = SearchImages.load(
-        data_set(on_images["data"], settings), settings.data_dir, settings,
-        skip_bad=on_images["skip_bad"],
-        images=on_images["images"],
+        data_set(str(options.data), settings), settings.data_dir, settings,
+        skip_bad=options.skip_bad,
+        images=options.images,
         read=lambda document: read_document(document, settings, runnable=True),
     )  # fmt: skip
-    return images.ranker(predictor)
+    return images.ranker(str(options.predictor))
 
 
-def run_embed(runtime: Runtime, payload: EmbedPayload, report: Report) -> Embeddings:
+def run_embed(runtime: Runtime, payload: ManyPayload, report: Report) -> Embeddings:
     """A vector for each architecture that could be read. Stages: model, parse, embed."""
     watch = Stopwatch()
     name, indices, vectors, skipped = _embed(runtime, payload, report, watch)
@@ -97,11 +99,11 @@ def run_embed(runtime: Runtime, payload: EmbedPayload, report: Report) -> Embedd
     )
 
 
-def run_compare(runtime: Runtime, payload: EmbedPayload | NodesPayload, report: Report) -> Comparison:
+def run_compare(runtime: Runtime, payload: ManyPayload, report: Report) -> Comparison:
     """Euclidean distances between all pairs of embeddings, or costs of assignments between nodes (GHN-2
     paper, appendix C.2.4). Stages: model, parse, embed, compare.
     """
-    if "by" in payload:
+    if read(CompareOptions, payload["options"]).by == "nodes":
         return _compare_nodes(runtime, payload, report)
     watch = Stopwatch()
     name, indices, vectors, skipped = _embed(runtime, payload, report, watch)
@@ -117,7 +119,7 @@ def run_compare(runtime: Runtime, payload: EmbedPayload | NodesPayload, report: 
     )
 
 
-def _compare_nodes(runtime: Runtime, payload: NodesPayload, report: Report) -> Comparison:
+def _compare_nodes(runtime: Runtime, payload: ManyPayload, report: Report) -> Comparison:
     watch, tell = Stopwatch(), paced(report)
     by_index: dict[int, PrimitiveGraph] = {}
     skipped: list[SkippedArchitecture] = []
@@ -143,7 +145,7 @@ def _compare_nodes(runtime: Runtime, payload: NodesPayload, report: Report) -> C
     )
 
 
-def _candidates(runtime: Runtime, payload: RankPayload | EmbedPayload | NodesPayload) -> Iterator[Candidate]:
+def _candidates(runtime: Runtime, payload: ManyPayload) -> Iterator[Candidate]:
     limits = limits_of(runtime.settings)
     for index, line in enumerate(runtime.uploaded(payload["architectures"]).split(b"\n")):
         document: Any
@@ -155,12 +157,12 @@ def _candidates(runtime: Runtime, payload: RankPayload | EmbedPayload | NodesPay
 
 
 def _embed(
-    runtime: Runtime, payload: EmbedPayload, report: Report, watch: Stopwatch
+    runtime: Runtime, payload: ManyPayload, report: Report, watch: Stopwatch
 ) -> tuple[str, list[int], NDArray[np.float32], list[SkippedArchitecture]]:
     """Name of the model, indices, embeddings (networks, width), and what was skipped."""
     report(0, 1, "loading the model")
     with watch.stage("model"):
-        model = runtime.models.get(payload["model"], payload["model_digest"])
+        model = runtime.models.get(payload["options"]["model"], payload["model_digest"])
     with watch.stage("parse"):
         candidates = list(_candidates(runtime, payload))
     tell = paced(report)

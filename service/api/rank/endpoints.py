@@ -11,7 +11,7 @@ from service.api.architectures import NASBENCH201_EXAMPLE, TORCHVISION_EXAMPLE
 from service.api.kit.calls import PredictCall
 from service.api.kit.openapi import Responses, json_body, problems
 from service.api.rank.reading import JSON_LINES, read_many
-from service.api.rank.service import answer, embedding_payload, ranking_payload
+from service.api.rank.service import Question, answer, embedding, ranking
 from service.contract.many import (
     CompareOptions,
     CompareRequest,
@@ -69,8 +69,8 @@ async def rank_architectures(call: PredictCall) -> Response:
     """The job's result is a `Ranking`. What cannot be read is in `skipped` and does not stop the rest."""
     settings = call.services.settings
     lines, options = await read_many(call.request, RankOptions, most=settings.max_architectures)
-    payload = await anyio.to_thread.run_sync(ranking_payload, settings, options, lines)
-    return await answer(call, "rank", lines, payload)
+    question = await anyio.to_thread.run_sync(ranking, settings, options, lines)
+    return await answer(call, question, lines)
 
 
 @router.post(
@@ -87,8 +87,8 @@ async def embed_architectures(call: PredictCall) -> Response:
     """
     settings = call.services.settings
     lines, options = await read_many(call.request, EmbedOptions, most=settings.max_architectures)
-    payload = await anyio.to_thread.run_sync(embedding_payload, settings, options)
-    return await answer(call, "embed", lines, payload)
+    question = await anyio.to_thread.run_sync(embedding, settings, "embed", options)
+    return await answer(call, question, lines)
 
 
 @router.post(
@@ -105,6 +105,6 @@ async def compare_architectures(call: PredictCall) -> Response:
     most = min(MOST_COMPARED, settings.max_architectures)
     lines, options = await read_many(call.request, CompareOptions, most=most)
     if options.by == "nodes":
-        return await answer(call, "compare", lines, {"by": options.by})
-    payload = await anyio.to_thread.run_sync(embedding_payload, settings, options)
-    return await answer(call, "compare", lines, payload)
+        return await answer(call, Question("compare", options), lines)
+    question = await anyio.to_thread.run_sync(embedding, settings, "compare", options)
+    return await answer(call, question, lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import anyio.to_thread
@@ -15,14 +16,7 @@ from service.api.kit.calls import Call
 from service.api.models import find_model
 from service.api.services import Services
 from service.contract.kinds import plays
-from service.contract.many import (
-    EmbedOptions,
-    EmbedQuestion,
-    Question,
-    RankOptions,
-    RankQuestion,
-    model_of,
-)
+from service.contract.many import EmbedOptions, ManyPayload, RankOptions
 from service.contract.options import BUILT_IN_DATA
 from service.contract.scoring import scorer, with_images
 from service.graph_io.entries import common_space
@@ -34,12 +28,31 @@ from service.store.records import About, Job
 
 QUEUE = "rank"
 # Raised when an answer to the same request would be another one.
-ANSWER_VERSION = 1
+ANSWER_VERSION = 2
 # Counts, and needs no model.
 BUILT_IN = "structure"
 
 
-def ranking_payload(settings: Settings, options: RankOptions, lines: bytes) -> RankQuestion:
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of the architectures. options: with the names of what answers. digest: of the model among
+    them; None for what needs none.
+    """
+
+    kind: str
+    options: RankOptions | EmbedOptions
+    digest: str | None = None
+
+    @property
+    def model(self) -> str | None:
+        return self.options.predictor if isinstance(self.options, RankOptions) else self.options.model
+
+    @property
+    def data(self) -> str | None:
+        return self.options.data if isinstance(self.options, RankOptions) else None
+
+
+def ranking(settings: Settings, options: RankOptions, lines: bytes) -> Question:
     """What a ranking is to do. UnknownModel, InvalidRequest. Blocking.
 
     lines: the architectures, a JSON text each.
@@ -64,19 +77,8 @@ def ranking_payload(settings: Settings, options: RankOptions, lines: bytes) -> R
             field="/property",
             hint=f"Rank by {predicted!r}, or name a predictor that was fitted on the property.",
         )
-    question: RankQuestion = {
-        "predictor": name,
-        "predictor_digest": digest,
-        "property": predicted,
-        "order": options.order or best_first(predicted),
-        "unconnected": options.unconnected,
-        "top_k": options.top_k,
-    }
-    if options.data is not None:
-        question["on_images"] = {
-            "data": options.data, "images": options.images, "skip_bad": options.skip_bad,
-        }  # fmt: skip
-    return question
+    order = options.order or best_first(predicted)
+    return Question("rank", replace(options, predictor=name, property=predicted, order=order), digest)
 
 
 def _space_of(lines: bytes) -> str | None:
@@ -86,55 +88,51 @@ def _space_of(lines: bytes) -> str | None:
         return None
 
 
-def embedding_payload(settings: Settings, options: EmbedOptions) -> EmbedQuestion:
+def embedding(settings: Settings, kind: str, options: EmbedOptions) -> Question:
     """What to embed with. UnknownModel, InvalidRequest. Blocking."""
     card = find_model(settings, options.model or settings.default_model)
     if card.kind != "ghn":
         raise errors.InvalidRequest(
             f"The model {card.name!r} is a {card.kind}; it does not embed networks.", field="/model"
         )
-    return {"model": card.name, "model_digest": card.digest}
+    return Question(kind, replace(options, model=card.name), card.digest)
 
 
-async def answer(call: Call, kind: str, lines: bytes, payload: Question) -> Response:
+async def answer(call: Call, question: Question, lines: bytes) -> Response:
     """200 or 202 with the job; the problem where the request was at fault.
 
     lines: the architectures, a JSON text each.
     """
-    described = json.dumps([ANSWER_VERSION, kind, payload], sort_keys=True).encode()
+    described = json.dumps([ANSWER_VERSION, asdict(question)], sort_keys=True).encode()
     key = (await anyio.to_thread.run_sync(hashlib.sha256, described + b"\n" + lines)).hexdigest()
 
     async def start() -> Job:
-        return await anyio.to_thread.run_sync(
-            partial(_start, call.services, call.caller, kind, lines, payload, key)
-        )
+        return await anyio.to_thread.run_sync(_start, call.services, call.caller, question, lines, key)
 
-    job = await call.job(f"{kind}-architectures", key, start)
+    job = await call.job(f"{question.kind}-architectures", key, start)
     return call.failure(job) or call.answer(job, Vary="Prefer")
 
 
-def _start(
-    services: Services, caller: Principal, kind: str, lines: bytes, payload: Question, key: str
-) -> Job:
+def _start(services: Services, caller: Principal, question: Question, lines: bytes, key: str) -> Job:
     """The job of an equal request that is under way, one that ends at once with the known answer, or a new
     one. Unavailable, TooManyRequests. Blocking.
     """
     jobs = services.jobs
-    about = About(
-        model=model_of(payload), architectures=lines.count(b"\n") + 1
-    )
     if (live := jobs.by_key(key)) is not None:
         return live
+    about = About(model=question.model, architectures=lines.count(b"\n") + 1)
+    create = partial(jobs.create, question.kind, owner=caller.id, queue=QUEUE, about=about)
     # Built-in images never change; what is in a folder may, and then an old answer is none.
-    on_images = payload.get("on_images")
-    may_be_known = not isinstance(on_images, dict) or on_images.get("data") in BUILT_IN_DATA
+    may_be_known = question.data is None or question.data in BUILT_IN_DATA
     if may_be_known and (known := services.cache.get(key)) is not None:
-        made = jobs.create(kind, key="", payload={}, owner=caller.id, queue=QUEUE, about=about)
-        return jobs.answered(made, known)
+        return jobs.answered(create(key="", payload={}), known)
     services.admission.check(QUEUE, caller)
-    name = services.artifacts.put_content(lines, "lines.json").name
-    sent = {"architectures": name, **payload}
-    job = jobs.create(kind, key=key, payload=sent, owner=caller.id, queue=QUEUE, about=about)
+    payload: ManyPayload = {
+        "options": asdict(question.options),
+        "model_digest": question.digest,
+        "architectures": services.artifacts.put_content(lines, "lines.json").name,
+    }
+    job = create(key=key, payload=payload)
     if job.is_new:
         enqueue(job, services.settings)
     return job
