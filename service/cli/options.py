@@ -52,8 +52,9 @@ def predictor_names(incomplete: str) -> list[tuple[str, str]]:
     """For shell completion: the models that rank architectures."""
     from service.contract.kinds import plays
     from service.contract.options import RANKS
+    from service.contract.scoring import STRUCTURE
 
-    built_in = [("structure", "multiply-adds")] if "structure".startswith(incomplete) else []
+    built_in = [(STRUCTURE, "multiply-adds")] if STRUCTURE.startswith(incomplete) else []
     return [*built_in, *(pair for pair in model_names(incomplete) if plays(pair[1], RANKS))]
 
 

@@ -136,15 +136,15 @@ class _Fit:
 def _here(request: _Fit, progress: ReportProgress) -> FittedPredictor:
     from service.cli.models import checked_name
     from service.cli.reading import read_document
+    from service.contract.search import BUILT_IN
     from service.predictors.rankers.fitting import fit as run
     from service.predictors.rankers.fitting import keep
-    from service.predictors.rankers.ranking import STRUCTURE
     from service.settings import get_settings
 
     settings = get_settings()
     checked_name(request.name, replace=request.replace)
-    if request.name == STRUCTURE:
-        raise typer.BadParameter(f"{STRUCTURE!r} is the name of a built-in predictor", param_hint="--name")
+    if request.name in BUILT_IN:
+        raise typer.BadParameter(f"{request.name!r} is the name of what is built in", param_hint="--name")
     predictor, score = run(
         request.items, request.name, request.property, request.options,
         read=read_document, report=progress, default_ghn=settings.default_model,

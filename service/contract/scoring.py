@@ -9,6 +9,8 @@ from typing import NamedTuple, NotRequired, TypedDict
 from service.contract.options import RANKS
 
 PREDICTED_WEIGHTS = "predicted-weights"
+# Scores by multiply-adds, and needs no model.
+STRUCTURE = "structure"
 PREDICTOR_NAME = r"^([a-z][a-z-]{0,31}:)?[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 # How many validation images a network is run on, where nothing is said.
 IMAGES = 512

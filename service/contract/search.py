@@ -9,7 +9,7 @@ from typing import Literal
 from service.contract.fields import option
 from service.contract.many import Order
 from service.contract.options import DATA_NAME, MODEL_NAME, SKIP_BAD, Longest, ModelUse, Seeded
-from service.contract.scoring import IMAGES, PREDICTOR_NAME, check_images, scorer
+from service.contract.scoring import IMAGES, PREDICTOR_NAME, STRUCTURE, check_images, scorer
 
 Space = Literal[
     "nasbench201", "nasbench101", "nats_size", "nasbench_macro", "darts", "smash", "ghn1", "anytime"
@@ -27,8 +27,11 @@ SPACES: dict[Space, str] = {
     "anytime": "service.search.anytime:AnytimeSpace",
 }
 
+# Costs that can be counted; everything else that is traded for is a predictor's name.
+PARAMETERS, MULTIPLY_ADDS = "parameters", "multiply_adds"
+COUNTED = (PARAMETERS, MULTIPLY_ADDS)
 # What scores without a model.
-BUILT_IN = ("structure", "parameters", "multiply_adds")
+BUILT_IN = (STRUCTURE, *COUNTED)
 
 
 @dataclass(frozen=True, kw_only=True)

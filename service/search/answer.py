@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from service.contract.fields import Document
 from service.contract.scoring import by_images, space_model
-from service.contract.search import SearchOptions
+from service.contract.search import COUNTED, SearchOptions
 from service.contract.training_results import CurvePoint, FoundArchitecture, SearchResult, TrainedGroups
 from service.errors import InvalidRequest, ServiceError
 from service.graph_io.read import read_document
@@ -17,7 +17,7 @@ from service.predictors.features.architectures import Reader
 from service.predictors.rankers.ranking import Ranker, find_ranker
 from service.properties import best_first
 from service.search.comparison import compared
-from service.search.evaluation import COUNTED, Evaluation, Evaluator, Limits
+from service.search.evaluation import Evaluation, Evaluator, Limits
 from service.search.pareto import front
 from service.search.run import Budget, Outcome, Plan, Report, search
 from service.search.space import Space, WithClasses, find_space

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from service.contract.fields import Document
 from service.contract.many import Order
 from service.contract.scoring import Score
+from service.contract.search import MULTIPLY_ADDS, PARAMETERS
 from service.errors import InvalidRequest, ServiceError
 from service.predictors.features.architectures import Reader
 from service.predictors.features.network_cost import multiply_adds
 from service.predictors.rankers.ranking import Ranker
 from service.search.strategies import Fitness
 
-# Costs that can be counted; everything else that is traded for is a predictor's name.
-PARAMETERS, MULTIPLY_ADDS = "parameters", "multiply_adds"
-COUNTED = (PARAMETERS, MULTIPLY_ADDS)
 LATENCY = "latency"
 
 

@@ -18,7 +18,7 @@ from service.api.services import Services
 from service.contract.kinds import plays
 from service.contract.many import EmbedOptions, ManyPayload, RankOptions
 from service.contract.options import BUILT_IN_DATA
-from service.contract.scoring import scorer, with_images
+from service.contract.scoring import STRUCTURE, scorer, with_images
 from service.graph_io.entries import common_space
 from service.models.catalog import default_predictor
 from service.properties import best_first
@@ -29,8 +29,6 @@ from service.store.records import About, Job
 QUEUE = "rank"
 # Raised when an answer to the same request would be another one.
 ANSWER_VERSION = 2
-# Counts, and needs no model.
-BUILT_IN = "structure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ def ranking(settings: Settings, options: RankOptions, lines: bytes) -> Question:
     """
     name = options.predictor or default_predictor(options.property, _space_of(lines))
     digest, predicted = None, "accuracy"
-    if name != BUILT_IN:
+    if name != STRUCTURE:
         parts = scorer(name)
         card = find_model(settings, parts.model)
         if not plays(card.kind, parts.role):

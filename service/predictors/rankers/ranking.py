@@ -18,7 +18,7 @@ import numpy as np
 from service.contract.kinds import KINDS
 from service.contract.many import Order, Unconnected
 from service.contract.results import RankedArchitecture, Ranking, SkippedArchitecture
-from service.contract.scoring import Score
+from service.contract.scoring import STRUCTURE, Score
 from service.errors import InvalidArchitecture, InvalidRequest, NotConnected, ServiceError
 from service.graph_io.entries import read_entry
 from service.graph_io.read import format_of, read_document
@@ -39,7 +39,6 @@ from service.predictors.rounding import significant
 from service.properties import best_first
 from service.stages import stage
 
-STRUCTURE = "structure"
 ACCURACY = "accuracy"
 STRUCTURE_NOTE = (
     "Training-free: the score is the decimal logarithm of the multiply-adds, nothing more. Its Kendall's tau "
