@@ -95,7 +95,7 @@ async def test_ranking(client: httpx.AsyncClient, ranker: list[str]) -> None:
 
 async def test_json_lines(client: httpx.AsyncClient, ranker: list[str]) -> None:
     one, other = map(json.dumps, NETWORKS[:2])
-    lines = "\n".join([one, "", "{broken", other, "torchvision:alexnet"])
+    lines = "\n".join([one, "", "{broken", other, "8:16:24:32:40"])
     answer = await client.post(
         "/rank-architectures?order=ascending",
         content=lines.encode(),
