@@ -47,9 +47,7 @@ def evaluate(
             help=f"{DATA}. [default: the data of the model's training]", autocompletion=options.data_names
         ),
     ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of CIFAR-10. [default: WEIGHTCAST_DATA_DIR]")
-    ] = None,
+    data_dir: options.DataDir = None,
     bn: Annotated[
         BatchNorm, typer.Option(help="Batch-norm statistics: of each test batch, or of training images.")
     ] = BatchNorm.BATCH,

@@ -47,9 +47,7 @@ def finetune(
             autocompletion=options.data_names,
         ),
     ],
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of CIFAR-10. [default: WEIGHTCAST_DATA_DIR]")
-    ] = None,
+    data_dir: options.DataDir = None,
     out: Annotated[
         Path | None,
         typer.Option(

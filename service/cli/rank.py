@@ -70,9 +70,7 @@ def rank(
             autocompletion=options.data_names,
         ),
     ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the data set. [default: WEIGHTCAST_DATA_DIR]")
-    ] = None,
+    data_dir: options.DataDir = None,
     skip_bad: options.SkipBad = False,
     plot: options.Plot = None,
     url: options.Url = None,

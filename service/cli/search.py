@@ -32,9 +32,7 @@ def search(
             autocompletion=options.data_names,
         ),
     ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the data set. [default: WEIGHTCAST_DATA_DIR]")
-    ] = None,
+    data_dir: options.DataDir = None,
     skip_bad: options.SkipBad = False,
     predictor: Annotated[
         str | None,

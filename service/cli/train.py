@@ -60,9 +60,7 @@ def train(
     kind: Annotated[
         str, typer.Option(metavar=f"<{'|'.join(kinds_here())}>", help="Kind of model to train.")
     ] = _GHN,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of CIFAR-10. [default: WEIGHTCAST_DATA_DIR]")
-    ] = None,
+    data_dir: options.DataDir = None,
     values: Values,
     name: Annotated[
         str | None, typer.Option(help="Name of the model. [default: ghn2-DATA, ghn3-DATA or KIND-DATA]")
