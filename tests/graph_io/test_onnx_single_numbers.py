@@ -6,6 +6,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from service.graph_io.attributes import APPROXIMATE
 from service.graph_io.onnx_reader import read_onnx
 from tests.graph_io.onnx_models import FLOAT, bare, full, model, node, parameters, read
 
@@ -69,3 +70,18 @@ def test_biases_of_single_channels_inside_branches() -> None:
     ]
     tensors = [bare("w1", 1, 3, 3, 3), full("b1", [0.5]), bare("w2", 1, 3, 3, 3)]
     assert set(parameters(read(nodes, tensors))) == {"w1", "b1", "w2", "b2"}
+
+
+def test_a_factor_of_one_says_nothing_unless_it_is_a_parameter() -> None:
+    """torch's addcmul multiplies its factor into one of the two first."""
+    nodes = [
+        node("Constant", [], "one", value=full("", [1.0])),
+        node("Mul", ["one", "block.gain"], "g"),
+        node("Mul", ["x", "g"], "y"),
+    ]
+    graph = read(nodes, [bare("block.gain", 1, 3, 1, 1)])
+    (gain,) = (part for part in graph.nodes if part.params)
+    assert APPROXIMATE not in gain.attrs and set(parameters(graph)) == {"block.gain"}
+    learned = [node("Mul", ["block.scale", "block.gain"], "g"), nodes[-1]]
+    graph = read(learned, [full("block.scale", [1.0]), bare("block.gain", 1, 3, 1, 1)])
+    assert all(APPROXIMATE in part.attrs for part in graph.nodes if part.params)

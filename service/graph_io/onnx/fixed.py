@@ -12,7 +12,7 @@ from service.graph_io.onnx.op import Op
 from service.graph_io.onnx.row import Fact, Signal
 from service.graph_io.onnx.shapes import squeeze_axes
 from service.graph_io.onnx.table import infer, row_of
-from service.graph_io.onnx.tensors import REAL_TYPES, Leaf
+from service.graph_io.onnx.tensors import REAL_TYPES, Leaf, Origin
 from service.graph_io.onnx.values import Value, merged_leaves
 
 
@@ -23,6 +23,10 @@ def evaluate(op: Op, inputs: list[Value]) -> Value:
     shape = const.shape if const is not None else infer(op, inputs)
     if row.signal is Signal.NONE or not inputs:
         return Value(shape=shape, const=const)
+    for one, other in (inputs, inputs[::-1]) if op.type == "Mul" else ():
+        if _is_one(one) and other.shape == shape and other.leaves:
+            # torch's addcmul, with its usual factor.
+            return other
     leaves = merged_leaves(row.carriers(inputs))
     if op.type.startswith("Scatter"):
         # Masks are built by writing into zeros; a table that someone learned has a name.
@@ -34,6 +38,11 @@ def evaluate(op: Op, inputs: list[Value]) -> Value:
         # Whatever reads it repeats it as well.
         return replace(inputs[0], const=None)
     return Value(shape=shape, const=const, leaves=leaves, view=view, exact=exact)
+
+
+def _is_one(value: Value) -> bool:
+    """Whether it is the number 1, which nobody learned."""
+    return value.scalar() == 1 and all(leaf.origin is Origin.CONSTANT for leaf in value.leaves)
 
 
 def _is_real(op: Op) -> bool:
