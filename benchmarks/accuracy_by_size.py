@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--model", default="ghn2-cifar10")
     parser.add_argument(
-        "-n", "--count", type=int, default=24, help="of id-test; a sixth of wide, half of deep and bn-free"
+        "-n", "--count", type=int, default=24, help="of id-test; a twelfth of wide, half of deep and bn-free"
     )
     parser.add_argument("--limit-images", type=int, default=256)
     parser.add_argument("--file", type=Path, default=Path("runs/accuracy_by_size.jsonl"))
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     counts = {
         "id-test": options.count, "deep": options.count // 2, "bn-free": options.count // 2,
-        "wide": max(1, options.count // 6),
+        "wide": max(1, options.count // 12),
     }  # fmt: skip
     rows = _measured(options, counts)
     print(

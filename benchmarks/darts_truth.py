@@ -1,6 +1,6 @@
 """Small networks whose normal and reduction cells differ, trained for a short while on CIFAR-10 at 16x16.
 
-    python -m benchmarks.darts_truth [--networks 64] [--updates 100] [--file runs/darts_truth.jsonl]
+    python -m benchmarks.darts_truth [--networks 42] [--updates 100] [--file runs/darts_truth.jsonl]
 
 Cells of the DARTS space with two states each, in networks of five cells (normal, reduction, normal,
 reduction, normal) and eight channels. Each line of the file is a result, as `rank` and `predictor fit` read
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--networks", type=int, default=64)
+    parser.add_argument("--networks", type=int, default=42)
     parser.add_argument("--updates", type=int, default=100)
     parser.add_argument("--file", type=Path, default=FILE)
     options = parser.parse_args(argv)

@@ -1,6 +1,6 @@
 """HyperNAS where the cells of a network differ: does it help that a cell knows what stands before it?
 
-    python -m benchmarks.rank_hypernas_darts [--file runs/darts_truth.jsonl] [--learned 32] [--draws 5]
+    python -m benchmarks.rank_hypernas_darts [--file runs/darts_truth.jsonl] [--learned 21] [--draws 5]
 
 Networks with a normal and a reduction cell of their own, trained by `benchmarks.darts_truth`. Kendall's tau
 on those that are not learned from; all rows have the same draws, and the difference is taken draw by draw.
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--file", type=Path, default=FILE)
-    parser.add_argument("--learned", type=int, default=32)
+    parser.add_argument("--learned", type=int, default=21)
     parser.add_argument("--draws", type=int, default=5)
     options = parser.parse_args(argv)
     torch.set_num_threads(1)

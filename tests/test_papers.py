@@ -26,7 +26,7 @@ ITEMS = {
         *(f"Table {n}" for n in range(1, 13)), "Table 12, trained networks", "Table 13",
         *(f"Figure {n}" for n in range(1, 14)),
     ],
-    "HyperNAS": ["Ranking", "Search", "Ablations"],
+    "HyperNAS": ["Ranking", "Search", "Weights of what was found", "Ablations"],
     "SMASH": [*(f"Figure {n}" for n in range(1, 4)), "Experiment 2", "Experiment 3", "Transfer"],
 }
 
