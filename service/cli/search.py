@@ -133,7 +133,7 @@ def _write(file: Path, entries: list[FoundArchitecture]) -> None:
 
 def _check_generates(predictor: str | None, url: str | None) -> None:
     from service.models.catalog import find_card
-    from service.predictors.hypernas.found_weights import check_generates
+    from service.predictors.hypernas.generated_weights import check_generates
 
     if url is not None:
         raise typer.BadParameter("the model must be here: leave out --url", param_hint="--weights")
@@ -144,10 +144,10 @@ def _check_generates(predictor: str | None, url: str | None) -> None:
 
 def _write_weights(file: Path, answer: SearchResult, *, quiet: bool) -> None:
     from service.models.catalog import find_card
-    from service.predictors.hypernas.found_weights import found_weights
+    from service.predictors.hypernas.generated_weights import generate_weights
     from service.weights.formats import write_weights
 
-    network, weights = found_weights(find_card(answer.predictor), answer.best[0].architecture)
+    network, weights = generate_weights(find_card(answer.predictor), answer.best[0].architecture)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_weights(file, weights, output="safetensors", dtype="float32")
     document = file.with_suffix(".json")

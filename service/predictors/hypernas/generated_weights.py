@@ -45,7 +45,7 @@ def _generating(card: ModelCard) -> HyperNAS:
 
 
 @torch.inference_mode()
-def found_weights(card: ModelCard, document: Any) -> tuple[JsonObject, WeightBlocks]:
+def generate_weights(card: ModelCard, document: Any) -> tuple[JsonObject, WeightBlocks]:
     """The document of a cell's network at the size that the hypernetwork generates for, and every parameter
     of it. Batch norms keep their standard start: nothing generates them.
 
