@@ -95,8 +95,8 @@ def _measured(options: argparse.Namespace, counts: dict[str, int]) -> list[dict[
                 file.write(json.dumps(row) + "\n")
                 file.flush()
                 sys.stderr.write(f"{split} {index}: {row['accuracy']:.1f}%\n")
-    wanted = {(split, index) for split, count in counts.items() for index in range(count)}
-    return [row for row in rows if (row["split"], row["index"]) in wanted]
+    drawn = {(split, index) for split, count in counts.items() for index in range(count)}
+    return [row for row in rows if (row["split"], row["index"]) in drawn]
 
 
 def _points(
