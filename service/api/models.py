@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from service.api.auth import require
 from service.api.kit.openapi import problems
-from service.api.kit.tagged import IfNoneMatch, tagged
+from service.api.kit.tagged import IfNoneMatch, etag_of, tagged
 from service.api.services import Injected
 from service.errors import Conflict, InvalidRequest, NotFound, UnknownModel
 from service.kit.json_types import JsonObject
@@ -66,6 +66,11 @@ def find_model(settings: Settings, name: str) -> ModelCard:
     return find_card(name, (SHIPPED_MODELS, settings.home / "models"))
 
 
+def _json(answer: BaseModel, if_none_match: str | None) -> Response:
+    body = answer.model_dump_json().encode()
+    return tagged(body, etag_of(body), "application/json", if_none_match)
+
+
 @router.get(
     "/models",
     operation_id="listModels",
@@ -82,7 +87,7 @@ async def list_models(services: Injected, if_none_match: IfNoneMatch = None) -> 
     cards = await anyio.to_thread.run_sync(list_cards, folders)
     usual = services.settings.default_model
     answer = ModelList(models=cards, default=usual, default_predictors=DEFAULT_PREDICTORS)
-    return tagged(answer.model_dump_json().encode(), "application/json", if_none_match)
+    return _json(answer, if_none_match)
 
 
 @router.get(
@@ -102,7 +107,7 @@ async def get_model(services: Injected, name: _Name, if_none_match: IfNoneMatch 
         card = await anyio.to_thread.run_sync(find_model, services.settings, name)
     except UnknownModel as error:
         raise NotFound(error.detail, **error.extra) from None
-    return tagged(card.model_dump_json().encode(), "application/json", if_none_match)
+    return _json(card, if_none_match)
 
 
 @router.patch(

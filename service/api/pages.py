@@ -10,7 +10,7 @@ from importlib.resources import files
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from service.api.kit.tagged import IfNoneMatch, tagged
+from service.api.kit.tagged import IfNoneMatch, etag_of, tagged
 from service.errors import NotFound
 
 router = APIRouter(include_in_schema=False)
@@ -26,10 +26,11 @@ HEADERS = {
 
 
 @lru_cache(maxsize=1)
-def _assets() -> dict[str, bytes]:
-    """Every file of the web folder by its name."""
+def _assets() -> dict[str, tuple[bytes, str]]:
+    """Every file of the web folder with its ETag, by its name."""
     entries = files("service.api").joinpath("web").iterdir()
-    return {entry.name: entry.read_bytes() for entry in entries if entry.is_file()}
+    contents = {entry.name: entry.read_bytes() for entry in entries if entry.is_file()}
+    return {name: (data, etag_of(data)) for name, data in contents.items()}
 
 
 def _page(name: str, if_none_match: str | None) -> Response:
@@ -37,7 +38,7 @@ def _page(name: str, if_none_match: str | None) -> Response:
     media_type = MEDIA_TYPES.get(name[name.rfind(".") :])
     if media_type is None or name not in _assets():
         raise NotFound(f"There is no page {name[:80]!r}.")
-    return tagged(_assets()[name], media_type, if_none_match, HEADERS)
+    return tagged(*_assets()[name], media_type, if_none_match, HEADERS)
 
 
 @router.get("/")

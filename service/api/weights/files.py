@@ -21,7 +21,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from service.api.errors import error_response
-from service.api.weights.ranges import ByteRange, etag_matches, parse_range
+from service.api.kit.tagged import etag_matches
+from service.api.weights.ranges import ByteRange, parse_range
 from service.errors import DamagedFile, RangeNotSatisfiable
 
 MEDIA_TYPES = {

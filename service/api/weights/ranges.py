@@ -50,15 +50,3 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
             f"The file has {size:,} bytes; {header!r} asks for none of them.", size=size
         )
     return ByteRange(start, stop, size)
-
-
-def etag_matches(header: str | None, etag: str, *, weak: bool) -> bool:
-    """Whether a list of entity tags (If-None-Match: `weak` comparison; If-Range, If-Match: strong) names
-    `etag`.
-    """
-    if header is None:
-        return False
-    if header.strip() == "*":
-        return True
-    tags = [tag.strip() for tag in header.split(",")]
-    return etag in ([tag.removeprefix("W/") for tag in tags] if weak else tags)
