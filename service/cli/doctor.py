@@ -131,6 +131,7 @@ def _versions() -> dict[str, str]:
 def _device(settings: Settings) -> Section:
     import torch
 
+    from service.ghn.compiled_pass import is_available
     from service.ghn.device import describe, find_device
 
     gpus = []
@@ -143,6 +144,7 @@ def _device(settings: Settings) -> Section:
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "gpus": gpus,
+        "compiled_gnn": is_available(),
         **({"cuda": torch.version.cuda} if gpus else {}),
     }
 

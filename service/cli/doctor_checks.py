@@ -124,7 +124,8 @@ def _device(section: Mapping[str, Any]) -> Check:
     return Check(
         Mark.OK,
         "device",
-        f"{section['predictions']}; {section['cpus']} cores, {section['threads']} threads; {gpus}",
+        f"{section['predictions']}; {section['cpus']} cores, {section['threads']} threads; {gpus}; "
+        + ("compiled GNN" if section["compiled_gnn"] else "GNN in numpy: no C++ compiler at installation"),
     )
 
 

@@ -49,12 +49,43 @@ class Messages:
 
     Of few rows both are matrices (K, N, N). Of many rows they are packed, one block behind the other, in
     memory that grows with the paths and not with the square of the nodes.
+
+    table: a row a level, with the columns of `Level`.
     """
 
-    levels: tuple[Level, ...]
+    table: Whole
     kinds: int
     before: Tensor
     behind: Tensor
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        return tuple(map(Level, *self.table.T.tolist()))
+
+    @property
+    def places_before(self) -> Whole:
+        """Of every level (its rows [start, stop), the rows [low, high) that it hears from, place, per kind,
+        per row): the number for kind k, row v and origin u stands in the flat `before` at place + k * per
+        kind + (v - start) * per row + u - low.
+        """
+        start, stop, first, _, place, _ = self.table.T
+        return self._places(self.before, start, stop, first, start, place)
+
+    @property
+    def places_behind(self) -> Whole:
+        """The same from the last level to the first, of `behind`."""
+        start, stop, _, last, _, place = self.table[::-1].T
+        return self._places(self.behind, start, stop, stop, last, place)
+
+    @staticmethod
+    def _places(values: Tensor, start: Whole, stop: Whole, low: Whole, high: Whole, place: Whole) -> Whole:
+        if values.ndim == 3:
+            per_row = np.full_like(start, values.shape[1])
+            place, per_kind = start * per_row + low, per_row * per_row
+        else:
+            per_row = high - low
+            per_kind = (stop - start) * per_row
+        return np.ascontiguousarray(np.stack((start, stop, low, high, place, per_kind, per_row), axis=1))
 
     def to(self, to: torch.device | str | torch.dtype) -> Messages:
         return replace(self, before=self.before.to(to), behind=self.behind.to(to))
@@ -85,7 +116,7 @@ class Messages:
 
     def matrix(self, kind: int) -> Tensor:
         """[v, u] of all rows, for whoever needs them at once. Memory grows with the square of the nodes."""
-        count = self.levels[-1].stop
+        count = int(self.table[-1, 1])
         matrix = self.before.new_zeros(count, count)
         for level, block in self.blocks_before(self.before):
             matrix[level.start : level.stop, level.first : level.start] = block[kind]
@@ -141,7 +172,7 @@ def dense(
     before = np.array(weights, dtype).take(distance_NN, axis=1)
     nowhere = np.zeros(len(starts), np.int64)
     return Messages(
-        levels=_levels(starts, stops, firsts, lasts, nowhere, nowhere),
+        table=np.stack((starts, stops, firsts, lasts, nowhere, nowhere), axis=1),
         kinds=len(weights),
         before=torch.from_numpy(before),
         behind=torch.from_numpy(np.ascontiguousarray(before.transpose(0, 2, 1))),
@@ -181,15 +212,11 @@ def packed(
         if value is not None:
             block_X[place + (heights * widths)[level_of][row]] = value
     return Messages(
-        levels=_levels(starts, stops, firsts, lasts, before, behind),
+        table=np.stack((starts, stops, firsts, lasts, before, behind), axis=1),
         kinds=kinds,
         before=torch.from_numpy(before_X),
         behind=torch.from_numpy(behind_X),
     )
-
-
-def _levels(*columns: Whole) -> tuple[Level, ...]:
-    return tuple(map(Level, *(column.tolist() for column in columns)))
 
 
 def _sources_by_row(graphs: Sequence[PrimitiveGraph], row_of: Whole) -> list[list[int]]:

@@ -190,7 +190,7 @@ def test_doctor_says_what_to_do() -> None:
         "service": {},
         "unknown_variables": [],
         "settings": {"WEIGHTCAST_REDIS_URL": ""},
-        "device": {"predictions": "cpu", "cpus": 2, "threads": 2, "gpus": []},
+        "device": {"predictions": "cpu", "cpus": 2, "threads": 2, "gpus": [], "compiled_gnn": True},
         "disk": {"home": "/h", "writable": True, "free_bytes": 10**12, "artifact_bytes": 0},
         "redis": {
             "version": "7",
