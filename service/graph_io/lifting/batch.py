@@ -20,14 +20,17 @@ def locate_batch(graph: LinkedGraph) -> None:
     """Give every node its layout, where it can be told."""
     for node in graph.nodes:
         layout = _layout(node, graph.batch)
-        node.layout = None if layout is None else replace(layout, outer=_outer(node, layout))
+        outer = 1 if layout is None else _outer(node, layout)
+        node.layout = layout if layout is None or outer == 1 else replace(layout, outer=outer)
 
 
 def _outer(node: LinkedNode, layout: Layout) -> int:
     """What lies before the batch on its axis."""
+    if layout.batch_axis is None:
+        return 1
     layouts = (source.layout for source in node.inputs)
     before = next((source for source in layouts if source and source.batch_axis is not None), None)
-    if layout.batch_axis is None or before is None:
+    if before is None:
         return 1
     size = layout.sizes[layout.batch_axis]
     if node.op in _VIEWS:

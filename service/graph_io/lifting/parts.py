@@ -9,7 +9,9 @@ _NAMES = ("axes", "starts", "ends", "steps")
 
 def join_parts(graph: LinkedGraph) -> None:
     for node in graph.nodes:
-        own, before = _spans(node), _spans(node.inputs[0]) if node.inputs else {}
+        if node.op != "slice" or node.inputs[0].op != "slice":
+            continue
+        own, before = _spans(node), _spans(node.inputs[0])
         # Parts of neighbours are views, which have a normal form.
         strided = any(step != 1 for _, _, step in before.values())
         if own and strided and not own.keys() & before.keys():
@@ -21,8 +23,8 @@ def join_parts(graph: LinkedGraph) -> None:
 
 
 def _spans(node: LinkedNode) -> dict[int, tuple[int, int, int]]:
-    """Start, end and step by axis; none for anything but a part that keeps its axes."""
+    """Start, end and step by axis; none if the part drops some."""
     axes, starts, ends, steps = (integers(node.attrs.get(name)) for name in _NAMES)
-    if node.op != "slice" or not node.attrs.keys() <= {*_NAMES} or not len(axes) == len(starts) == len(ends):
+    if not node.attrs.keys() <= {*_NAMES} or not len(axes) == len(starts) == len(ends):
         return {}
     return dict(zip(axes, zip(starts, ends, steps or (1,) * len(axes), strict=True), strict=True))
