@@ -5,7 +5,8 @@
 Starts a service of its own and sends mutated requests (mutated_requests.py) from eight threads, so many or
 for so long. Counted are answers of 5xx (503 with Retry-After by itself: the service is busy), requests that
 took longer than five seconds beyond the wait that they asked for, requests without an answer, failures in
-the log, and the memory of the API and of the worker, before and after.
+the log, and the memory of the API and of the worker, before and after. Every minute a line on standard error
+says how far it is.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import argparse
 import http.client
 import json
 import socket
+import sys
 import threading
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,7 @@ THREADS = 8
 SLOW_SECONDS = 5.0
 _WAIT_SECONDS_OF_REQUESTS = 2.0
 _PATIENCE_SECONDS = 60.0
+_SECONDS_BETWEEN_LINES = 60.0
 
 
 @dataclass(slots=True)
@@ -112,7 +115,12 @@ def send_all(service: RunningService, count: int, seconds: float, seed: int) -> 
             one(service, *mutator.request(), tally)
 
     with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(send, range(THREADS)))
+        threads = [pool.submit(send, thread) for thread in range(THREADS)]
+        while wait(threads, _SECONDS_BETWEEN_LINES).not_done:
+            left = max(deadline - time.monotonic(), 0.0)
+            print(f"{tally.count:,} requests, at most {left:.0f} s left", file=sys.stderr, flush=True)
+        for thread in threads:
+            thread.result()
     return tally
 
 
