@@ -156,6 +156,16 @@ class Schedule(ImageTraining):
         default=3e-5,
         metadata=option("Learning rate at the end.", ge=0, le=1, allow_inf_nan=False),
     )
+    constant_share: float = field(
+        default=0.0,
+        metadata=option(
+            "Share of the budget with the highest learning rate, before it falls. 1: it never falls, so that "
+            "the run can go on for ever.",
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+        ),
+    )
     weight_decay: float = field(
         default=1e-5,
         metadata=option("Weight decay of the optimizer.", ge=0, le=1, allow_inf_nan=False),

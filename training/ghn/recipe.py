@@ -60,8 +60,9 @@ class TrainConfig(Schedule):
     """data, data_dir, mirror, skip_bad: as `dataset.load_dataset` takes them. Give minutes or steps.
 
     ghn: fields of GHNConfig that differ from GHN-2's. learning_rate: the highest, after a linear warm-up,
-    None for what suits the GNN (`highest_rate`); falls along a cosine to final_learning_rate. clip: largest
-    gradient norm. ema: decay of the averaged weights, which are what is saved as the model.
+    None for what suits the GNN (`highest_rate`); after constant_share of the budget it falls along a cosine
+    to final_learning_rate. clip: largest gradient norm. ema: decay of the averaged weights, which are what is
+    saved as the model.
     space: a search space whose networks it trains on, instead of those of DeepNets; network: fields of their
     documents that differ from what the space says (`training.data.spaces`).
     validate_networks networks of id-val, or of the space, are measured every validate_minutes. crop: images
@@ -104,6 +105,7 @@ class TrainConfig(Schedule):
         return falling_rate(
             step, progress,
             highest=self.highest_rate, lowest=self.final_learning_rate, warmup_steps=self.warmup_steps,
+            constant_share=self.constant_share,
         )  # fmt: skip
 
     @classmethod

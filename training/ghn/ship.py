@@ -64,7 +64,10 @@ def ship(
 
 
 def _recipe(config: TrainConfig) -> dict[str, Any]:
-    kept = ("stages", "final_learning_rate", "warmup_steps", "weight_decay", "clip", "ema", "seed")
+    kept = (
+        "stages", "final_learning_rate", "constant_share", "warmup_steps",
+        "weight_decay", "clip", "ema", "seed",
+    )  # fmt: skip
     values = asdict(config)
     return {"learning_rate": config.highest_rate, **{key: values[key] for key in kept}}
 

@@ -15,11 +15,19 @@ def share_used(budget: Budget, step: int, seconds: float) -> float:
 
 
 def falling_rate(
-    step: int, progress: float, *, highest: float, lowest: float = 0.0, warmup_steps: int = 0
+    step: int,
+    progress: float,
+    *,
+    highest: float,
+    lowest: float = 0.0,
+    warmup_steps: int = 0,
+    constant_share: float = 0.0,
 ) -> float:
-    """Learning rate at a step, when `progress` (0 to 1) of the budget is used: a linear warm-up, and along a
-    cosine from the highest to the lowest.
+    """Learning rate at a step, when `progress` (0 to 1) of the budget is used: a linear warm-up, the highest
+    for `constant_share` of the budget, and then along a cosine to the lowest. With a share of 1 it never
+    falls.
     """
     warm = min(1.0, (step + 1) / max(1, warmup_steps))
-    falling = 0.5 * (1 + cos(pi * min(1.0, progress)))
-    return warm * (lowest + (highest - lowest) * falling)
+    left = 1 - constant_share
+    fallen = max(0.0, min(1.0, progress) - constant_share) / left if left else 0.0
+    return warm * (lowest + (highest - lowest) * 0.5 * (1 + cos(pi * fallen)))

@@ -241,6 +241,26 @@ def test_learning_rate_warms_up_and_falls() -> None:
     assert rates[0] < rates[9] and rates[9] > rates[50] > rates[99] > 0
 
 
+def test_learning_rate_may_stay_and_then_fall() -> None:
+    config = replace(CONFIG, warmup_steps=10, constant_share=0.6)
+    rates = [config.rate(step, step / 100) for step in range(101)]
+    assert len(set(rates[10:61])) == 1 and rates[10] == config.highest_rate
+    assert rates[60] > rates[80] > rates[100] == config.final_learning_rate
+    never = replace(config, constant_share=1)
+    assert never.rate(50, 0.5) == never.rate(100, 1.0) == never.highest_rate
+
+
+def test_a_branch_of_a_run_decays_and_leaves_the_run_as_it_is(tmp_path: Path) -> None:
+    trunk, branch = tmp_path / "trunk", tmp_path / "branch"
+    train(replace(CONFIG, steps=4, constant_share=1), trunk)
+    before = sorted(path.read_bytes() for path in trunk.rglob("*.safetensors"))
+    train(replace(CONFIG, steps=2, warmup_steps=0, from_model=str(trunk)), branch)
+    assert sorted(path.read_bytes() for path in trunk.rglob("*.safetensors")) == before
+    assert json.loads((branch / "model" / "card.json").read_text())["training"]["from"]["steps"] == 4
+    train(replace(CONFIG, steps=6, constant_share=1), trunk, resume=True)
+    assert max(losses(trunk)) == 6
+
+
 def test_configuration_refuses_what_it_does_not_know() -> None:
     with pytest.raises(ValueError, match="colour"):
         TrainConfig.from_dict({**asdict(CONFIG), "colour": "red"})
