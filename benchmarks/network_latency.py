@@ -40,10 +40,10 @@ from service.predictors.rankers.fitted import FittedPredictor, Observations, sav
 from service.predictors.regressors.methods import CANDIDATES, Columns, Method, make_regressor
 from service.predictors.regressors.scores import rank_correlation
 from training.data.deepnets import architecture
-from training.ghn.launch import prepare_environment
-from training.ghn.step import begin_thread
 from training.hypernas.cells import random_cell
+from training.loop.environment import prepare_environment
 from training.loop.sgd import random_parameters
+from training.loop.small_operators import begin_thread
 
 Document = dict[str, Any]
 PROPERTY, NAME = "latency", "latency-cpu"

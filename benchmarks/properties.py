@@ -32,9 +32,9 @@ from service.settings import get_settings
 from training.data.dataset import Dataset, ImageSet, load_dataset
 from training.data.deepnets import Bounds, Document, architecture, architecture_graph
 from training.evaluate.accuracy import native_dtype
-from training.ghn.launch import prepare_environment
-from training.ghn.step import begin_thread
+from training.loop.environment import prepare_environment
 from training.loop.sgd import SgdRecipe
+from training.loop.small_operators import begin_thread
 from training.loop.worker_processes import results_as_they_come
 
 SEED, IMAGE_SIZE, BATCH = 1, 16, 64

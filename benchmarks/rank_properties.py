@@ -35,7 +35,7 @@ from service.predictors.regressors.scores import CrossValidation, rank_correlati
 from service.settings import get_settings
 from training.data.dataset import load_dataset
 from training.evaluate.accuracy import native_dtype, network_accuracy, predicted_parameters
-from training.ghn.step import begin_thread
+from training.loop.small_operators import begin_thread
 
 CONVERGED = 25.0
 COLUMNS = Columns(structure_size("network"), len(feature_names("network")))

@@ -23,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from training.ghn.launch import prepare_environment
+from training.loop.environment import prepare_environment
 
 prepare_environment()
 
@@ -39,7 +39,8 @@ from service.graph_io.cells.darts import read_darts  # noqa: E402
 from service.graph_io.primitives import to_primitives  # noqa: E402
 from training.data.deepnets import architecture_graph  # noqa: E402
 from training.ghn.architecture_source import Task  # noqa: E402
-from training.ghn.step import NetworkRunner, begin_thread, rare_collections  # noqa: E402
+from training.loop.network_runner import NetworkRunner  # noqa: E402
+from training.loop.small_operators import begin_thread, rare_collections  # noqa: E402
 
 _IMAGES, _META_BATCH, _WARM_UP = 64, 8, 1
 # The reference implementation, wall seconds on two threads, median of 15 steps.

@@ -152,7 +152,7 @@ def train(
             f"there is a model {name!r} already; --replace takes its place", param_hint="--name"
         )
     if kind == _GHN:
-        from training.ghn.launch import prepare_environment
+        from training.loop.environment import prepare_environment
 
         prepare_environment()
     _check_run(run_folder, resume, anew)

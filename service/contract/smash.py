@@ -111,6 +111,7 @@ class SmashTraining(ImageTraining):
     validate_images: int = field(
         default=500, metadata=option("Number of validation images to measure on.", ge=2, le=10_000)
     )
+    bfloat16: bool = field(default=True, metadata=option("Compute in bfloat16 instead of float32."))
     log_steps: int = field(default=10, metadata=option("Steps between logged losses.", ge=1, le=10_000))
     checkpoint_minutes: float = field(
         default=1.0,

@@ -18,7 +18,7 @@ from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
 from service.settings import get_settings
 from tests.cli.conftest import SMALL_GRAPH, Run, problems, write_json
-from training.ghn.launch import ENVIRONMENT
+from training.loop.environment import ENVIRONMENT
 from training.loop.run_folder import RunFolder
 from training.smash.config import SmashRun
 from training.smash.run import run as run_smash

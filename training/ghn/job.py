@@ -8,9 +8,10 @@ from dataclasses import fields, replace
 
 from service.contract.ghn import GHNTraining, Schedule
 from service.contract.reading import written
-from training.ghn.launch import TeamBroken, prepare_environment, processes_for
+from training.ghn.launch import TeamBroken, processes_for
 from training.ghn.recipe import Stage, TrainConfig, recipe_for
 from training.job import Result, TrainingJob
+from training.loop.environment import prepare_environment
 
 
 def train(options: GHNTraining, job: TrainingJob) -> Result:

@@ -6,12 +6,11 @@ when it tells them to, and when it dies.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,17 +18,7 @@ from service.errors import ServiceError
 from service.parent_death import wrapped
 from training.loop.cores import usable_cores
 
-# Read once, by the libraries below torch: to be set before torch computes anything.
-# Networks have ever new shapes. In a cache of the usual 1024 primitives, making and evicting them took a
-# tenth of a step. A process that computes with one thread needs no pool of threads.
-ENVIRONMENT: Mapping[str, str] = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "8192", "OMP_NUM_THREADS": "1"}
 _ENDING_SECONDS, _POLL_SECONDS = 10.0, 0.05
-
-
-def prepare_environment() -> None:
-    """Set what training needs, unless the user has said otherwise. To be called before torch is imported."""
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
 
 
 def processes_for(meta_batch: int, *, limit: int = 0) -> int:

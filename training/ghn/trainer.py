@@ -34,14 +34,16 @@ from training.ghn.launch import companions
 from training.ghn.learned import Learned
 from training.ghn.recipe import Stage, TrainConfig
 from training.ghn.start import start_of
-from training.ghn.step import NetworkRunner, accumulate, begin_thread, rare_collections
+from training.ghn.step import accumulate
 from training.ghn.team import Team
 from training.loop.budget import share_used
 from training.loop.cores import usable_cores
 from training.loop.divergence import LossWatch, is_lost
 from training.loop.interruption import Interruption
+from training.loop.network_runner import NetworkRunner
 from training.loop.run import LOG_SECONDS
 from training.loop.run_folder import RunFolder
+from training.loop.small_operators import small_operators
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -164,10 +166,8 @@ class Trainer:
                 others.wait_until_ready()
             self.team.meet()
             stack.callback(self.team.part)
-            begin_thread()
-            stack.callback(torch.set_flush_denormal, False)
-            with rare_collections():
-                self._steps()
+            stack.enter_context(small_operators())
+            self._steps()
             if not self._stop:
                 self._watch.end(self.step)
             # A run that was told to stop has no time for measuring.

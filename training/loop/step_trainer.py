@@ -19,6 +19,9 @@ from training.loop.budget import falling_rate, share_used
 from training.loop.run import restore_trained, train_until_done, trained_tensors
 from training.loop.run_folder import RunFolder
 
+# Of an optimizer's group of parameters: what they learn with, as a share of the run's rate; 1 by default.
+RATE_SHARE = "rate_share"
+
 
 class StepRun(Protocol):
     """What a run's configuration says beside its budget (`service.contract.options.Budget`)."""
@@ -68,7 +71,7 @@ class StepTrainer(ABC):
             self.step, self.progress, highest=run.learning_rate, warmup_steps=run.warmup_steps
         )
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get(RATE_SHARE, 1.0)
         if torch.isfinite(norm):  # a random network may have no finite loss
             self.optimizer.step()
         self.step += 1

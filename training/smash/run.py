@@ -6,24 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from service.contract.smash import SmashTraining
 from service.predictors.smash.checkpoint import save_checkpoint
 from training.data.inventory import inventory, source_fields
-from training.job import Report, Result, TrainingJob, silent
-from training.loop.cores import usable_cores
+from training.job import Report, Result, silent
+from training.loop.small_operators import small_operators
 from training.smash.config import SmashRun
 from training.smash.score import DESCRIPTIONS
 from training.smash.trainer import SmashTrainer
-
-
-def train(options: SmashTraining, job: TrainingJob) -> Result:
-    """A job of the kind `smash`. Raises what `run` raises."""
-    settings = job.settings
-    torch.set_num_threads(settings.threads or usable_cores())
-    config = SmashRun(**vars(options), name=job.name or "smash", data_dir=str(settings.data_dir))
-    return run(config, job.folder, cache_dir=settings.home / "cache", on_progress=job.report)
 
 
 def run(
@@ -31,26 +21,29 @@ def run(
     folder: Path,
     *,
     cache_dir: Path | None = None,
+    threads: int = 0,
     on_progress: Report = silent,
 ) -> Result:
     """Train until the budget is used and leave the model in `folder/model`; None when a signal came first. A
     folder that holds a run is gone on with: with a budget in steps as if it had not been interrupted.
 
+    threads: the most that run networks side by side; 0 for every core.
     on_progress: gets every record of `metrics.jsonl`.
 
     Raises InvalidRequest for an unknown data set, InvalidInput for images that cannot be read,
     TrainingDiverged.
     """
-    trainer = SmashTrainer(config, cache_dir)
+    trainer = SmashTrainer(config, cache_dir, threads=threads)
     on_progress({"kind": "data", **inventory(trainer.dataset)})
-    if not trainer.run_in(folder, on_progress):
-        return None
-    result = {
-        "steps": trainer.step,
-        "minutes": round(trainer.seconds / 60, 2),
-        "scores": _measure(trainer),
-        "inventory": inventory(trainer.dataset),
-    }
+    with small_operators():
+        if not trainer.run_in(folder, on_progress):
+            return None
+        result = {
+            "steps": trainer.step,
+            "minutes": round(trainer.seconds / 60, 2),
+            "scores": _measure(trainer),
+            "inventory": inventory(trainer.dataset),
+        }
     save_checkpoint(folder / "model", trainer.smash, _card(trainer, result))
     return result
 

@@ -55,8 +55,11 @@ def smash_score(
     *,
     images: int,
     description: Description = "true",
+    dtype: torch.dtype = torch.float32,
 ) -> tuple[float, float]:
-    """Percent of the first validation images that are classified correctly, and their mean cross-entropy."""
+    """Percent of the first validation images that are classified correctly, and their mean cross-entropy.
+    dtype: of the activations.
+    """
     network = Network(build_smash(parse_smash(document)))
     weights = generated_weights(smash, document, description)
-    return measure(network, weights, dataset, dataset.validation, limit=images)
+    return measure(network, weights, dataset, dataset.validation, limit=images, dtype=dtype)

@@ -20,7 +20,8 @@ from tests.simulated_gpu import CUDA, SimulatedGpu
 from training.ghn.architecture_source import Task
 from training.ghn.learned import Learned
 from training.ghn.recipe import TrainConfig
-from training.ghn.step import NetworkRunner, accumulate
+from training.ghn.step import accumulate
+from training.loop.network_runner import NetworkRunner
 
 CONFIG = GHNConfig(hidden=8, max_channels=8, max_kernel=3)
 TRAINING = TrainConfig(name="gpu", data="digits", steps=2)
@@ -50,7 +51,7 @@ class OneThread:
 
 @pytest.fixture(autouse=True)
 def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("training.ghn.step.ThreadPoolExecutor", OneThread)
+    monkeypatch.setattr("training.loop.network_runner.ThreadPoolExecutor", OneThread)
     yield
 
 

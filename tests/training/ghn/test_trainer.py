@@ -25,9 +25,9 @@ from service.models.catalog import find_card
 from training.ghn.architecture_source import Task
 from training.ghn.recipe import Stage, TrainConfig
 from training.ghn.start import start_of
-from training.ghn.step import Outcome
 from training.ghn.team import Team
 from training.ghn.trainer import Trainer, load_config, train
+from training.loop.network_runner import Outcome
 from training.loop.run_folder import RunFolder, part
 
 CONFIG = TrainConfig(
