@@ -1,4 +1,4 @@
-"""Random networks of a SMASH space, each trained for a short while from scratch: what a score is held against.
+"""Random networks of a SMASH space, each trained for a short while: what a score is to foretell.
 
     python -m benchmarks.smash_truth --file runs/smash_truth.jsonl [--model NAME] [--data cifar10]
         [--image-size 16] [--networks 48] [--epochs 1] [--images 22400] [--part 0 --parts 2]
