@@ -1,13 +1,14 @@
 """Does the SMASH score order networks as training does? (Brock et al. 2017, section 4.1)
 
     python -m benchmarks.rank_smash [--data digits] [--steps 400] [--networks 16] [--epochs 6] [--model NAME]
-        [--low-capacity] [--plot figure3.svg]
+        [--low-capacity [NAME]] [--truth FILE ...] [--plot figure3.svg]
 
 Trains a hypernetwork (or takes the model of that name), then random networks of its space from scratch, and
 prints correlations, with 90% intervals over networks, between their accuracy on test images and their SMASH
 score, the score under both controls, and their multiply-adds. --low-capacity: also by a hypernetwork of width
-8 and a single layer (experiment 2), trained as long. Ties are many where images are few, so scores are the
-cross-entropy.
+8 and a single layer (experiment 2), trained as long, or by the model of that name. --truth: files of
+`benchmarks.smash_truth`; what they have is not trained again, and what is new is added to the first one. Ties
+are many where images are few, so scores are the cross-entropy.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +24,28 @@ import numpy as np
 import torch
 
 from benchmarks.score_quality import quality
+from benchmarks.smash_truth import (
+    SPACE,
+    Document,
+    random_networks,
+    read_truth,
+    train_all,
+    truth_recipe,
+)
 from service.contract.smash import SmashOptions
-from service.executor.networks import Network
 from service.graph_io.cells.smash import read_smash
 from service.models.catalog import find_card
 from service.predictors.features.network_cost import multiply_adds
 from service.predictors.smash.checkpoint import load_checkpoint
 from service.predictors.smash.model import Smash
-from service.predictors.smash.space import random_architecture
+from service.settings import get_settings
 from training.data.dataset import Dataset, load_dataset
-from training.evaluate.accuracy import network_accuracy
-from training.loop.sgd import SgdRecipe, train_network
+from training.evaluate.accuracy import native_dtype
 from training.smash.config import SmashRun
-from training.smash.score import DESCRIPTIONS, smash_score
+from training.smash.score import DESCRIPTIONS, Description, smash_score
 from training.smash.trainer import SmashTrainer
 
-_MODEL = {"blocks": 2, "banks": 3, "layers": 3, "depth": 3}
 _LOW_CAPACITY = {"hidden": 8, "depth": 1}
-_DRAWS = 3  # seed of the networks, none of those that training validates on
-_CALIBRATION_BATCHES = 8
 _LABELS = {
     "true": "SMASH score",
     "permuted": "layers told of others",
@@ -61,37 +66,44 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6, help="of each network")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", help="a trained one, instead of training")
-    parser.add_argument("--low-capacity", action="store_true")
+    parser.add_argument(
+        "--low-capacity", nargs="?", const="", metavar="NAME", help="a trained one; else trained now"
+    )
+    parser.add_argument("--truth", type=Path, nargs="+", default=[], metavar="FILE")
+    parser.add_argument("--train-images", type=int, help="of an epoch of each network; all without it")
+    parser.add_argument("--score-images", type=int, help="validation images of a score; all without it")
     parser.add_argument("--plot", type=Path, help="score and error after training, figure 3 of the paper")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    dataset = load_dataset(options.data, data_dir=options.data_dir, image_size=options.image_size)
-    smash = (
-        _trained(options, _MODEL) if options.model is None else load_checkpoint(find_card(options.model).path)
+    settings = get_settings()
+    dataset = load_dataset(
+        options.data, data_dir=options.data_dir or settings.data_dir, cache_dir=settings.home / "cache",
+        image_size=options.image_size,
+    )  # fmt: skip
+    smash = _model(options.model) or _trained(options, SPACE)
+    small = None
+    if options.low_capacity is not None:
+        small = _model(options.low_capacity) or _trained(options, {**SPACE, **_LOW_CAPACITY})
+    documents = random_networks(smash.config, options.networks, options.image_size)
+    recipe = truth_recipe(options.epochs, options.train_images)
+    trained_N = np.array(
+        train_all(
+            documents, dataset, recipe, options.truth[0] if options.truth else None, read_truth(options.truth)
+        )
     )
-    small = _trained(options, {**_MODEL, **_LOW_CAPACITY}) if options.low_capacity else None
-    random = np.random.default_rng(_DRAWS)
-    names = ("trained", "multiply-adds", *DESCRIPTIONS, *(["low capacity"] if small else []))
-    columns: dict[str, list[float]] = {name: [] for name in names}
+    columns: dict[str, list[float]] = {"multiply-adds": []}
     accuracies = []
-    for number in range(options.networks):
-        document = random_architecture(smash.config, random, image_size=options.image_size)
-        graph = read_smash(document)
-        columns["trained"].append(_accuracy_of_training(document, dataset, options.epochs))
-        columns["multiply-adds"].append(float(multiply_adds(graph)))
-        for way in DESCRIPTIONS:
-            accuracy, loss = smash_score(
-                smash, document, dataset, images=len(dataset.validation), description=way
-            )
-            columns[way].append(-loss)
-            if way == "true":
-                accuracies.append(accuracy)
+    for document in documents:
+        columns["multiply-adds"].append(float(multiply_adds(read_smash(document))))
+        scores: dict[str, tuple[float, float]] = {
+            way: _score(smash, document, dataset, options.score_images, way) for way in DESCRIPTIONS
+        }
         if small is not None:
-            score = smash_score(small, document, dataset, images=len(dataset.validation), description="true")
-            columns["low capacity"].append(-score[1])
-        print(f"{number + 1} of {options.networks}: {columns['trained'][-1]:.1f}%", file=sys.stderr)
-    trained_N = np.array(columns.pop("trained"))
+            scores["low capacity"] = _score(small, document, dataset, options.score_images, "true")
+        accuracies.append(scores["true"][0])
+        for name, (_, loss) in scores.items():
+            columns.setdefault(name, []).append(-loss)
     qualities = {name: quality(np.array(column), trained_N) for name, column in columns.items()}
     print(
         f"{options.networks} random networks on {dataset.name}: trained {trained_N.mean():.1f}% "
@@ -119,7 +131,7 @@ def _draw(loss: Any, error: Any, path: Path) -> None:
     figure.savefig(path)
 
 
-def _trained(options: argparse.Namespace, model: dict[str, Any]) -> Smash:
+def _trained(options: argparse.Namespace, model: Mapping[str, Any]) -> Smash:
     config = SmashRun(
         steps=options.steps,
         seed=options.seed,
@@ -135,13 +147,17 @@ def _trained(options: argparse.Namespace, model: dict[str, Any]) -> Smash:
     return trainer.smash.requires_grad_(False)
 
 
-def _accuracy_of_training(document: dict[str, object], dataset: Dataset, epochs: int) -> float:
-    """Percent of test images after a short training from random initialisation."""
-    graph = read_smash(document)
-    params = train_network(Network(graph), dataset, SgdRecipe(epochs=epochs))
-    return network_accuracy(
-        graph, params, dataset, dataset.test, recalibrate=True, calibration_batches=_CALIBRATION_BATCHES
-    )
+def _model(name: str | None) -> Smash | None:
+    return load_checkpoint(find_card(name).path) if name else None
+
+
+def _score(
+    smash: Smash, document: Document, dataset: Dataset, images: int | None, description: Description
+) -> tuple[float, float]:
+    return smash_score(
+        smash, document, dataset, images=images or len(dataset.validation), description=description,
+        dtype=native_dtype(),
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,8 @@ class ImageStream:
         self._sizes: dict[int, Dataset] = {}
         self._maker = ThreadPoolExecutor(1)
         self._ready: tuple[ImageSelection, Future[list[Batch]]] | None = None
-        self._order = lru_cache(maxsize=4)(self._make_order)
+        # Of no method of this object: the cycle would keep the images until a collection that may never come.
+        self._order = lru_cache(maxsize=4)(partial(_order, seed))
 
     def take(self, selection: ImageSelection, following: ImageSelection | None = None) -> list[Batch]:
         """Normalised images and labels, a batch for each position. following: what is likely needed next."""
@@ -72,10 +73,11 @@ class ImageStream:
             indices[chosen] = self._order(int(epoch), count)[offsets[chosen]]
         return indices
 
-    def _make_order(self, epoch: int, count: int) -> NDArray[np.int64]:
-        return np.random.default_rng([self._seed, 7, epoch]).permutation(count)
-
     def _resized(self, size: int) -> Dataset:
         if size not in self._sizes:
             self._sizes[size] = self._dataset.resized(size)
         return self._sizes[size]
+
+
+def _order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, 7, epoch]).permutation(count)

@@ -60,7 +60,7 @@ class SmashTrainer(StepTrainer):
         with torch.random.fork_rng():  # modules initialise themselves from the global generator
             torch.manual_seed(config.seed)
             self.smash = Smash(config.smash(len(self.dataset.classes)))
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": list(self.smash.shared.parameters())},
             {"params": list(self.smash.hypernetwork.parameters()), RATE_SHARE: _HYPERNETWORK_SHARE},
         ]

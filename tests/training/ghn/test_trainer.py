@@ -4,11 +4,13 @@ loaded.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -266,3 +268,18 @@ def test_configuration_refuses_what_it_does_not_know() -> None:
         TrainConfig.from_dict({**asdict(CONFIG), "colour": "red"})
     with pytest.raises(ValueError, match="minutes or steps"):
         replace(CONFIG, minutes=1.0)
+
+
+def test_a_run_that_ended_leaves_its_images_to_nobody(tmp_path: Path) -> None:
+    """Without a search for garbage: many runs in one process once held the images of each."""
+    gc.collect()
+    gc.disable()
+    try:
+        trainer = Trainer(replace(CONFIG, steps=2), RunFolder(tmp_path / "run"))
+        trainer.run_until_done()
+        images = weakref.ref(trainer.dataset.train.images_NCHW)
+        ghn = weakref.ref(trainer.learned.ghn)
+        del trainer
+        assert images() is None and ghn() is None
+    finally:
+        gc.enable()
