@@ -43,7 +43,7 @@ def values_of(node: Node) -> Attributes:
     if rows is None:
         raise refusal(node, f"{node.attrs.get('kind')!r} of {len(node.inputs)} tensors is not known here")
     try:
-        return with_defaults(tuple(row for row in rows if row.name not in MARKS), node.attrs)
+        return with_defaults(tuple(row for name, row in rows.items() if name not in MARKS), node.attrs)
     except KeyError as missing:
         raise refusal(node, f"the attribute {missing.args[0]!r} is missing") from None
 

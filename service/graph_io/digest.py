@@ -80,7 +80,7 @@ def _canonical_attributes(node: Node, input_shape: tuple[int, ...]) -> dict[str,
     An input that has the shape that the graph says need not say it. A mark that a node cannot be run says
     nothing about the network.
     """
-    rows = {row.name: row for row in rows_of(node) or OPERATORS[node.op].attributes}
+    rows = rows_of(node) or {row.name: row for row in OPERATORS[node.op].attributes}
     canonical: dict[str, AttrValue] = {}
     default: object
     for name, value in node.attrs.items():

@@ -35,10 +35,10 @@ _VALUES: dict[str, st.SearchStrategy[AttrValue]] = {
 
 def attributes(op: str, inputs: int = 1) -> st.SearchStrategy[dict[str, AttrValue]]:
     """Some of the attributes that an operator has, with values of their kinds."""
-    rows = rows_of(Node("", op, ("",) * inputs)) or OPERATORS[op].attributes
+    rows = rows_of(Node("", op, ("",) * inputs)) or {row.name: row for row in OPERATORS[op].attributes}
     # Parts must fit the sources of the node.
     each = {
-        row.name: st.none() | _VALUES[row.kind] for row in rows if row.name not in ("kind", "parts")
+        name: st.none() | _VALUES[row.kind] for name, row in rows.items() if name not in ("kind", "parts")
     }
     return st.fixed_dictionaries({}, optional=each)
 

@@ -12,11 +12,12 @@ _NAMES = ("axis", "dim")
 def count_axes(graph: LinkedGraph) -> None:
     for node in graph.nodes:
         shape = node.inputs[0].shape if node.inputs else None
-        if shape is None:
+        if shape is None or node.attrs.keys().isdisjoint(_NAMES):
             continue
         rank = len(shape) + (node.attrs.get("kind") == "stack")
-        for row in rows_of(Node(node.name, node.op, ("",) * len(node.inputs), (), node.attrs)) or ():
-            value = node.attrs.get(row.name)
-            if row.name in _NAMES and isinstance(value, int) and -rank <= value < rank:
+        rows = rows_of(Node(node.name, node.op, ("",) * len(node.inputs), (), node.attrs)) or {}
+        for name in _NAMES:
+            row, value = rows.get(name), node.attrs.get(name)
+            if row is not None and isinstance(value, int) and -rank <= value < rank:
                 last = row.default == -1 and value % rank == rank - 1
-                node.attrs[row.name] = -1 if last else value % rank
+                node.attrs[name] = -1 if last else value % rank
