@@ -10,9 +10,19 @@ from service.graph_io.torch_tracing.handlers import (
     attention,
     elementwise,
     layers,
+    multi_head,
     pooling,
     recurrent,
     reshaping,
 )
 
-__all__ = ["arithmetic", "attention", "elementwise", "layers", "pooling", "recurrent", "reshaping"]
+__all__ = [
+    "arithmetic",
+    "attention",
+    "elementwise",
+    "layers",
+    "multi_head",
+    "pooling",
+    "recurrent",
+    "reshaping",
+]
