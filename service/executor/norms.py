@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -16,36 +18,43 @@ def _affine(names: dict[str, str], params: Params, like: Tensor) -> tuple[Tensor
     return weight, bias
 
 
-def _per_channel(
-    names: dict[str, str], params: Params, like: Tensor
-) -> tuple[Tensor | None, Tensor | None]:
+def _per_channel(names: dict[str, str], params: Params, like: Tensor) -> tuple[Tensor | None, Tensor | None]:
     """One number a channel, also where files store them with axes of positions."""
     weight, bias = (None if part is None else part.flatten() for part in _affine(names, params, like))
     return weight, bias
 
 
 def layer_norm(node: Node) -> Step:
-    values, names = values_of(node), parameter_names(node)
-    eps, per_channel, last = float(values["eps"]), values["axis"] == 1, int(values["axes"])
+    eps = float(values_of(node)["eps"])
 
-    def run(inputs: Inputs, params: Params) -> Tensor:
-        (x,) = inputs
-        weight, bias = _affine(names, params, x)
-        if per_channel and x.ndim > 2:
-            moved = F.layer_norm(x.movedim(1, -1), x.shape[1:2], weight, bias, eps)
-            return moved.movedim(-1, 1)
-        return F.layer_norm(x, x.shape[-last:], weight, bias, eps)
+    def norm(x: Tensor, sizes: Sequence[int], weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        return F.layer_norm(x, sizes, weight, bias, eps)
 
-    return run
+    return _over_last_axes(node, norm)
 
 
 def rms_norm(node: Node) -> Step:
+    eps = float(values_of(node)["eps"])
+
+    def norm(x: Tensor, sizes: Sequence[int], weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        return F.rms_norm(x, sizes, weight, eps)
+
+    return _over_last_axes(node, norm)
+
+
+def _over_last_axes(
+    node: Node, norm: Callable[[Tensor, Sequence[int], Tensor | None, Tensor | None], Tensor]
+) -> Step:
+    """A norm over the last axes, or over the channels at every position."""
     values, names = values_of(node), parameter_names(node)
-    eps, last = float(values["eps"]), int(values["axes"])
+    over_channels, last = values["axis"] == 1, int(values["axes"])
 
     def run(inputs: Inputs, params: Params) -> Tensor:
         (x,) = inputs
-        return F.rms_norm(x, x.shape[-last:], _affine(names, params, x)[0], eps)
+        if over_channels and x.ndim > 2:
+            moved = norm(x.movedim(1, -1), x.shape[1:2], *_per_channel(names, params, x))
+            return moved.movedim(-1, 1)
+        return norm(x, x.shape[-last:], *_affine(names, params, x))
 
     return run
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from onnx import ModelProto
 
 from service.errors import InvalidArchitecture
-from service.graph_io.archgraph import ArchGraph, Node, Parameter
-from service.graph_io.attributes import APPROXIMATE
+from service.graph_io.archgraph import ArchGraph
 from service.graph_io.checks import build_graph
-from service.graph_io.lifting import lift
+from service.graph_io.lifting import find_layers, lift
+from service.graph_io.lifting.linked import LinkedGraph
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
-from service.graph_io.onnx.draft import Draft, pruned
+from service.graph_io.onnx.draft import Draft
 from service.graph_io.onnx.faults import faults_of_the_model
 from service.graph_io.onnx.flatten import flatten
-from service.graph_io.onnx.fusions import fuse
 from service.graph_io.onnx.load import load
+from service.graph_io.onnx.made_up import drop_made_up_weights
 from service.graph_io.onnx.names import text
 from service.graph_io.onnx.trainable import settle
 from service.graph_io.onnx.translate import Translator
@@ -40,17 +40,16 @@ def _read(model: ModelProto, limits: GraphLimits) -> ArchGraph:
     translator = Translator(model, flatten(model, limits), limits)
     translator.run()
     outputs = _outputs(translator, [text(value.name) for value in graph.output])
-    drafts = fuse(translator.drafts, outputs)
-    settle(drafts)
-    drafts = pruned(drafts, outputs)
-    read_inputs = [draft for draft in translator.inputs if draft in set(drafts)]
+    linked = LinkedGraph(list(translator.drafts), list(outputs), batch=None)
+    linked.prune()
+    drop_made_up_weights(linked)
+    find_layers(linked)
+    settle(linked.nodes)
+    linked.prune()
+    read_inputs = [draft for draft in translator.inputs if draft in set(linked.nodes)]
     shape = (read_inputs or translator.inputs)[0].shape
-    nodes, names = lift(
-        [_node(draft) for draft in drafts],
-        [draft.name for draft in outputs],
-        {draft.name: draft.shape for draft in drafts},
-        shape[0] if shape else None,
-    )
+    linked.batch = shape[0] if shape else None
+    nodes, names = lift(linked)
     return build_graph(
         nodes,
         outputs=names,
@@ -87,19 +86,6 @@ def _outputs(translator: Translator, names: list[str]) -> list[Draft]:
             hint="Name the result of the last layer as the graph's output.",
         )
     return list(drafts)
-
-
-def _node(draft: Draft) -> Node:
-    attrs = dict(draft.attrs)
-    if not draft.exact:
-        attrs[APPROXIMATE] = f"what the ONNX operator {draft.kind or draft.op} computes is not in the graph"
-    return Node(
-        draft.name,
-        draft.op,
-        tuple(source.name for source in draft.inputs),
-        tuple(Parameter(owned.leaf.name, owned.leaf.shape, owned.role, owned.axes) for owned in draft.owned),
-        attrs,
-    )
 
 
 def _without_batch(shape: tuple[int | None, ...] | None) -> tuple[int, ...]:

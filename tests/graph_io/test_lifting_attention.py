@@ -9,6 +9,7 @@ import pytest
 from service.graph_io.archgraph import AttrValue, Node, Parameter
 from service.graph_io.attributes import APPROXIMATE
 from service.graph_io.lifting import lift
+from service.graph_io.lifting.linked import linked
 
 BATCH, HEADS, LENGTH, WIDTH = 53, 2, 5, 4
 APART = (BATCH, HEADS, LENGTH, WIDTH)
@@ -22,7 +23,7 @@ def lifted(nodes: list[Node], shapes: Mapping[str, tuple[int, ...]]) -> dict[str
     """The nodes after the passes; what nothing reads is an output."""
     read = {name for node in nodes for name in node.inputs}
     outputs = [node.name for node in nodes if node.name not in read]
-    result, _ = lift(nodes, outputs, shapes, BATCH)
+    result, _ = lift(linked(nodes, outputs, shapes, BATCH))
     return {node.name: node for node in result}
 
 

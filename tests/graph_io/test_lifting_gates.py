@@ -6,6 +6,7 @@ import pytest
 
 from service.graph_io.archgraph import AttrValue, Node, Parameter
 from service.graph_io.lifting import lift
+from service.graph_io.lifting.linked import linked
 
 BATCH = 53
 FEATURES, GATE = (BATCH, 8, 6, 6), (BATCH, 8, 1, 1)
@@ -17,7 +18,7 @@ def product(*gate: Node, factors: tuple[str, str], shapes: dict[str, tuple[int, 
     """What a product of the input with what is computed from it becomes."""
     nodes = [Node("x", "input"), Node("pool", "global_avg_pool", ("x",)), *gate, Node("y", "mul", factors)]
     known = dict.fromkeys((node.name for node in nodes), GATE) | {"x": FEATURES, "y": FEATURES}
-    return {node.name: node for node in lift(nodes, ["y"], known | (shapes or {}), BATCH)[0]}["y"]
+    return {node.name: node for node in lift(linked(nodes, ["y"], known | (shapes or {}), BATCH))[0]}["y"]
 
 
 @pytest.mark.parametrize("factors", [("x", "sigmoid"), ("sigmoid", "x")])
@@ -45,10 +46,10 @@ def test_a_layer_at_every_position_makes_none() -> None:
 
 def test_one_number_for_all_channels_is_no_bias_node() -> None:
     nodes = [Node("x", "input"), Node("y", "bias", ("x",), (Parameter("shift", (1,), "bias"),))]
-    assert lift(nodes, ["y"], dict.fromkeys("xy", FEATURES), BATCH)[0][1].op == "parameter"
+    assert lift(linked(nodes, ["y"], dict.fromkeys("xy", FEATURES), BATCH))[0][1].op == "parameter"
 
 
 def test_a_table_of_relative_positions_is_one_by_its_name() -> None:
     """Whichever route read it: the readers call what is added along several axes a position."""
     nodes = [Node("x", "input"), Node("y", "position", ("x",), (Parameter("rel_pos_h", (6, 6)),))]
-    assert lift(nodes, ["y"], dict.fromkeys("xy", FEATURES), BATCH)[0][1].op == "relative_position"
+    assert lift(linked(nodes, ["y"], dict.fromkeys("xy", FEATURES), BATCH))[0][1].op == "relative_position"

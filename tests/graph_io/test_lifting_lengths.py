@@ -6,6 +6,7 @@ import pytest
 
 from service.graph_io.archgraph import AttrValue, Node
 from service.graph_io.lifting import lift
+from service.graph_io.lifting.linked import linked
 
 SHAPE, LENGTHS = (53, 5, 4), (53, 5, 1)
 NORM: dict[str, AttrValue] = {"kind": "norm", "dim": (2,), "keepdim": True, "p": 2.0}
@@ -24,7 +25,7 @@ def quotient(norm: dict[str, AttrValue], least: dict[str, AttrValue], *, of: str
     ]
     shapes = {"norm": LENGTHS, "least": LENGTHS}
     shapes |= {node.name: SHAPE for node in nodes if node.name not in shapes}
-    return {node.name: node for node in lift(nodes, ["y"], shapes, 53)[0]}["y"]
+    return {node.name: node for node in lift(linked(nodes, ["y"], shapes, 53))[0]}["y"]
 
 
 def test_a_quotient_with_the_length_is_normalised() -> None:

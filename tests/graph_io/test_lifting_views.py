@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from service.graph_io.archgraph import Node
 from service.graph_io.lifting import lift
+from service.graph_io.lifting.linked import linked
 
 BATCH = 53
 Array = NDArray[np.int64]
@@ -35,7 +36,7 @@ def rewritten(nodes: list[Node], shapes: list[tuple[int, ...]]) -> list[Node]:
     """The nodes between an input and an activation, after the passes."""
     chain = [Node("x", "input"), *nodes, Node("y", "activation", (nodes[-1].name,))]
     named = {node.name: shape for node, shape in zip(chain, [*shapes, shapes[-1]], strict=True)}
-    result, _ = lift(chain, ["y"], named, BATCH)
+    result, _ = lift(linked(chain, ["y"], named, BATCH))
     return result[1:-1]
 
 
@@ -153,7 +154,7 @@ def test_the_batch_inside_an_axis_is_followed() -> None:
             (batch, 5, 12),
         ]
         named = dict(zip(("x", *(node.name for node in nodes)), shapes, strict=True))
-        result, _ = lift([Node("x", "input"), *nodes], ["back"], named, batch)
+        result, _ = lift(linked([Node("x", "input"), *nodes], ["back"], named, batch))
         assert [(node.op, node.attrs.get("shape")) for node in result[1:]] == [
             ("permute", None),
             ("reshape", (-1, 12)),

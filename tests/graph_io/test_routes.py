@@ -178,6 +178,33 @@ class Attention(nn.Module):
         return shortcut + x
 
 
+class Written(nn.Module):
+    """Norms, activations and a bias that are written out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(3, 8, 1, bias=False), nn.Linear(8, 5, bias=False)
+        self.weight, self.bias = nn.Parameter(torch.ones(8)), nn.Parameter(torch.zeros(8))
+        self.scale, self.shift = nn.Parameter(torch.ones(8)), nn.Parameter(torch.zeros(8))
+        self.gain, self.offset = nn.Parameter(torch.ones(8)), nn.Parameter(torch.zeros(5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        centred = x - x.mean(1, keepdim=True)
+        x = centred / torch.sqrt((centred * centred).mean(1, keepdim=True) + 1e-6)
+        x = x * self.weight[:, None, None] + self.bias[:, None, None]
+        x = x * torch.sigmoid(x)
+        parts = x.view(-1, 2, 4 * 256)
+        parts = (parts - parts.mean(-1, keepdim=True)) / (
+            parts.var(-1, keepdim=True, correction=0) + 1e-5
+        ).sqrt()
+        x = parts.view(-1, 8, 16, 16) * self.scale.view(1, -1, 1, 1) + self.shift.view(1, -1, 1, 1)
+        x = x.mean((2, 3))
+        x = self.gain * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6))
+        result: Tensor = self.head(x * 0.5 * (1 + torch.erf(x / 2**0.5))) + self.offset
+        return result
+
+
 IMAGE, SMALL = (3, 16, 16), (3, 4, 4)
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "convolution, norm, activation": (lambda: nn.Sequential(normalised(3, 8, stride=2), head()), IMAGE),
@@ -195,13 +222,14 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "activations": (activations, IMAGE),
     "perceptron": (perceptron, SMALL),
     "ConvNeXt": (ConvNeXtBlock, IMAGE),
+    "written out": (Written, IMAGE),
     "multi-head attention": (MultiHead, (12, 8)),
     "fused attention": (lambda: Attention(fused=True), (12, 8)),
     "attention": (Attention, (12, 8)),
     "attention in windows": (lambda: Attention(windows=True), (12, 8)),
 }
 # Exporting one takes a second or two.
-QUICK = {"gate", "ConvNeXt", "multi-head attention", "attention in windows"}
+QUICK = {"gate", "written out", "ConvNeXt", "multi-head attention", "attention in windows"}
 
 
 def by_both(network: nn.Module, shape: tuple[int, ...]) -> tuple[ArchGraph, ArchGraph]:

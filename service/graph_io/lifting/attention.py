@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from service.graph_io.archgraph import AttrValue, Parameter
 from service.graph_io.attributes import APPROXIMATE
 from service.graph_io.lifting.linked import Layout, LinkedGraph, LinkedNode, unique
+from service.graph_io.lifting.regions import factor_of
 from service.graph_io.lifting.relative import is_relative
 
 _UNCLEAR = "it is not softmax(q k + table) v in so many words"
@@ -141,7 +142,7 @@ class _Finder:
     ) -> list[LinkedNode]:
         """Queries and keys, with what is to be said of them added to the attributes."""
         query, key = scores.product.inputs
-        factors = _own_factor(query), _own_factor(key)
+        factors = factor_of(query), factor_of(key)
         width = query.shape[-1] if query.shape else None
         if scores.factor is None:
             return [query, key]
@@ -201,7 +202,7 @@ def _factor(path: list[LinkedNode]) -> float | None:
         return None
     factor = 1.0
     for part in rest:
-        own = _own_factor(part)
+        own = factor_of(part)
         if own is not None:
             factor *= own
         elif factor != 1 or not _adds_one(part):
@@ -212,16 +213,6 @@ def _factor(path: list[LinkedNode]) -> float | None:
 def _adds_one(part: LinkedNode) -> bool:
     # A mark on a table says that the table is computed first; the mark goes with it.
     return part.op in _TABLES or (part.op == "add" and not part.attrs and len(part.inputs) == 2)
-
-
-def _own_factor(part: LinkedNode) -> float | None:
-    """What a node multiplies by, None if it does anything else."""
-    kind, value = part.attrs.get("kind"), part.attrs.get("value")
-    if part.op != "unary" or set(part.attrs) != {"kind", "value"} or kind not in ("mul", "div"):
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value:
-        return None
-    return float(value) if kind == "mul" else 1 / value
 
 
 def _heads(weights: LinkedNode) -> int | None:

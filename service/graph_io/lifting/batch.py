@@ -41,7 +41,7 @@ def _outer(node: LinkedNode, layout: Layout) -> int:
 
 
 def _layout(node: LinkedNode, batch: int | None) -> Layout | None:
-    if node.shape is None or (node.op != "input" and any(source.layout is None for source in node.inputs)):
+    if node.shape is None or (node.op != "input" and any(map(_may_hide_batch, node.inputs))):
         return None
     if batch is not None and batch >= TELLING:
         return _by_size(node.shape, batch)
@@ -54,6 +54,11 @@ def _layout(node: LinkedNode, batch: int | None) -> Layout | None:
     else:
         axis = _followed(node)
     return _taken_out(node, axis, batch)
+
+
+def _may_hide_batch(source: LinkedNode) -> bool:
+    """Whether it is not known where a result has the batch: what reads nothing has none."""
+    return source.layout is None and bool(source.inputs or source.op == "input")
 
 
 def _by_size(shape: tuple[int | None, ...], batch: int) -> Layout | None:

@@ -1,4 +1,6 @@
-"""Nodes that change nothing at evaluation are left out: dropout, joins of one tensor, factors of 1."""
+"""Nodes that change nothing at evaluation are left out: dropout, joins of one tensor, factors of 1, and
+expansions to the same shape.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +27,8 @@ def _changes_nothing(node: LinkedNode) -> bool:
     if node.op in _NOTHING or (node.op in _OF_ONE and len(node.inputs) == 1):
         return True
     kind, value = node.attrs.get("kind"), node.attrs.get("value")
+    if kind == "expand" and node.shape is not None and None not in node.shape:
+        return node.shape == node.inputs[0].shape
     if node.op != "unary" or node.attrs.get("reversed") or value is None:
         return False
     return _NEUTRAL.get(str(kind)) == value

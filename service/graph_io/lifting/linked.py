@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 from service.graph_io.archgraph import AttrValue, Node, Parameter
+from service.graph_io.attributes import APPROXIMATE
 
 # Of a result with the batch axis; None if unknown, an entry None if only that is unknown.
 Shape = tuple[int | None, ...] | None
@@ -54,6 +55,11 @@ class LinkedNode:
     attrs: dict[str, AttrValue] = field(default_factory=dict)
     shape: Shape = None
     layout: Layout | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether operator, attributes and parameters say everything that is computed here."""
+        return APPROXIMATE not in self.attrs
 
 
 @dataclass(slots=True)
@@ -123,26 +129,41 @@ def linked(
             [by_name[source] for source in node.inputs],
             node.params,
             dict(node.attrs),
-            shapes.get(node.name) or _of_source(node),
+            shapes.get(node.name),
         )
     return LinkedGraph(list(by_name.values()), [by_name[name] for name in outputs], batch)
 
 
-def _of_source(node: Node) -> Shape:
-    """The shape of a parameter where it stands alone."""
-    if node.inputs or len(node.params) != 1:
-        return None
-    placed = node.attrs.get("shape")
-    return tuple(int(size) for size in placed) if isinstance(placed, tuple) else node.params[0].shape
+def shape_sources(graph: LinkedGraph) -> None:
+    """The shape of a parameter that stands alone is where it is placed, or else its own."""
+    for node in graph.nodes:
+        if node.shape is None and not node.inputs and len(node.params) == 1:
+            node.shape = placed_shape(node)
 
 
 def plain(graph: LinkedGraph) -> tuple[list[Node], tuple[str, ...]]:
     """The nodes by name, and the names of the outputs."""
     nodes = [
-        Node(node.name, node.op, tuple(source.name for source in node.inputs), node.params, node.attrs)
+        Node(
+            node.name,
+            node.op,
+            tuple(source.name for source in node.inputs),
+            tuple(Parameter(own.name, own.shape, own.role, own.axes, own.trainable) for own in node.params),
+            node.attrs,
+        )
         for node in graph.nodes
     ]
     return nodes, tuple(output.name for output in graph.outputs)
+
+
+def marks_of(*nodes: LinkedNode) -> dict[str, AttrValue]:
+    """The mark of what is made of these nodes: that of the first which has one, none if all are exact."""
+    return next(({APPROXIMATE: node.attrs[APPROXIMATE]} for node in nodes if not node.exact), {})
+
+
+def placed_shape(node: LinkedNode) -> tuple[int, ...]:
+    """The shape of a node's first parameter where it meets the features."""
+    return integers(node.attrs.get("shape")) or node.params[0].shape
 
 
 def integers(value: AttrValue) -> tuple[int, ...]:

@@ -27,7 +27,7 @@ external.py    values that lie in a file beside the model
 missing.py     values that a filled file needs besides the predicted ones
 statistics.py  statistics of norms, kept apart from parameters that exporters found equal
 tensor_values.py  values of stored tensors
-fusions/       groups of drafts that are one operator here (decomposed norms, activations)
+made_up.py      weights that exporters make up
 trainable.py   which tensors in doubtful places are parameters (leaves.py: what a tensor says by itself)
 naming.py      what a tensor's name says of it
 """

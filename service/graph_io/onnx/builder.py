@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from service.graph_io.archgraph import AttrValue
+from service.graph_io.lifting.linked import LinkedNode
 from service.graph_io.onnx.draft import Draft, Owned, Shape
 from service.graph_io.onnx.op import Op
 from service.graph_io.onnx.values import Value
@@ -16,12 +17,11 @@ class Builder(Protocol):
         self,
         op: Op,
         kind: str,
-        inputs: Sequence[Draft],
+        inputs: Sequence[LinkedNode],
         owned: Sequence[Owned] = (),
         *,
         attrs: dict[str, AttrValue] | None = None,
         part: str = "",
-        scalar: float | None = None,
         shape: Shape = None,
         exact: bool = False,
     ) -> Draft:

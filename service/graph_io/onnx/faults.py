@@ -9,7 +9,7 @@ from types import TracebackType
 from onnx import NodeProto, TensorProto
 
 from service.errors import InvalidArchitecture
-from service.graph_io.onnx.draft import Draft
+from service.graph_io.lifting.linked import LinkedNode
 from service.graph_io.onnx.op import Op
 
 # What Python raises when data are not what code takes them for.
@@ -46,7 +46,7 @@ def _node_in_hand(trace: TracebackType | None) -> str:
                 name = value.where
             elif isinstance(value, NodeProto):
                 name = str(value.name or next(iter(value.output), value.op_type))
-            elif isinstance(value, Draft | TensorProto):
+            elif isinstance(value, LinkedNode | TensorProto):
                 name = value.name or name
         trace = trace.tb_next
     return name

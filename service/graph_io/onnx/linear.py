@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
 from service.graph_io.archgraph import AttrValue
@@ -58,9 +59,9 @@ def matmul(build: Builder, op: Op, values: list[Value], *, left: int = 0, right:
     if rank < 2 or prod(dim or 2 for dim in (weight.shape or ())[:-2]) != 1:
         # A batch of matrices, or a vector: nothing that a linear layer is.
         return build.add(op, "parameter", [source], owned)
-    leaf = owned[0].leaf
     if weight.leaf is None and len(weight.leaves) == 1:
-        owned[0].axes = _flattened_axes(leaf.shape, weight.shape, weight_right=b.fixed)
+        axes = _flattened_axes(owned[0].shape, weight.shape, weight_right=b.fixed)
+        owned[0] = replace(owned[0], axes=axes)
     exact = op.type == "MatMul" and b.fixed and rank == 2 and are_stored(weight, ABSENT)
     return layer(build, op, "linear", source, owned, [], exact=exact)
 
@@ -102,5 +103,5 @@ def einsum(build: Builder, op: Op, values: list[Value]) -> Draft:
             along = data[-1] == weight[ins[0]] and result == data[:-1] + weight[outs[0]]
             exact = along and are_stored(fixed[0], ABSENT)
             return layer(build, op, "linear", drafts[0], owned, [], exact=exact)
-    owned = [own for value in fixed for own in own_weight(value, ())]
+    owned = [part for value in fixed for part in own_weight(value, ())]
     return generic(build, op, drafts, owned)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from service.graph_io.lifting.biases import output_channels
 from service.graph_io.onnx.builder import Builder
-from service.graph_io.onnx.draft import Draft, Owned, Shape, output_channels
+from service.graph_io.onnx.draft import Draft, Shape, own
 from service.graph_io.onnx.leaves import is_plain_number, is_vector
 from service.graph_io.onnx.op import Op
 from service.graph_io.onnx.tensors import Leaf, Origin
@@ -36,14 +37,11 @@ def _is_only_bias(leaf: Leaf, op: Op, sources: Sequence[Draft]) -> bool:
 
 def add_parameters(build: Builder, op: Op, draft: Draft, value: Value, kind: str = "Add") -> Draft:
     """x + value or x * value for a value that nothing computes."""
-    scalar = value.scalar()
     leaves = elementwise_leaves(value, op, [draft])
     if not leaves:
         if value is ABSENT:
             return draft
-        return build.add(
-            op, "unary", [draft], part="constant", scalar=float("nan") if scalar is None else scalar
-        )
+        return build.add(op, "unary", [draft], part="constant")
     for place, leaf in enumerate(leaves):
         shape = (
             value.shape
@@ -51,8 +49,6 @@ def add_parameters(build: Builder, op: Op, draft: Draft, value: Value, kind: str
             else leaf.shape
         )
         draft = _elementwise_parameter(build, op, draft, leaf, kind, shape, value, place)
-        if len(leaves) == 1:
-            draft.scalar = scalar
     return draft
 
 
@@ -69,7 +65,7 @@ def _elementwise_parameter(
         name, role = "layer_scale", "weight"
     else:
         name, role = "parameter", "gain" if kind == "Mul" else "weight"
-    owned = Owned(leaf, role, doubtful=True, shape=shape)
+    owned = own(leaf, role, doubtful=True, used=shape)
     attrs, exact = placement(value)
     exact = exact and kind in ("Add", "Sum", "Mul")
     if name == "parameter" and not exact:
@@ -90,11 +86,11 @@ def gather(build: Builder, op: Op, values: list[Value]) -> Draft:
     leaves = [leaf for leaf in weight_leaves(table) if leaf.numel > 1]
     if len(leaves) == 1 and len(leaves[0].shape) >= 2:
         # Tables of positions that were computed beforehand are looked up, too; they have no name.
-        own = Owned(leaves[0], "weight", doubtful=not leaves[0].named)
+        owned = own(leaves[0], "weight", doubtful=not leaves[0].named)
         rows = op.attrs.get("axis", 0) == 0 and len(leaves[0].shape) == 2
         exact = rows and table.as_stored is not None and table.in_order
-        return build.add(op, "embedding", [source], [own], exact=exact)
-    return generic(build, op, [source], [Owned(leaf, "weight", doubtful=True) for leaf in leaves])
+        return build.add(op, "embedding", [source], [owned], exact=exact)
+    return generic(build, op, [source], [own(leaf, "weight", doubtful=True) for leaf in leaves])
 
 
 def concat(build: Builder, op: Op, values: list[Value]) -> Draft:
@@ -108,7 +104,7 @@ def concat(build: Builder, op: Op, values: list[Value]) -> Draft:
         attrs, stored = placement(value) if len(leaves) == 1 else ({}, False)
         exact = exact and stored
         for number, leaf in enumerate(leaves):
-            owned = Owned(leaf, "weight", doubtful=True, shape=value.shape)
+            owned = own(leaf, "weight", doubtful=True, used=value.shape)
             part = f"token_{place}_{number}"
             sources.append(build.add(op, "class_token", [], [owned], part=part, attrs=attrs, exact=stored))
     axis = int(op.attrs.get("axis", 1))

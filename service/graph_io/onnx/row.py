@@ -72,6 +72,7 @@ class Row:
     exact: our operator that computes the same.
     node: our operator where nobody knows one that computes the same. Without one an operator is a function
         of which nothing is known but its inputs ("unary", "merge", "parameter"), and marked as such.
+    kind: what a function of single numbers is called here, whatever stands beside its input.
     shape: of the first output. fold: the result of known small constants.
     weights: inputs that are weights. states: those among them that carry what a layer remembers. starts:
         inputs that nobody trains, with the value that they have in a fresh network. learned: other inputs
@@ -81,6 +82,7 @@ class Row:
     build: Callable[[Builder, Op, list[Value]], Draft] | None = None
     exact: Rule | None = None
     node: Callable[[Op, list[Value]], Node] | None = None
+    kind: str = ""
     shape: Callable[[Op, list[Value]], Shape] | None = None
     fold: Fold | None = None
     signal: Signal = Signal.ALL

@@ -309,6 +309,14 @@ def gather(op: Op, inputs: list[Value]) -> Shape:
     return (*data[:axis], *index, *data[axis + 1 :])
 
 
+def gather_rows(op: Op, inputs: list[Value]) -> Shape:
+    """Of a GatherND."""
+    data, index = inputs[0].shape, inputs[1].shape
+    if data is None or index is None or index[-1] is None or op.attrs.get("batch_dims", 0):
+        return None
+    return (*index[:-1], *data[index[-1] :])
+
+
 def part(op: Op, inputs: list[Value]) -> Shape:
     data = inputs[0].shape
     if data is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from service.graph_io.onnx.draft import Owned
+from service.graph_io.onnx.draft import Owned, own
 from service.graph_io.onnx.leaves import is_buffer, is_plain_number
 from service.graph_io.onnx.op import Op
 from service.graph_io.onnx.row import Fact, Signal
@@ -93,5 +93,5 @@ def learned(op: Op, values: list[Value]) -> list[Owned]:
             if is_buffer(leaf) or not (leaf.kind == "PARAMETER" or possible):
                 continue
             if certain or (leaf.is_float and not is_plain_number(leaf)):
-                owned.setdefault(leaf.name, Owned(leaf, "weight", doubtful=not certain))
+                owned.setdefault(leaf.name, own(leaf, "weight", doubtful=not certain))
     return list(owned.values())

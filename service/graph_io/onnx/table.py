@@ -51,11 +51,18 @@ def _function(kind: str, fold: Fold | None = None, facts: Fact = Fact.NOTHING) -
     return Row(exact=arithmetic.unary(kind), shape=shapes.same, fold=fold, facts=facts)
 
 
-def _elementwise(exact: Rule | None, fold: Fold | None = None, facts: Fact = Fact.NOTHING) -> Row:
+def _elementwise(
+    exact: Rule | None, fold: Fold | None = None, facts: Fact = Fact.NOTHING, kind: str = ""
+) -> Row:
     """A function of the numbers of several tensors."""
+
+    def build(builder: Builder, op: Op, values: list[Value]) -> Draft:
+        return weightless.elementwise(builder, op, values, kind)
+
     return Row(
-        build=weightless.elementwise,
+        build=build,
         exact=exact,
+        kind=kind,
         shape=shapes.elementwise,
         fold=fold,
         facts=Fact.ELEMENTWISE | facts,
@@ -63,13 +70,18 @@ def _elementwise(exact: Rule | None, fold: Fold | None = None, facts: Fact = Fac
     )
 
 
+def _arithmetic(kind: str, fold: Fold, together: str = "", facts: Fact = Fact.NOTHING) -> Row:
+    """together: our operator of any number of tensors that the network computes."""
+    return _elementwise(arithmetic.binary(kind, together), fold, facts, kind)
+
+
 def _decision(kind: str, fold: Fold | None = None) -> Row:
     """True or false, of two tensors."""
-    return _elementwise(arithmetic.binary(kind), fold, Fact.DISCRETE | Fact.WHOLE)
+    return _elementwise(arithmetic.binary(kind), fold, Fact.DISCRETE | Fact.WHOLE, kind)
 
 
 def _bits() -> Row:
-    return Row(build=weightless.elementwise, facts=Fact.ELEMENTWISE | Fact.DISCRETE, learned=_EVERY)
+    return _elementwise(None, facts=Fact.DISCRETE)
 
 
 def _reduction(exact: Rule | None = None, fold: Fold | None = None) -> Row:
@@ -225,15 +237,15 @@ TABLE: dict[str, Row] = {
     "Erf": _function("erf"),
     "Not": _function("logical_not", folding.each(np.logical_not), Fact.WHOLE),
     "IsNaN": _function("isnan", facts=Fact.WHOLE),
-    "Add": _elementwise(arithmetic.binary("add", "add"), folding.each(np.add)),
-    "Sub": _elementwise(arithmetic.binary("sub"), folding.each(np.subtract)),
-    "Mul": _elementwise(arithmetic.binary("mul", "mul"), folding.each(np.multiply)),
-    "Div": _elementwise(arithmetic.binary("div"), folding.DIVIDE),
-    "Pow": _elementwise(arithmetic.binary("pow"), folding.POWER),
+    "Add": _arithmetic("add", folding.each(np.add), "add"),
+    "Sub": _arithmetic("sub", folding.each(np.subtract)),
+    "Mul": _arithmetic("mul", folding.each(np.multiply), "mul"),
+    "Div": _arithmetic("div", folding.DIVIDE),
+    "Pow": _arithmetic("pow", folding.POWER),
     "Mod": _elementwise(arithmetic.modulo, folding.MODULO, Fact.DISCRETE),
-    "Max": _elementwise(arithmetic.binary("maximum"), folding.each(np.maximum), Fact.JOINS),
-    "Min": _elementwise(arithmetic.binary("minimum"), folding.each(np.minimum), Fact.JOINS),
-    "Sum": _elementwise(arithmetic.total, facts=Fact.JOINS),
+    "Max": _arithmetic("maximum", folding.each(np.maximum), facts=Fact.JOINS),
+    "Min": _arithmetic("minimum", folding.each(np.minimum), facts=Fact.JOINS),
+    "Sum": _elementwise(arithmetic.total, facts=Fact.JOINS, kind="add"),
     "Mean": _elementwise(None, facts=Fact.JOINS),
     "Where": _elementwise(arithmetic.where, folding.WHERE),
     "Equal": _decision("eq", folding.each(np.equal)),
@@ -330,7 +342,7 @@ TABLE: dict[str, Row] = {
         learned=_EVERY,
     ),
     "GatherElements": Row(learned=(0,)),
-    "GatherND": Row(learned=(0,)),
+    "GatherND": Row(build=weightless.gather_rows, shape=shapes.gather_rows, learned=(0,)),
     "Compress": Row(learned=(0,)),
     "Concat": Row(
         build=loose.concat, shape=shapes.concat, fold=folding.CONCAT, facts=Fact.JOINS, learned=_EVERY

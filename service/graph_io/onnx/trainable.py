@@ -10,9 +10,12 @@ are read without them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from service.graph_io.onnx.draft import Draft, Owned, output_channels
+from service.graph_io.attributes import APPROXIMATE
+from service.graph_io.lifting.biases import output_channels
+from service.graph_io.lifting.linked import LinkedNode, marks_of
+from service.graph_io.onnx.draft import Draft, Owned, unclear
 from service.graph_io.onnx.leaves import STORED
 from service.graph_io.onnx.naming import is_number
 from service.graph_io.onnx.row import Fact
@@ -24,6 +27,7 @@ _MOVING = frozenset({"reshape", "permute", "flatten", "slice", "bias"})
 _NORMALISING = frozenset({"Sub", "Div", "Pow"})
 _LAYERS = PRODUCTS | {"recurrent", "embedding"}
 _FILTERS = _LAYERS - {"recurrent"}
+
 
 @dataclass(frozen=True, slots=True)
 class _File:
@@ -41,7 +45,10 @@ class _File:
 def _file(drafts: list[Draft]) -> _File:
     leaves = [owned.leaf for draft in drafts for owned in draft.owned]
     certain = [
-        owned.leaf for draft in drafts for owned in draft.owned if not owned.doubtful and draft.op in _LAYERS
+        owned.leaf
+        for draft in drafts
+        for owned in draft.owned
+        if draft.op in _LAYERS and (draft.op in PRODUCTS or not owned.doubtful)
     ]
     constants = sum(leaf.origin is Origin.CONSTANT for leaf in certain)
     stored = sum(leaf.origin in STORED for leaf in certain)
@@ -52,8 +59,9 @@ def _file(drafts: list[Draft]) -> _File:
     )
 
 
-def settle(drafts: list[Draft]) -> None:
+def settle(nodes: Iterable[LinkedNode]) -> None:
     """Decide the doubtful parameters; nodes that lose theirs become functions without parameters."""
+    drafts = [node for node in nodes if isinstance(node, Draft)]
     file = _file(drafts)
     if not file.constants_are_weights:
         for draft in drafts:
@@ -69,29 +77,29 @@ def settle(drafts: list[Draft]) -> None:
             or _is_parameter(owned, draft, file, draft in before_layers, draft in behind_layers)
         ]
         if any(owned not in kept and not owned.neutral for owned in draft.owned):
-            draft.exact = False
-        draft.owned = kept
-        if not draft.owned and draft.op not in NORMS:
+            draft.attrs |= unclear(draft.kind)
+        draft.params = tuple(kept)
+        if not draft.params and draft.op not in NORMS:
             _lose_parameters(draft)
     for draft in drafts:
         if draft.op == "layer_scale" and not _ends_a_branch(draft.inputs[0]):
-            draft.op, draft.owned[0].role = "parameter", "gain"
+            draft.op, draft.params = "parameter", (replace(draft.params[0], role="gain"),)
             if not draft.exact:
-                draft.attrs = {"kind": "mul"}
+                draft.attrs = {"kind": "mul", **marks_of(draft)}
     _prefer_known_roles(drafts)
 
 
-def _ends_a_branch(draft: Draft) -> bool:
+def _ends_a_branch(draft: LinkedNode) -> bool:
     """Whether the numbers come straight from a layer, which is what a layer scale follows.
 
     A factor behind anything else (a norm that is written out, a sum) is a gain: as small as a layer scale it
     would silence the network.
     """
     maker = _maker(draft)
-    return maker.op in BRANCH_ENDS or maker.kind == "Sub"
+    return maker.op in BRANCH_ENDS or maker.attrs.get("kind") == "sub"
 
 
-def _maker(draft: Draft) -> Draft:
+def _maker(draft: LinkedNode) -> LinkedNode:
     """Back over what only moves numbers, and biases, to what computed them."""
     while draft.op in _MOVING and len(draft.inputs) == 1:
         draft = draft.inputs[0]
@@ -105,22 +113,24 @@ def _fix_filter(draft: Draft) -> None:
     weight = next((owned for owned in draft.owned if owned.role == "weight"), None)
     if draft.op not in _FILTERS or weight is None or weight.leaf.origin is not Origin.CONSTANT:
         return
-    draft.owned = [owned for owned in draft.owned if owned.leaf.origin is not Origin.CONSTANT][:1]
-    draft.attrs, draft.exact = {}, False
-    draft.op = "bias" if draft.owned and draft.owned[0].role == "bias" else "unary"
-    draft.owned = draft.owned if draft.op == "bias" else []
+    rest = tuple(owned for owned in draft.owned if owned.leaf.origin is not Origin.CONSTANT)[:1]
+    draft.op = "bias" if rest and rest[0].role == "bias" else "unary"
+    draft.params, draft.attrs = rest if draft.op == "bias" else (), unclear(draft.kind)
 
 
 def _is_parameter(owned: Owned, draft: Draft, file: _File, before_layers: bool, behind_layers: bool) -> bool:
-    leaf = owned.leaf
+    leaf, facts = owned.leaf, row_of(draft.kind).facts
+    if draft.op in PRODUCTS:
+        return True
     if leaf.kind:
         return leaf.kind == "PARAMETER"
-    if Fact.DISCRETE in row_of(draft.kind).facts or leaf.origin is Origin.FILLED:
+    if Fact.DISCRETE in facts or leaf.origin is Origin.FILLED:
         return False
     if leaf.origin is Origin.CONSTANT and not file.constants_are_weights:
         return False
     if draft.op in NORMS:
-        return leaf.named or leaf.origin is Origin.CONSTANT or file.numbers
+        written_out = Fact.NORM not in facts
+        return written_out or leaf.named or leaf.origin is Origin.CONSTANT or file.numbers
     if leaf.numel <= 1:
         # Temperatures and ReZero gains have a module's name; other numbers do not.
         return leaf.in_module and leaf.origin in STORED
@@ -145,29 +155,32 @@ def _in_a_weight_s_place(owned: Owned, draft: Draft) -> bool:
     """
     if draft.op in ("bias", "layer_scale"):
         source = _maker(draft.inputs[0])
-        biased = draft.op == "bias" and len(source.owned) > 1
-        return output_channels(source) == owned.leaf.numel and not biased
-    return draft.op == "class_token" and draft.kind == "Concat" and len(owned.shape or ()) == 3
+        biased = draft.op == "bias" and len(source.params) > 1
+        return output_channels(source) == owned.numel and not biased
+    return draft.op == "class_token" and draft.kind == "Concat" and len(owned.used or ()) == 3
 
 
 def _lose_parameters(draft: Draft) -> None:
     draft.op = ("constant", "unary")[len(draft.inputs)] if len(draft.inputs) < 2 else "merge"
-    draft.attrs = {name: value for name, value in draft.attrs.items() if name == "kind"}
+    function = row_of(draft.kind).kind
+    if draft.op == "unary" and function:
+        draft.attrs |= {"kind": function}
+    draft.attrs = {name: value for name, value in draft.attrs.items() if name in ("kind", APPROXIMATE)}
 
 
-def _before_layers(drafts: list[Draft]) -> set[Draft]:
+def _before_layers(drafts: list[Draft]) -> set[LinkedNode]:
     """The drafts from which a layer with weights can be reached."""
-    before: set[Draft] = set()
+    before: set[LinkedNode] = set()
     for draft in reversed(drafts):
         if draft.op in _LAYERS or draft in before:
             before.update(draft.inputs)
     return before
 
 
-def _behind_layers(drafts: list[Draft]) -> set[Draft]:
+def _behind_layers(drafts: list[Draft]) -> set[LinkedNode]:
     """The drafts that a layer, norm or pooling comes before."""
     ends = BRANCH_ENDS | {"embedding"}
-    behind: set[Draft] = set()
+    behind: set[LinkedNode] = set()
     for draft in drafts:
         if any(source in behind or source.op in ends for source in draft.inputs):
             behind.add(draft)
@@ -177,15 +190,18 @@ def _behind_layers(drafts: list[Draft]) -> set[Draft]:
 def _prefer_known_roles(drafts: Iterable[Draft]) -> None:
     """A tensor that one node owns in a role we know is not owned again by a node of which we know nothing."""
     known = {
-        owned.leaf.name
-        for draft in drafts
-        if draft.op not in ("parameter", "class_token")
-        for owned in draft.owned
+        parameter.name for draft in drafts if not _is_of_unknown_role(draft) for parameter in draft.params
     }
     for draft in drafts:
-        if draft.op in ("parameter", "class_token") and len(draft.owned) > 0:
-            rest = [owned for owned in draft.owned if owned.leaf.name not in known]
-            if len(rest) < len(draft.owned):
-                draft.owned, draft.exact = rest, False
+        if _is_of_unknown_role(draft) and draft.params:
+            rest = tuple(parameter for parameter in draft.params if parameter.name not in known)
+            if len(rest) < len(draft.params):
+                draft.params = rest
+                draft.attrs |= unclear(draft.kind)
                 if not rest:
                     _lose_parameters(draft)
+
+
+def _is_of_unknown_role(draft: Draft) -> bool:
+    """Whether nothing is known of a node but that it has parameters. A token is joined to others."""
+    return draft.op == "parameter" or (draft.op == "class_token" and draft.kind != "Concat")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from onnx import ModelProto, TensorProto
 
 from service.errors import LimitExceeded
 from service.graph_io.archgraph import AttrValue
+from service.graph_io.lifting.linked import LinkedNode
 from service.graph_io.limits import GraphLimits
 from service.graph_io.onnx import weighted
-from service.graph_io.onnx.draft import Draft, Owned, Shape
+from service.graph_io.onnx.draft import Draft, Owned, Shape, own, unclear
 from service.graph_io.onnx.exact.arithmetic import order
 from service.graph_io.onnx.exact.rules import Site
 from service.graph_io.onnx.fixed import evaluate, renamed
@@ -62,6 +64,7 @@ class Translator:
         self._sequences: dict[str, list[Value]] = {}
         self._only_parts_read = sequences_read_by_part(ops) - {value.name for value in self.graph.output}
         self._read = {name for op in ops for name in op.inputs} | {v.name for v in self.graph.output}
+        self._declared = {value.name: declared_shape(value) for value in self.graph.value_info}
         self.opset = opset_of(model)
 
     def run(self) -> None:
@@ -110,7 +113,7 @@ class Translator:
             dims = declared_shape(value)
             if value.name in chosen:
                 kind = "" if value.type.tensor_type.elem_type in REAL_TYPES else "Integers"
-                draft = Draft(self._unique(value.name, "input"), "input", kind, shape=dims, exact=True)
+                draft = Draft(self._unique(value.name, "input"), "input", kind=kind, shape=dims)
                 self.drafts.append(draft)
                 self.inputs.append(draft)
                 self.values[value.name] = Value(draft=draft, shape=dims)
@@ -125,12 +128,11 @@ class Translator:
         self,
         op: Op,
         kind: str,
-        inputs: Sequence[Draft],
+        inputs: Sequence[LinkedNode],
         owned: Sequence[Owned] = (),
         *,
         attrs: dict[str, AttrValue] | None = None,
         part: str = "",
-        scalar: float | None = None,
         shape: Shape = None,
         exact: bool = False,
     ) -> Draft:
@@ -140,11 +142,9 @@ class Translator:
             op=kind,
             kind=op.type,
             inputs=list(inputs),
-            owned=list(owned),
-            attrs=attrs or {},
-            scalar=scalar,
+            params=tuple(owned),
+            attrs={**(attrs or {}), **({} if exact else unclear(op.type))},
             shape=shape,
-            exact=exact,
         )
         self.drafts.append(draft)
         return draft
@@ -156,7 +156,7 @@ class Translator:
         if value not in self._sources:
             leaves = [leaf for leaf in weight_leaves(value) if leaf.numel > 1]
             owned = [
-                Owned(
+                own(
                     leaf,
                     f"weight_{place}" if place else "weight",
                     # Grids that a network starts from are constants more often than anything learned.
@@ -200,10 +200,10 @@ class Translator:
         if fixed and not self._is_layer(op, values):
             self._fixed(op, values)
             return
-        shape = infer(op, values)
+        shape = self._shape(op, values)
         if Fact.PASSES in row.facts or (Fact.JOINS in row.facts and len(op.inputs) == 1):
             draft = values[0].draft
-            if draft is not None and not _changes_nothing(op, draft):
+            if draft is not None and not _changes_nothing(op, draft, values):
                 draft = self.add(op, "unary", [draft], attrs={"kind": op.type.lower()}, shape=shape)
             self._assign(op, Value(draft=draft, shape=shape))
             return
@@ -213,9 +213,14 @@ class Translator:
         draft = self._draft(op, values)
         for part in (draft, *self.drafts[before:]):
             # A layer and the nodes of what does not fit it.
-            if part is draft or (part.owned and part.inputs):
+            if part is draft or (part.params and part.inputs):
                 part.shape = shape if part.shape is None else part.shape
         self._assign(op, Value(draft=draft, shape=shape))
+
+    def _shape(self, op: Op, values: list[Value]) -> Shape:
+        """The shape of the first output; where the operator does not tell, what the exporter says."""
+        shape = infer(op, values)
+        return self._declared.get(op.outputs[0]) if shape is None and op.outputs else shape
 
     def _assign(self, op: Op, value: Value) -> None:
         for place, name in enumerate(op.outputs):
@@ -223,7 +228,7 @@ class Translator:
                 self.values[name] = value if place == 0 else Value(draft=value.draft)
                 if place > 0 and value.draft is not None and name in self._read:
                     # A node has one result: the others are not what its readers would get.
-                    value.draft.exact = False
+                    value.draft.attrs |= unclear(op.type)
 
     def _split(self, op: Op, values: list[Value]) -> bool:
         """Every part of a split as a slice of its own; False where the parts are not known."""
@@ -302,6 +307,8 @@ class Translator:
 
     def _fixed(self, op: Op, values: list[Value]) -> None:
         result = evaluate(op, values)
+        if result.shape is None and op.outputs:
+            result = replace(result, shape=self._declared.get(op.outputs[0]))
         if op.type == "ConstantOfShape" and values and (dims := values[0].ints()) is not None and op.outputs:
             fill = op.tensors.get("value")
             proto = TensorProto(
@@ -320,7 +327,10 @@ class Translator:
                     else None
                 )
                 self.values[name] = Value(
-                    shape=shape, leaves=result.leaves, view=result.view, exact=not result.leaves
+                    shape=self._declared.get(name) if shape is None else shape,
+                    leaves=result.leaves,
+                    view=result.view,
+                    exact=not result.leaves,
                 )
 
     def _is_layer(self, op: Op, values: list[Value]) -> bool:
@@ -361,7 +371,7 @@ class Translator:
         return self.add(op, exact[0], drafts, attrs=exact[1], exact=True)
 
 
-def _changes_nothing(op: Op, draft: Draft) -> bool:
+def _changes_nothing(op: Op, draft: Draft, values: list[Value]) -> bool:
     """Whether an operation that is passed over leaves the numbers as they are: casts to whole numbers cut,
     quantisation rounds.
     """
@@ -369,4 +379,6 @@ def _changes_nothing(op: Op, draft: Draft) -> bool:
         # "Integers" is an input of such.
         whole = draft.kind == "Integers" or Fact.WHOLE in row_of(draft.kind).facts
         return op.attrs.get("to") in REAL_TYPES or whole
+    if op.type == "CastLike" and values[1].draft is not None:
+        return Fact.WHOLE not in row_of(values[1].draft.kind).facts
     return op.type in ("Identity", "Dropout") or Fact.JOINS in row_of(op.type).facts

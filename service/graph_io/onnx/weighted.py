@@ -7,11 +7,12 @@ outputs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from service.graph_io.archgraph import AttrValue
 from service.graph_io.attributes import APPROXIMATE
 from service.graph_io.onnx.builder import Builder
-from service.graph_io.onnx.draft import Draft, Owned, Shape
+from service.graph_io.onnx.draft import Draft, Owned, Shape, own
 from service.graph_io.onnx.exact.rules import rounded
 from service.graph_io.onnx.leaves import is_buffer, is_vector
 from service.graph_io.onnx.naming import is_operator_name
@@ -56,17 +57,15 @@ def own_weight(value: Value, order: Sequence[int]) -> list[Owned]:
     leaves = weight_leaves(value)
     # Beside the weight itself, tensors without a name of their own are numbers of the computation.
     leaves = leaves[:1] + [leaf for leaf in leaves[1:] if leaf.named]
-    owned = [
-        Owned(leaf, "weight" if place == 0 else f"weight_{place}", None) for place, leaf in enumerate(leaves)
+    return [
+        own(leaf, f"weight_{place}") if place else own(leaf, "weight", stored_axes(value, leaf, order))
+        for place, leaf in enumerate(leaves)
     ]
-    if owned:
-        owned[0].axes = stored_axes(value, leaves[0], order)
-    return owned
 
 
 def own_bias(value: Value) -> list[Owned]:
     leaves = weight_leaves(value)
-    return [Owned(leaf, "bias" if place == 0 else f"bias_{place}") for place, leaf in enumerate(leaves)]
+    return [own(leaf, "bias" if place == 0 else f"bias_{place}") for place, leaf in enumerate(leaves)]
 
 
 def convolution(
@@ -121,7 +120,7 @@ def layer(
     exact: whether the attributes are all there is to say, and weight and bias are as they are stored.
     """
     main = weights[0]
-    rank = len(main.leaf.shape)
+    rank = len(main.shape)
     exact = exact and len(weights) == 1 and len(biases) <= 1 and (rank == 2) == (name == "linear")
     if rank == 2:
         name, attrs = "linear", None
@@ -130,21 +129,17 @@ def layer(
     elif not 3 <= rank <= 5:
         name, attrs = "parameter", None
     axes = main.axes if main.axes is not None else tuple(range(rank))
-    outputs = main.leaf.shape[axes[0]] if rank else 1
+    outputs = main.shape[axes[0]] if rank else 1
     fits = (
-        len(biases) == 1
-        and (biases[0].leaf.numel == outputs or name == "conv_transpose")
-        and name != "parameter"
+        len(biases) == 1 and (biases[0].numel == outputs or name == "conv_transpose") and name != "parameter"
     )
     exact = exact and (fits or not biases) and name != "parameter"
     draft = build.add(op, name, [source], [main, *(biases if fits else [])], attrs=attrs, exact=exact)
     for place, owned in enumerate(weights[1:]):
-        if is_vector(owned.leaf.shape):
-            owned.role = "gain"
-        draft = build.add(op, "parameter", [draft], [owned], part=f"weight_{place + 1}")
+        gain = replace(owned, role="gain") if is_vector(owned.shape) else owned
+        draft = build.add(op, "parameter", [draft], [gain], part=f"weight_{place + 1}")
     for place, owned in enumerate([] if fits else biases):
-        owned.role = "bias"
-        draft = build.add(op, "bias", [draft], [owned], part=f"bias_{place}")
+        draft = build.add(op, "bias", [draft], [replace(owned, role="bias")], part=f"bias_{place}")
     return draft
 
 
@@ -181,17 +176,17 @@ def _convolution_attributes(
 
 def generic(build: Builder, op: Op, drafts: Sequence[Draft], owned: Sequence[Owned]) -> Draft:
     """An operation that we know nothing of, but what it reads."""
-    for place, own in enumerate(owned):
-        own.role = "weight" if place == 0 else f"weight_{place}"
     if owned:
-        return build.add(op, "parameter", drafts, owned, attrs={"kind": op.type.lower()})
+        roles = ("weight", *(f"weight_{place}" for place in range(1, len(owned))))
+        params = [replace(part, role=role) for part, role in zip(owned, roles, strict=True)]
+        return build.add(op, "parameter", drafts, params, attrs={"kind": op.type.lower()})
     return build.add(op, "unary" if len(drafts) == 1 else "merge", drafts, attrs={"kind": op.type.lower()})
 
 
 def deformed(build: Builder, op: Op, values: list[Value]) -> Draft:
     """A convolution whose windows the network moves: it reads offsets besides its input."""
     drafts = [value.draft for value in values if value.draft is not None]
-    owned = [own for value in (*values[1:2], *values[3:4]) for own in own_weight(value, ())]
+    owned = [part for value in (*values[1:2], *values[3:4]) for part in own_weight(value, ())]
     return generic(build, op, drafts, owned)
 
 
@@ -219,13 +214,13 @@ def norm(build: Builder, op: Op, values: list[Value], name: str) -> Draft:
         value = values[index]
         neutral = value.const is not None and bool((value.const == plain).all())
         leaves = weight_leaves(value)
-        owned += [Owned(leaf, role, doubtful=_may_be_made_up(leaf), neutral=neutral) for leaf in leaves[:1]]
-        rest += [Owned(leaf, role) for leaf in leaves[1:]]
+        owned += [own(leaf, role, doubtful=_may_be_made_up(leaf), neutral=neutral) for leaf in leaves[:1]]
+        rest += [own(leaf, role) for leaf in leaves[1:]]
         exact = exact and _norm_fits(name, value, values[0].shape, attrs) if leaves else exact and neutral
     exact = exact and not (name == "batch_norm" and len(owned) == 1)
     draft = build.add(op, name, [build.source(values[0], op)], owned, attrs=attrs, exact=exact)
-    for place, own in enumerate(rest):
-        draft = build.add(op, "parameter", [draft], [own], part=f"extra_{place}")
+    for place, part in enumerate(rest):
+        draft = build.add(op, "parameter", [draft], [part], part=f"extra_{place}")
     # A scale or shift that the network computes, or is given (styles).
     for kind, value in zip(("mul", "add"), values[1:3], strict=False):
         if value.draft is not None:
@@ -252,7 +247,7 @@ def _may_be_made_up(leaf: Leaf) -> bool:
 
 
 def prelu(build: Builder, op: Op, values: list[Value]) -> Draft:
-    owned = [Owned(leaf, "slope") for leaf in weight_leaves(values[1])[:1]]
+    owned = [own(leaf, "slope") for leaf in weight_leaves(values[1])[:1]]
     source = build.source(values[0], op)
     if values[1].draft is not None:
         return build.add(op, "merge", [source, values[1].draft], attrs={"kind": "prelu"})
@@ -285,7 +280,7 @@ def recurrent(build: Builder, op: Op, values: list[Value]) -> Draft:
             leaves = [
                 leaf for leaf in leaves if leaf.named and leaf.origin in (Origin.INITIALIZER, Origin.INPUT)
             ]
-        owned += [Owned(leaf, f"{role}_{place}" if place else str(role)) for place, leaf in enumerate(leaves)]
+        owned += [own(leaf, f"{role}_{place}" if place else str(role)) for place, leaf in enumerate(leaves)]
     attrs: dict[str, AttrValue] = {
         "kind": op.type.lower(),
         "hidden_size": int(op.attrs.get("hidden_size", 0)),

@@ -6,26 +6,27 @@ from service.graph_io.archgraph import AttrValue
 from service.graph_io.onnx import loose
 from service.graph_io.onnx.attributes import gathered, heads, spatial
 from service.graph_io.onnx.builder import Builder
-from service.graph_io.onnx.draft import Draft
-from service.graph_io.onnx.exact.arithmetic import scalar_operand
+from service.graph_io.onnx.draft import Draft, own
 from service.graph_io.onnx.op import Op
 from service.graph_io.onnx.shapes import reduced_axes
 from service.graph_io.onnx.values import Value
+from service.graph_io.onnx.weighted import generic, weight_leaves
 
 
-def elementwise(build: Builder, op: Op, values: list[Value]) -> Draft:
+def elementwise(build: Builder, op: Op, values: list[Value], name: str = "") -> Draft:
+    """name: of the function, as the attribute `kind` has it."""
+    attrs: dict[str, AttrValue] = {"kind": name} if name else {}
     drafts = [value.draft for value in values if value.draft is not None]
     fixed = [value for value in values if value.fixed]
     trained = [value for value in fixed if loose.elementwise_leaves(value, op, drafts)]
     if not trained and (draft := build.runnable(op, values)) is not None:
-        draft.scalar = scalar_operand(values) if fixed else None
         return draft
     if len(drafts) > 1 or (not trained and not fixed):
         kind = "add" if op.type in ("Add", "Sum") else "mul" if op.type == "Mul" else "merge"
         together = kind != "merge" and len(drafts) + len(trained) == len(values)
-        draft = build.add(op, kind, drafts, exact=together)
+        draft = build.add(op, kind, drafts, attrs=attrs if kind == "merge" else {}, exact=together)
     elif not trained:
-        return build.add(op, "unary", drafts, scalar=scalar_operand(values))
+        return build.add(op, "unary", drafts, attrs=attrs)
     else:
         draft = drafts[0]
     for value in trained:
@@ -38,6 +39,17 @@ def gather(build: Builder, op: Op, values: list[Value]) -> Draft:
         attrs = gathered(op, values)
         return build.runnable(op, values) or build.add(op, "slice", [values[0].draft], attrs=attrs)
     return loose.gather(build, op, values)
+
+
+def gather_rows(build: Builder, op: Op, values: list[Value]) -> Draft:
+    """A GatherND: entries of the first axis, in an order that is fixed, are a part of the features."""
+    drafts = [value.draft for value in values if value.draft is not None]
+    rows = (values[1].shape or (None,))[-1] == 1 and not op.attrs.get("batch_dims", 0)
+    if rows and values[0].draft is not None and values[1].fixed:
+        return build.add(op, "slice", drafts, attrs={"kind": "index"})
+    return generic(
+        build, op, drafts, [own(leaf, "weight", doubtful=True) for leaf in weight_leaves(values[0])]
+    )
 
 
 def attention(build: Builder, op: Op, values: list[Value]) -> Draft:

@@ -21,8 +21,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.graph_io.archgraph import Node
-from service.graph_io.lifting import lift
-from service.graph_io.lifting.linked import Shape
+from service.graph_io.lifting import find_layers, lift
+from service.graph_io.lifting.linked import Shape, linked
 from service.graph_io.operators import NORMS
 from service.graph_io.torch_tracing import combined, weighted
 from service.graph_io.torch_tracing.node_builder import NodeBuilder
@@ -57,7 +57,9 @@ def lower(record: Record) -> Lowered:
         if step.live and index in needed:
             emit(index)
     outputs = tuple(dict.fromkeys(build.node_of[index] for index in record.outputs))
-    return Lowered(*lift(_reaching(build.nodes, outputs), outputs, shapes, record.batch))
+    graph = linked(_reaching(build.nodes, outputs), outputs, shapes, record.batch)
+    find_layers(graph)
+    return Lowered(*lift(graph))
 
 
 def _rule(step: Step) -> Callable[[NodeBuilder, Step], str]:

@@ -87,9 +87,3 @@ def order(site: Site) -> list[Value]:
     if site.op.type == "Where" and len(site.values) == 3 and site.values[1].fixed:
         return [site.values[2], site.values[0]]
     return site.values
-
-
-def scalar_operand(values: list[Value]) -> float:
-    """The number beside a computed operand, nan for one that is not known."""
-    scalars = [scalar for value in values if value.fixed and (scalar := value.scalar()) is not None]
-    return scalars[0] if scalars else math.nan

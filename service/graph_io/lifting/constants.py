@@ -1,0 +1,18 @@
+"""Fixed numbers are one node for the whole network: nothing in the graph tells one table from another."""
+
+from __future__ import annotations
+
+from service.graph_io.lifting.linked import LinkedGraph, LinkedNode
+
+
+def join_constants(graph: LinkedGraph) -> None:
+    replacements: dict[LinkedNode, LinkedNode] = {}
+    first: LinkedNode | None = None
+    for node in graph.nodes:
+        if node.op == "constant" and not node.inputs and not node.params:
+            node.shape = None
+            first = first or node
+            if node is not first:
+                replacements[node] = first
+    graph.replace(replacements)
+    graph.prune()
