@@ -30,7 +30,8 @@ from training.data.dataset import Dataset, load_dataset
 from training.evaluate.accuracy import predicted_parameters
 from training.evaluate.anytime import ExitScore, area, exit_scores, usual_budget
 from training.ghn.recipe import Stage, TrainConfig
-from training.ghn.trainer import share_done, train
+from training.ghn.trainer import train
+from training.loop.progress import share_done
 from training.loop.sgd import SgdRecipe, train_network
 
 _SIZE, _CHANNELS, _NODES = 16, 8, 2

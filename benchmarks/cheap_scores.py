@@ -24,7 +24,8 @@ from service.settings import get_settings
 from training.data.dataset import Dataset, sample_batch
 from training.evaluate.accuracy import measure, predicted_parameters
 from training.ghn.recipe import TrainConfig
-from training.ghn.trainer import share_done, train
+from training.ghn.trainer import train
+from training.loop.progress import share_done
 from training.loop.sgd import SgdRecipe, random_parameters, train_network
 
 BATCH = 64

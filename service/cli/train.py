@@ -23,8 +23,6 @@ from service.contract.options import DATA, MODEL_NAME, Images, ImageTraining, Ob
 from service.training_progress import Record
 
 if TYPE_CHECKING:
-    from service.settings import Settings
-    from training.ghn.recipe import TrainConfig
     from training.job import TrainingJob
 
 
@@ -106,8 +104,8 @@ def train(
 ) -> None:  # fmt: skip
     """Train a GHN, or a model of another kind that learns from images.
 
-    Ctrl-C stops after the current step, saves the model, and exits with status 130; --resume continues. If
-    the loss becomes infinite or NaN, the training fails with status 1 and saves no model.
+    Ctrl-C stops after the current step, saves the model as it is, and exits with status 130; --resume
+    continues. If the loss becomes infinite or NaN, the training fails with status 1 and saves no model.
     """
     if kind not in kinds_here():
         raise typer.BadParameter(f"kinds: {', '.join(kinds_here())}", param_hint="--kind")
@@ -163,45 +161,12 @@ def train(
     )  # fmt: skip
     settings = settings.model_copy(update={"data_dir": data_dir or settings.data_dir})
     chosen = replace(chosen, data=data)
-    if not isinstance(chosen, GHNTraining):
-        from training.job import TrainingJob
+    if isinstance(chosen, GHNTraining):
+        chosen = replace(chosen, from_model=start)
+    from training.job import TrainingJob
 
-        job = TrainingJob(name=name, folder=run_folder, settings=settings)
-        _train_here(KINDS[kind], chosen, job, model_folder, again=again, plot=plot, json=json)
-        return
-
-    from training.ghn.job import configured
-    from training.ghn.launch import processes_for
-
-    config = configured(replace(chosen, from_model=start), name=name, data_dir=str(settings.data_dir))
-    count = processes or processes_for(config.largest_meta_batch, limit=settings.threads)
-    # Several processes have one thread each; a single one runs its networks on all it may use.
-    config = replace(config, threads=1 if count > 1 else settings.threads)
-
-    from service.models.publish import publish
-    from training.ghn.trainer import share_done
-    from training.ghn.trainer import train as run
-
-    last = _run(run, config, run_folder, settings, processes=count, resume=resume, quiet=json)
-    if int(os.environ.get("RANK", "0")):  # under torchrun the first process has the result
-        return
-    _draw(run_folder, plot)
-    publish(run_folder / "model", model_folder, replace=True)
-    share = share_done(run_folder, config)
-    if json:
-        emit_json({"name": name, "folder": str(model_folder), **last, "complete": share >= 1})
-    else:
-        if (scores := last["validation"]) is not None:
-            say(
-                f"{scores['networks']} unseen networks with predicted weights: "
-                f"{scores['mean']:.1f}% of {scores['images']:,} validation images correct on average, "
-                f"{scores['max']:.1f}% at best"
-            )
-        say(f"{name}: in {model_folder}; use it with `weightcast predict SOURCE --model {name}`")
-    if share < 1:
-        typer.echo(f"Cut short after {share:.0%} of the training; the model is as it was then.", err=True)
-        typer.echo(f"Resume with `{again}`.", err=True)
-        raise typer.Exit(INTERRUPTED)
+    job = TrainingJob(name=name, folder=run_folder, settings=settings, processes=processes)
+    _train(KINDS[kind], chosen, job, model_folder, again=again, plot=plot, json=json)
 
 
 def _command(**options: Any) -> str:
@@ -216,43 +181,8 @@ def _command(**options: Any) -> str:
     return shlex.join(words)
 
 
-def _run(
-    run: Any,
-    config: TrainConfig,
-    folder: Path,
-    settings: Settings,
-    *,
-    processes: int,
-    resume: bool,
-    quiet: bool,
-) -> Values:
-    """Train, showing how it goes. Returns the `inventory` of the data, and the last `validation`."""
-    last: Values = {"validation": None}
-    with progress_bar(config.name) as progress:
-
-        def on_record(record: Record) -> None:
-            if record["kind"] == "data":
-                last["inventory"] = {key: value for key, value in record.items() if key != "kind"}
-            elif record["kind"] == "validation":
-                last["validation"] = {key: record[key] for key in ("mean", "max", "networks", "images")}
-            elif record["kind"] == "train":
-                message = f"loss {record['loss']:.3f}, {record['eta_seconds'] / 60:.1f} min left"
-                progress(record["progress"], 1.0, message)
-            for line in [] if quiet else _lines(record):
-                say(line)
-
-        run(
-            config,
-            folder,
-            cache_dir=settings.home / "cache",
-            resume=resume,
-            processes=processes,
-            on_progress=on_record,
-        )
-    return last
-
-
 def _lines(record: Record) -> list[str]:
+    """What a person is told of a record of the training."""
     if record["kind"] == "data":
         return inventory_lines(record)
     if record["kind"] == "validation":
@@ -260,10 +190,10 @@ def _lines(record: Record) -> list[str]:
             f"step {record['step']}: {record['networks']} unseen networks, {record['mean']:.1f}% of "
             f"{record['images']:,} validation images correct"
         ]
-    return [
-        f"step {record['step']}: loss {record['loss']:.3f}, {record['accuracy']:.1f}% of the batch, "
-        f"{record['seconds']:.0f} s, {record['eta_seconds']:.0f} s left"
-    ]
+    parts = {"loss": "loss {:.3f}", "accuracy": "{:.1f}% of the batch", "seconds": "{:.0f} s"}
+    told = [text.format(record[name]) for name, text in parts.items() if name in record]
+    left = [f"{record['eta_seconds']:.0f} s left"] if "eta_seconds" in record else []
+    return [f"step {record['step']}: {', '.join([*told, *left])}"]
 
 
 def _check_run(folder: Path, resume: bool, anew: bool) -> None:
@@ -287,43 +217,47 @@ def _check_run(folder: Path, resume: bool, anew: bool) -> None:
         )
 
 
-def _train_here(
+def _train(
     row: TrainingKind, chosen: Images, job: TrainingJob, model_folder: Path, *,
     again: str, plot: Path | None, json: bool,
 ) -> None:  # fmt: skip
-    """Train, publish and report. again: the command that goes on."""
+    """Train, publish the model as it is in the end, and report. again: the command that goes on."""
     from service.kit.references import resolve
     from service.models.publish import publish
+    from training.loop.progress import share_done
 
+    seen: Values = {}
     with progress_bar(job.folder.name) as progress:
 
         def report(record: Record) -> None:
+            lines = _lines(record)
             if record["kind"] == "data":
-                for line in [] if json else inventory_lines(record):
-                    say(line)
-                return
-            line = f"step {record['step']}"
-            if "loss" in record:
-                line += f": loss {record['loss']:.3f}"
-            if "accuracy" in record:
-                line += f", {record['accuracy']:.1f}% of the batch"
-            progress(record["progress"], 1.0, line)
-            if not json:
+                seen["inventory"] = {key: value for key, value in record.items() if key != "kind"}
+            elif record["kind"] == "validation":
+                seen["validation"] = {key: record[key] for key in ("mean", "max", "networks", "images")}
+            else:
+                progress(record["progress"], 1.0, lines[0])
+            for line in [] if json else lines:
                 say(line)
 
         result = resolve(row.run)(chosen, replace(job, report=report))
+    if int(os.environ.get("RANK", "0")):  # under torchrun the first process has the result
+        return
     _draw(job.folder, plot)
-    if result is None:
-        typer.echo(f"Stopped before the end, and no model was made. Resume with `{again}`.", err=True)
-        raise typer.Exit(INTERRUPTED)
     publish(job.folder / "model", model_folder, replace=True)
     if json:
-        emit_json({"name": job.name, "folder": str(model_folder), **result})
-        return
-    for line in [] if row.lines is None else resolve(row.lines)(result):
-        say(line)
-    use = "" if row.use is None else f"; use it with `{row.use.format(name=job.name, data=chosen.data)}`"
-    say(f"{job.name}: in {model_folder}{use}")
+        complete = {"complete": result is not None}
+        emit_json({"name": job.name, "folder": str(model_folder), **seen, **(result or {}), **complete})
+    else:
+        for line in [] if result is None or row.lines is None else resolve(row.lines)(result):
+            say(line)
+        use = "" if row.use is None else f"; use it with `{row.use.format(name=job.name, data=chosen.data)}`"
+        say(f"{job.name}: in {model_folder}{use}")
+    if result is None:
+        share = share_done(job.folder)
+        typer.echo(f"Cut short after {share:.0%} of the training; the model is as it was then.", err=True)
+        typer.echo(f"Resume with `{again}`.", err=True)
+        raise typer.Exit(INTERRUPTED)
 
 
 def _observations(file: Path) -> list[Any]:

@@ -8,6 +8,8 @@ was done is saved; with status 3 and `problem.json` when the request was wrong.
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from argparse import ArgumentParser
 from dataclasses import replace
@@ -21,6 +23,7 @@ from service.kit.whole_file import write_whole
 from service.models.uses import check_models
 from service.settings import Settings, get_settings
 from training.data.served import data_set
+from training.ghn.launch import TeamBroken
 from training.job import Result, TrainingJob
 
 RESULT, PROBLEM = "result.json", "problem.json"
@@ -42,6 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = looked_up(read(resolve(words.options), document["config"]), job.settings)
         result: Result = resolve(words.run)(options, job)
+    except TeamBroken:
+        # One of the processes was killed. Whoever supervises this one starts a killed trainer again.
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise
     except ServiceError as error:
         if "field" in error.extra:
             error.place_in("config")

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
-from dataclasses import replace
+import signal
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from service.contract.ghn import GHNTraining
 from service.contract.smash import SmashOptions
 from service.ghn.checkpoint import save_checkpoint
 from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
 from service.settings import get_settings
 from tests.cli.conftest import SMALL_GRAPH, Run, problems, write_json
+from training.ghn.job import run_of
+from training.job import Result, TrainingJob
 from training.loop.environment import ENVIRONMENT
 from training.loop.run_folder import RunFolder
 from training.smash.config import SmashRun
@@ -46,25 +49,29 @@ VALIDATION = {
 
 @pytest.fixture
 def trainer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
-    """Replaces the trainer by one that is done at once. Returns the configurations it was given."""
+    """Replaces the trainer by one that is done at once, or stopped after a quarter if the model is called
+    "short". Returns the configurations that it was given, with the number of processes.
+    """
     given: list[Any] = []
 
-    def train(
-        config: Any, folder: Path, *, on_progress: Callable[[dict[str, Any]], None], **options: Any
-    ) -> Path:
-        given.append((config, options))
-        on_progress(DATA)
-        on_progress(TRAIN)
-        on_progress(VALIDATION)
+    def train(options: GHNTraining, job: TrainingJob) -> Result:
+        config, processes = run_of(options, job)
+        given.append((config, processes))
+        for record in (DATA, TRAIN, VALIDATION):
+            job.report(record)
         torch.manual_seed(len(given))
         ghn = GHN(GHNConfig(hidden=8, max_channels=16, max_kernel=3))
         card = {"name": config.name, "kind": "ghn", "dataset": "digits", "num_classes": 10}
-        save_checkpoint(folder / "model", ghn, card)
-        used = {"step": config.steps or 1, "seconds": 60 * (config.minutes or 0)}
-        RunFolder(folder).save(used["step"], {"x": torch.zeros(1)}, used)
-        return folder
+        save_checkpoint(job.folder / "model", ghn, card)
+        share = 0.25 if job.name == "short" else 1
+        used = {"step": int(share * (config.steps or 4)), "seconds": 60 * share * (config.minutes or 0)}
+        run_folder = RunFolder(job.folder)
+        run_folder.write_config(asdict(config))
+        run_folder.save(used["step"] + len(given), {"x": torch.zeros(1)}, used)
+        scores = {key: VALIDATION[key] for key in ("mean", "max", "networks", "images")}
+        return None if share < 1 else {"steps": config.steps, "scores": {"id-val": scores}}
 
-    monkeypatch.setattr("training.ghn.trainer.train", train)
+    monkeypatch.setattr("training.ghn.job.train", train)
     for variable in ENVIRONMENT:  # what the command sets ends with the test
         monkeypatch.setenv(variable, os.environ.get(variable, "1"))
     monkeypatch.setenv("WEIGHTCAST_HOME", str(tmp_path / "own"))
@@ -78,10 +85,10 @@ def test_a_trained_model_can_be_used_at_once(run: Run, trainer: list[Any], tmp_p
     measured = "20.5% of 200 validation images correct on average, 31.0% at best"
     assert f"8 unseen networks with predicted weights: {measured}" in result.stdout
     assert result.stdout.startswith("digits: 2 classes, 7 images (5 train, 1 validation, 1 test)")
-    config, options = trainer[0]
+    config, processes = trainer[0]
     assert (config.name, config.data, config.minutes, config.steps) == ("mine", "digits", 2.0, None)
-    assert options["resume"] is False
-    assert options["processes"] >= 1
+    assert processes >= 1
+    assert "use it with `weightcast predict SOURCE --model mine`" in result.stdout
     write_json(tmp_path / "net.json", SMALL_GRAPH)
     assert json.loads(run("predict", "net.json", "--model", "mine", "--json").stdout)[0]["model"] == "mine"
 
@@ -95,11 +102,11 @@ def test_resuming_replaces_the_model(run: Run, trainer: list[Any]) -> None:
     assert again.exit_code == 2 and "--resume" in again.output
     digest = json.loads(run("models", "show", "ghn2-digits", "--json").stdout)["digest"]
     assert run("train", "--data", "digits", "--steps", "20", "--resume").exit_code == 0
-    assert trainer[1][1]["resume"] is True
     assert json.loads(run("models", "show", "ghn2-digits", "--json").stdout)["digest"] != digest
     assert run("train", "--data", "digits", "--steps", "20", "--resume", "--replace").exit_code == 2
     assert run("train", "--data", "digits", "--steps", "5", "--replace").exit_code == 0
-    assert trainer[2][1]["resume"] is False
+    steps = [folder.name for folder in RunFolder(get_settings().home / "runs" / "ghn2-digits").checkpoints()]
+    assert steps == ["checkpoint-8"], "the run before is gone"
 
 
 def test_a_run_that_is_not_there_is_not_gone_on_with(run: Run, trainer: list[Any]) -> None:
@@ -111,8 +118,7 @@ def test_a_run_that_is_not_there_is_not_gone_on_with(run: Run, trainer: list[Any
     assert len(trainer) == 1
 
 
-def test_a_model_that_was_cut_short(run: Run, trainer: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.ghn.trainer.share_done", lambda folder, config: 0.25)
+def test_a_model_that_was_cut_short(run: Run, trainer: list[Any]) -> None:
     command = ("train", "--data", "digits", "--steps", "4", "--no-mirror", "--name", "short", "--seed", "3")
     result = run(*command)
     assert result.exit_code == 130
@@ -138,8 +144,8 @@ def test_processes_have_one_thread_each(run: Run, trainer: list[Any]) -> None:
     for count in ("3", "1"):
         name = ("--name", f"by-{count}", "--from", "ghn2-cifar10")
         assert run("train", "--data", "digits", "--steps", "1", "--processes", count, *name).exit_code == 0
-    (several, options), (alone, _) = trainer
-    assert (options["processes"], several.threads, alone.threads) == (3, 1, get_settings().threads)
+    (several, processes), (alone, _) = trainer
+    assert (processes, several.threads, alone.threads) == (3, 1, get_settings().threads)
     assert several.from_model == "ghn2-cifar10"
 
 
@@ -236,16 +242,41 @@ def test_an_architecture_of_a_split_can_be_predicted(run: Run, tmp_path: Path) -
     assert json.loads(result.stdout)[0]["complete"]
 
 
-def test_smash_is_trained_and_ranks(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def small_smash(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
+    """Makes the trainings of SMASH tiny. A signal comes after the steps that are added to the list."""
     monkeypatch.setenv("WEIGHTCAST_HOME", str(tmp_path / "own"))
     get_settings.cache_clear()
+    stops: list[int] = []
 
-    def small(config: SmashRun, folder: Path, **options: Any) -> dict[str, Any] | None:
+    def small(config: SmashRun, folder: Path, **options: Any) -> Result:
+        def report(record: dict[str, Any]) -> None:
+            options["on_progress"](record)
+            if record.get("step") in stops:
+                signal.raise_signal(signal.SIGINT)
+
         model = SmashOptions(unit=4, blocks=1, banks=2, layers=1, hidden=8, depth=1)
-        smaller = replace(config, model=model, image_size=8, validate_networks=2, images=8)
-        return run_smash(smaller, folder, **options)
+        smaller = replace(config, model=model, image_size=8, validate_networks=2, images=8, log_steps=1)
+        return run_smash(smaller, folder, **{**options, "on_progress": report})
 
     monkeypatch.setattr("training.smash.run.run", small)
+    return stops
+
+
+def test_a_model_of_another_kind_that_was_cut_short(run: Run, small_smash: list[int]) -> None:
+    smash = ("train", "--kind", "smash", "--data", "digits", "--steps", "2")
+    small_smash.append(1)
+    result = run(*smash)
+    assert result.exit_code == 130, result.output
+    assert "after 50% of the training; the model is as it was then" in result.stderr
+    assert "smash-digits: in " in result.stdout and "random networks" not in result.stdout
+    assert json.loads(run("models", "show", "smash-digits", "--json").stdout)["scores"] == {}
+    resumed = run(*smash, "--resume", "--json")
+    assert resumed.exit_code == 0 and json.loads(resumed.stdout)["complete"]
+    assert json.loads(run("models", "show", "smash-digits", "--json").stdout)["scores"]["generated"]
+
+
+def test_smash_is_trained_and_ranks(run: Run, tmp_path: Path, small_smash: list[int]) -> None:
     smash = ("train", "--kind", "smash", "--data", "digits", "--steps", "2")
     result = run(*smash)
     assert result.exit_code == 0, result.output

@@ -2,45 +2,34 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from dataclasses import fields, replace
+from typing import Any
 
 from service.contract.ghn import GHNTraining, Schedule
 from service.contract.reading import written
-from training.ghn.launch import TeamBroken, processes_for
+from training.ghn.launch import processes_for
 from training.ghn.recipe import Stage, TrainConfig, recipe_for
 from training.job import Result, TrainingJob
 from training.loop.environment import prepare_environment
 
 
 def train(options: GHNTraining, job: TrainingJob) -> Result:
-    """Train until the budget is used, and tell what came of it; None when SIGTERM came first.
+    """Train until the budget is used, and tell what came of it; None when a signal came first. Leaves the
+    model in `folder/model` either way. Under `torchrun`, as many processes take part as that started.
 
     Raises InvalidRequest for options that the trainer does not take, InvalidInput for data that cannot be
-    read.
+    read, TeamBroken if a process died, TrainingDiverged.
     """
     prepare_environment()
-    try:
-        return _train(options, job)
-    except TeamBroken:
-        # One of the processes was killed. Whoever supervises this one starts a killed trainer again.
-        os.kill(os.getpid(), signal.SIGKILL)
-        raise
-
-
-def _train(options: GHNTraining, job: TrainingJob) -> Result:
     # Imported late, for it loads torch, which the environment must be prepared for.
     from training.data.inventory import inventory
     from training.ghn.team import Team
     from training.ghn.trainer import Trainer
     from training.loop.run_folder import RunFolder
 
-    settings = job.settings
-    config = configured(options, name=job.name or "ghn", data_dir=str(settings.data_dir))
-    processes = processes_for(config.largest_meta_batch, limit=settings.threads)
-    config = replace(config, threads=1 if processes > 1 else settings.threads)
-    trainer = Trainer(config, RunFolder(job.folder), settings.home / "cache", team=Team(size=processes))
+    config, processes = run_of(options, job)
+    team = Team.of_torchrun() or Team(size=processes)
+    trainer = Trainer(config, RunFolder(job.folder), job.settings.home / "cache", job.report, team=team)
     trainer.restore()
     trainer.run_until_done()
     if trainer.progress < 1:
@@ -53,6 +42,25 @@ def _train(options: GHNTraining, job: TrainingJob) -> Result:
         "scores": {options.space or "id-val": trainer.last_scores},
         "inventory": inventory(trainer.dataset),
     }
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    """What a person is told of the result."""
+    measured = [scores for scores in result["scores"].values() if scores]
+    return [
+        f"{scores['networks']} unseen networks with predicted weights: {scores['mean']:.1f}% of "
+        f"{scores['images']:,} validation images correct on average, {scores['max']:.1f}% at best"
+        for scores in measured
+    ]
+
+
+def run_of(options: GHNTraining, job: TrainingJob) -> tuple[TrainConfig, int]:
+    """The configuration of a job's run, and by how many processes it is trained."""
+    settings = job.settings
+    config = configured(options, name=job.name or "ghn", data_dir=str(settings.data_dir))
+    processes = job.processes or processes_for(config.largest_meta_batch, limit=settings.threads)
+    # Several processes have one thread each; a single one runs its networks on all it may use.
+    return replace(config, threads=1 if processes > 1 else settings.threads), processes
 
 
 def configured(options: GHNTraining, *, name: str, data_dir: str) -> TrainConfig:

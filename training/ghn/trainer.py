@@ -394,15 +394,6 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(numbers)) if numbers else float("nan")
 
 
-def share_done(folder: Path, config: TrainConfig) -> float:
-    """Share of a budget that the run in a folder has used, by its newest checkpoint."""
-    checkpoint = RunFolder(folder).load()
-    if checkpoint is None:
-        return 0.0
-    _, state = checkpoint
-    return min(1.0, share_used(config, state["step"], state["seconds"]))
-
-
 def load_config(folder: Path) -> TrainConfig:
     """The configuration that a run folder was started with."""
     return TrainConfig.from_dict(json.loads((folder / "config.json").read_text()))

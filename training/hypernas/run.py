@@ -63,7 +63,8 @@ def run(
     cache_dir: Path | None = None,
     on_progress: Report = silent,
 ) -> Result:
-    """Train until the budget is used and leave the model in `folder/model`; None when a signal came first.
+    """Train until the budget is used and leave the model in `folder/model`. None when a signal came first:
+    then the model is as it was, and not measured.
 
     items: observations, `{"architecture", "value"}` each; none for a model that generates weights alone.
     measured: what was observed. on_progress: gets every record of `metrics.jsonl`.
@@ -75,17 +76,16 @@ def run(
     readings = _readings(config, items)
     seen, kept_back = (None, None) if readings is None else _parts(config, readings)
     trainer = HyperNASTrainer(config, seen, cache_dir)
-    if not trainer.run_in(folder, on_progress):
-        return None
+    done = trainer.run_in(folder, on_progress)
     result = {
         "steps": trainer.step,
         "minutes": round(trainer.seconds / 60, 2),
-        "scores": _measure(trainer, kept_back),
+        "scores": _measure(trainer, kept_back) if done else {},
         **({} if readings is None else {"observations": _counted(readings)}),
         **({} if trainer.weight_task is None else {"inventory": inventory(trainer.weight_task.dataset)}),
     }
     _save_model(trainer, folder / "model", measured, result, readings)
-    return result
+    return result if done else None
 
 
 def _readings(config: HyperNASRun, items: Sequence[Any]) -> Readings | None:

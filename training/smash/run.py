@@ -24,8 +24,9 @@ def run(
     threads: int = 0,
     on_progress: Report = silent,
 ) -> Result:
-    """Train until the budget is used and leave the model in `folder/model`; None when a signal came first. A
-    folder that holds a run is gone on with: with a budget in steps as if it had not been interrupted.
+    """Train until the budget is used and leave the model in `folder/model`. None when a signal came first:
+    then the model is as it was, and not measured. A folder that holds a run is gone on with: with a budget in
+    steps as if it had not been interrupted.
 
     threads: the most that run networks side by side; 0 for every core.
     on_progress: gets every record of `metrics.jsonl`.
@@ -36,16 +37,15 @@ def run(
     trainer = SmashTrainer(config, cache_dir, threads=threads)
     on_progress({"kind": "data", **inventory(trainer.dataset)})
     with small_operators():
-        if not trainer.run_in(folder, on_progress):
-            return None
+        done = trainer.run_in(folder, on_progress)
         result = {
             "steps": trainer.step,
             "minutes": round(trainer.seconds / 60, 2),
-            "scores": _measure(trainer),
+            "scores": _measure(trainer) if done else {},
             "inventory": inventory(trainer.dataset),
         }
     save_checkpoint(folder / "model", trainer.smash, _card(trainer, result))
-    return result
+    return result if done else None
 
 
 def lines(result: dict[str, Any]) -> list[str]:
@@ -89,5 +89,5 @@ def _card(trainer: SmashTrainer, result: dict[str, Any]) -> dict[str, Any]:
             "seed": config.seed,
             "image_size": config.image_size,
         },
-        "scores": {"generated": result["scores"]},
+        "scores": {"generated": result["scores"]} if result["scores"] else {},
     }

@@ -150,7 +150,8 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
             signal.raise_signal(signal.SIGTERM)
 
     assert run(config, tmp_path / "parts", items, on_progress=stop) is None
-    assert not (tmp_path / "parts" / "model").exists()
+    card = json.loads((tmp_path / "parts" / "model" / "card.json").read_text())
+    assert (card["training"]["steps"], card["scores"]) == (3, {}), "the model as it was then, not measured"
     assert run(config, tmp_path / "parts", items) is not None
     whole, parts = (load_checkpoint(tmp_path / name / "model") for name in ("whole", "parts"))
     for name, value in whole.hypernas.state_dict().items():

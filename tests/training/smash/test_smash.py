@@ -148,7 +148,8 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
             signal.raise_signal(signal.SIGTERM)
 
     assert run(config, tmp_path / "parts", on_progress=stop) is None
-    assert not (tmp_path / "parts" / "model").exists()
+    card = json.loads((tmp_path / "parts" / "model" / "card.json").read_text())
+    assert (card["training"]["steps"], card["scores"]) == (3, {}), "the model as it was then, not measured"
     with pytest.raises(InvalidRequest, match="another model"):
         run(replace(config, model=replace(config.model, hidden=9)), tmp_path / "parts")
     assert run(config, tmp_path / "parts") is not None
