@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any, Generic, Self, TypeVar
 
 import httpx
 
@@ -12,11 +14,14 @@ from service.client._event_stream import EventStream
 from service.client._notebook import notebook_progress
 from service.client._retry import RetryPolicy
 from service.client._transfer import Deadline, Request
+from service.extras import check_installed
 from service.kit.json_types import JsonObject
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 DEFAULT_TIMEOUT_SECONDS = 600.0
 CONNECT_TIMEOUT_SECONDS = 10.0
+
+Transport = TypeVar("Transport", httpx.BaseTransport, httpx.AsyncBaseTransport)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +70,53 @@ class Session:
             arguments["content"] = request.content
             headers["Content-Type"] = "application/json"
         return arguments
+
+
+class Connected(ABC, Generic[Transport]):
+    """A connection to a service, by either of the two kinds of transport."""
+
+    def __init__(
+        self,
+        base_url: str = DEFAULT_URL,
+        *,
+        api_key: str | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT_SECONDS,
+        retry: RetryPolicy | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        """timeout: seconds that one call may take in all, retries and waiting for the job included; None: no
+            limit.
+        transport: how requests travel; for tests and special networks.
+        """
+        self._session = Session(
+            base_url=parse_base_url(base_url),
+            api_key=api_key,
+            policy=retry or RetryPolicy(),
+            timeout_seconds=timeout,
+        )
+        self._connect(transport)
+
+    @classmethod
+    def local(cls) -> Self:
+        """A client that does the work in this process, without any service: `predict_weights`,
+        `rank_architectures` and `models`, with the answers and errors of a service. The rest raises NotFound.
+
+        Models are those of this machine (`weightcast models list`); timeouts and progress mean nothing here.
+
+        >>> Client.local().predict_weights(model).apply_to(model)
+
+        Raises NotInstalled without torch (the extra `models`).
+        """
+        check_installed("torch")
+        # The rooms that compute: a client of a service never loads them.
+        from service.local.transport import ADDRESS, LocalTransport
+
+        transport: Any = LocalTransport()  # of both kinds
+        return cls(ADDRESS, timeout=None, retry=RetryPolicy(attempts=1), transport=transport)
+
+    @abstractmethod
+    def _connect(self, transport: Transport | None) -> None:
+        """Open the pool of connections."""
 
 
 def parse_base_url(base_url: str) -> httpx.URL:

@@ -12,59 +12,22 @@ import httpx
 
 from service.client._operation import Blocking
 from service.client._results import Job, JobEvent
-from service.client._retry import RetryPolicy
-from service.client._session import DEFAULT_TIMEOUT_SECONDS, DEFAULT_URL, Session, parse_base_url
+from service.client._session import Connected
 from service.client._transfer import Compute, Flow, Pause, Request
 from service.client.operations import Operations, jobs_page
-from service.extras import check_installed
 
 T = TypeVar("T")
 
 
-class Client(Operations, Blocking):
+class Client(Connected[httpx.BaseTransport], Operations, Blocking):
     """A connection to a Weightcast service. Threads may share one.
 
     >>> with Client("http://127.0.0.1:8000") as client:
     ...     weights = client.predict_weights("torchvision:resnet50")
     """
 
-    def __init__(
-        self,
-        base_url: str = DEFAULT_URL,
-        *,
-        api_key: str | None = None,
-        timeout: float | None = DEFAULT_TIMEOUT_SECONDS,
-        retry: RetryPolicy | None = None,
-        transport: httpx.BaseTransport | None = None,
-    ) -> None:
-        """timeout: seconds that one call may take in all, retries and waiting for the job included; None: no
-            limit.
-        transport: how requests travel; for tests and special networks.
-        """
-        self._session = Session(
-            base_url=parse_base_url(base_url),
-            api_key=api_key,
-            policy=retry or RetryPolicy(),
-            timeout_seconds=timeout,
-        )
+    def _connect(self, transport: httpx.BaseTransport | None) -> None:
         self._http = httpx.Client(transport=transport)
-
-    @classmethod
-    def local(cls) -> Client:
-        """A client that does the work in this process, without any service: `predict_weights`,
-        `rank_architectures` and `models`, with the answers and errors of a service. The rest raises NotFound.
-
-        Models are those of this machine (`weightcast models list`); timeouts and progress mean nothing here.
-
-        >>> Client.local().predict_weights(model).apply_to(model)
-
-        Raises NotInstalled without torch (the extra `models`).
-        """
-        check_installed("torch")
-        # The rooms that compute: a client of a service never loads them.
-        from service.local.transport import ADDRESS, LocalTransport
-
-        return cls(ADDRESS, timeout=None, retry=RetryPolicy(attempts=1), transport=LocalTransport())
 
     def __enter__(self) -> Client:
         return self
