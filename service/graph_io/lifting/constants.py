@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from service.graph_io.attributes import APPROXIMATE
 from service.graph_io.lifting.linked import LinkedGraph, LinkedNode
 
 
@@ -9,7 +10,7 @@ def join_constants(graph: LinkedGraph) -> None:
     replacements: dict[LinkedNode, LinkedNode] = {}
     first: LinkedNode | None = None
     for node in graph.nodes:
-        if node.op == "constant" and not node.inputs and not node.params:
+        if node.op == "constant" and not node.params and not node.attrs.keys() - {APPROXIMATE}:
             node.shape = None
             first = first or node
             if node is not first:
