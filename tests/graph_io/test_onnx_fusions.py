@@ -138,6 +138,13 @@ def test_layer_norm_as_tensorflow_writes_it() -> None:
     assert owned(the(graph, "layer_norm")) == {"weight": ("gamma", None), "bias": ("beta", None)}
 
 
+def test_a_norm_of_more_axes_than_anyone_has_is_not_computed() -> None:
+    """Its numbers, a few an axis, would fill the memory."""
+    shape = (1, *(2,) * 24)
+    graph = read(layer_norm_nodes(), [*NORM_NUMBERS, bare("w", 2), bare("b", 2)], shape=shape)
+    assert "layer_norm" not in ops(graph)
+
+
 def test_group_norm_written_out() -> None:
     nodes = [
         node("Reshape", ["x", "grouped"], "a"),

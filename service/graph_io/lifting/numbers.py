@@ -48,6 +48,7 @@ _TWO: dict[str, Callable[[Any, Any], Array]] = {
     "minimum": np.minimum,
 }
 _LIMITS = {"min_val": -1.0, "max_val": 1.0}
+_LARGEST = 2**16
 _OF_KINDS = frozenset({"unary", "activation", "merge"})
 
 
@@ -110,12 +111,14 @@ def _number(value: AttrValue) -> float:
 
 
 def sample(shape: Shape) -> Array | None:
-    """Numbers of a few more entries on every axis that has several; None if the axes are not known. What
+    """A few entries for every axis that has several; None if the axes are not known, or are too many. What
     functions of single numbers and means compute does not depend on the sizes.
     """
     if shape is None:
         return None
     sizes = tuple(1 if size == 1 else 2 + axis % 3 for axis, size in enumerate(shape))
+    if math.prod(sizes) > _LARGEST:
+        return None
     return np.random.default_rng(0).normal(size=sizes)
 
 

@@ -23,6 +23,7 @@ from service.graph_io.onnx.naming import is_made_up
 from service.graph_io.onnx.op import Op
 from service.graph_io.onnx.row import Fact, Signal
 from service.graph_io.onnx.scopes import opset_of
+from service.graph_io.onnx.shapes import MAX_RANK
 from service.graph_io.onnx.slots import computed_values, learned, quantised_biases, weight_making
 from service.graph_io.onnx.splits import part_sizes, sequences_read_by_part
 from service.graph_io.onnx.table import check_operator, infer, row_of, translation
@@ -64,7 +65,11 @@ class Translator:
         self._sequences: dict[str, list[Value]] = {}
         self._only_parts_read = sequences_read_by_part(ops) - {value.name for value in self.graph.output}
         self._read = {name for op in ops for name in op.inputs} | {v.name for v in self.graph.output}
-        self._declared = {value.name: declared_shape(value) for value in self.graph.value_info}
+        self._declared = {
+            value.name: shape
+            for value in self.graph.value_info
+            if (shape := declared_shape(value)) is not None and len(shape) <= MAX_RANK
+        }
         self.opset = opset_of(model)
 
     def run(self) -> None:
