@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--train-images", type=int, help="of an epoch of each network; all without it")
     parser.add_argument("--score-images", type=int, help="validation images of a score; all without it")
     parser.add_argument("--plot", type=Path, help="score and error after training, figure 3 of the paper")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, help="the numbers of every network")
     options = parser.parse_args()
     torch.set_num_threads(1)
     settings = get_settings()
@@ -115,8 +115,9 @@ def main() -> None:
         mean = "" if name == "multiply-adds" else f"{-np.mean(columns[name]):.3f}"
         print(f"| {_LABELS.get(name, name)} | {measured.cells()} | {mean} |")
     if options.json is not None:
+        numbers = {"trained": trained_N.tolist(), "accuracy": accuracies, **columns}
         taus = {name: measured.kendall.value for name, measured in qualities.items()}
-        options.json.write_text(json.dumps(taus, indent=2) + "\n")
+        options.json.write_text(json.dumps({"kendall": taus, "networks": numbers}, indent=1) + "\n")
     if options.plot is not None:
         _draw(-np.array(columns["true"]), 100 - trained_N, options.plot)
 
