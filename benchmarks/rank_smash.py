@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.score_quality import quality
 from benchmarks.smash_truth import (
@@ -40,7 +41,7 @@ from service.predictors.smash.checkpoint import load_checkpoint
 from service.predictors.smash.model import Smash
 from service.settings import get_settings
 from training.data.dataset import Dataset, load_dataset
-from training.evaluate.accuracy import native_dtype
+from training.evaluate.accuracy import Scores, native_dtype
 from training.smash.config import SmashRun
 from training.smash.score import DESCRIPTIONS, Description, smash_score
 from training.smash.trainer import SmashTrainer
@@ -114,12 +115,21 @@ def main() -> None:
     for name, measured in qualities.items():
         mean = "" if name == "multiply-adds" else f"{-np.mean(columns[name]):.3f}"
         print(f"| {_LABELS.get(name, name)} | {measured.cells()} | {mean} |")
+    print()
+    for control in DESCRIPTIONS[1:]:
+        print(_against(_LABELS[control], np.array(columns["true"]) - np.array(columns[control])))
     if options.json is not None:
         numbers = {"trained": trained_N.tolist(), "accuracy": accuracies, **columns}
         taus = {name: measured.kendall.value for name, measured in qualities.items()}
         options.json.write_text(json.dumps({"kendall": taus, "networks": numbers}, indent=1) + "\n")
     if options.plot is not None:
         _draw(-np.array(columns["true"]), 100 - trained_N, options.plot)
+
+
+def _against(control: str, gain_N: NDArray[np.float64]) -> str:
+    """gain: how much lower each network's cross-entropy is with the right description."""
+    scores = Scores(tuple(gain_N.tolist()))
+    return f"Against {control}: lower for {(gain_N > 0).sum()} of {len(gain_N)} networks, by {scores:.4f}"
 
 
 def _draw(loss: Any, error: Any, path: Path) -> None:
