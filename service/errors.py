@@ -49,7 +49,9 @@ PROBLEM_TYPE_PREFIX = "https://weightcast.dev/problems/"
 
 
 class ServiceError(Exception):
-    """Base of every error that a user may see. `extra` values must be JSON-serialisable."""
+    """Base of every error that a user may see. `extra` values must be JSON-serialisable; bytes, which the
+    names in a damaged file are, become text.
+    """
 
     status: int = 500
     code: str = "internal-error"
@@ -63,7 +65,11 @@ class ServiceError(Exception):
     def __init__(self, detail: str, **extra: Any) -> None:
         super().__init__(detail)
         self.detail = detail
-        self.extra = {key: value for key, value in extra.items() if value is not None}
+        self.extra = {
+            key: value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+            for key, value in extra.items()
+            if value is not None
+        }
 
     def place_in(self, *keys: object) -> None:
         """Say where in a larger document the one with the fault stands, so that `field` points from its

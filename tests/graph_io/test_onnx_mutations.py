@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
@@ -110,6 +111,42 @@ def damaged(proto: ModelProto, random: Random) -> bytes:
         else:
             random.choice(CHANGES)(random.choice(nodes), random)
     return bytes(copy.SerializeToString())
+
+
+def break_names(data: bytes, random: Random) -> bytes:
+    """Some letters become bytes that UTF-8 does not have."""
+    letters = [place for place, byte in enumerate(data) if chr(byte).isalpha()]
+    broken = bytearray(data)
+    for place in random.sample(letters, random.randint(1, 20)):
+        broken[place] = 0xFF
+    return bytes(broken)
+
+
+def test_names_that_are_no_text_are_refused_in_words() -> None:
+    random, models = Random(21), seeds()
+    details = set()
+    for number in range(600):
+        data = break_names(damaged(models[number % len(models)], random), random)
+        try:
+            read_onnx(data)
+        except ServiceError as error:
+            assert error.status < 500
+            json.dumps(error.problem())
+            details.add(error.detail[:20])
+    assert any("The name" in detail for detail in details)
+
+
+def test_a_wrong_shape_of_a_tensor_without_a_readable_name() -> None:
+    proto = model([node("Conv", ["x", "w"], "y")], [bare("w", 4, 3, 3, 3), bare("unread", 4)])
+    proto.graph.initializer[1].dims[0] = -1
+    data = proto.SerializeToString().replace(b"unread", b"un\xffead")
+    with pytest.raises(InvalidArchitecture) as caught:
+        read_onnx(data)
+    assert "UTF-8" in caught.value.detail and "ead" in json.dumps(caught.value.problem())
+
+
+def test_bytes_in_an_error_become_text() -> None:
+    assert InvalidArchitecture("no", node=b"un\xffead").problem()["node"] == "un\\xffead"
 
 
 def test_no_damage_raises_anything_but_an_error_of_ours() -> None:

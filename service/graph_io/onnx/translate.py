@@ -74,7 +74,8 @@ class Translator:
 
     def run(self) -> None:
         for tensor in self.graph.initializer:
-            self.values[text(tensor.name)] = self._tensor(tensor.name, tensor, Origin.INITIALIZER)
+            name = text(tensor.name)
+            self.values[name] = self._tensor(name, tensor, Origin.INITIALIZER)
         for sparse in self.graph.sparse_initializer:
             dense = TensorProto(dims=sparse.dims, data_type=sparse.values.data_type)
             name = text(sparse.values.name)
