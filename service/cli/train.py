@@ -191,9 +191,9 @@ def _lines(record: Record) -> list[str]:
             f"{record['images']:,} validation images correct"
         ]
     parts = {"loss": "loss {:.3f}", "accuracy": "{:.1f}% of the batch", "seconds": "{:.0f} s"}
-    told = [text.format(record[name]) for name, text in parts.items() if name in record]
+    numbers = [text.format(record[name]) for name, text in parts.items() if name in record]
     left = [f"{record['eta_seconds']:.0f} s left"] if "eta_seconds" in record else []
-    return [f"step {record['step']}: {', '.join([*told, *left])}"]
+    return [f"step {record['step']}: {', '.join([*numbers, *left])}"]
 
 
 def _check_run(folder: Path, resume: bool, anew: bool) -> None:
