@@ -65,7 +65,7 @@ class ServiceError(Exception):
     def __init__(self, detail: str, **extra: Any) -> None:
         super().__init__(detail)
         self.detail = detail
-        self.extra = {
+        self.extra: dict[str, Any] = {
             key: value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
             for key, value in extra.items()
             if value is not None

@@ -146,7 +146,7 @@ def test_a_wrong_shape_of_a_tensor_without_a_readable_name() -> None:
 
 
 def test_bytes_in_an_error_become_text() -> None:
-    assert InvalidArchitecture("no", node=b"un\xffead").problem()["node"] == "un\\xffead"
+    assert InvalidArchitecture("no", node=b"un\xffead").extra["node"] == "un\\xffead"
 
 
 def test_no_damage_raises_anything_but_an_error_of_ours() -> None:
