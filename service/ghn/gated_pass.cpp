@@ -46,46 +46,17 @@ template <typename Real> using Vector = typename Numbers<Real>::vector;
 template <typename Real> INLINE const Vector<Real> &at(const Real *row) { return *(const Vector<Real> *)row; }
 template <typename Real> INLINE Vector<Real> &at(Real *row) { return *(Vector<Real> *)row; }
 
-// out = bias + row @ matrix (rows, width). No bias: nullptr. Four vectors of the result stay in registers.
-template <typename Real>
-INLINE void product(const Real *row, const Real *matrix, const Real *bias, int64_t rows, int64_t width, Real *out) {
-    constexpr int LANES = Numbers<Real>::LANES;
-    const Vector<Real> zero = {};
-    int64_t j = 0;
-    for (; j + 4 * LANES <= width; j += 4 * LANES) {
-        Vector<Real> a = zero, b = zero, c = zero, d = zero;
-        for (int64_t i = 0; i < rows; i++) {
-            const Real *w = matrix + i * width + j;
-            a += row[i] * at(w);
-            b += row[i] * at(w + LANES);
-            c += row[i] * at(w + 2 * LANES);
-            d += row[i] * at(w + 3 * LANES);
-        }
-        at(out + j) = a;
-        at(out + j + LANES) = b;
-        at(out + j + 2 * LANES) = c;
-        at(out + j + 3 * LANES) = d;
-    }
-    for (; j < width; j += LANES) {
-        Vector<Real> a = zero;
-        for (int64_t i = 0; i < rows; i++) a += row[i] * at(matrix + i * width + j);
-        at(out + j) = a;
-    }
-    if (bias)
-        for (j = 0; j < width; j += LANES) at(out + j) += at(bias + j);
-}
-
-// out += the sum over origins u of weights[u] * values[u]; rows of values are `stride` apart. Most weights of direct
-// edges are zeros.
-template <typename Real>
-INLINE void gather(const Real *weights, int64_t origins, const Real *values, int64_t stride, int64_t width, Real *out) {
+// out += the sum over u of weights[u] * rows[u]; rows are `stride` apart. SKIPS: most weights are zeros. Four vectors of
+// the result stay in registers.
+template <bool SKIPS, typename Real>
+INLINE void add_rows(const Real *weights, int64_t count, const Real *rows, int64_t stride, int64_t width, Real *out) {
     constexpr int LANES = Numbers<Real>::LANES;
     int64_t j = 0;
     for (; j + 4 * LANES <= width; j += 4 * LANES) {
         Vector<Real> a = at(out + j), b = at(out + j + LANES), c = at(out + j + 2 * LANES), d = at(out + j + 3 * LANES);
-        for (int64_t u = 0; u < origins; u++) {
-            if (weights[u] == 0) continue;
-            const Real *x = values + u * stride + j;
+        for (int64_t u = 0; u < count; u++) {
+            if (SKIPS && weights[u] == 0) continue;
+            const Real *x = rows + u * stride + j;
             a += weights[u] * at(x);
             b += weights[u] * at(x + LANES);
             c += weights[u] * at(x + 2 * LANES);
@@ -98,10 +69,20 @@ INLINE void gather(const Real *weights, int64_t origins, const Real *values, int
     }
     for (; j < width; j += LANES) {
         Vector<Real> a = at(out + j);
-        for (int64_t u = 0; u < origins; u++)
-            if (weights[u] != 0) a += weights[u] * at(values + u * stride + j);
+        for (int64_t u = 0; u < count; u++)
+            if (!SKIPS || weights[u] != 0) a += weights[u] * at(rows + u * stride + j);
         at(out + j) = a;
     }
+}
+
+// out = start + row @ matrix (rows, width). Without a start: nullptr.
+template <typename Real>
+INLINE void product(const Real *row, const Real *matrix, const Real *start, int64_t rows, int64_t width, Real *out) {
+    if (start)
+        memcpy(out, start, width * sizeof(Real));
+    else
+        memset(out, 0, width * sizeof(Real));
+    add_rows<false>(row, rows, matrix, width, width, out);
 }
 
 // tanh by exp(-2 |x|) = 2^k exp(r), |r| <= ln(2) / 2, and the series of exp. Its absolute error is that of a rounding.
@@ -150,8 +131,8 @@ INLINE void forward(const Level *levels, int64_t count, const Real *blocks, int6
             Real *p_v = p + v * P, *x_v = x + v * K * C;
             memset(m_v, 0, C * sizeof(Real));
             for (int64_t kind = 0; kind < K; kind++)
-                gather(blocks + level->place + kind * level->per_kind + (v - level->start) * level->per_row,
-                       level->high - level->low, x + (level->low * K + kind) * C, K * C, C, m_v);
+                add_rows<true>(blocks + level->place + kind * level->per_kind + (v - level->start) * level->per_row,
+                               level->high - level->low, x + (level->low * K + kind) * C, K * C, C, m_v);
             product(m_v, w_i, b_i, C, 3 * C, gi);
             for (int64_t j = 0; j < 2 * C; j += LANES) at(rz_v + j) = at(gi + j) + at(gh_v + j);
             tanh(rz_v, 2 * C);
@@ -182,8 +163,8 @@ INLINE void backward(const Level *levels, int64_t count, const Real *blocks, int
             Real *dx_v = dx + v * K * C, *dp_v = dp + v * P, *dh_v = dh + v * C, *dgi_v = dgi + v * 3 * C;
             memset(dx_v, 0, K * C * sizeof(Real));
             for (int64_t kind = 0; kind < K; kind++)
-                gather(blocks + level->place + kind * level->per_kind + (v - level->start) * level->per_row,
-                       level->high - level->low, dm + level->low * C, C, C, dx_v + kind * C);
+                add_rows<true>(blocks + level->place + kind * level->per_kind + (v - level->start) * level->per_row,
+                               level->high - level->low, dm + level->low * C, C, C, dx_v + kind * C);
             mask(x + v * K * C, K * C, dx_v);
             product(dx_v, w_2, (const Real *)nullptr, K * C, P, dp_v);
             mask(p + v * P, P, dp_v);
