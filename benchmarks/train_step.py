@@ -40,7 +40,7 @@ from service.graph_io.primitives import to_primitives  # noqa: E402
 from training.data.deepnets import architecture_graph  # noqa: E402
 from training.ghn.architecture_source import Task  # noqa: E402
 from training.loop.network_runner import NetworkRunner  # noqa: E402
-from training.loop.small_operators import begin_thread, rare_collections  # noqa: E402
+from training.loop.small_operators import small_operators  # noqa: E402
 
 _IMAGES, _META_BATCH, _WARM_UP = 64, 8, 1
 # The reference implementation, wall seconds on two threads, median of 15 steps.
@@ -87,9 +87,8 @@ def measure(
     optimizer = torch.optim.AdamW(ghn.parameters(), lr=1e-3, fused=True)
     runner = NetworkRunner(threads, dtype, clip=5.0)
     images, labels = torch.randn(_IMAGES, 3, 32, 32), torch.randint(10, (_IMAGES,))
-    begin_thread()
-    torch.set_num_threads(ghn_threads)
-    with rare_collections():
+    with small_operators():
+        torch.set_num_threads(ghn_threads)
         records = [one_step(ghn, optimizer, runner, graphs, images, labels) for graphs in batches]
     runner.close()
     return {

@@ -104,7 +104,7 @@ Model = Annotated[
 ]
 
 DataDir = Annotated[
-    Path | None, typer.Option(help="Folder of CIFAR-10. [default: WEIGHTCAST_DATA_DIR]")
+    Path | None, typer.Option(help="Folder of the data set. [default: WEIGHTCAST_DATA_DIR]")
 ]
 Mirror = Annotated[bool | None, typer.Option("--mirror/--no-mirror", help=MIRROR)]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help=SKIP_BAD)]

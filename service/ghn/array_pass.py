@@ -138,7 +138,8 @@ def forward(h0: Array, gh: Array, weights: Weights, edges: Messages, values: Arr
     r, z, x_direct, x_virtual = rz[:, :width], rz[:, width:], x[:, :width], x[:, width:]
     # numpy adds arrays of one shape three times as fast as it repeats one to fit: constants come in every
     # height of a level. Most levels are one node, and its row is a vector, which is faster again.
-    heights = {level.stop - level.start for level in edges.levels}
+    start_L, stop_L = edges.table[:, 0], edges.table[:, 1]
+    heights = set((stop_L - start_L).tolist())
     constants = {
         height: [gi, gi[..., : 2 * width], gi[..., 2 * width :], xp.empty(*shape, width)]
         + [xp.zeros(*shape, len(value)) + value for value in (b_i, b_1, b_2)]

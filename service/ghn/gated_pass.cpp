@@ -1,5 +1,5 @@
-// One pass of the gated GNN over all nodes, and its gradient (service/ghn/directed_pass.py has the formulas, and the
-// same pass in numpy).
+// One pass of the gated GNN over all nodes, and its gradient. service/ghn/directed_pass.py has the formulas,
+// service/ghn/array_pass.py the same pass in numpy.
 //
 // A node is computed from its own row and from the rows that it hears from, in their order: what else is in the batch
 // changes no bit.
