@@ -62,7 +62,7 @@ class Operations:
         self,
         model_or_graph: Architecture,
         *,
-        model: str = "ghn2-cifar10",
+        model: str | None = None,
         dtype: Dtype = "float32",
         output: Output = "tiles",
         include_classifier: bool = True,
@@ -74,6 +74,7 @@ class Operations:
     ) -> Flow[PredictedWeights]:
         """Predict the weights of a network; see `encode` for what may be passed. Waits for the answer.
 
+        model: the GHN; the service's default where nothing is said.
         output: how the numbers travel; `tiles` is the smallest, and all give the same numbers.
         input_shape: of one input without the batch axis, for a torch module whose input cannot be guessed.
         example: what a torch module is called with (a tensor, a tuple of arguments, a dictionary of keyword
@@ -92,10 +93,10 @@ class Operations:
             "/predict-weights",
             json={
                 "architecture": encoded.document,
-                "model": model,
                 "dtype": dtype,
                 "output": output,
                 "include_classifier": include_classifier,
+                **_chosen({"model": model}),
             },
         )
         result = yield from call.result(PredictionResult, request)

@@ -203,3 +203,10 @@ def test_an_answer_of_another_service(either: Make, fake_time: FakeTime) -> None
         either(Script(httpx.Response(200, content=b"hello")).transport).predict_weights(CELL)
     with pytest.raises(UnexpectedAnswer, match="result of predict-weights"):
         either(Script(httpx.Response(200, json={"hello": 1})).transport).predict_weights(CELL)
+
+
+def test_without_a_model_the_service_chooses(either: Make, fake_time: FakeTime) -> None:
+    body = weights_file()
+    script = Script(job(result=prediction(body)), download(body))
+    either(script.transport).predict_weights(CELL)
+    assert "model" not in script.sent_json()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from service.contract.finetune import Tuning
+from service.settings import get_settings
 from training.data.dataset import Dataset
 from training.loop.sgd import SgdRecipe
 
@@ -31,7 +32,7 @@ class FineTuning(Tuning):
     """
 
     data_dir: str | None = None
-    model: str = "ghn2-cifar10"
+    model: str = field(default_factory=lambda: get_settings().default_model)
 
     def rate(self, head_is_solved: bool) -> float:
         """The learning rate, by the last layer that training starts from where none was chosen."""

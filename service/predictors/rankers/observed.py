@@ -40,7 +40,6 @@ from service.predictors.regressors.scores import FEWEST_OBSERVATIONS, Floats
 if TYPE_CHECKING:
     from service.ghn.registry import LoadedModel
 
-DEFAULT_GHN = "ghn2-cifar10"
 # Cross-validation needs that many to fit on what a fold leaves.
 FEWEST_NETWORKS = FEWEST_OBSERVATIONS + 2
 
@@ -147,12 +146,12 @@ def observe(
     read: Reader = read_document,
     report: Report = lambda done, total: None,
     features: Features = "structure",
-    ghn: str = DEFAULT_GHN,
+    ghn: str | None = None,
     failed: Failed = "leave-out",
 ) -> Observations:
     """Read observations: entries (`graph_io.entries`) with a `value` each.
 
-    features: what to learn from; embeddings are those of the GHN of that name, and take a forward pass each.
+    features: what to learn from; embeddings are those of `ghn`, and take a forward pass each.
     failed: what becomes of trainings without a finite value.
 
     Cells that connect nothing are set aside where whole networks are looked at. `tally` tells all of it.
@@ -171,7 +170,7 @@ def observe(
         )
     replacement = None if failed == "leave-out" else beyond(np.array(finite), failed)
     view = view_of([observation.document for observation in seen])
-    embedder = None if features == "structure" else Embedder(ghn, find_card(ghn).digest)
+    embedder = None if features == "structure" else _embedder(ghn)
     rows, values, identities, formats, aside = [], [], [], set(), []
     for index, observation in enumerate(seen):
         value = replacement if observation.value is None else observation.value
@@ -200,6 +199,12 @@ def observe(
         np.array([numbers[identity] for identity in identities]),
         tally,
     )
+
+
+def _embedder(ghn: str | None) -> Embedder:
+    if ghn is None:
+        raise ValueError("embeddings need the name of a GHN")
+    return Embedder(ghn, find_card(ghn).digest)
 
 
 def check_networks(observations: int, networks: int) -> None:

@@ -103,7 +103,9 @@ def test_a_predictor_on_embeddings(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         if "conv" in document["cell"] and not document["cell"].endswith("none~0|none~1|none~2|")
     ][:12]
     items = [{"architecture": document, "value": latency(document)} for document in small]
-    predictor = FittedPredictor("by-embedding", "latency", observe(items, features="embedding"))
+    predictor = FittedPredictor(
+        "by-embedding", "latency", observe(items, features="embedding", ghn="ghn2-cifar10")
+    )
     score = predictor.cross_validate()
     assert predictor.method == "embedding"
     assert score.low <= score.tau <= score.high
