@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -102,9 +103,9 @@ def find_card(name: str, folders: Sequence[Path] | None = None) -> ModelCard:
 
     Raises UnknownModel, listing the models there are, or InvalidInput if its folder cannot be read.
     """
+    if (folder := _folder_of(name, folders)) is not None:
+        return _read_card(name, folder)
     by_name = _folders_by_name(folders)
-    if name in by_name:
-        return _read_card(name, by_name[name])
     like = closest(name, by_name)
     available = sorted(by_name)
     raise UnknownModel(
@@ -124,18 +125,37 @@ def default_predictor(property: str | None, space: str | None = None) -> str:
     return measured or DEFAULT_PREDICTORS.get(property or "", DEFAULT_PREDICTORS["accuracy"])
 
 
+def _folder_of(name: str, folders: Sequence[Path] | None) -> Path | None:
+    """The complete folder of this name that is used, None where there is none."""
+    for parent in reversed(model_folders() if folders is None else folders):
+        # Among the names that are there: a name from outside is no path, and letters of another case are
+        # another name, also on disks that see no difference.
+        if name in _names_in(parent) and _is_complete(parent / name):
+            return parent / name
+    return None
+
+
 def _folders_by_name(folders: Sequence[Path] | None) -> dict[str, Path]:
     """Model name to folder, for every complete folder."""
-    by_name: dict[str, Path] = {}
-    for parent in model_folders() if folders is None else folders:
-        if parent.is_dir():
-            for folder in parent.iterdir():
-                # A model that is being published, or whose publishing was killed, begins with a dot.
-                if folder.name.startswith("."):
-                    continue
-                if all((folder / file).is_file() for file in (CONFIG, WEIGHTS, CARD)):
-                    by_name[folder.name] = folder
-    return by_name
+    return {
+        name: parent / name
+        for parent in (model_folders() if folders is None else folders)
+        for name in _names_in(parent)
+        if _is_complete(parent / name)
+    }
+
+
+def _names_in(parent: Path) -> list[str]:
+    try:
+        names = os.listdir(parent)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    # A model that is being published, or whose publishing was killed, begins with a dot.
+    return [name for name in names if not name.startswith(".")]
+
+
+def _is_complete(folder: Path) -> bool:
+    return all(os.path.isfile(folder / file) for file in (CONFIG, WEIGHTS, CARD))
 
 
 def _read_card(name: str, folder: Path) -> ModelCard:

@@ -27,10 +27,14 @@ class ResultCache:
         self.redis = client
 
     def get(self, key: str) -> Any | None:
-        text = None
+        return self.get_many(key)[0]
+
+    def get_many(self, *keys: str) -> list[Any | None]:
+        """The values of these keys, None for each that is not there, in one question."""
+        texts: list[str | None] = [None] * len(keys)
         with _unless_away():
-            text = self.redis.get(f"wc:cache:{key}")
-        return None if text is None else json.loads(text)
+            texts = self.redis.mget([f"wc:cache:{key}" for key in keys])
+        return [None if text is None else json.loads(text) for text in texts]
 
     def put(self, key: str, result: Any, ttl_seconds: int = 24 * 3600) -> bool:
         """Keep `result` (JSON-serialisable). False when it was not kept, for instance because it is larger

@@ -13,8 +13,7 @@ import pytest
 from safetensors.numpy import load
 
 from service.api.architectures import GRAPH_EXAMPLE, NASBENCH201_EXAMPLE, TORCHVISION_EXAMPLE
-from service.api.predict.service import Predictions
-from service.contract.results import PredictionResult
+from service.api.predict.service import KnownAnswer, Predictions
 from service.errors import Unavailable
 from service.store.jobs import JobStore
 from service.store.workers import WorkerInfo
@@ -104,12 +103,12 @@ async def test_an_answer_that_comes_between_two_questions_is_not_computed_again(
     first = (await predict(client, GRAPH_EXAMPLE)).json()
     # As seen by a request that asked just before the answer was there: nothing known, and nobody at it.
     answers = iter([None, None])
-    known = Predictions._known_result
+    known = Predictions._known_answer
 
-    def late(self: Predictions, digest: str) -> PredictionResult | None:
+    def late(self: Predictions, digest: str) -> KnownAnswer | None:
         return next(answers, known(self, digest))
 
-    monkeypatch.setattr(Predictions, "_known_result", late)
+    monkeypatch.setattr(Predictions, "_known_answer", late)
     second = (await predict(client, GRAPH_EXAMPLE)).json()
     assert second["status"] == "succeeded" and second["result"]["cached"] is True
     assert second["result"]["digest"] == first["result"]["digest"]
@@ -209,7 +208,6 @@ async def test_bad_input_found_by_the_worker_is_the_callers_problem(
     assert job["status"] == "failed" and job["error"]["status"] == 422
 
 
-
 @pytest.mark.parametrize("path", ["/predict-weights", "/rank-architectures"])
 async def test_a_worker_without_room_is_try_again_later(
     client: httpx.AsyncClient, worker: FakeWorker, path: str
@@ -264,3 +262,43 @@ async def test_a_short_text_is_an_architecture(client: httpx.AsyncClient, worker
     refused = assert_problem(await client.post("/predict-weights", json={"architecture": "resnet18"}), 422)
     assert refused["field"] == "/architecture"
     assert "'resnet18' is not an architecture." in refused["detail"] and "torchvision:NAME" in refused["hint"]
+
+
+async def test_equal_bytes_are_parsed_again_only_where_the_network_is_needed(
+    client: httpx.AsyncClient, worker: FakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await predict(client, GRAPH_EXAMPLE, dtype="float16")
+
+    def parse(*_: Any, **__: Any) -> Any:
+        raise AssertionError("the body was parsed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("service.api.kit.request_body.json_text.parse_json", parse)
+        again = await predict(client, GRAPH_EXAMPLE, dtype="float16")
+    assert again.status_code == 200 and again.json()["id"] == first.json()["id"]
+    other = await predict(client, GRAPH_EXAMPLE, dtype="float32")
+    assert other.json()["result"]["digest"] != first.json()["result"]["digest"]
+    # Its file and all that Redis knew of it have gone: the network is read anew.
+    worker.artifacts.delete(first.json()["result"]["weights"]["url"].rpartition("/")[2])
+    for key in worker.jobs.redis.keys("wc:cache:*"):
+        worker.jobs.redis.delete(key)
+    anew = await predict(client, GRAPH_EXAMPLE, dtype="float16")
+    assert anew.json()["result"]["cached"] is False
+    assert anew.json()["result"]["digest"] == first.json()["result"]["digest"]
+
+
+async def test_what_is_wrong_with_a_request_is_said_every_time(
+    client: httpx.AsyncClient, worker: FakeWorker
+) -> None:
+    await predict(client, GRAPH_EXAMPLE)
+    body = json.dumps({"architecture": GRAPH_EXAMPLE}).encode()
+    headers = {"Content-Type": "application/json"}
+    for _ in range(2):
+        query = await client.post("/predict-weights?dtype=float16", content=body, headers=headers)
+        assert_problem(query, 422, "invalid-request")
+        assert_problem(await predict(client, GRAPH_EXAMPLE, output="onnx"), 422, "invalid-request")
+        assert_problem(await predict(client, GRAPH_EXAMPLE, dtype="float8"), 422, "invalid-request")
+        encoded = await client.post(
+            "/predict-weights", content=body, headers={**headers, "Content-Encoding": "gzip"}
+        )
+        assert_problem(encoded, 415, "unsupported-media-type")

@@ -15,7 +15,6 @@ from service.api.describing.describe import describe
 from service.api.describing.schemas import DESCRIPTION_EXAMPLE, Description
 from service.api.keys import Principal
 from service.api.kit.openapi import problems
-from service.api.predict.parsing import read_submission
 from service.api.predict.schemas import REQUEST
 from service.api.predict.service import InjectedPredictions
 from service.api.services import Injected
@@ -47,7 +46,7 @@ async def describe_architecture(
     torchvision is known here once it has been predicted for: building it takes torch, which the API does
     without.
     """
-    architecture = await predictions.reader.read(await read_submission(request))
+    architecture = await predictions.reader.read(await predictions.submissions.read(request))
     described = await anyio.to_thread.run_sync(
         describe, architecture, services.artifacts, services.graph_limits
     )

@@ -10,7 +10,6 @@ from service.api.kit.calls import Call, PredictCall
 from service.api.kit.job_examples import FINISHED_JOB_EXAMPLE, RUNNING_JOB_EXAMPLE
 from service.api.kit.openapi import BINARY, problems
 from service.api.predict.accept import wants_file
-from service.api.predict.parsing import read_submission
 from service.api.predict.schemas import REQUEST
 from service.api.predict.service import InjectedPredictions, weights_name
 from service.api.weights.answer import weights_response
@@ -57,7 +56,7 @@ async def predict_weights(call: PredictCall, predictions: InjectedPredictions) -
     Equal requests have equal digests: they are computed once, also when many ask at the same time.
     """
     with call.record.stage("receive"):
-        inquiry = await predictions.prepare(await read_submission(call.request), call.caller)
+        inquiry = await predictions.prepare(call.request, call.caller)
 
     async def start() -> Job:
         return await predictions.start(inquiry, call.caller, call.record)

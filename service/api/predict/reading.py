@@ -84,7 +84,10 @@ class ArchitectureReader:
         try:
             if submission.onnx is not None:
                 return await self._in_thread(partial(_read_file, submission.onnx, self._limits))
-            return await self.read_document(submission.architecture or {})
+            architecture = submission.architecture
+            if architecture is None:
+                architecture = await self._in_thread(partial(submission.document, self._limits))
+            return await self.read_document(architecture)
         except ServiceError as error:
             if submission.place:
                 error.place_in(*submission.place)

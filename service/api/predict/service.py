@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import anyio.to_thread
 import structlog
@@ -19,12 +19,13 @@ from service.api.keys import Principal
 from service.api.middleware import RequestRecord
 from service.api.models import find_model
 from service.api.predict.keys import prediction_digest, submission_key
-from service.api.predict.parsing import Submission
+from service.api.predict.parsing import Submission, SubmissionReader
 from service.api.predict.reading import ArchitectureReader, ReadArchitecture
 from service.api.services import Services
 from service.contract.predict import PredictPayload
 from service.contract.results import PredictionResult
 from service.errors import Conflict, InvalidRequest, Unavailable, UnsupportedOperator
+from service.kit.json_types import JsonObject
 from service.models.catalog import ModelCard
 from service.store.measurements import count_unsupported
 from service.store.queue import enqueue
@@ -53,20 +54,30 @@ class Inquiry:
     job: Job | None = None
 
 
+class KnownAnswer(NamedTuple):
+    """The result of a prediction that was made before, and the job that has told it, if that is known."""
+
+    result: JsonObject
+    job_id: str | None
+
+
 class Predictions:
     """The work behind POST /predict-weights."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self.submissions = SubmissionReader(services.graph_limits)
         self.reader = ArchitectureReader(services.graph_limits)
         self._reading: dict[str, asyncio.Task[tuple[ReadArchitecture, str]]] = {}
 
-    async def prepare(self, submission: Submission, caller: Principal) -> Inquiry:
-        """Check the options, and look up whether these bytes are known. UnknownModel, InvalidRequest."""
+    async def prepare(self, request: Request, caller: Principal) -> Inquiry:
+        """Read the request, check its options, and look up whether its bytes are known. What
+        `SubmissionReader.read` raises; UnknownModel, InvalidRequest.
+        """
+        submission = await self.submissions.read(request)
         options = submission.options
         check_output(options.output, options.dtype)
-        uploaded = submission.onnx is not None or (submission.architecture or {}).get("format") == "onnx"
-        if options.output == "onnx" and not uploaded:
+        if options.output == "onnx" and not submission.is_onnx:
             raise InvalidRequest(
                 "The output 'onnx' is the uploaded ONNX model with its weights filled in, "
                 "and no ONNX model was sent.",
@@ -138,17 +149,18 @@ class Predictions:
         except Unavailable:
             log.warning("metrics.operator_not_counted", operator=error.extra.get("operator"))
 
-    def _known_result(self, digest: str) -> PredictionResult | None:
-        """The result of an answer whose file is there, None otherwise. Blocking."""
+    def _known_answer(self, digest: str) -> KnownAnswer | None:
+        """The answer, if it is known and its file is there. Blocking."""
         services = self._services
-        document = services.cache.get(digest)
+        document, job_id = services.cache.get_many(digest, f"answer:{digest}")
         if document is None:
             return None
         result = PredictionResult.model_validate(document)
         if services.artifacts.find(result.weights.name) is None:
             services.cache.forget(digest)
             return None
-        return result.model_copy(update={"cached": True})
+        job_id = job_id if isinstance(job_id, str) else None
+        return KnownAnswer(result.model_copy(update={"cached": True}).as_json(), job_id)
 
     def _answer(self, digest: str, caller: Principal, about: About) -> Job | None:
         """A finished job that holds the known answer, None where there is none. Blocking.
@@ -157,18 +169,17 @@ class Predictions:
         callers.
         """
         services = self._services
-        result = self._known_result(digest)
-        if result is None:
+        known = self._known_answer(digest)
+        if known is None:
             return None
-        job_id = services.cache.get(f"answer:{digest}")
-        job = services.jobs.get(job_id) if isinstance(job_id, str) else None
+        job = services.jobs.get(known.job_id) if known.job_id is not None else None
         if job is not None and not job.is_final:
             return job  # its worker has stored the answer and is about to say so
         if job is None or job.result is None:
             made = services.jobs.create(KIND, key="", payload={}, owner=caller.id, queue=QUEUE, about=about)
             services.cache.put(f"answer:{digest}", made.id)
-            return services.jobs.answered(made, result.as_json())
-        return job.model_copy(update={"result": result.as_json()})
+            return services.jobs.answered(made, known.result)
+        return job.model_copy(update={"result": known.result})
 
     def _answer_or_queue(
         self, inquiry: Inquiry, architecture: ReadArchitecture, digest: str, caller: Principal
@@ -206,8 +217,8 @@ class Predictions:
         if not job.is_new:
             return job
         # The answer may have come since it was looked for, with the end of the job that was live then.
-        if (result := self._known_result(digest)) is not None:
-            return services.jobs.answered(job, result.as_json())
+        if (known := self._known_answer(digest)) is not None:
+            return services.jobs.answered(job, known.result)
         services.cache.put(f"answer:{digest}", job.id)
         enqueue(job, services.settings)
         return job
