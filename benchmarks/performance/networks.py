@@ -16,6 +16,7 @@ from benchmarks.performance.work import decoder_multiply_adds, gnn_multiply_adds
 from service.ghn.batch import GraphBatch
 from service.ghn.registry import LoadedModel
 from service.graph_io.primitives import to_primitives
+from service.graph_io.topology import depths
 from service.graph_io.torch_tracer import trace
 
 NETWORKS = ("resnet50", "densenet121", "mobilenet_v2")
@@ -79,7 +80,7 @@ def _parts(module: nn.Module, model: LoadedModel, machine: Machine, repeats: int
         nodes * machine.array_call,
         seconds_of(lambda: GraphBatch.from_graphs([to_primitives(graph)], config)),
     )
-    levels = 2 * config.rounds * _levels(primitives.predecessors)
+    levels = 2 * config.rounds * (1 + max(depths(primitives.predecessors)))
     products = gnn_multiply_adds(primitives, config)
     yield Stage(
         "GNN",
@@ -95,10 +96,3 @@ def _parts(module: nn.Module, model: LoadedModel, machine: Machine, repeats: int
         seconds_of(lambda: list(ghn.decode(states, batch))),
     )
     yield Stage("expand", f"{bytes_text(size)} written", size / machine.fresh, seconds_of(weights.expand))
-
-
-def _levels(predecessors: tuple[tuple[int, ...], ...]) -> int:
-    depth: list[int] = []
-    for sources in predecessors:
-        depth.append(1 + max((depth[source] for source in sources), default=-1))
-    return 1 + max(depth)

@@ -21,6 +21,7 @@ from service.ghn.messages import Messages, messages_of
 from service.ghn.shape_encoder import shape_indices
 from service.graph_io.operators import Primitive
 from service.graph_io.primitives import PrimitiveGraph
+from service.graph_io.topology import depths
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def _inverse(order: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _by_level(graphs: Sequence[PrimitiveGraph], config: GHNConfig) -> tuple[NDArray[np.int64], Messages]:
     """The nodes of all graphs in the order of their rows, and their messages."""
-    depth_N = np.concatenate([_depths(graph) for graph in graphs])
+    depth_N = np.array([depth for graph in graphs for depth in depths(graph.predecessors)], dtype=np.int64)
     order = np.argsort(depth_N, kind="stable")
     has_virtual_edges = config.virtual_edges and config.gnn != "mlp"
     cutoff = config.virtual_edge_cutoff if has_virtual_edges else None
@@ -168,13 +169,6 @@ def _chain(graphs: Sequence[PrimitiveGraph], config: GHNConfig) -> tuple[NDArray
         )
         start = stop
     return np.concatenate(orders), Chain(tuple(modules))
-
-
-def _depths(graph: PrimitiveGraph) -> NDArray[np.int64]:
-    depth: list[int] = []
-    for sources in graph.predecessors:
-        depth.append(1 + max([depth[source] for source in sources], default=-1))
-    return np.array(depth, dtype=np.int64)
 
 
 def _paths(graphs: Sequence[PrimitiveGraph], cutoff: int) -> Paths:

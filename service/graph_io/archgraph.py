@@ -71,7 +71,9 @@ class Node:
 def joined_channels(node: Node) -> tuple[int, ...]:
     """Of a convolution that says by `parts` how it is joined: the input channels of each source, in order."""
     parts = node.attrs.get("parts")
-    values = parts if isinstance(parts, tuple) else (parts,) if parts is not None else ()
+    if parts is None:
+        return ()
+    values = parts if isinstance(parts, tuple) else (parts,)
     return tuple(int(value) for value in values)  # type: ignore[arg-type]
 
 

@@ -7,7 +7,6 @@ node for weight and bias; sums and concatenations stay only where they join two 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -18,6 +17,7 @@ from service.errors import InvalidArchitecture
 from service.graph_io.archgraph import ArchGraph, Node, Parameter, joined_channels
 from service.graph_io.attributes import EXIT, RESOLUTION
 from service.graph_io.operators import NORMS, OPERATORS, PRODUCTS, Primitive
+from service.graph_io.topology import depths
 from service.graph_io.virtual_edges import near_paths, shortest_paths
 
 
@@ -86,36 +86,42 @@ class PrimitiveGraph:
         return shortest_paths(self.predecessors, cutoff)
 
 
-class _Builder:
-    """Collects primitive nodes while the ArchGraph is walked in topological order."""
+# Nothing where they join less than two nodes.
+_JOINS = (Primitive.SUM, Primitive.CONCAT)
 
-    def __init__(self) -> None:
+
+class _Builder:
+    """Collects primitive nodes while the ArchGraph is walked in topological order.
+
+    nodes: the operators by name. visible: for every operator so far, the kept nodes that its readers read
+    from. owners: the operator that each kept node stands for.
+    """
+
+    def __init__(self, graph: ArchGraph) -> None:
+        self.nodes = {node.name: node for node in graph.nodes}
+        self.visible: dict[str, tuple[int, ...]] = {}
         self.primitives: list[Primitive] = []
         self.shapes: list[tuple[int, ...] | None] = []
         self.predecessors: list[tuple[int, ...]] = []
         self.names: list[str] = []
-        self.cells: list[int] = []
-        self.resolutions: list[int] = []
-        self.exits: list[bool] = []
+        self.owners: list[Node] = []
         self.targets: dict[str, Target] = {}
 
     def add(
         self,
         primitive: Primitive,
         name: str,
-        sources: Sequence[int],
+        sources: tuple[int, ...],
         shape: tuple[int, ...] | None,
-        node: Node,
-    ) -> int:
+        owner: Node,
+    ) -> tuple[int, ...]:
+        """A kept node of an operator: what reads it reads from these."""
         self.primitives.append(primitive)
         self.names.append(name)
-        self.predecessors.append(tuple(sources))
+        self.predecessors.append(sources)
         self.shapes.append(shape)
-        self.cells.append(-1 if node.cell is None else node.cell)
-        resolution = node.attrs.get(RESOLUTION)
-        self.resolutions.append(resolution if isinstance(resolution, int) else -1)
-        self.exits.append(node.attrs.get(EXIT) is True)
-        return len(self.names) - 1
+        self.owners.append(owner)
+        return (len(self.owners) - 1,)
 
     def answer(
         self,
@@ -126,7 +132,26 @@ class _Builder:
         edges: tuple[tuple[int, int], ...] = (),
     ) -> None:
         # A tied parameter belongs to the node that reads it first.
-        self.targets.setdefault(parameter.name, Target(parameter, decoding, node, op, edges))
+        if parameter.name not in self.targets:
+            self.targets[parameter.name] = Target(parameter, decoding, node, op, edges)
+
+    def sources(self, node: Node) -> tuple[int, ...]:
+        """The kept nodes that an operator reads from, each once, ascending."""
+        inputs = node.inputs
+        if len(inputs) == 1:
+            return self.visible[inputs[0]]
+        return tuple(sorted({source for name in inputs for source in self.visible[name]}))
+
+    def edges(self, node: Node) -> tuple[tuple[int, int], ...]:
+        """Of a convolution with `parts`, for each joined source the kept node that its channels come from."""
+        parts = joined_channels(node)
+        if not parts:
+            return ()
+        (source,) = node.inputs
+        joined = self.nodes[source].inputs if self.nodes[source].op == "concat" else (source,)
+        # A source that several kept nodes stand for (a sum that was dropped) is named by the last of them.
+        ends = [self.visible[name][-1] for name in joined if self.visible[name]]
+        return tuple(zip(ends, parts, strict=True)) if len(ends) == len(parts) else ()
 
 
 def to_primitives(graph: ArchGraph) -> PrimitiveGraph:
@@ -134,13 +159,9 @@ def to_primitives(graph: ArchGraph) -> PrimitiveGraph:
 
     Raises InvalidArchitecture if nothing is left but the input, and no parameter to answer.
     """
-    builder = _Builder()
-    # For every operator node: the kept nodes that its readers read from.
-    visible: dict[str, tuple[int, ...]] = {}
-    by_name = {node.name: node for node in graph.nodes}
+    builder = _Builder(graph)
     for node in graph.nodes:
-        sources = _union(visible[name] for name in dict.fromkeys(node.inputs))
-        visible[node.name] = _place(builder, node, sources, _edges(node, by_name, visible))
+        builder.visible[node.name] = _place(builder, node, builder.sources(node))
     for parameter in graph.unattached:
         builder.answer(parameter, Decoding.DEFAULT, -1, "")
     if len(builder.names) < 2 and not builder.targets:
@@ -149,85 +170,77 @@ def to_primitives(graph: ArchGraph) -> PrimitiveGraph:
         )
     _mark_classifier(builder)
     _mark_exits(builder, graph)
-    is_marked = any(builder.exits) or max(builder.resolutions, default=-1) >= 0
+    resolutions = tuple(_resolution(node) for node in builder.owners)
+    exits = tuple(node.attrs.get(EXIT) is True for node in builder.owners)
+    is_marked = any(exits) or max(resolutions, default=-1) >= 0
     return PrimitiveGraph(
-        primitive_N=np.array(builder.primitives, dtype=np.int64),
+        primitive_N=np.fromiter(builder.primitives, dtype=np.int64),
         shapes=tuple(builder.shapes),
         predecessors=tuple(builder.predecessors),
         names=tuple(builder.names),
-        cells=tuple(builder.cells),
+        cells=tuple(-1 if node.cell is None else node.cell for node in builder.owners),
         # Kept parameters take part until here: which layer is the classifier does not depend on them.
         targets=tuple(target for target in builder.targets.values() if target.parameter.trainable),
-        resolutions=tuple(builder.resolutions) if is_marked else (),
-        exits=tuple(builder.exits) if is_marked else (),
+        resolutions=resolutions if is_marked else (),
+        exits=exits if is_marked else (),
     )
 
 
-def _union(groups: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
-    groups = list(groups)
-    if len(groups) == 1:
-        return groups[0]
-    return tuple(sorted({source for group in groups for source in group}))
+def _resolution(node: Node) -> int:
+    resolution = node.attrs.get(RESOLUTION)
+    return resolution if isinstance(resolution, int) else -1
 
 
-def _edges(
-    node: Node, by_name: Mapping[str, Node], visible: Mapping[str, tuple[int, ...]]
-) -> tuple[tuple[int, int], ...]:
-    """Of a convolution with `parts`, for each joined source the kept node that its channels come from."""
-    parts = joined_channels(node)
-    if not parts:
-        return ()
-    (source,) = node.inputs
-    joined = by_name[source].inputs if by_name[source].op == "concat" else (source,)
-    # A source that several kept nodes stand for (a sum that was dropped) is named by the last of them.
-    ends = [visible[name][-1] for name in joined if visible[name]]
-    return tuple(zip(ends, parts, strict=True)) if len(ends) == len(parts) else ()
-
-
-def _place(
-    builder: _Builder, node: Node, sources: tuple[int, ...], edges: tuple[tuple[int, int], ...]
-) -> tuple[int, ...]:
+def _place(builder: _Builder, node: Node, sources: tuple[int, ...]) -> tuple[int, ...]:
     """Add the primitive nodes of one operator; return what its readers see."""
+    primitive = OPERATORS[node.op].primitive
+    if not node.params:
+        return _place_plain(builder, node, sources, primitive)
     params = {parameter.role: parameter for parameter in node.params}
     weight, bias = params.get("weight"), params.get("bias")
-    primitive = OPERATORS[node.op].primitive
     if node.op in PRODUCTS:
         assert weight is not None  # checks.build_graph
-        index = builder.add(_conv_primitive(node), weight.name, sources, weight.canonical_shape, node)
-        builder.answer(weight, Decoding.WEIGHT, index, node.op, edges)
+        place = builder.add(_conv_primitive(node), weight.name, sources, weight.canonical_shape, node)
+        builder.answer(weight, Decoding.WEIGHT, place[0], node.op, builder.edges(node))
         if bias is not None:
-            index = builder.add(Primitive.BIAS, bias.name, (index,), bias.shape, node)
-            builder.answer(bias, Decoding.BIAS, index, node.op)
-        return (index,)
+            place = builder.add(Primitive.BIAS, bias.name, place, bias.shape, node)
+            builder.answer(bias, Decoding.BIAS, place[0], node.op)
+        return place
     if node.op == "bias":
         (bias,) = node.params
-        index = builder.add(Primitive.BIAS, bias.name, sources, bias.shape, node)
-        builder.answer(bias, Decoding.BIAS, index, node.op)
-        return (index,)
+        place = builder.add(Primitive.BIAS, bias.name, sources, bias.shape, node)
+        builder.answer(bias, Decoding.BIAS, place[0], node.op)
+        return place
     if node.op in NORMS:
-        # A norm without parameters is nothing that a GHN predicts: the reference never sees it.
-        if not node.params:
-            return sources
         first = weight or bias
         assert first is not None and primitive is not None
-        index = builder.add(primitive, first.name, sources, first.shape, node)
+        place = builder.add(primitive, first.name, sources, first.shape, node)
         if weight is not None:
-            builder.answer(weight, Decoding.NORM_WEIGHT, index, node.op)
+            builder.answer(weight, Decoding.NORM_WEIGHT, place[0], node.op)
         if bias is not None:
-            builder.answer(bias, Decoding.NORM_BIAS, index, node.op)
-        return (index,)
+            builder.answer(bias, Decoding.NORM_BIAS, place[0], node.op)
+        return place
     if node.op == "position" and weight is not None and 2 <= len(weight.shape) <= 4:
-        index = builder.add(Primitive.POS_ENC, weight.name, (), position_shape(weight), node)
-        builder.answer(weight, Decoding.POSITION, index, node.op)
+        place = builder.add(Primitive.POS_ENC, weight.name, (), position_shape(weight), node)
+        builder.answer(weight, Decoding.POSITION, place[0], node.op)
         if not sources:
-            return (index,)
+            return place
         # "position" with an input is the sum of both.
-        return (builder.add(Primitive.SUM, f"{node.name}:sum", (*sources, index), None, node),)
+        return builder.add(Primitive.SUM, f"{node.name}:sum", (*sources, *place), None, node)
     for parameter in node.params:
         builder.answer(parameter, Decoding.DEFAULT, -1, node.op)
-    if primitive is None or (primitive in (Primitive.SUM, Primitive.CONCAT) and len(sources) < 2):
+    return _place_plain(builder, node, sources, primitive)
+
+
+def _place_plain(
+    builder: _Builder, node: Node, sources: tuple[int, ...], primitive: Primitive | None
+) -> tuple[int, ...]:
+    """Of an operator without parameters that a GHN decodes. A norm is nothing then: the reference never sees
+    it.
+    """
+    if primitive is None or node.op in NORMS or (len(sources) < 2 and primitive in _JOINS):
         return sources
-    return (builder.add(primitive, node.name, sources, _pool_shape(node, primitive), node),)
+    return builder.add(primitive, node.name, sources, _pool_shape(node, primitive), node)
 
 
 def _conv_primitive(node: Node) -> Primitive:
@@ -271,9 +284,7 @@ def _mark_classifier(builder: _Builder) -> None:
         return
     # The deepest, and not the last in the file: networks that differ in the order of their nodes only are
     # the same network.
-    depth: list[int] = []
-    for sources in builder.predecessors:
-        depth.append(1 + max((depth[source] for source in sources), default=-1))
+    depth = depths(builder.predecessors)
     weight = max(weights, key=lambda target: (depth[target.node], target.parameter.name))
     readers = [node for node, sources in enumerate(builder.predecessors) if weight.node in sources]
     biases = {target.node: target for target in builder.targets.values() if target.decoding is Decoding.BIAS}

@@ -1,8 +1,8 @@
-"""The order in which a graph can be computed."""
+"""The order in which a graph can be computed, and its levels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
@@ -32,3 +32,13 @@ def execution_order(sources: Mapping[Key, Iterable[Key]], name: Callable[[Key], 
             node=cycle[0],
             hint="A network must be acyclic; unroll recurrences.",
         ) from None
+
+
+def depths(sources: Sequence[Sequence[int]]) -> list[int]:
+    """The longest path to each node, in edges. sources: of every node, in order of execution."""
+    depth: list[int] = []
+    for own in sources:
+        # Most nodes read one other.
+        longest = depth[own[0]] if len(own) == 1 else max([depth[source] for source in own], default=-1)
+        depth.append(1 + longest)
+    return depth
