@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from service.client._errors import refusal
+from service.client._written import to_json, written
 from service.errors import InvalidInput, InvalidRequest, ServiceError
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.limits import DEFAULT_LIMITS
@@ -31,12 +32,17 @@ _OWN = replace(DEFAULT_LIMITS, max_bytes=sys.maxsize)
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """document: the tagged union that requests take.
+    """document: the tagged union that requests take. text: its JSON, where that is written already.
     source_onnx: where the whole ONNX model is, for filling in the predicted weights later.
     """
 
     document: Mapping[str, Any]
     source_onnx: OnnxSource | None = None
+    text: str | None = None
+
+    @property
+    def json(self) -> str:
+        return to_json(self.document) if self.text is None else self.text
 
 
 def encode(
@@ -80,7 +86,8 @@ def _encode(
         from service.graph_io.torch_tracer import trace, trace_once
 
         if example is None and not runnable:
-            return Encoded(_graph_document(trace_once(architecture, input_shape=input_shape)))
+            known = written(trace_once(architecture, input_shape=input_shape))
+            return Encoded(known.document, text=known.text)
         graph = trace(architecture, input_shape=input_shape, example=example, runnable=runnable)
         return Encoded(_graph_document(graph))
     if isinstance(architecture, ArchGraph):

@@ -4,7 +4,6 @@ mean.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -107,7 +106,7 @@ class Call:
         yield from self.send(Request("GET", file.url, sink=sink))
         if expected is not None and len(sink.body) != expected:
             raise UnexpectedAnswer(f"the weights file has {len(sink.body)} bytes instead of {expected}")
-        if file.sha256 is not None and hashlib.sha256(sink.body).hexdigest() != file.sha256:
+        if file.sha256 is not None and sink.sha256 != file.sha256:
             raise UnexpectedAnswer("the weights file is damaged: its SHA-256 is not the one announced")
         return sink.body
 

@@ -13,6 +13,7 @@ testable without a network.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -25,7 +26,8 @@ T = TypeVar("T")
 
 
 class Download:
-    """Collects a body that may arrive in several pieces; keeps what it has when the connection breaks.
+    """Collects a body that may arrive in several pieces; keeps what it has when the connection breaks. What
+    has arrived is hashed while the rest is on its way.
 
     expected_bytes: size the caller was told, if any.
     """
@@ -35,6 +37,12 @@ class Download:
         self.etag: str | None = None
         self.total_bytes: int | None = None
         self._on_bytes = on_bytes
+        self._digest = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """Of the body, hexadecimal."""
+        return self._digest.hexdigest()
 
     def begin(self, response: httpx.Response) -> None:
         """Take note of where the coming bytes belong.
@@ -48,12 +56,14 @@ class Download:
                 raise UnexpectedAnswer(f"requested bytes from {len(self.body)}, got bytes from {start}")
         else:
             self.body.clear()
+            self._digest = hashlib.sha256()
             self.etag = response.headers.get("ETag")
             length = response.headers.get("Content-Length")
             self.total_bytes = int(length) if length is not None and length.isdigit() else None
 
     def write(self, chunk: bytes) -> None:
         self.body += chunk
+        self._digest.update(chunk)
         if self._on_bytes is not None:
             self._on_bytes(len(self.body), self.total_bytes)
 

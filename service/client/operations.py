@@ -36,6 +36,7 @@ from service.client._results import (
 from service.client._retry import problem_of, reason_of
 from service.client._session import Session
 from service.client._transfer import Flow, Request, computed
+from service.client._written import prediction_request
 from service.client.fine_tuned import FineTuned
 from service.client.weights import PredictedWeights
 from service.contract.many import Distance, Order, Unconnected
@@ -87,18 +88,14 @@ class Operations:
         encoded = yield from computed(
             lambda: encode(model_or_graph, input_shape=input_shape, example=example, name=name)
         )
+        options = {
+            "dtype": dtype,
+            "output": output,
+            "include_classifier": include_classifier,
+            **_chosen({"model": model}),
+        }
         # Equal requests share one computation, so repeating this one is harmless.
-        request = Request(
-            "POST",
-            "/predict-weights",
-            json={
-                "architecture": encoded.document,
-                "dtype": dtype,
-                "output": output,
-                "include_classifier": include_classifier,
-                **_chosen({"model": model}),
-            },
-        )
+        request = Request("POST", "/predict-weights", content=prediction_request(encoded.json, options))
         result = yield from call.result(PredictionResult, request)
         body = yield from call.download(result.weights)
         return PredictedWeights.from_download(

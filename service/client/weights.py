@@ -133,7 +133,7 @@ class PredictedWeights:
         """
         try:
             if output == "tiles":
-                blocks = read_tiles(bytes(body), limits=_as_announced(result))
+                blocks = read_tiles(body, limits=_as_announced(result))
             elif output == "safetensors":
                 blocks = _read_safetensors(body, result, dtype)
             else:

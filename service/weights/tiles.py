@@ -20,6 +20,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from math import prod
+from operator import gt
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO, NotRequired, TypedDict
@@ -41,6 +42,7 @@ from service.weights.safetensors_layout import (
 
 METADATA_KEY = "tiles"
 VERSION = 1
+_PROVENANCES = {str(provenance): provenance for provenance in Provenance}
 MAX_SCALE = float(np.finfo(np.float32).max)
 
 
@@ -103,13 +105,17 @@ def _transmitted(block: Block, dtype: str) -> tuple[Array, float]:
     return np.asarray(values.astype(DTYPES[dtype], copy=False), order="C"), float(scale)
 
 
-def read_tiles(source: bytes | str | PathLike[str], *, limits: GraphLimits = DEFAULT_LIMITS) -> WeightBlocks:
-    """Read a tiles file from its bytes or a path. The answer's number format is the result's `dtype`.
+def read_tiles(
+    source: bytes | bytearray | str | PathLike[str], *, limits: GraphLimits = DEFAULT_LIMITS
+) -> WeightBlocks:
+    """Read a tiles file from its bytes or a path. The answer's number format is the result's `dtype`. Blocks
+    of float32 are parts of the bytes, which must stay as they are.
 
     Raises InvalidInput for anything malformed and LimitExceeded for more than the limits allow; both before
     anything of the announced size is made. Expanding the result cannot fail.
     """
-    contents = read_contents(source if isinstance(source, bytes) else Path(source).read_bytes())
+    data = source if isinstance(source, bytes | bytearray) else Path(source).read_bytes()
+    contents = read_contents(memoryview(data).toreadonly())
     index = _index(contents)
     dtype = index["dtype"]
     values = {key: _values(key, tensor, dtype) for key, tensor in contents.tensors.items()}
@@ -183,20 +189,20 @@ def _parameter(
         raise InvalidInput(
             f"The shape {shape} of parameter {name!r} does not fit its block {list(block.shape)}."
         )
-    if any(have > size for have, size in zip(block.shape, shape, strict=True)):
+    if any(map(gt, block.shape, shape)):
         raise InvalidInput(
             f"The block of parameter {name!r}, {list(block.shape)}, exceeds its shape {shape}."
         )
-    if any(size > limits.max_dim for size in shape):
+    if max(shape, default=0) > limits.max_dim:
         raise LimitExceeded(
             f"A dimension of parameter {name!r} of the tiles file is larger than {limits.max_dim:,}.",
             limit=limits.max_dim,
         )
-    if prod(shape) > limits.max_parameters:
+    if (count := prod(shape)) > limits.max_parameters:
         raise LimitExceeded(
-            f"Parameter {name!r} has {prod(shape):,} values, the limit is {limits.max_parameters:,}.",
+            f"Parameter {name!r} has {count:,} values, the limit is {limits.max_parameters:,}.",
             limit=limits.max_parameters,
-            value=prod(shape),
+            value=count,
         )
     if axes is not None and not (is_natural_list(axes) and sorted(axes) == list(range(len(shape)))):
         raise InvalidInput(f"The axes {axes} of parameter {name!r} do not permute its shape {shape}.")
@@ -204,7 +210,8 @@ def _parameter(
     # Compared, not converted: JSON allows whole numbers that no float holds. NaN fails the comparison.
     if type(scale) not in (int, float) or not -MAX_SCALE <= scale <= MAX_SCALE:
         raise InvalidInput(f"The scale of parameter {name!r} is not a number that float32 can hold.")
-    if entry.get("provenance") not in list(Provenance):
+    word = entry.get("provenance")
+    provenance = _PROVENANCES.get(word) if isinstance(word, str) else None
+    if provenance is None:
         raise InvalidInput(f"Parameter {name!r} of the tiles file has no known provenance.")
-    provenance = Provenance(entry["provenance"])
     return name, Block(block, tuple(shape), float(scale), None if axes is None else tuple(axes), provenance)

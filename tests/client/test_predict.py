@@ -210,3 +210,23 @@ def test_without_a_model_the_service_chooses(either: Make, fake_time: FakeTime) 
     script = Script(job(result=prediction(body)), download(body))
     either(script.transport).predict_weights(CELL)
     assert "model" not in script.sent_json()
+
+
+def test_a_module_that_is_sent_again_is_written_once(
+    either: Make, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, body = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3)), weights_file()
+
+    def sent() -> httpx.Request:
+        script = Script(job(result=prediction(body)), download(body))
+        either(script.transport).predict_weights(module, model="m")
+        assert script.requests[0].headers["Content-Type"] == "application/json"
+        return script.requests[0]
+
+    first = sent()
+    monkeypatch.setattr("service.graph_io.json_writer.graph_document", None)
+    assert sent().content == first.content
+    assert json.loads(first.content)["architecture"]["nodes"][1]["op"] == "conv"
+    monkeypatch.undo()
+    module[0] = torch.nn.Conv2d(3, 9, 3)
+    assert sent().content != first.content

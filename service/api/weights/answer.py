@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import BinaryIO
+
 import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,6 +11,7 @@ from starlette.responses import Response
 from service.api.services import Services
 from service.api.weights.files import MEDIA_TYPES, file_response
 from service.errors import NotFound
+from service.store.artifacts import Artifact, ArtifactStore
 
 
 async def weights_response(
@@ -16,17 +19,24 @@ async def weights_response(
 ) -> Response:
     """The artifact `name` as an answer. NotFound where it is not stored."""
     digest, _, extension = name.partition(".")
-    artifact = await anyio.to_thread.run_sync(services.artifacts.stat, name)
+    # One thread for all of it, for changing threads costs more. Opened before anything is answered: a file
+    # that is deleted while it is sent is still sent to its end.
+    artifact, file = await anyio.to_thread.run_sync(_open, services.artifacts, name)
+    return file_response(
+        request,
+        file,
+        media_type=MEDIA_TYPES[extension],
+        sha256=artifact.sha256,
+        filename=f"{(filename or digest[:16]).removesuffix('.' + extension)}.{extension}",
+        check=services.integrity.check_of(name),
+    )
+
+
+def _open(artifacts: ArtifactStore, name: str) -> tuple[Artifact, BinaryIO]:
+    """Blocking."""
+    artifact = artifacts.stat(name)
     try:
-        path = await anyio.to_thread.run_sync(services.artifacts.path, name)
-        return await file_response(
-            request,
-            path,
-            media_type=MEDIA_TYPES[extension],
-            sha256=artifact.sha256,
-            filename=f"{(filename or digest[:16]).removesuffix('.' + extension)}.{extension}",
-            check=services.integrity.check_of(name),
-        )
+        return artifact, artifacts.path(name).open("rb")
     except FileNotFoundError:
         raise NotFound(
             f"There is no file {name}.", hint="It has expired: ask for the weights again."

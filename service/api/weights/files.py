@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
-import anyio
 import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -45,25 +44,23 @@ def content_disposition(filename: str) -> str:
     return f'attachment; filename="{name}"{extended}'
 
 
-async def file_response(
+def file_response(
     request: Request,
-    path: Path,
+    file: BinaryIO,
     *,
     media_type: str,
     sha256: str,
     filename: str,
     check: Callable[[bool], None] | None = None,
 ) -> Response:
-    """Answer a GET or HEAD for `path`, honouring If-None-Match, Range and If-Range. FileNotFoundError where
-    it is gone.
+    """Answer a GET or HEAD for an open file, honouring If-None-Match, Range and If-Range. The file is closed
+    in the end.
 
     check: compare a file that is sent whole with `sha256`, and call this with the outcome, in a thread. The
     answer of a file that fails is cut before its end, so that nobody takes it for the file.
     """
-    # Opened before anything is answered: a file that is deleted while it is sent is still sent to its end.
-    file = await anyio.to_thread.run_sync(path.open, "rb")
     try:
-        size = await anyio.to_thread.run_sync(_size_of, file)
+        size = os.fstat(file.fileno()).st_size
         etag = f'"{sha256}"'
         headers = {
             "ETag": etag,
@@ -107,12 +104,6 @@ def _part_of(request: Request, etag: str, size: int) -> ByteRange | None:
     if request.method != "GET" or (if_range is not None and not etag_matches(if_range, etag, weak=False)):
         return None
     return parse_range(request.headers.get("range"), size)
-
-
-def _size_of(file: BinaryIO) -> int:
-    size = file.seek(0, 2)
-    file.seek(0)
-    return size
 
 
 async def _checked(
