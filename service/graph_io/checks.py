@@ -9,7 +9,7 @@ from service.errors import InvalidArchitecture, LimitExceeded, UnsupportedOperat
 from service.graph_io.archgraph import ArchGraph, Node, Parameter, joined_channels
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.node_attributes import check_attributes
-from service.graph_io.operators import OPERATORS, PRODUCTS
+from service.graph_io.operators import OPERATORS, PRODUCTS, Operator
 from service.graph_io.topology import execution_order
 
 
@@ -150,6 +150,15 @@ def _check_node(node: Node, by_name: dict[str, Node], limits: GraphLimits) -> No
                 node=node.name,
                 hint="Every input must be the name of another node.",
             )
+    if node.params:
+        _check_roles(node, operator)
+    check_attributes(node)
+    if node.params or node.op in PRODUCTS:
+        _check_parameter_shapes(node)
+    _check_parts(node, by_name)
+
+
+def _check_roles(node: Node, operator: Operator) -> None:
     roles = [parameter.role for parameter in node.params]
     for role in roles:
         if operator.roles != ("*",) and role not in operator.roles:
@@ -162,9 +171,6 @@ def _check_node(node: Node, by_name: dict[str, Node], limits: GraphLimits) -> No
         raise InvalidArchitecture(
             f"Node {node.name!r} has two parameters with the same role.", node=node.name
         )
-    check_attributes(node)
-    _check_parameter_shapes(node)
-    _check_parts(node, by_name)
 
 
 def _check_parts(node: Node, by_name: dict[str, Node]) -> None:

@@ -26,6 +26,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from service.errors import InvalidArchitecture, InvalidRequest, LimitExceeded, ServiceError
 from service.graph_io.archgraph import ArchGraph, Node, Parameter
@@ -178,7 +179,7 @@ class _Tracer:
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.kept: set[str] = set()
         for name, parameter in parameters:
-            if isinstance(parameter, nn.parameter.UninitializedParameter):
+            if is_lazy(parameter):
                 raise InvalidArchitecture(
                     f"The parameter {name!r} has no shape yet.",
                     node=name,

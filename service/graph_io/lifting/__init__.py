@@ -22,6 +22,9 @@ views.py        chains of reshapes, permutations and parts in a normal form, wit
 
 regions.py and numbers.py tell which nodes lie between two others, and what they compute.
 
+Most passes find nothing in most networks. So each first looks for the nodes that it may rewrite, and only
+then at who reads what; one that may leave a node unread prunes the graph.
+
 A reader translates what its format has to nodes; these passes see nothing of the format. The layers are
 found first: which tensors are learned depends on them, where a format does not say it.
 """
@@ -78,12 +81,14 @@ _PASSES = (
 
 def find_layers(graph: LinkedGraph) -> None:
     """Activations, norms and biases that are written out become one node each."""
+    graph.prune()
     for rewrite in _LAYERS:
         rewrite(graph)
 
 
 def lift(graph: LinkedGraph) -> tuple[list[Node], tuple[str, ...]]:
     """The nodes of the same network, however it was written, and the names of its outputs."""
+    graph.prune()
     for rewrite in _PASSES:
         rewrite(graph)
     return plain(graph)

@@ -31,14 +31,19 @@ _TAIL_FACTORS = {"gelu": 0.5, "hardswish": 1 / 6}
 
 def find_activations(graph: LinkedGraph) -> None:
     """x * f(x) becomes one activation."""
+    products = [node for node in graph.nodes if node.op == "mul" and _has_two_factors(node)]
+    if not products:
+        return
     readers = graph.readers()
-    for node in graph.nodes:
-        if node.op != "mul" or len(node.inputs) != 2 or node.params or node.inputs[0] is node.inputs[1]:
-            continue
+    for node in products:
         for factor, gate in (node.inputs, node.inputs[::-1]):
             if _become(node, factor, gate, readers):
                 break
     graph.prune()
+
+
+def _has_two_factors(node: LinkedNode) -> bool:
+    return len(node.inputs) == 2 and not node.params and node.inputs[0] is not node.inputs[1]
 
 
 def _become(node: LinkedNode, factor: LinkedNode, gate: LinkedNode, readers: Readers) -> bool:

@@ -7,6 +7,7 @@ does not; there the axis is followed from the input through the nodes.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from math import prod
 
 from service.graph_io.lifting.linked import Layout, LinkedGraph, LinkedNode
@@ -61,6 +62,8 @@ def _may_hide_batch(source: LinkedNode) -> bool:
     return source.layout is None and bool(source.inputs or source.op == "input")
 
 
+# Networks have many results of one shape.
+@lru_cache(maxsize=4096)
 def _by_size(shape: tuple[int | None, ...], batch: int) -> Layout | None:
     sizes = tuple(0 if size is None else size for size in shape)
     growing = [axis for axis, size in enumerate(sizes) if size % batch == 0]

@@ -11,12 +11,15 @@ from service.graph_io.operators import PRODUCTS
 
 
 def join_biases(graph: LinkedGraph) -> None:
+    vectors = [node for node in graph.nodes if node.op == "bias" and len(node.inputs) == 1]
+    if not vectors:
+        return
     readers = graph.readers()
-    for node in graph.nodes:
-        if node.op not in PRODUCTS or len(node.params) != 1:
+    for reader in vectors:
+        (node,) = reader.inputs
+        if node.op not in PRODUCTS or len(node.params) != 1 or len(reader.params) != 1:
             continue
-        reader = only_reader(readers, node)
-        if reader is None or reader.op != "bias" or len(reader.params) != 1 or reader.inputs != [node]:
+        if only_reader(readers, node) is not reader:
             continue
         (weight,), (bias,) = node.params, reader.params
         if not _fits(node, weight, reader):

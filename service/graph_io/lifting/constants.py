@@ -16,4 +16,3 @@ def join_constants(graph: LinkedGraph) -> None:
             if node is not first:
                 replacements[node] = first
     graph.replace(replacements)
-    graph.prune()

@@ -13,9 +13,12 @@ _REACH = 10
 
 def find_gates(graph: LinkedGraph) -> None:
     """The product becomes a channel_gate that reads features, gate."""
+    products = [node for node in graph.nodes if node.op == "mul" and len(node.inputs) == 2]
+    if not products:
+        return
     live = graph.live()
-    for node in graph.nodes:
-        if node.op != "mul" or len(node.inputs) != 2 or not live.issuperset(node.inputs):
+    for node in products:
+        if not live.issuperset(node.inputs):
             continue
         for features, factor in (node.inputs, node.inputs[::-1]):
             gate = unexpanded(factor)

@@ -9,12 +9,17 @@ from service.graph_io.lifting.linked import LinkedGraph, LinkedNode, marks_of
 from service.graph_io.lifting.norms import learned_behind
 from service.graph_io.lifting.regions import only_reader
 
+_OF_PARTS = frozenset({"instance_norm", "layer_norm"})
+
 
 def find_group_norms(graph: LinkedGraph) -> None:
     """reshape to groups, norm without scale and shift, reshape back, scale, shift: becomes one group norm."""
+    norms = [node for node in graph.nodes if node.op in _OF_PARTS and not node.params]
+    if not norms:
+        return
     readers = graph.readers()
-    for node in graph.nodes:
-        if node.op not in ("instance_norm", "layer_norm") or node.params or len(node.inputs) != 1:
+    for node in norms:
+        if len(node.inputs) != 1:
             continue
         parts, back = node.inputs[0], only_reader(readers, node)
         if parts.op != "reshape" or back is None or back.op != "reshape":

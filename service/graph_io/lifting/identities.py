@@ -18,7 +18,6 @@ def drop_identities(graph: LinkedGraph) -> None:
         if _changes_nothing(node):
             replacements[node] = replacements.get(node.inputs[0], node.inputs[0])
     graph.replace(replacements)
-    graph.prune()
 
 
 def _changes_nothing(node: LinkedNode) -> bool:

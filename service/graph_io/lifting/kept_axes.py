@@ -9,13 +9,19 @@ _REDUCTIONS = frozenset({"mean", "sum", "amax", "amin", "logsumexp"})
 
 
 def keep_axes(graph: LinkedGraph) -> None:
-    for node in graph.nodes:
-        if node.op == "reshape" and node.exact and node.shape is not None:
-            reduction = node.inputs[0]
-            if _drops(reduction) and node.shape == _kept(reduction):
-                node.op, node.inputs = "unary", reduction.inputs
-                node.attrs = {**reduction.attrs, "keepdims": True}
-    graph.prune()
+    kept = [node for node in graph.nodes if node.op == "reshape" and _puts_back(node)]
+    for node in kept:
+        reduction = node.inputs[0]
+        node.op, node.inputs = "unary", reduction.inputs
+        node.attrs = {**reduction.attrs, "keepdims": True}
+    if kept:
+        graph.prune()
+
+
+def _puts_back(node: LinkedNode) -> bool:
+    """Whether a reshape puts back the axes that a reduction dropped."""
+    reduction = node.inputs[0]
+    return node.exact and node.shape is not None and _drops(reduction) and node.shape == _kept(reduction)
 
 
 def _drops(node: LinkedNode) -> bool:

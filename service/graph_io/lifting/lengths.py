@@ -7,9 +7,8 @@ from service.graph_io.lifting.linked import LinkedGraph, LinkedNode, unexpanded
 
 def find_unit_vectors(graph: LinkedGraph) -> None:
     """x / max(|x|, eps) becomes a unary of kind normalize."""
-    for node in graph.nodes:
-        if node.attrs.keys() != {"kind"} or node.attrs["kind"] != "div" or len(node.inputs) != 2:
-            continue
+    quotients = [node for node in graph.nodes if node.attrs == {"kind": "div"} and len(node.inputs) == 2]
+    for node in quotients:
         vector, least = node.inputs[0], unexpanded(node.inputs[1])
         length = least.inputs[0] if least.inputs else least
         if not _is(least, "clamp_min", {"min"}) or not _is(length, "norm", {"dim", "keepdim", "p"}):
@@ -20,7 +19,8 @@ def find_unit_vectors(graph: LinkedGraph) -> None:
             node.op, node.inputs = "unary", [vector]
             node.attrs = {"kind": "normalize", "dim": axes[0], "eps": least.attrs.get("min")}
             node.attrs |= {"p": length.attrs["p"]} if "p" in length.attrs else {}
-    graph.prune()
+    if quotients:
+        graph.prune()
 
 
 def _is(node: LinkedNode, kind: str, names: set[str]) -> bool:

@@ -92,11 +92,16 @@ class LinkedGraph:
         return live
 
     def replace(self, replacements: Mapping[LinkedNode, LinkedNode]) -> None:
-        """Let the readers of a node read another one, which is no node that is replaced itself."""
+        """Let the readers of a node read another one, which is no node that is replaced itself, and drop what
+        nothing reads then.
+        """
+        if not replacements:
+            return
         for node in self.nodes:
             if any(source in replacements for source in node.inputs):
                 node.inputs = [replacements.get(source, source) for source in node.inputs]
         self.outputs = list(dict.fromkeys(replacements.get(output, output) for output in self.outputs))
+        self.prune()
 
     def prune(self) -> None:
         """Drop the nodes without parameters that reach no output. Those with parameters are a mistake of
@@ -148,12 +153,19 @@ def plain(graph: LinkedGraph) -> tuple[list[Node], tuple[str, ...]]:
             node.name,
             node.op,
             tuple(source.name for source in node.inputs),
-            tuple(Parameter(own.name, own.shape, own.role, own.axes, own.trainable) for own in node.params),
+            tuple(map(_plain_parameter, node.params)),
             node.attrs,
         )
         for node in graph.nodes
     ]
     return nodes, tuple(output.name for output in graph.outputs)
+
+
+def _plain_parameter(own: Parameter) -> Parameter:
+    """Without what a reader knows of it besides."""
+    if type(own) is Parameter:
+        return own
+    return Parameter(own.name, own.shape, own.role, own.axes, own.trainable)
 
 
 def marks_of(*nodes: LinkedNode) -> dict[str, AttrValue]:

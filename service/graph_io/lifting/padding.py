@@ -20,4 +20,3 @@ def trim_padding(graph: LinkedGraph) -> None:
                 pads = pads[:-2]
             node.attrs["pads"] = pads
     graph.replace(replacements)
-    graph.prune()

@@ -8,9 +8,8 @@ _NAMES = ("axes", "starts", "ends", "steps")
 
 
 def join_parts(graph: LinkedGraph) -> None:
-    for node in graph.nodes:
-        if node.op != "slice" or node.inputs[0].op != "slice":
-            continue
+    inner = [node for node in graph.nodes if node.op == "slice" and node.inputs[0].op == "slice"]
+    for node in inner:
         own, before = _spans(node), _spans(node.inputs[0])
         # Parts of neighbours are views, which have a normal form.
         strided = any(step != 1 for _, _, step in before.values())
@@ -19,7 +18,8 @@ def join_parts(graph: LinkedGraph) -> None:
             own |= before
             values = zip(*((axis, *own[axis]) for axis in sorted(own)), strict=True)
             node.attrs = dict(zip(_NAMES, values, strict=True))
-    graph.prune()
+    if inner:
+        graph.prune()
 
 
 def _spans(node: LinkedNode) -> dict[int, tuple[int, int, int]]:

@@ -7,12 +7,14 @@ from service.graph_io.lifting.linked import LinkedGraph, LinkedNode, integers
 
 
 def find_rolls(graph: LinkedGraph) -> None:
-    for node in graph.nodes:
-        shift = _joined(node)
-        if shift is not None:
-            node.inputs = node.inputs[0].inputs
-            _become(node, {int(str(node.attrs["axis"])): shift})
-    graph.prune()
+    joins = [(node, shift) for node in graph.nodes if (shift := _joined(node)) is not None]
+    for node, shift in joins:
+        node.inputs = node.inputs[0].inputs
+        _become(node, {int(str(node.attrs["axis"])): shift})
+    if joins:
+        graph.prune()
+    if not any(map(_shifts, graph.nodes)):
+        return
     readers = graph.readers()
     for node in graph.nodes:
         shifts = _shifts(node)
@@ -36,8 +38,10 @@ def _become(node: LinkedNode, shifts: dict[int, int]) -> None:
 
 def _joined(node: LinkedNode) -> int | None:
     """How far a join of two parts rolls the axis, None if it does anything else."""
+    if node.op != "concat" or len(node.inputs) != 2:
+        return None
     axis = node.attrs.get("axis", 1)
-    if node.op != "concat" or len(node.inputs) != 2 or not isinstance(axis, int):
+    if not isinstance(axis, int):
         return None
     (first, start, stop), (second, begin, end) = (_part(part, axis) for part in node.inputs)
     size = None if first is None or first.shape is None else first.shape[axis]
@@ -58,6 +62,8 @@ def _part(node: LinkedNode, axis: int) -> tuple[LinkedNode | None, int, int]:
 
 def _shifts(node: LinkedNode) -> dict[int, int]:
     """How far each axis is rolled; none if the node is no roll."""
+    if node.attrs.get("kind") != "roll":
+        return {}
     shifts, dims = integers(node.attrs.get("shifts")), integers(node.attrs.get("dims"))
-    known = node.attrs.get("kind") == "roll" and len(shifts) == len(dims) and min(dims, default=0) >= 0
+    known = len(shifts) == len(dims) and min(dims, default=0) >= 0
     return dict(zip(dims, shifts, strict=True)) if known else {}

@@ -9,7 +9,7 @@ from service.graph_io.lifting.regions import only_reader
 
 def spell_functions(graph: LinkedGraph) -> None:
     """A square is a power of 2, 1 / sqrt(x) a rsqrt, and a clamp is called as ONNX's Clip is."""
-    readers = graph.readers()
+    reciprocals: list[LinkedNode] = []
     for node in graph.nodes:
         if node.op != "unary" or not node.exact:
             continue
@@ -19,9 +19,17 @@ def spell_functions(graph: LinkedGraph) -> None:
         elif kind == "clamp":
             _spell_clamp(node)
         elif kind == "reciprocal":
-            root = node.inputs[0]
-            if root.op == "unary" and root.attrs == {"kind": "sqrt"} and only_reader(readers, root) is node:
-                node.inputs, node.attrs = root.inputs, {"kind": "rsqrt"}
+            reciprocals.append(node)
+    if reciprocals:
+        _join_roots(graph, reciprocals)
+
+
+def _join_roots(graph: LinkedGraph, reciprocals: list[LinkedNode]) -> None:
+    readers = graph.readers()
+    for node in reciprocals:
+        root = node.inputs[0]
+        if root.op == "unary" and root.attrs == {"kind": "sqrt"} and only_reader(readers, root) is node:
+            node.inputs, node.attrs = root.inputs, {"kind": "rsqrt"}
     graph.prune()
 
 

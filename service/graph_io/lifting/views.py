@@ -25,6 +25,8 @@ def normalise_views(graph: LinkedGraph) -> None:
         chain = _chain(node, chains)
         if chain is not None:
             chains[node] = chain
+    if not chains:
+        return
     readers = graph.readers()
     rewriter = _Rewriter(graph)
     replacements: dict[LinkedNode, LinkedNode] = {}
@@ -38,7 +40,6 @@ def normalise_views(graph: LinkedGraph) -> None:
             rewriter.nodes.append(node)
     graph.nodes = rewriter.nodes
     graph.replace(replacements)
-    graph.prune()
 
 
 def _ends(chains: dict[LinkedNode, Chain], node: LinkedNode, reader: LinkedNode) -> bool:

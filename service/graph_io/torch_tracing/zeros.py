@@ -47,5 +47,8 @@ class ZeroRecorder(Recorder):
             return self.empty(tensor.shape, tensor.dtype)
         return tensor.detach().to("cpu", copy=True)
 
+    def likeness(self, tensor: Tensor) -> Tensor:
+        return self.empty(tensor.shape, tensor.dtype)
+
     def has_no_values(self, *values: Any) -> bool:
         return False

@@ -18,8 +18,8 @@ Weights = tuple[tuple[str, int], ...]
 
 def per_axis(value: Any, axes: int) -> tuple[int, ...]:
     """One number for each axis, from one for all or a sequence."""
-    if isinstance(value, Sequence):
-        return tuple(int(v) for v in value) if len(value) == axes else (int(value[0]),) * axes
+    if isinstance(value, tuple | list):  # torch.Size among them
+        return tuple(map(int, value)) if len(value) == axes else (int(value[0]),) * axes
     return (int(value),) * axes
 
 
