@@ -25,6 +25,7 @@ from service.cli import (
     version,
 )
 from service.cli.failures import Commands
+from service.kit.openmp import let_waiting_threads_sleep
 
 app = typer.Typer(
     cls=Commands,
@@ -73,5 +74,6 @@ app.command()(version.version)
 
 def main() -> None:
     """Entry point of the console script."""
+    let_waiting_threads_sleep()
     # The name is what shells complete, however the command was started.
     app(sys.argv[1:], prog_name="weightcast")

@@ -22,6 +22,7 @@ from celery.platforms import SecurityWarning
 
 from service.errors import InvalidRequest
 from service.ghn.device import check_device
+from service.kit.openmp import let_waiting_threads_sleep
 from service.logs import configure_logging
 from service.settings import Settings, get_settings
 from service.store.broker import QUEUES, broker_options
@@ -86,6 +87,7 @@ def run_worker(queues: list[str]) -> int:
 
     Errors: InvalidRequest for a queue that does not exist; Unavailable without the GPU of the settings.
     """
+    let_waiting_threads_sleep()
     settings = get_settings()
     served = served_queues(queues or ["predict"])
     configure_logging(settings)
