@@ -106,9 +106,11 @@ class SubmissionReader:
         document = await parse_json_object(body, self._limits)
         if "architecture" in document:
             document["architecture"] = _architecture_of(document)
-        asked = read(PredictRequest, document, where="body", strict=True)
-        options = PredictOptions(**{each.name: getattr(asked, each.name) for each in fields(PredictOptions)})
-        submission = _of_document(options, content, asked.architecture, place=("architecture",))
+        question = read(PredictRequest, document, where="body", strict=True)
+        options = PredictOptions(
+            **{each.name: getattr(question, each.name) for each in fields(PredictOptions)}
+        )
+        submission = _of_document(options, content, question.architecture, place=("architecture",))
         if len(submission.called or "") <= _LONGEST_REMEMBERED_NAME:
             self._known.put(content, replace(submission, architecture=None))
         return submission
