@@ -52,18 +52,12 @@ class JobWatcher:
         return await anyio.to_thread.run_sync(self._jobs.get, job.id)
 
     async def _follow(self, job_id: str) -> Job | None:
-        last_id = "0-0"
         while True:
+            # Not the events: a job tells its progress more often than anybody here wants to know.
+            await self._events.end(job_id, LONGEST_BLOCK_SECONDS)
             job = await anyio.to_thread.run_sync(self._jobs.get, job_id)
             if job is None or job.is_final:
                 return job
-            # The record was read before the events are: a state change in between shows as an event, so none
-            # is missed.
-            state_changed = False
-            while not state_changed:
-                events = await self._events.read(job_id, last_id, LONGEST_BLOCK_SECONDS)
-                last_id = events[-1].id if events else last_id
-                state_changed = not events or any(event.type == "state" for event in events)
 
 
 async def _while_there(request: Request, following: asyncio.Task[Job | None]) -> Job | None:

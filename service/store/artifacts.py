@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -22,6 +23,7 @@ from service.kit.whole_file import whole_file, write_whole
 
 _NAME = re.compile(r"[0-9a-f]{16,64}(\.[a-z0-9]{1,16}){1,2}")
 _SIDECAR = ".meta"
+_MEASURED_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,26 @@ class Artifact:
     sha256: str
 
 
+class _SizeEstimate:
+    """How many bytes the folder holds, by what was measured last and has been added by this process since.
+
+    Measuring looks at every file: with thousands of them, that may not happen at each new one. What others
+    add is unknown for some seconds, in which the folder may grow beyond its limit.
+    """
+
+    def __init__(self) -> None:
+        self._total = 0
+        self._until = 0.0
+
+    def measured(self, total: int) -> None:
+        self._total, self._until = total, time.monotonic() + _MEASURED_SECONDS
+
+    def may_exceed(self, max_bytes: int, added: int) -> bool:
+        """Whether to measure, now that so many bytes were added."""
+        self._total += added
+        return self._total > max_bytes or time.monotonic() > self._until
+
+
 class ArtifactStore:
     """A folder of immutable files, shared by the API and all workers.
 
@@ -42,12 +64,16 @@ class ArtifactStore:
     def __init__(self, root: Path | str, *, max_bytes: int = 0) -> None:
         self.root = Path(root)
         self.max_bytes = max_bytes
+        self._size = _SizeEstimate()
 
-    def put_file(self, name: str, writer: Callable[[BinaryIO], object]) -> Artifact:
+    def put_file(
+        self, name: str, writer: Callable[[BinaryIO], object], *, durable: bool = True
+    ) -> Artifact:
         """Let `writer` fill a new file, then publish it under `name`. A file that is there already is kept.
 
         A writer may return an object with the hex digest of what it wrote as `sha256`; else the file is read
-        again.
+        again. durable: False for what can be computed again. A loss of power may damage it then, which its
+        digest shows.
 
         Errors: Unavailable when the disk is full; whatever `writer` raises (nothing is left behind then).
         """
@@ -56,7 +82,7 @@ class ArtifactStore:
             return known
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            artifact = self._write(path, name, writer)
+            artifact = self._write(path, name, writer, durable)
         except OSError as error:
             raise Unavailable(
                 "the artifact folder cannot be written",
@@ -64,12 +90,12 @@ class ArtifactStore:
                 retry_after=30,
                 hint="the operator should look at the space and the rights of WEIGHTCAST_ARTIFACT_DIR",
             ) from error
-        if self.max_bytes:
+        if self.max_bytes and self._size.may_exceed(self.max_bytes, artifact.size):
             self.evict(keep=name)
         return artifact
 
-    def put_bytes(self, name: str, data: bytes) -> Artifact:
-        return self.put_file(name, lambda file: file.write(data))
+    def put_bytes(self, name: str, data: bytes, *, durable: bool = True) -> Artifact:
+        return self.put_file(name, lambda file: file.write(data), durable=durable)
 
     def put_content(self, data: bytes, extension: str) -> Artifact:
         """Store bytes under their own SHA-256: `<sha256>.<extension>`."""
@@ -138,9 +164,10 @@ class ArtifactStore:
         """
         files = sorted(self._files())
         total = sum(size for _, size, _ in files)
+        gone: list[str] = []
         if total <= self.max_bytes:
-            return []
-        gone = []
+            self._size.measured(total)
+            return gone
         for _, size, name in files:
             if total <= self.max_bytes * 0.9:
                 break
@@ -148,10 +175,13 @@ class ArtifactStore:
                 self._forget(name)
                 gone.append(name)
                 total -= size
+        self._size.measured(total)
         return gone
 
-    def _write(self, path: Path, name: str, writer: Callable[[BinaryIO], object]) -> Artifact:
-        with whole_file(path, durable=True) as temporary:
+    def _write(
+        self, path: Path, name: str, writer: Callable[[BinaryIO], object], durable: bool
+    ) -> Artifact:
+        with whole_file(path, durable=durable) as temporary:
             with temporary.open("wb") as file:
                 written = writer(file)
             # A writer that hashes what it writes says so, and spares reading it all again.

@@ -5,7 +5,7 @@ nothing more; so does a cache that is away.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,6 +47,13 @@ class ResultCache:
         with _unless_away():
             kept = bool(self.redis.set(f"wc:cache:{key}", text, ex=ttl_seconds))
         return kept
+
+    def put_small(self, values: Mapping[str, str], ttl_seconds: int = 24 * 3600) -> None:
+        """Keep short texts, all in one message."""
+        with _unless_away(), self.redis.pipeline(transaction=False) as pipe:
+            for key, text in values.items():
+                pipe.set(f"wc:cache:{key}", json.dumps(text), ex=ttl_seconds)
+            pipe.execute()
 
     def forget(self, key: str) -> None:
         """Drop an answer, for instance when its file is gone."""

@@ -41,6 +41,16 @@ class EventStream:
             answer = await self._client().xread(position(job_id, last_id), count=MOST_EVENTS, block=block)
         return decode(answer)
 
+    async def end(self, job_id: str, block_seconds: float) -> None:
+        """Wait until the job has ended, for so long at most (4 seconds). A job may have ended without being
+        noticed here, a minute ago or under an older worker: its record says so.
+
+        Errors: Unavailable when Redis does not answer.
+        """
+        block = max(1, int(min(block_seconds, LONGEST_BLOCK_SECONDS) * 1000))
+        with redis_or_unavailable():
+            await self._client().xread({f"wc:end:{job_id}": "0-0"}, count=1, block=block)
+
     async def close(self) -> None:
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:

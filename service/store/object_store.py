@@ -66,11 +66,13 @@ class ObjectArtifacts(ArtifactStore):
         super().__init__(root, max_bytes=max_bytes)
         self.bucket = bucket
 
-    def put_file(self, name: str, writer: Callable[[BinaryIO], object]) -> Artifact:
+    def put_file(
+        self, name: str, writer: Callable[[BinaryIO], object], *, durable: bool = True
+    ) -> Artifact:
         if (known := self._in_bucket(name)) is not None:
             return known
         # A copy without an original is left by an upload that failed: it is sent now.
-        artifact = super().put_file(name, writer)
+        artifact = super().put_file(name, writer, durable=durable)
         self._upload(artifact)
         return artifact
 
@@ -118,7 +120,7 @@ class ObjectArtifacts(ArtifactStore):
         original = self._in_bucket(name)
         if original is None:
             return
-        copy = super().put_file(name, lambda file: file.writelines(self._chunks(name)))
+        copy = super().put_file(name, lambda file: file.writelines(self._chunks(name)), durable=False)
         if copy != original:
             self._forget(name)
             raise Unavailable(

@@ -1,7 +1,8 @@
 """The state changes of a job, as Lua: Redis runs each of them whole or not at all, so no two processes can
 disagree.
 
-Keys: job:ID hash, lease:ID token, events:ID stream, key:KEY -> ID of the live job, jobs and jobs:KIND (all
+Keys: job:ID hash, lease:ID token, events:ID stream, end:ID stream of the one event that ends a job (for who
+waits for nothing else; for a minute), key:KEY -> ID of the live job, jobs and jobs:KIND (all
 ids, sorted by age), live and live:OWNER (unfinished ids). All below the prefix `wc:`.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 from service.store import measurements
 
 EVENTS_KEPT = 2000  # a job, about; the oldest go first
+_END_SECONDS = 60  # whoever waits looks at the record every few seconds, too
 
 _COMMON = f"""{measurements.LUA}
 local function event(id, type, data)
@@ -31,6 +33,8 @@ local function close(id, status, now, ttl)
   redis.call('ZREM', 'wc:live', id)
   redis.call('ZREM', 'wc:live:' .. owner, id)
   event(id, 'state', cjson.encode({{status = status}}))
+  redis.call('XADD', 'wc:end:' .. id, '*', 'status', status)
+  redis.call('EXPIRE', 'wc:end:' .. id, {_END_SECONDS})
   redis.call('EXPIRE', job, ttl)
   redis.call('EXPIRE', 'wc:events:' .. id, ttl)
 end
@@ -144,7 +148,7 @@ local id = ARGV[1]
 local status, kind = unpack(redis.call('HMGET', 'wc:job:' .. id, 'status', 'kind'))
 if not status then return 1 end
 if not is_final(status) then return 0 end
-redis.call('DEL', 'wc:job:' .. id, 'wc:events:' .. id)
+redis.call('DEL', 'wc:job:' .. id, 'wc:events:' .. id, 'wc:end:' .. id)
 redis.call('ZREM', 'wc:jobs', id)
 redis.call('ZREM', 'wc:jobs:' .. kind, id)
 return 1

@@ -101,7 +101,8 @@ class Runtime:
         if payload["torchvision"] is not None:
             graph = read_document({"format": "torchvision", **payload["torchvision"]}, self.settings)
             if payload["traced"] is not None:
-                self.artifacts.put_bytes(payload["traced"], json.dumps(graph_document(graph)).encode())
+                text = json.dumps(graph_document(graph)).encode()
+                self.artifacts.put_bytes(payload["traced"], text, durable=False)
             return graph
         return read_json_graph(json.loads(self.uploaded(payload["graph"])), limits=limits_of(self.settings))
 
@@ -116,12 +117,12 @@ class Runtime:
         output, dtype = payload["output"], payload["dtype"]
         name = f"{payload['digest']}.{EXTENSIONS[output]}"
         if output == "onnx":
-            return self.artifacts.put_bytes(name, self._filled_onnx(payload, weights))
+            return self.artifacts.put_bytes(name, self._filled_onnx(payload, weights), durable=False)
 
         def write(file: BinaryIO) -> object:
             return write_weights(file, weights, output=output, dtype=dtype)
 
-        return self.artifacts.put_file(name, write)
+        return self.artifacts.put_file(name, write, durable=False)
 
     def _filled_onnx(self, payload: PredictPayload, weights: WeightBlocks) -> bytes:
         from service.graph_io.onnx_writer import fill_onnx

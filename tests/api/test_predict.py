@@ -302,3 +302,28 @@ async def test_what_is_wrong_with_a_request_is_said_every_time(
             "/predict-weights", content=body, headers={**headers, "Content-Encoding": "gzip"}
         )
         assert_problem(encoded, 415, "unsupported-media-type")
+
+
+async def test_a_network_is_read_alike_in_a_body_and_in_a_file(
+    client: httpx.AsyncClient, worker: FakeWorker
+) -> None:
+    texts = [
+        json.dumps(GRAPH_EXAMPLE).replace('"relu"}', f'"relu", "slope": {number}}}', 1)
+        for number in ("1e400", "-1e400", "1" + "0" * 400, "null", "0.1")
+    ]
+    for text in texts:
+        body = f'{{"architecture": {text}}}'
+        sent = await client.post(
+            "/predict-weights", content=body, headers={"Content-Type": "application/json"}
+        )
+        file = await client.post(
+            "/predict-weights", content=text, headers={"Content-Type": "application/onnx"}
+        )
+        assert sent.status_code == file.status_code < 500, text
+        assert sent.json().get("detail") == file.json().get("detail")
+
+
+async def test_a_wrong_option_beside_a_wrong_architecture(client: httpx.AsyncClient) -> None:
+    body: dict[str, Any] = {"architecture": [1], "dtype": 3, "more": 1}
+    problem = assert_problem(await client.post("/predict-weights", json=body), 422, "invalid-request")
+    assert {entry["pointer"] for entry in problem["errors"]} == {"/architecture", "/dtype", "/more"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
@@ -104,4 +105,31 @@ def test_the_longest_unused_files_go_first(tmp_path: Path) -> None:
     store.path(first)  # used just now
     store.put_bytes(fourth, b"x" * 3000)
     assert store.find(second) is None and store.find(first) and store.find(fourth)
+    assert store.total_bytes() <= 9000
+
+
+def test_a_new_file_does_not_cost_a_look_at_all_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, other = ArtifactStore(tmp_path, max_bytes=10_000), ArtifactStore(tmp_path)
+    looks: list[str] = []
+    evict = ArtifactStore.evict
+
+    def counted(self: ArtifactStore, *, keep: str = "") -> list[str]:
+        looks.append(keep)
+        return evict(self, keep=keep)
+
+    monkeypatch.setattr(ArtifactStore, "evict", counted)
+    many = names(40)
+    for name in many[:30]:
+        store.put_bytes(name, b"x" * 100)
+    assert looks == [many[0]]
+    # What another process has added is seen after some seconds.
+    for name in many[30:38]:
+        other.put_bytes(name, b"x" * 900)
+    store.put_bytes(many[38], b"x")
+    assert store.total_bytes() > 10_000
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 11)
+    store.put_bytes(many[39], b"x")
     assert store.total_bytes() <= 9000

@@ -106,14 +106,20 @@ class SubmissionReader:
         document = await parse_json_object(body, self._limits)
         if "architecture" in document:
             document["architecture"] = _architecture_of(document)
-        question = read(PredictRequest, document, where="body", strict=True)
-        options = PredictOptions(
-            **{each.name: getattr(question, each.name) for each in fields(PredictOptions)}
-        )
-        submission = _of_document(options, content, question.architecture, place=("architecture",))
+        options = _options_of(document)
+        submission = _of_document(options, content, document["architecture"], place=("architecture",))
         if len(submission.called or "") <= _LONGEST_REMEMBERED_NAME:
             self._known.put(content, replace(submission, architecture=None))
         return submission
+
+
+def _options_of(request: JsonObject) -> PredictOptions:
+    """InvalidRequest naming every field that is wrong."""
+    if isinstance(request.get("architecture"), dict):
+        # What is in it is for its reader to check; it may be large.
+        request = {**request, "architecture": {}}
+    question = read(PredictRequest, request, where="body", strict=True)
+    return PredictOptions(**{each.name: getattr(question, each.name) for each in fields(PredictOptions)})
 
 
 def _of_document(

@@ -43,14 +43,12 @@ _LONGEST_NAME = 100
 class Inquiry:
     """A submission with its model: what the digest of the answer is made of.
 
-    key: see `submission_key`. digest: what equal bytes led to before. job: the one that has answered them, or
-    is at it.
+    key: see `submission_key`. job: the one that has answered equal bytes before, or is at it.
     """
 
     submission: Submission
     card: ModelCard
     key: str
-    digest: str | None = None
     job: Job | None = None
 
 
@@ -120,7 +118,7 @@ class Predictions:
             return Inquiry(submission, card, key)
         about = _about(submission.called, card)
         job = self._answer(known, caller, about) or services.jobs.by_key(known)
-        return Inquiry(submission, card, key, known, job)
+        return Inquiry(submission, card, key, job)
 
     async def _read(self, inquiry: Inquiry) -> tuple[ReadArchitecture, str]:
         """Read the architecture, once for all equal requests of the moment."""
@@ -188,10 +186,10 @@ class Predictions:
         Blocking.
         """
         services = self._services
-        if digest != inquiry.digest:
-            services.cache.put(f"submission:{inquiry.key}", digest)
+        led_to = {f"submission:{inquiry.key}": digest}
         about = _about(inquiry.submission.called or architecture.name, inquiry.card)
         if (live := services.jobs.by_key(digest) or self._answer(digest, caller, about)) is not None:
+            services.cache.put_small(led_to)
             return live
         services.admission.check(QUEUE, caller)
         options = inquiry.submission.options
@@ -215,11 +213,13 @@ class Predictions:
             KIND, key=digest, payload=payload, owner=caller.id, queue=QUEUE, about=about
         )
         if not job.is_new:
+            services.cache.put_small(led_to)
             return job
         # The answer may have come since it was looked for, with the end of the job that was live then.
         if (known := self._known_answer(digest)) is not None:
+            services.cache.put_small(led_to)
             return services.jobs.answered(job, known.result)
-        services.cache.put(f"answer:{digest}", job.id)
+        services.cache.put_small({**led_to, f"answer:{digest}": job.id})
         enqueue(job, services.settings)
         return job
 
