@@ -16,8 +16,9 @@ from pydantic import BaseModel, ValidationError
 from service.client._errors import JobCancelled, JobFailed, JobTimeout, UnexpectedAnswer
 from service.client._results import Job, Progress
 from service.client._retry import RetryPolicy, send
+from service.client._together import ACCEPT, Together
 from service.client._transfer import Deadline, Download, Flow, Pause, Request
-from service.contract.results import WeightsFile
+from service.contract.results import PredictionResult, WeightsFile
 from service.kit.field_messages import sentence
 from service.kit.json_types import JsonObject
 
@@ -78,37 +79,57 @@ class Call:
                 yield Pause(pause)
                 pause = min(pause * POLL_GROWTH, MAX_POLL_SECONDS)
 
-    def result(self, model: type[ModelT], request: Request) -> Flow[ModelT]:
+    def result(
+        self, model: type[ModelT], request: Request, together: Together | None = None
+    ) -> Flow[ModelT]:
         """Submit work and bring back its result. Raises JobFailed, JobCancelled, JobTimeout.
 
         Asks the service to hold the request open for a while (`Prefer: wait`), and polls after that. Services
         answer quick work directly, without a job around it; both forms give the same result here.
+        together: takes the answer, and the file with it.
         """
         wait = int(min(MAX_WAIT_SECONDS, self.deadline.remaining_seconds))
         headers = {**request.headers, "Prefer": f"wait={wait}"}
         request = replace(request, headers=headers, read_timeout_seconds=wait + _SLACK_SECONDS)
-        document = json_object((yield from self.send(request)))
+        response = yield from self.send(replace(request, sink=together))
+        document = json_object(response, None if together is None else together.document)
         if {"id", "kind", "status"} <= document.keys():
             document = result_of((yield from self.end_of(parse(Job, document, "a job"))))
         return parse(model, document, f"the result of {request.path.lstrip('/')}")
+
+    def prediction(self, request: Request) -> Flow[tuple[PredictionResult, bytearray]]:
+        """Submit a prediction and bring back its result and its file: in one answer where the service gives
+        both, else one after the other. Raises what `result` and `download` raise.
+        """
+        together = Together(Download())
+        request = replace(request, headers={**request.headers, "Accept": ACCEPT})
+        result = yield from self.result(PredictionResult, request, together)
+        if together.file is None:
+            return result, (yield from self.download(result.weights))
+        body = _checked(together.file, result.weights)
+        self._tell_download(len(body), len(body))
+        return result, body
 
     def download(self, file: WeightsFile) -> Flow[bytearray]:
         """The weights file, checked against its size and checksum; a broken download goes on where it
         stopped.
         """
-        expected = file.size
-
-        def on_bytes(done: int, total: int | None) -> None:
-            if self.progress is not None:
-                self.progress(Progress(done=done, total=total or expected, message="downloading"))
-
-        sink = Download(on_bytes)
+        sink = Download(lambda done, total: self._tell_download(done, total or file.size))
         yield from self.send(Request("GET", file.url, sink=sink))
-        if expected is not None and len(sink.body) != expected:
-            raise UnexpectedAnswer(f"the weights file has {len(sink.body)} bytes instead of {expected}")
-        if file.sha256 is not None and sink.sha256 != file.sha256:
-            raise UnexpectedAnswer("the weights file is damaged: its SHA-256 is not the one announced")
-        return sink.body
+        return _checked(sink, file)
+
+    def _tell_download(self, done: int, total: int | None) -> None:
+        if self.progress is not None:
+            self.progress(Progress(done=done, total=total, message="downloading"))
+
+
+def _checked(download: Download, file: WeightsFile) -> bytearray:
+    """What has arrived. Raises UnexpectedAnswer if it is not what was announced."""
+    if file.size is not None and len(download.body) != file.size:
+        raise UnexpectedAnswer(f"the weights file has {len(download.body)} bytes instead of {file.size}")
+    if file.sha256 is not None and download.sha256 != file.sha256:
+        raise UnexpectedAnswer("the weights file is damaged: its SHA-256 is not the one announced")
+    return download.body
 
 
 def job_path(job_id: str) -> str:
@@ -126,9 +147,10 @@ def result_of(job: Job) -> JsonObject:
     return job.result
 
 
-def json_object(response: httpx.Response) -> JsonObject:
+def json_object(response: httpx.Response, content: bytes | None = None) -> JsonObject:
+    """The document of an answer. content: its body, where something else has taken it."""
     try:
-        document = json.loads(response.content)
+        document = json.loads(response.content if content is None else content)
     except ValueError as error:
         raise UnexpectedAnswer(f"{response.request.url} did not answer JSON") from error
     if not isinstance(document, dict):

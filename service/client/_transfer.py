@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import httpx
 
@@ -55,11 +55,15 @@ class Download:
             if start != len(self.body):
                 raise UnexpectedAnswer(f"requested bytes from {len(self.body)}, got bytes from {start}")
         else:
-            self.body.clear()
-            self._digest = hashlib.sha256()
+            self.restart()
             self.etag = response.headers.get("ETag")
             length = response.headers.get("Content-Length")
             self.total_bytes = int(length) if length is not None and length.isdigit() else None
+
+    def restart(self) -> None:
+        """Forget what has arrived."""
+        self.body.clear()
+        self._digest = hashlib.sha256()
 
     def write(self, chunk: bytes) -> None:
         self.body += chunk
@@ -85,6 +89,20 @@ def _content_range_start(header: str) -> int:
     return int(start)
 
 
+class Sink(Protocol):
+    """Takes the body of a successful answer as it arrives."""
+
+    def begin(self, response: httpx.Response) -> None:
+        """An answer begins: the first, or the next after one that broke off."""
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+
+    @property
+    def resume_headers(self) -> dict[str, str]:
+        """Headers of the next try that ask for the rest; empty to begin anew."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request.
@@ -102,7 +120,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = True
     read_timeout_seconds: float = 30.0
-    sink: Download | None = None
+    sink: Sink | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ from service.client.fine_tuned import FineTuned
 from service.client.weights import PredictedWeights
 from service.contract.many import Distance, Order, Unconnected
 from service.contract.predict import Dtype
-from service.contract.results import Comparison, Embeddings, PredictionResult
+from service.contract.results import Comparison, Embeddings
 from service.kit.json_types import JsonObject
 
 Output = Literal["tiles", "safetensors", "npz"]
@@ -96,8 +96,7 @@ class Operations:
         }
         # Equal requests share one computation, so repeating this one is harmless.
         request = Request("POST", "/predict-weights", content=prediction_request(encoded.json, options))
-        result = yield from call.result(PredictionResult, request)
-        body = yield from call.download(result.weights)
+        result, body = yield from call.prediction(request)
         return PredictedWeights.from_download(
             body, output=output, dtype=dtype, result=result, source_onnx=encoded.source_onnx
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import email
 import json
 from typing import Any
 
@@ -327,3 +328,48 @@ async def test_a_wrong_option_beside_a_wrong_architecture(client: httpx.AsyncCli
     body: dict[str, Any] = {"architecture": [1], "dtype": 3, "more": 1}
     problem = assert_problem(await client.post("/predict-weights", json=body), 422, "invalid-request")
     assert {entry["pointer"] for entry in problem["errors"]} == {"/architecture", "/dtype", "/more"}
+
+
+async def test_the_job_and_its_file_in_one_answer(
+    client: httpx.AsyncClient, worker: FakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = {"Accept": "multipart/mixed, application/json"}
+    body = {"architecture": GRAPH_EXAMPLE}
+    plain = await client.post("/predict-weights", json=body)
+    both = await client.post("/predict-weights", json=body, headers=headers)
+    again = await client.post("/predict-weights", json=body, headers=headers)
+    assert both.status_code == 200 and both.content == again.content
+    assert both.headers["location"] == plain.headers["location"] and "Accept" in both.headers["vary"]
+    # As any reader of MIME takes it apart.
+    message = email.message_from_bytes(
+        f"Content-Type: {both.headers['content-type']}\r\n\r\n".encode() + both.content
+    )
+    job, file = message.get_payload()
+    assert json.loads(job.get_payload())["id"] == plain.json()["id"]
+    weights = plain.json()["result"]["weights"]
+    stored = (await client.get(weights["url"])).content
+    assert file["Content-Location"] == weights["url"] and file["ETag"] == f'"{weights["sha256"]}"'
+    assert int(file["Content-Length"]) == weights["size"]
+    assert file.get_content_type() == "application/vnd.safetensors" and stored in both.content
+    for accept in ("multipart/mixed;q=0.1, application/json", "*/*", "multipart/*"):
+        other = await client.post("/predict-weights", json=body, headers={"Accept": accept})
+        assert other.headers["content-type"] == "application/json"
+    queued = {**headers, "Prefer": "respond-async"}
+    new = await client.post("/predict-weights", json={**body, "dtype": "float16"}, headers=queued)
+    assert new.status_code == 202 and new.json()["status"] == "queued"
+    monkeypatch.setattr("service.api.predict.together.MOST_BYTES", weights["size"] - 1)
+    large = await client.post("/predict-weights", json=body, headers=headers)
+    assert large.json()["result"]["weights"] == weights
+
+
+async def test_a_damaged_file_is_cut_short_beside_its_job_too(
+    client: httpx.AsyncClient, worker: FakeWorker
+) -> None:
+    headers = {"Accept": "multipart/mixed"}
+    url = (await predict(client, GRAPH_EXAMPLE)).json()["result"]["weights"]["url"]
+    path = worker.artifacts.path(url.rpartition("/")[2])
+    path.write_bytes(b"\xff" * path.stat().st_size)
+    with pytest.raises(AssertionError):  # the client of these tests takes no answer that ends early
+        await client.post("/predict-weights", json={"architecture": GRAPH_EXAMPLE}, headers=headers)
+    mended = await client.post("/predict-weights", json={"architecture": GRAPH_EXAMPLE}, headers=headers)
+    assert mended.status_code == 200 and b"\xff" * 100 not in mended.content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 import torch
 
 from service.client import JobCancelled, JobFailed, JobTimeout, Progress, UnexpectedAnswer
+from service.client._together import Together
+from service.client._transfer import Download
 from tests.client.conftest import Either, FakeTime
 from tests.client.scripted import (
     BrokenStream,
@@ -230,3 +233,65 @@ def test_a_module_that_is_sent_again_is_written_once(
     monkeypatch.undo()
     module[0] = torch.nn.Conv2d(3, 9, 3)
     assert sent().content != first.content
+
+
+def both(body: bytes, **members: Any) -> bytes:
+    """A job and its file as the service sends them."""
+    text = job(result=prediction(body), **members).content
+    return (
+        b"--b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s\r\n"
+        b"--b\r\nContent-Length: %d\r\nETag: x\r\n\r\n%s\r\n--b--\r\n"
+    ) % (len(text), text, len(body), body)
+
+
+def mixed(*chunks: bytes, breaks: bool = False) -> httpx.Response:
+    stream = BrokenStream(*chunks) if breaks else httpx.ByteStream(b"".join(chunks))
+    return httpx.Response(200, headers={"Content-Type": 'multipart/mixed; boundary="b"'}, stream=stream)
+
+
+def test_a_job_and_its_file_in_one_answer(either: Make, fake_time: FakeTime) -> None:
+    body = weights_file()
+    script, seen = Script(mixed(both(body))), list[Progress]()
+    weights = either(script.transport).predict_weights(CELL, progress=seen.append)
+    assert script.is_finished and script.requests[0].headers["Accept"] == "multipart/mixed, application/json"
+    for name, array in two_tensor_weights().expand().items():
+        np.testing.assert_array_equal(weights.numpy()[name], array)
+    assert (seen[-1].message, seen[-1].done, seen[-1].total) == ("downloading", len(body), len(body))
+
+
+def test_an_answer_of_two_parts_may_come_in_any_pieces() -> None:
+    body = weights_file()
+    whole = both(body)
+    for size in (1, 7, 100, len(whole)):
+        file = Download()
+        together = Together(file)
+        together.begin(mixed())
+        for start in range(0, len(whole), size):
+            together.write(whole[start : start + size])
+        assert json.loads(together.document)["status"] == "succeeded"
+        assert together.file is file and file.body == body and file.total_bytes == len(body)
+
+
+def test_an_answer_of_two_parts_that_breaks_off_is_asked_for_anew(either: Make, fake_time: FakeTime) -> None:
+    body = weights_file()
+    whole = both(body)
+    for cut in (10, 100, len(whole) - len(body) // 2):
+        for second in (mixed(whole), job(result=prediction(body))):
+            script = Script(mixed(whole[:cut], breaks=True), second, download(body))
+            weights = either(script.transport).predict_weights(CELL)
+            assert len(weights) == 2 and script.requests[1].content == script.requests[0].content
+
+
+def test_an_answer_of_two_parts_is_checked(either: Make, fake_time: FakeTime) -> None:
+    body = weights_file()
+    whole = both(body)
+    damaged = whole.replace(body, body[:-1] + bytes([body[-1] ^ 1]))
+    with pytest.raises(UnexpectedAnswer, match="damaged"):
+        either(Script(mixed(damaged)).transport).predict_weights(CELL)
+    with pytest.raises(UnexpectedAnswer, match="bytes instead of"):
+        either(Script(mixed(whole[:-20])).transport).predict_weights(CELL)
+    for wrong in (whole.replace(b"Content-Length", b"Length"), b"-" * 20_000, b"--b\r\n\r\n" * 9):
+        with pytest.raises(UnexpectedAnswer, match="how long it is"):
+            either(Script(mixed(wrong)).transport).predict_weights(CELL)
+    with pytest.raises(UnexpectedAnswer, match="did not answer JSON"):
+        either(Script(mixed(b"")).transport).predict_weights(CELL)

@@ -1,4 +1,4 @@
-"""Whether a caller wants the file itself instead of the job that made it."""
+"""Whether a caller wants the file itself instead of the job that made it, or both."""
 
 from __future__ import annotations
 
@@ -8,13 +8,22 @@ def wants_file(accept: str | None, media_type: str) -> bool:
 
     Wildcards mean the job: that is what a caller without wishes gets.
     """
-    qualities = {"application/json": 0.0, media_type: 0.0, "application/octet-stream": 0.0}
+    return _prefers(accept, media_type, "application/octet-stream")
+
+
+def wants_both(accept: str | None) -> bool:
+    """True where `Accept` names multipart/mixed, and does not like JSON better: the job and then the file."""
+    return _prefers(accept, "multipart/mixed")
+
+
+def _prefers(accept: str | None, *media_types: str) -> bool:
+    qualities = dict.fromkeys(("application/json", *media_types), 0.0)
     for part in (accept or "").lower().split(","):
         name, *parameters = (piece.strip() for piece in part.split(";"))
         if name in qualities:
             qualities[name] = max(qualities[name], _quality(parameters))
-    file_quality = max(qualities[media_type], qualities["application/octet-stream"])
-    return file_quality > 0 and file_quality >= qualities["application/json"]
+    best = max(qualities[name] for name in media_types)
+    return best > 0 and best >= qualities["application/json"]
 
 
 def _quality(parameters: list[str]) -> float:

@@ -9,9 +9,10 @@ from service import errors
 from service.api.kit.calls import Call, PredictCall
 from service.api.kit.job_examples import FINISHED_JOB_EXAMPLE, RUNNING_JOB_EXAMPLE
 from service.api.kit.openapi import BINARY, problems
-from service.api.predict.accept import wants_file
+from service.api.predict.accept import wants_both, wants_file
 from service.api.predict.schemas import REQUEST
 from service.api.predict.service import InjectedPredictions, weights_name
+from service.api.predict.together import MEDIA_TYPE, MOST_BYTES, job_with_file
 from service.api.weights.answer import weights_response
 from service.api.weights.files import MEDIA_TYPES
 from service.contract.predict import EXTENSIONS
@@ -20,10 +21,11 @@ from service.store.records import Job, JobStatus
 router = APIRouter(tags=["predict"])
 
 _DONE = {
-    "description": "Done: the job with its result, or the file itself where `Accept` asks for it.",
+    "description": "Done: the job with its result. Where `Accept` asks for it, the file itself, or both: the "
+    f"job and then the file, as `{MEDIA_TYPE}`, if the file has no more than {MOST_BYTES // 2**20} MiB.",
     "content": {
         "application/json": {"example": FINISHED_JOB_EXAMPLE},
-        **{media: {"schema": BINARY} for media in dict.fromkeys(MEDIA_TYPES.values())},
+        **{media: {"schema": BINARY} for media in dict.fromkeys((*MEDIA_TYPES.values(), MEDIA_TYPE))},
     },
 }
 _ACCEPTED = {
@@ -76,4 +78,9 @@ async def _answer(call: Call, job: Job, output: str) -> Response:
         places = {"Location": job.links["self"], "Content-Location": f"/weights/{name}"}
         response.headers.update({**call.preference.headers, **places})
         return response
+    if job.status is JobStatus.SUCCEEDED and wants_both(accept):
+        headers = {**call.preference.headers, "Location": job.links["self"], "Vary": "Accept, Prefer"}
+        both = await job_with_file(call.services, job, weights_name(job), headers)
+        if both is not None:
+            return both
     return call.answer(job, Vary="Accept, Prefer")

@@ -21,7 +21,7 @@ async def weights_response(
     digest, _, extension = name.partition(".")
     # One thread for all of it, for changing threads costs more. Opened before anything is answered: a file
     # that is deleted while it is sent is still sent to its end.
-    artifact, file = await anyio.to_thread.run_sync(_open, services.artifacts, name)
+    artifact, file = await anyio.to_thread.run_sync(open_weights, services.artifacts, name)
     return file_response(
         request,
         file,
@@ -32,8 +32,8 @@ async def weights_response(
     )
 
 
-def _open(artifacts: ArtifactStore, name: str) -> tuple[Artifact, BinaryIO]:
-    """Blocking."""
+def open_weights(artifacts: ArtifactStore, name: str) -> tuple[Artifact, BinaryIO]:
+    """What is known of the file, and the file. NotFound where it is not stored. Blocking."""
     artifact = artifacts.stat(name)
     try:
         return artifact, artifacts.path(name).open("rb")

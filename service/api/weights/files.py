@@ -87,9 +87,8 @@ def file_response(
             status = 206
             headers["Content-Range"] = part.content_range
         headers["Content-Length"] = str(part.length)
-        body = _read(file, part)
-        if check is not None and part.length == size:
-            body = _checked(body, sha256, check)
+        whole = part.length == size
+        body = whole_file_chunks(file, size, sha256, check) if whole else _read(file, part)
         return StreamingResponse(body, status_code=status, headers=headers, media_type=media_type)
     except RangeNotSatisfiable as error:
         file.close()
@@ -104,6 +103,14 @@ def _part_of(request: Request, etag: str, size: int) -> ByteRange | None:
     if request.method != "GET" or (if_range is not None and not etag_matches(if_range, etag, weak=False)):
         return None
     return parse_range(request.headers.get("range"), size)
+
+
+def whole_file_chunks(
+    file: BinaryIO, size: int, sha256: str, check: Callable[[bool], None] | None
+) -> AsyncGenerator[bytes, None]:
+    """An open file to its end, and closed then. check: see `file_response`. Errors: DamagedFile."""
+    chunks = _read(file, ByteRange(0, size, size))
+    return chunks if check is None else _checked(chunks, sha256, check)
 
 
 async def _checked(
