@@ -61,13 +61,14 @@ def embed_graphs(
     the square.
     """
     results: list[NDArray[np.floating]] = []
+    dtype = ghn.primitive.weight.numpy().dtype.type
     start = 0
     while start < len(graphs):
         stop, nodes = start + 1, len(graphs[start])
         while stop < len(graphs) and nodes + len(graphs[stop]) <= max_nodes:
             nodes += len(graphs[stop])
             stop += 1
-        batch = GraphBatch.from_graphs(graphs[start:stop], ghn.config)
+        batch = GraphBatch.from_graphs(graphs[start:stop], ghn.config, dtype)
         states = ghn.embed(batch).numpy()
         results.extend(states[rows] for rows in batch.rows)
         start = stop
