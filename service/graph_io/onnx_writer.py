@@ -18,6 +18,7 @@ from service.graph_io.onnx.filling import fill_tensors
 from service.graph_io.onnx.load import load
 from service.graph_io.onnx.missing import complete_statistics
 from service.graph_io.onnx.statistics import STATISTICS, separate_statistics
+from service.graph_io.onnx.tensor_values import Room
 
 # What protobuf can serialise.
 MAX_MODEL_BYTES = 2**31 - 1
@@ -38,15 +39,17 @@ def fill_onnx(data: bytes, tensors: Mapping[str, NDArray[Any]], folder: Path | N
     stays as it is.
 
     Raises InvalidInput (no ONNX, no external data), InvalidArchitecture (a name that the model does not have,
-    another shape, a quantised tensor, a constant without values) and LimitExceeded (more than 2 GiB).
+    another shape, a quantised tensor, a constant without values, a shape that no tensor has) and
+    LimitExceeded (more than 2 GiB).
     """
     model = load(data, _LIMITS)
     bring_in(model, folder, leave=tensors)
-    separate_statistics(model, tensors)
-    return _filled(model, tensors)
+    room = Room(MAX_MODEL_BYTES)
+    separate_statistics(model, tensors, room)
+    return _filled(model, tensors, room)
 
 
-def _filled(model: ModelProto, tensors: Mapping[str, NDArray[Any]]) -> bytes:
+def _filled(model: ModelProto, tensors: Mapping[str, NDArray[Any]], room: Room) -> bytes:
     total = sum(array.nbytes for array in tensors.values())
     if total > MAX_MODEL_BYTES:
         raise LimitExceeded(
@@ -56,7 +59,7 @@ def _filled(model: ModelProto, tensors: Mapping[str, NDArray[Any]]) -> bytes:
             hint="Ask for safetensors.",
         )
     fill_tensors(model, {name: np.asarray(values) for name, values in tensors.items()})
-    complete_statistics(model)
+    complete_statistics(model, room)
     try:
         return bytes(model.SerializeToString())
     except ValueError as error:
@@ -78,7 +81,8 @@ def fill_trained_onnx(data: bytes, tensors: Mapping[str, NDArray[Any]], folder: 
     bring_in(model, folder, leave=tensors)
     statistics = tuple(STATISTICS.values())
     placed = {name: values for name, values in tensors.items() if not name.endswith(statistics)}
-    separate_statistics(model, placed, each=True)
+    room = Room(MAX_MODEL_BYTES)
+    separate_statistics(model, placed, room, each=True)
     for node in model.graph.node:
         if node.op_type != "BatchNormalization":
             continue
@@ -93,7 +97,7 @@ def fill_trained_onnx(data: bytes, tensors: Mapping[str, NDArray[Any]], folder: 
                 )
             placed[node.input[position]] = values
     _for_running(model)
-    return _filled(model, placed)
+    return _filled(model, placed, room)
 
 
 def _for_running(model: ModelProto) -> None:

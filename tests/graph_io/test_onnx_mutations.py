@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from math import prod
 from random import Random
 from typing import Any, NoReturn
 
+import numpy as np
 import pytest
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper
 
@@ -15,6 +18,7 @@ from service.errors import InvalidArchitecture, ServiceError
 from service.graph_io.onnx import table
 from service.graph_io.onnx.scopes import all_nodes, graphs
 from service.graph_io.onnx_reader import read_onnx
+from service.graph_io.onnx_writer import fill_onnx
 from tests.graph_io.onnx_models import bare, model, node, small_resnet
 from tests.graph_io.test_onnx_filling import KINDS
 from tests.graph_io.test_onnx_fusions import ATTENTION_TENSORS, attention_nodes
@@ -134,6 +138,27 @@ def test_names_that_are_no_text_are_refused_in_words() -> None:
             json.dumps(error.problem())
             details.add(error.detail[:20])
     assert any("The name" in detail for detail in details)
+
+
+def test_no_damage_makes_filling_raise_anything_but_an_error_of_ours() -> None:
+    """What could be read may still declare tensors that nobody can make up."""
+    random, models = Random(22), seeds()
+    outcomes: Counter[str] = Counter()
+    for number in range(600):
+        data = damaged(models[number % len(models)], random)
+        try:
+            graph = read_onnx(data)
+            parameters = [each for node in graph.nodes for each in node.params] + list(graph.unattached)
+            if sum(prod(each.shape) for each in parameters) > 10**6:
+                continue
+            values = {each.name: np.zeros(each.shape, np.float32) for each in parameters if each.trainable}
+            fill_onnx(data, values)
+        except ServiceError as error:
+            assert error.status < 500
+            outcomes["refused"] += 1
+        else:
+            outcomes["filled"] += 1
+    assert min(outcomes["refused"], outcomes["filled"]) > 50, outcomes
 
 
 def test_a_wrong_shape_of_a_tensor_without_a_readable_name() -> None:

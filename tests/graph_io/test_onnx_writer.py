@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from service.errors import InvalidArchitecture, InvalidInput, LimitExceeded
+from service.errors import InvalidArchitecture, InvalidInput, LimitExceeded, ServiceError
 from service.graph_io.limits import DEFAULT_LIMITS
 from service.graph_io.onnx_reader import read_onnx
 from service.graph_io.onnx_strip import strip_onnx
@@ -202,3 +202,32 @@ def test_files_larger_than_a_reader_takes_by_default_are_filled() -> None:
     with pytest.raises(LimitExceeded, match="parts"):
         read_onnx(data)
     assert initializers(fill_onnx(data, {"w": np.ones((4, 3, 1, 1), np.float32)}))["w"].all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "error"),
+    [((2**62, 2**62), LimitExceeded), ((2**31,), LimitExceeded), ((-3,), InvalidArchitecture)],
+)
+def test_statistics_of_a_shape_that_cannot_be_made_up(
+    shape: tuple[int, ...], error: type[ServiceError]
+) -> None:
+    names = [f"bn.{name}" for name in ("weight", "bias", "running_mean", "running_var")]
+    proto = model([node("BatchNormalization", ["x", *names], "y")], [bare(name, 3) for name in names])
+    proto.graph.initializer[3].dims[:] = shape
+    weights = {name: np.ones(3, np.float32) for name in names[:2]}
+    with pytest.raises(error) as caught:
+        fill_onnx(proto.SerializeToString(), weights)
+    assert caught.value.extra["node"] == "bn.running_var"
+
+
+def test_many_statistics_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.graph_io.onnx_writer.MAX_MODEL_BYTES", 100_000)
+    nodes = [
+        node("BatchNormalization", [f"{i}", "w", "b", "b", "w"], f"{i + 1}") for i in range(100)
+    ]  # each gets statistics of its own
+    proto = model(
+        [node("Relu", ["x"], "0"), *nodes, node("Relu", ["100"], "y")], [bare("w", 300), bare("b", 300)]
+    )
+    weights = {name: np.ones(300, np.float32) for name in "wb"}
+    with pytest.raises(LimitExceeded):
+        fill_onnx(proto.SerializeToString(), weights)

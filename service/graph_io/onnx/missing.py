@@ -6,13 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-from onnx import GraphProto, ModelProto, TensorProto
+from onnx import GraphProto, ModelProto
 
 from service.errors import InvalidArchitecture
 from service.graph_io.onnx.scopes import all_nodes, graphs, named_tensors
 from service.graph_io.onnx.statistics import starting_values
-from service.graph_io.onnx.tensor_values import has_values, set_values
+from service.graph_io.onnx.tensor_values import Room, has_values, set_all
 
 _SUFFIXES = {
     "running_mean": 0.0,
@@ -23,10 +22,11 @@ _SUFFIXES = {
 }
 
 
-def complete_statistics(model: ModelProto) -> None:
+def complete_statistics(model: ModelProto, room: Room) -> None:
     """Give running means 0, running variances 1 and first states 0; drop unused tensors without values.
 
-    Raises InvalidArchitecture for any other tensor without values: they cannot be made up.
+    room: for all that is made up. Raises InvalidArchitecture for any other tensor without values: they cannot
+    be made up; and what `set_all` raises.
     """
     used = {name for node in all_nodes(model) for name in node.input}
     used.update(value.name for graph in graphs(model) for value in graph.output)
@@ -35,7 +35,7 @@ def complete_statistics(model: ModelProto) -> None:
     statistics = starting_values(model)
     for name, tensor in named_tensors(model):
         if not has_values(tensor):
-            _make_up(tensor, name, statistics)
+            set_all(tensor, _start_of(name, statistics), name, room)
 
 
 def _drop_unused(graph: GraphProto, used: set[str]) -> None:
@@ -48,7 +48,7 @@ def _drop_unused(graph: GraphProto, used: set[str]) -> None:
         del graph.initializer[index]
 
 
-def _make_up(tensor: TensorProto, name: str, statistics: Mapping[str, float]) -> None:
+def _start_of(name: str, statistics: Mapping[str, float]) -> float:
     value = statistics.get(name, _SUFFIXES.get(name.rsplit(".", 1)[-1]))
     if value is None:
         raise InvalidArchitecture(
@@ -57,4 +57,4 @@ def _make_up(tensor: TensorProto, name: str, statistics: Mapping[str, float]) ->
             hint="Only weights may be left out: send the model with the values of its constants inside "
             "the file, or fill it where its data file is.",
         )
-    set_values(tensor, np.full(tuple(tensor.dims), value, dtype=np.float32))
+    return value

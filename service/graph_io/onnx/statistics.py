@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
@@ -16,7 +15,7 @@ from service.graph_io.onnx.filling import remove_nodes
 from service.graph_io.onnx.row import Fact
 from service.graph_io.onnx.scopes import all_nodes, graphs, named_tensors
 from service.graph_io.onnx.table import row_of
-from service.graph_io.onnx.tensor_values import has_values, set_values
+from service.graph_io.onnx.tensor_values import Room, has_values, set_all
 
 # Inputs of a batch norm that are statistics, by position.
 STATISTICS = {3: "running_mean", 4: "running_var"}
@@ -42,18 +41,18 @@ def starting_values(model: ModelProto) -> dict[str, float]:
 
 
 def separate_statistics(
-    model: ModelProto, parameters: Mapping[str, NDArray[Any]], *, each: bool = False
+    model: ModelProto, parameters: Mapping[str, NDArray[Any]], room: Room, *, each: bool = False
 ) -> None:
     """Give statistics that are one tensor with a parameter a tensor of their own, before the parameter gets
     other values. They keep the values that the file has, or get those of a fresh network.
 
-    parameters: by name; of their values only the shape is asked. each: separate, too, what several norms
-    share, so that each may get its own statistics.
+    parameters: by name; of their values only the shape is asked. room: for all that is added. each: separate,
+    too, what several norms share, so that each may get its own statistics.
     """
     stored = dict(named_tensors(model))
     readers = Counter(name for node in all_nodes(model) for name in node.input)
     for graph in graphs(model):
-        _separate(graph, parameters, stored, readers, each=each)
+        _separate(graph, parameters, stored, readers, room, each=each)
 
 
 def _separate(
@@ -61,6 +60,7 @@ def _separate(
     parameters: Mapping[str, NDArray[Any]],
     stored: Mapping[str, TensorProto],
     readers: Mapping[str, int],
+    room: Room,
     *,
     each: bool,
 ) -> None:
@@ -76,12 +76,13 @@ def _separate(
                 continue
             own = graph.initializer.add()
             if source in stored and has_values(stored[source]):
+                room.take(source, (stored[source].ByteSize(),), 1)
                 own.CopyFrom(stored[source])
             else:
                 shape = tuple(stored[source].dims) if source in stored else parameters[source].shape
                 own.dims.extend(shape)
                 own.data_type = stored[source].data_type if source in stored else TensorProto.FLOAT
-                set_values(own, np.full(shape, value, dtype=np.float32))
+                set_all(own, value, source, room)
             if name in makers and name not in parameters and readers[name] == 1:
                 own.name = name
                 replaced.add(makers[name])
