@@ -28,7 +28,7 @@ import numpy as np
 
 from service.settings import get_settings
 
-_STAGES = [
+_STAGES: list[dict[str, float]] = [
     {"until": 0.4, "image_size": 16, "cost": 25, "most_channels": 48, "meta_batch": 4},
     {"until": 0.84, "image_size": 16, "cost": 40, "meta_batch": 6},
     {"until": 1.0, "image_size": 32, "cost": 40, "meta_batch": 6},
@@ -51,8 +51,8 @@ class Recipe:
         return f"recipe-{self.name}"
 
     @property
-    def stages(self) -> str:
-        return json.dumps([{**stage, "images": self.images} for stage in _STAGES])
+    def training_stages(self) -> list[dict[str, float]]:
+        return [{**stage, "images": self.images} for stage in _STAGES]
 
 
 _GHN3 = ("--gnn", "transformer")
@@ -90,9 +90,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if failed:
         parser.error(f"training ended early: {', '.join(failed)}")
     records = {recipe: _records(home / "runs" / recipe.run / "metrics.jsonl") for recipe in recipes}
-    print(_table(records))
+    print(table(records))
     if options.plot is not None:
-        _draw(records, options.plot)
+        draw(records, options.plot)
 
 
 def _command(recipe: Recipe, home: Path, options: argparse.Namespace) -> list[str]:
@@ -100,7 +100,8 @@ def _command(recipe: Recipe, home: Path, options: argparse.Namespace) -> list[st
     return [
         sys.executable, "-m", "service.cli", "train", "--data", "cifar10", "--data-dir", options.data_dir,
         "--minutes", str(options.minutes), "--processes", "1", "--name", recipe.run,
-        "--set", f"stages={recipe.stages}", "--set", f"validate_minutes={options.minutes / 5}",
+        "--set", f"stages={json.dumps(recipe.training_stages)}",
+        "--set", f"validate_minutes={options.minutes / 5}",
         "--set", f"validate_networks={options.networks}", *recipe.arguments, *["--resume"] * begun,
     ]  # fmt: skip
 
@@ -114,7 +115,7 @@ def curve(records: Sequence[dict[str, Any]]) -> list[tuple[float, float]]:
     return [(record["seconds"] / 60, record["mean"]) for record in records if record["kind"] == "validation"]
 
 
-def _table(records: dict[Recipe, list[dict[str, Any]]]) -> str:
+def table(records: dict[Recipe, list[dict[str, Any]]]) -> str:
     lines = [
         f"| recipe | steps | loss of the last {_LAST_STEPS} | accuracy after a third | two thirds | all |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -130,7 +131,7 @@ def _table(records: dict[Recipe, list[dict[str, Any]]]) -> str:
     return "\n".join(lines)
 
 
-def _draw(records: dict[Recipe, list[dict[str, Any]]], path: Path) -> None:
+def draw(records: dict[Recipe, list[dict[str, Any]]], path: Path) -> None:
     from service.plots.chart import Chart, in_house_style
 
     @in_house_style
