@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import torch
 
-from benchmarks.performance import machine, many, networks, scale, serving
+from benchmarks.performance import machine, many, networks, scale, serving, traced
 from service.ghn.registry import load_model
 
-_PARTS = ("machine", "networks", "many", "scale", "service")
+_PARTS = ("machine", "networks", "many", "traced", "scale", "service")
 
 
 def main() -> None:
@@ -32,6 +32,7 @@ def main() -> None:
         "machine": lambda: machine.report(this),
         "networks": lambda: networks.report(model, this, options.repeats),
         "many": lambda: many.report(model),
+        "traced": lambda: traced.report(options.repeats),
         "scale": scale.report,
         "service": lambda: serving.report(options.repeats),
     }
