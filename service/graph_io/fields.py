@@ -19,8 +19,8 @@ MAX_NUMBER = sys.float_info.max
 
 
 class Place:
-    """Where in the document a value stands, and in which node, for errors. Reading makes one for every field,
-    and nearly none is asked for its path.
+    """Where in the document a value stands, and in which node, for errors. Reading makes one for nearly every
+    field, and nearly none is asked for its path.
     """
 
     __slots__ = ("_key", "_parent", "node")
@@ -178,7 +178,40 @@ def read_list(value: Any, place: Place, *, most: int) -> Sequence[Any]:
 
 def read_integers(value: Any, place: Place, *, most: int, least_value: int = -MAX_INTEGER) -> tuple[int, ...]:
     """An array of whole numbers."""
+    integers = plain_integers(value, most, least_value)
+    if integers is not None:
+        return integers
     items = read_list(value, place, most=most)
-    if all(type(item) is int and least_value <= item <= MAX_INTEGER for item in items):
-        return tuple(items)
     return tuple(read_integer(item, place / index, least=least_value) for index, item in enumerate(items))
+
+
+def plain_integers(value: Any, most: int, least_value: int = -MAX_INTEGER) -> tuple[int, ...] | None:
+    """An array of whole numbers that nothing is wrong with, else None."""
+    if not isinstance(value, list | tuple) or len(value) > most:
+        return None
+    for item in value:
+        if type(item) is not int or not least_value <= item <= MAX_INTEGER:
+            return None
+    return tuple(value)
+
+
+# Of the fields that every node of a graph has the place is made only where one is refused: for thousands of
+# nodes the places would take as long as the fields.
+
+
+def text_at(entry: Mapping[str, Any], key: str, place: Place, *, max_length: int = 256) -> str:
+    """`read_text` of a key of an object. place: of the object."""
+    value = entry[key]
+    if type(value) is str and len(value) <= max_length:
+        return value
+    return read_text(value, place / key, max_length=max_length)
+
+
+def integers_at(
+    entry: Mapping[str, Any], key: str, place: Place, *, most: int, least_value: int = -MAX_INTEGER
+) -> tuple[int, ...]:
+    """`read_integers` of a key of an object. place: of the object."""
+    integers = plain_integers(entry[key], most, least_value)
+    if integers is not None:
+        return integers
+    return read_integers(entry[key], place / key, most=most, least_value=least_value)

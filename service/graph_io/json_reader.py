@@ -23,9 +23,12 @@ from service.errors import ServiceError, UnsupportedOperator
 from service.graph_io.archgraph import ArchGraph, AttrValue, Node, Parameter
 from service.graph_io.checks import build_graph, check_shape
 from service.graph_io.fields import (
+    MAX_INTEGER,
     Place,
     closest,
+    integers_at,
     kind_of,
+    plain_integers,
     read_integer,
     read_integers,
     read_list,
@@ -33,6 +36,7 @@ from service.graph_io.fields import (
     read_object,
     read_text,
     shown,
+    text_at,
 )
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.operators import OPERATORS
@@ -133,36 +137,35 @@ def _node(entry: Any, place: Place, limits: GraphLimits) -> Node:
     if isinstance(entry, Mapping) and isinstance(entry.get("name"), str):
         place = place.inside(entry["name"][: limits.max_name_length])
     node = read_object(entry, place, required=("name", "op"), optional=("inputs", "params", "attrs", "cell"))
-    params = node.get("params", {})
-    if not isinstance(params, Mapping):
-        raise (place / "params").refuse(
-            f"{(place / 'params').named} must be an object from roles to parameters, not {kind_of(params)}.",
-            'For example {"weight": {"name": "conv.weight", "shape": [64, 3, 3, 3]}}.',
-        )
-    read_list([*params], place / "params", most=MAX_PARAMETERS_A_NODE)
     cell = node.get("cell")
     return Node(
-        name=read_text(node["name"], place / "name", max_length=limits.max_name_length),
-        op=_operator(node["op"], place / "op"),
-        inputs=_names(node.get("inputs", ()), place / "inputs", limits),
-        params=tuple(
-            _parameter(
-                value,
-                read_text(role, place / "params", max_length=limits.max_name_length),
-                place / "params" / role,
-                limits,
-            )
-            for role, value in params.items()
-        ),
-        attrs=_attributes(node.get("attrs", {}), place / "attrs"),
+        name=text_at(node, "name", place, max_length=limits.max_name_length),
+        op=_operator(node, place),
+        inputs=_names(node["inputs"], place / "inputs", limits) if "inputs" in node else (),
+        params=_parameters(node["params"], place / "params", limits) if "params" in node else (),
+        attrs=_attributes(node["attrs"], place / "attrs") if "attrs" in node else {},
         cell=None if cell is None else read_integer(cell, place / "cell", least=0, most=limits.max_nodes),
     )
 
 
-def _operator(value: Any, place: Place) -> str:
-    op = read_text(value, place)
+def _parameters(value: Any, place: Place, limits: GraphLimits) -> tuple[Parameter, ...]:
+    if not isinstance(value, Mapping):
+        raise place.refuse(
+            f"{place.named} must be an object from roles to parameters, not {kind_of(value)}.",
+            'For example {"weight": {"name": "conv.weight", "shape": [64, 3, 3, 3]}}.',
+        )
+    read_list([*value], place, most=MAX_PARAMETERS_A_NODE)
+    return tuple(
+        _parameter(entry, read_text(role, place, max_length=limits.max_name_length), place / role, limits)
+        for role, entry in value.items()
+    )
+
+
+def _operator(node: Mapping[str, Any], place: Place) -> str:
+    op = text_at(node, "op", place)
     if op in OPERATORS:
         return op
+    place /= "op"
     plain = op.lower().removeprefix("nn.").replace("-", "_")
     like = OTHER_NAMES.get(plain) or OTHER_NAMES.get(plain.replace("_", "")) or closest(plain, OPERATORS)
     raise UnsupportedOperator(
@@ -195,8 +198,8 @@ def _unattached(value: Any, place: Place, limits: GraphLimits) -> Parameter:
 
 
 def _made_parameter(entry: Mapping[str, Any], role: str, place: Place, limits: GraphLimits) -> Parameter:
-    name = read_text(entry["name"], place / "name", max_length=limits.max_name_length)
-    shape = read_integers(entry["shape"], place / "shape", most=limits.max_rank, least_value=1)
+    name = text_at(entry, "name", place, max_length=limits.max_name_length)
+    shape = integers_at(entry, "shape", place, most=limits.max_rank, least_value=1)
     axes = entry.get("axes")
     if axes is not None:
         axes = read_integers(axes, place / "axes", most=limits.max_rank)
@@ -217,12 +220,22 @@ def _attributes(value: Any, place: Place) -> dict[str, AttrValue]:
     if not isinstance(value, Mapping):
         raise place.refuse(f"{place.named} must be an object, not {kind_of(value)}.")
     read_list([*value], place, most=MAX_ATTRIBUTES)
-    return {read_text(key, place): _attribute(item, place / key) for key, item in value.items()}
+    return {
+        read_text(key, place): item if _is_plain(item) else _attribute(item, place, key)
+        for key, item in value.items()
+    }
 
 
-def _attribute(value: Any, place: Place) -> AttrValue:
-    if value is None or isinstance(value, bool):
-        return value
+def _is_plain(value: Any) -> bool:
+    """Whether an attribute is one of those that are right as they are; most are."""
+    return value is None or type(value) is bool or (type(value) is int and abs(value) <= MAX_INTEGER)
+
+
+def _attribute(value: Any, attributes: Place, key: str) -> AttrValue:
+    integers = plain_integers(value, MAX_ATTRIBUTE_ITEMS)
+    if integers is not None:
+        return integers
+    place = attributes / key
     if isinstance(value, str):
         return _attribute_text(value, place)
     if isinstance(value, int):
