@@ -30,6 +30,7 @@ _EXAMPLE: JsonObject = {
     "digest": "c4d1" * 16,
     "size": 1_480_000,
     "shipped": True,
+    "hides_shipped": False,
     "training": {"steps": 20000},
     "scores": {"id-test": {"n": 50, "mean": 45.0, "stderr": 1.1}},
 }

@@ -215,7 +215,10 @@ def _reach_redis(settings: Settings) -> Section:
 def _models() -> Section:
     from service.models.catalog import list_cards
 
-    return {card.name: {"kind": card.kind, "digest": card.digest[:12]} for card in list_cards()}
+    return {
+        card.name: {"kind": card.kind, "digest": card.digest[:12], "hides_shipped": card.hides_shipped}
+        for card in list_cards()
+    }
 
 
 def _prediction(settings: Settings) -> Section:

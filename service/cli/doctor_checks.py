@@ -40,7 +40,7 @@ def checks(report: Mapping[str, Any]) -> list[Check]:
         *_installation(report["versions"]),
         _device(report["device"]),
         _disk(report["disk"]),
-        _models(report["models"]),
+        *_models(report["models"]),
         *_redis(report["redis"]),
         *_variables(report["unknown_variables"], report["settings"]),
     ]
@@ -146,10 +146,17 @@ def _disk(section: Mapping[str, Any]) -> Check:
     return Check(Mark.OK, "disk", text)
 
 
-def _models(section: Mapping[str, Any]) -> Check:
+def _models(section: Mapping[str, Any]) -> Iterator[Check]:
     if "error" in section:
-        return _failed("models", section)
-    return Check(Mark.OK, "models", ", ".join(section) or "none")
+        yield _failed("models", section)
+        return
+    yield Check(Mark.OK, "models", ", ".join(section) or "none")
+    if hiding := [name for name, facts in section.items() if facts["hides_shipped"]]:
+        yield Check(
+            Mark.WARN, "models",
+            f"your own {', '.join(hiding)} is used instead of the shipped model of this name",
+            f"If you want the shipped one, run `weightcast models remove {hiding[0]}`.",
+        )  # fmt: skip
 
 
 def _redis(section: Mapping[str, Any]) -> Iterator[Check]:

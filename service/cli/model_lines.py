@@ -21,7 +21,9 @@ def purpose(card: Mapping[str, Any]) -> str:
 
 
 def row(card: Mapping[str, Any], defaults: Iterable[str]) -> tuple[str, ...]:
-    """Cells of a list: name, purpose, data, classes, size, whether it answers where none is named."""
+    """Cells of a list: name, purpose, data, classes, size, whether it answers where none is named or hides
+    another.
+    """
     size = card.get("size")
     return (
         card["name"],
@@ -29,8 +31,15 @@ def row(card: Mapping[str, Any], defaults: Iterable[str]) -> tuple[str, ...]:
         str(card["dataset"] or ""),
         str(card["num_classes"] or ""),
         _megabytes(size) if size else "",
-        "default" if card["name"] in defaults else "",
+        ", ".join(_remarks(card, defaults)),
     )
+
+
+def _remarks(card: Mapping[str, Any], defaults: Iterable[str]) -> Iterator[str]:
+    if card["name"] in defaults:
+        yield "default"
+    if card.get("hides_shipped"):
+        yield "hides the shipped one"
 
 
 def _megabytes(size: int) -> str:

@@ -55,7 +55,8 @@ class ModelCard(BaseModel):
     digest: sha256 over configuration and weights, 64 hexadecimal digits. A changed model is another model.
     unit: of the values that it predicts. training: how it was made. scores: what was measured, with which
     data and spread, as its maker wrote it. size: of its weights, in bytes.
-    shipped: whether it is part of the package; the others are the user's, and can be changed.
+    shipped: whether it is part of the package; the others are the user's, and can be changed. hides_shipped:
+    whether it is the user's and has the name of a shipped one, which is not used as long as it is there.
     path: its folder, on the machine that reads this; never part of an answer.
     """
 
@@ -76,6 +77,7 @@ class ModelCard(BaseModel):
     scores: JsonObject = Field(default_factory=dict)
     size: int = 0
     shipped: bool = False
+    hides_shipped: bool = False
     path: Path = Field(exclude=True)
 
 
@@ -165,7 +167,10 @@ def _read_card(name: str, folder: Path) -> ModelCard:
         if not isinstance(document, dict):
             raise InvalidInput(f"The card of model {name!r} is not a JSON object.", model=name)
         size, shipped = (folder / WEIGHTS).stat().st_size, folder.parent == SHIPPED_MODELS
-        facts = {"digest": _model_digest(folder), "path": folder, "size": size, "shipped": shipped}
+        facts = {
+            "digest": _model_digest(folder), "path": folder, "size": size, "shipped": shipped,
+            "hides_shipped": not shipped and _is_complete(SHIPPED_MODELS / name),
+        }  # fmt: skip
         described = {**document, "name": name, **facts}
         return ModelCard.model_validate(described)
     except ValidationError as error:

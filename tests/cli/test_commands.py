@@ -203,6 +203,9 @@ def test_doctor_says_what_to_do() -> None:
         "prediction": {"model": "m", "num_parameters": 1, "seconds": 0.1},
     }
     assert bad(well) == []
+    hiding = {**well, "models": {"ghn2-cifar10": {"hides_shipped": True}, "mine": {"hides_shipped": False}}}
+    (warning,) = bad(hiding)
+    assert "your own ghn2-cifar10 is used" in warning and "weightcast models remove ghn2-cifar10" in warning
     ill = {
         **well,
         "unknown_variables": ["WEIGHTCAST_REDIS_ULR"],

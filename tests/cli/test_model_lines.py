@@ -24,6 +24,7 @@ CARD: dict[str, Any] = {
 def test_a_list_says_what_each_is_for() -> None:
     assert row(CARD, {"mine"}) == ("mine", "ranks by latency", "", "", "0.4 MB", "default")
     assert row({**CARD, "size": 1234}, ())[4:] == ("1.2 kB", "")
+    assert row({**CARD, "hides_shipped": True}, {"mine"})[5] == "default, hides the shipped one"
     assert purpose({"kind": "ghn", "training": {}}) == "predicts weights"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from service.errors import InvalidInput, UnknownModel
-from service.models.catalog import find_card, list_cards, model_folders
+from service.models.catalog import SHIPPED_MODELS, find_card, list_cards, model_folders
 
 
 def make_model(parent: Path, name: str, weights: bytes = b"weights", **card: Any) -> Path:
@@ -55,6 +55,14 @@ def test_a_users_model_hides_a_shipped_one(tmp_path: Path) -> None:
     make_model(tmp_path / "shipped", "m", description="shipped")
     make_model(tmp_path / "mine", "m", description="mine")
     assert find_card("m", [tmp_path / "shipped", tmp_path / "mine"]).description == "mine"
+
+
+def test_a_card_says_that_it_hides_a_shipped_one(tmp_path: Path) -> None:
+    make_model(tmp_path, "ghn2-cifar10")
+    make_model(tmp_path, "m")
+    own = [card for card in list_cards([SHIPPED_MODELS, tmp_path]) if not card.shipped]
+    assert [(card.name, card.hides_shipped) for card in own] == [("ghn2-cifar10", True), ("m", False)]
+    assert not find_card("ghn2-cifar10", [SHIPPED_MODELS]).hides_shipped
 
 
 def test_an_unknown_model_gets_the_known_ones(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ class ModelCard {
     const badges = [element("span", KINDS[kind].does + (training?.property ? ` by ${training.property}` : ""), { class: "tag" })];
     if (dataset) badges.push(element("span", dataset, { class: "tag" }));
     if (isUsual) badges.push(element("span", "default", { class: "tag succeeded" }));
+    if (model.hides_shipped) badges.push(element("span", "hides the shipped one", { class: "tag" }));
     const actions = element("span", "", { class: "bar" });
     if (kind === "ghn") actions.append(element("a", "Predict with it", { href: "#predict", class: "plain button", "data-use": name }));
     this.trouble = element("div");
