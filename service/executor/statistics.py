@@ -23,11 +23,20 @@ class BatchStatistics:
     batches: int = 0
     sums: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
-    def observe(self, name: str, x: Tensor) -> None:
-        variance, mean = torch.var_mean(x.detach().float(), dim=[0, *range(2, x.ndim)])
+    def gather(
+        self, name: str, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+    ) -> Tensor:
+        """x of shape (N, C, ...), normalised by its own statistics, which are added to those of before."""
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        mean_C, variance_C = x.new_zeros((2, x.shape[1]), dtype=dtype)
+        weight, bias = (None if value is None else value.to(dtype) for value in (weight, bias))
+        # With a momentum of 1 these buffers become the batch's own mean and unbiased variance, which the
+        # normalisation computes anyway.
+        result = F.batch_norm(x, mean_C, variance_C, weight, bias, training=True, momentum=1.0, eps=eps)
         if name in self.sums:
-            mean, variance = mean + self.sums[name][0], variance + self.sums[name][1]
-        self.sums[name] = (mean, variance)
+            mean_C, variance_C = mean_C + self.sums[name][0], variance_C + self.sums[name][1]
+        self.sums[name] = (mean_C, variance_C)
+        return result
 
     def of(self, name: str) -> tuple[Tensor, Tensor]:
         mean, variance = self.sums[name]
@@ -39,9 +48,9 @@ def normalised_by_batch(
     statistics: BatchStatistics | None,
 ) -> Tensor:  # fmt: skip
     """x of shape (N, C, ...), normalised. name: of the normalisation among the statistics."""
-    if statistics is not None and not statistics.gathering:
-        mean, variance = statistics.of(name)
-        return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=eps)
-    if statistics is not None:
-        statistics.observe(name, x)
-    return F.batch_norm(x, None, None, weight, bias, training=True, eps=eps)
+    if statistics is None:
+        return F.batch_norm(x, None, None, weight, bias, training=True, eps=eps)
+    if statistics.gathering:
+        return statistics.gather(name, x, weight, bias, eps)
+    mean, variance = statistics.of(name)
+    return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=eps)
