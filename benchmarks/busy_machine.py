@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from benchmarks.performance.clock import wall_seconds
 from service.kit.openmp import WAITING
 
 _BUSY = "import torch; torch.set_num_threads(1); a = torch.ones(64, 64)\nwhile True: a = (a @ a).clamp(max=1)"
@@ -83,7 +83,8 @@ def _measured(threads: int, repeats: int) -> list[str]:
 
     torch.set_num_threads(threads)
     model, graph = load_model("ghn2-cifar10"), trace_torchvision("resnet50")
-    return [f"{_median_ms(work, repeats):.0f}" for work in (lambda: model.predict(graph), _training_step())]
+    actions = (lambda: model.predict(graph), _training_step())
+    return [f"{1e3 * wall_seconds(action, repeats):.0f}" for action in actions]
 
 
 def _training_step() -> Callable[[], object]:
@@ -100,16 +101,6 @@ def _training_step() -> Callable[[], object]:
         optimizer.step()
 
     return step
-
-
-def _median_ms(work: Callable[[], object], repeats: int) -> float:
-    work()
-    times = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begin)
-    return 1e3 * statistics.median(times)
 
 
 if __name__ == "__main__":
