@@ -36,6 +36,7 @@ from training.data.spaces import SpaceNetworks
 from training.evaluate.accuracy import Scores, evaluate_networks
 from training.ghn.recipe import Stage
 from training.ghn.trainer import train
+from training.loop.number_format import native_format
 
 OUT_OF_DISTRIBUTION = ("wide", "deep", "dense", "bn-free")
 # Networks under the bounds of training, of a seed that no training has.
@@ -130,7 +131,7 @@ def _one(name: str, folder: Path, stage: Stage, seed: int, options: argparse.Nam
     for split, count in _counts(options.bounded, options.networks).items():
         graphs = _networks(split, count, len(dataset.classes), stage, config.networks)
         scores = evaluate_networks(
-            ghn, graphs, dataset, dataset.test, limit=options.limit_images, dtype=torch.bfloat16
+            ghn, graphs, dataset, dataset.test, limit=options.limit_images, dtype=native_format()
         )
         accuracies[split] = scores.accuracies
         sys.stderr.write(f"{name}: {split} {scores:.1f}\n")
@@ -149,7 +150,7 @@ def _one(name: str, folder: Path, stage: Stage, seed: int, options: argparse.Nam
         "skipped": trained[-1]["skipped"],
         "loss": sum(record["loss"] for record in trained[-5:]) / len(trained[-5:]),
         "test_images": min(options.limit_images, len(dataset.test)),
-        "dtype": "bfloat16",
+        "dtype": str(native_format()).removeprefix("torch."),
         "accuracies": accuracies,
     }
     (folder / "scores.json").write_text(json.dumps(result, indent=1) + "\n")
@@ -168,9 +169,7 @@ def _networks(
         if split != AS_IN_TRAINING:
             graph = architecture_graph(split, 0, index, num_classes=classes)
         elif space is None:
-            graph = architecture_graph(
-                "train", OTHER_SEED, index, num_classes=classes, bounds=stage.bounds
-            )
+            graph = architecture_graph("train", OTHER_SEED, index, num_classes=classes, bounds=stage.bounds)
         else:
             graph = space.graph("test", 0, index, num_classes=classes, bounds=stage.bounds)
         graphs.append(replace(graph, unattached=()))

@@ -27,6 +27,7 @@ from service.settings import get_settings
 from training.data.dataset import load_dataset
 from training.data.deepnets import architecture
 from training.evaluate.accuracy import Scores, evaluate_networks
+from training.loop.number_format import native_format
 
 # What the training networks of the paper, and ours, have at most.
 _TRAINED = {"channels": 128, "cells": 18}
@@ -84,7 +85,7 @@ def _measured(options: argparse.Namespace, counts: dict[str, int]) -> list[dict[
                 document = architecture(split, 0, index)
                 graph = replace(read_document(document), unattached=())
                 scores = evaluate_networks(
-                    ghn, [graph], dataset, dataset.test, limit=options.limit_images, dtype=torch.bfloat16
+                    ghn, [graph], dataset, dataset.test, limit=options.limit_images, dtype=native_format()
                 )
                 row = {
                     "split": split, "index": index, "channels": document["channels"],
@@ -99,15 +100,11 @@ def _measured(options: argparse.Namespace, counts: dict[str, int]) -> list[dict[
     return [row for row in rows if (row["split"], row["index"]) in drawn]
 
 
-def _points(
-    rows: list[dict[str, Any]], field: str, splits: tuple[str, ...]
-) -> list[tuple[float, float]]:
+def _points(rows: list[dict[str, Any]], field: str, splits: tuple[str, ...]) -> list[tuple[float, float]]:
     return [(row[field], row["accuracy"]) for row in rows if row["split"] in splits]
 
 
-def bins(
-    points: Sequence[tuple[float, float]], starts: Sequence[int]
-) -> list[tuple[str, tuple[float, ...]]]:
+def bins(points: Sequence[tuple[float, float]], starts: Sequence[int]) -> list[tuple[str, tuple[float, ...]]]:
     """Values by the bin of their place: a bin ends before the next begins, the last does not end."""
     ends = [*starts[1:], float("inf")]
     names = [f"{start} to {end - 1}" for start, end in pairwise(starts)]

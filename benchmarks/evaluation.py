@@ -23,9 +23,9 @@ from benchmarks.results_page import page
 from service.ghn.registry import load_model
 from service.settings import get_settings
 from training.data.deepnets import SPLIT_NAMES
-from training.evaluate.accuracy import native_dtype
 from training.evaluate.measurements import RANDOM, Evaluation, read_all
 from training.evaluate.run import Job, Report, Sources, measure
+from training.loop.number_format import native_format
 
 SPLITS = tuple(split for split in SPLIT_NAMES if split not in ("train", "id-val"))
 # At chance there is little to see in more images.
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="the page of results")
     options = parser.parse_args()
     settings = get_settings()
-    dtype = str(native_dtype()).removeprefix("torch.") if options.dtype == "auto" else options.dtype
+    dtype = str(native_format()).removeprefix("torch.") if options.dtype == "auto" else options.dtype
     jobs = plan(options, dtype) if options.count else []
 
     def show(report: Report) -> None:

@@ -28,9 +28,10 @@ from service.executor.networks import Network
 from service.ghn.registry import load_model
 from service.graph_io.torch_tracer import trace
 from training.data.dataset import Dataset, ImageSet, load_dataset
-from training.evaluate.accuracy import measure, native_dtype, training_statistics
+from training.evaluate.accuracy import measure, training_statistics
 from training.finetune.solved_head import last_layer, solve_head
 from training.finetune.starting_weights import predicted_weights
+from training.loop.number_format import native_format
 from training.loop.sgd import Epoch, SgdRecipe, train_network
 
 SIDE = 32
@@ -224,7 +225,7 @@ def trained(
 
     note(Epoch(0, 0.0, 0.0, params))
     recipe = SgdRecipe(epochs=setting.epochs, batch_size=64, learning_rate=rate, seed=seed)
-    train_network(network, dataset, recipe, start=params, dtype=native_dtype(), on_epoch=note)
+    train_network(network, dataset, recipe, start=params, dtype=native_format(), on_epoch=note)
     with results.open("a") as file:
         file.write(json.dumps({**key, "validation": validation, "test": test}) + "\n")
     print(data, name, start, rate, seed, test, flush=True)

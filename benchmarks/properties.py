@@ -31,8 +31,8 @@ from service.graph_io.archgraph import ArchGraph
 from service.settings import get_settings
 from training.data.dataset import Dataset, ImageSet, load_dataset
 from training.data.deepnets import Bounds, Document, architecture, architecture_graph
-from training.evaluate.accuracy import native_dtype
 from training.loop.environment import prepare_environment
+from training.loop.number_format import native_format
 from training.loop.sgd import SgdRecipe
 from training.loop.small_operators import begin_thread
 from training.loop.worker_processes import results_as_they_come
@@ -77,7 +77,7 @@ def train_one(index: int, sources: Sources) -> dict[str, Any]:
     dataset, noisy = _images(sources)
     graph = graph_of(index)
     properties = trained_properties(
-        graph, dataset, noisy, RECIPE, limit=VALIDATION_IMAGES, dtype=native_dtype()
+        graph, dataset, noisy, RECIPE, limit=VALIDATION_IMAGES, dtype=native_format()
     )  # fmt: skip
     return {
         "index": index,

@@ -34,7 +34,8 @@ from service.predictors.regressors.methods import CANDIDATES, Columns, Method
 from service.predictors.regressors.scores import CrossValidation, rank_correlation
 from service.settings import get_settings
 from training.data.dataset import load_dataset
-from training.evaluate.accuracy import native_dtype, network_accuracy, predicted_parameters
+from training.evaluate.accuracy import network_accuracy, predicted_parameters
+from training.loop.number_format import native_format
 from training.loop.small_operators import begin_thread
 
 CONVERGED = 25.0
@@ -121,7 +122,7 @@ def predicted_accuracies(indices: Sequence[int], model: str, images: int) -> Flo
         graph = graph_of(index)
         params = predicted_parameters(ghn, graph)
         accuracies.append(
-            network_accuracy(graph, params, data, data.validation, limit=images, dtype=native_dtype())
+            network_accuracy(graph, params, data, data.validation, limit=images, dtype=native_format())
         )  # fmt: skip
     return np.array(accuracies)
 

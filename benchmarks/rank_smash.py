@@ -41,7 +41,8 @@ from service.predictors.smash.checkpoint import load_checkpoint
 from service.predictors.smash.model import Smash
 from service.settings import get_settings
 from training.data.dataset import Dataset, load_dataset
-from training.evaluate.accuracy import Scores, native_dtype
+from training.evaluate.accuracy import Scores
+from training.loop.number_format import native_format
 from training.smash.config import SmashRun
 from training.smash.score import DESCRIPTIONS, Description, smash_score
 from training.smash.trainer import SmashTrainer
@@ -167,7 +168,7 @@ def _score(
 ) -> tuple[float, float]:
     return smash_score(
         smash, document, dataset, images=images or len(dataset.validation), description=description,
-        dtype=native_dtype(),
+        dtype=native_format(),
     )  # fmt: skip
 
 

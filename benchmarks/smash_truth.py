@@ -31,7 +31,8 @@ from service.predictors.smash.config import SmashConfig
 from service.predictors.smash.space import random_architecture
 from service.settings import get_settings
 from training.data.dataset import Dataset, load_dataset
-from training.evaluate.accuracy import native_dtype, network_accuracy
+from training.evaluate.accuracy import network_accuracy
+from training.loop.number_format import native_format
 from training.loop.sgd import SgdRecipe, train_network
 
 # A space small enough to train its networks one by one.
@@ -131,7 +132,7 @@ def _circumstances(data: str, recipe: SgdRecipe) -> dict[str, Any]:
 
 
 def trained_accuracy(document: Document, dataset: Dataset, recipe: SgdRecipe) -> float:
-    graph, dtype = read_smash(document), native_dtype()
+    graph, dtype = read_smash(document), native_format()
     params = train_network(Network(graph), dataset, recipe, dtype=dtype)
     return network_accuracy(
         graph, params, dataset, dataset.test, recalibrate=True, dtype=dtype,

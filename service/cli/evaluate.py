@@ -76,9 +76,10 @@ def evaluate(
     from training.data.digest import data_digest
     from training.data.image_folder.names import data_source
     from training.data.inventory import inventory
-    from training.evaluate.accuracy import CALIBRATION_BATCHES, native_dtype
+    from training.evaluate.accuracy import CALIBRATION_BATCHES
     from training.evaluate.measurements import RANDOM, Evaluation
     from training.evaluate.run import Job, Sources, measure
+    from training.loop.number_format import native_format
 
     settings = get_settings()
     loaded = load_model(model or settings.default_model)
@@ -95,7 +96,7 @@ def evaluate(
     if dataset.report is not None and not json:
         for line in inventory_lines(inventory(dataset)):
             say(line)
-    used = native_dtype() if dtype is Dtype.AUTO else dtype.value
+    used = native_format() if dtype is Dtype.AUTO else dtype.value
     common: JsonObject = {
         "split": split,
         "data": chosen,
@@ -118,9 +119,7 @@ def evaluate(
                 say(f"{measurement.name}: {measurement.accuracy:.1f}% correct, {what} ({left})")
 
         try:
-            results = measure(
-                jobs, settings.home / "evaluations", sources, processes=helpers, on_result=show
-            )
+            results = measure(jobs, settings.home / "evaluations", sources, processes=helpers, on_result=show)
         except KeyboardInterrupt:
             typer.echo("Interrupted. Run the same command again to continue.", err=True)
             raise typer.Exit(INTERRUPTED) from None

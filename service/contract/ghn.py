@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from service.contract.fields import Limits, option
-from service.contract.options import MODEL_NAME, ImageTraining, ModelUse, Options
+from service.contract.options import BFLOAT16, MODEL_NAME, ImageTraining, ModelUse, Options
 from service.contract.search import Space
 
 Gnn = Literal["gated", "transformer", "mlp", "stacked"]
@@ -176,7 +176,7 @@ class Schedule(ImageTraining):
     ema: float = field(
         default=0.998, metadata=option("Decay of the averaged weights.", ge=0, lt=1, allow_inf_nan=False)
     )
-    bfloat16: bool = field(default=True, metadata=option("Compute in bfloat16 instead of float32."))
+    bfloat16: bool | None = field(default=None, metadata=option(BFLOAT16))
     log_steps: int = field(default=20, metadata=option("Steps between logged losses.", ge=1, le=10_000))
     checkpoint_minutes: float = field(
         default=2.0,

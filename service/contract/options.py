@@ -25,6 +25,10 @@ MIRROR = (
     "Mirror half of the training images at random. Default: yes, unless a class name is a single character: "
     "mirroring changes digits, letters and signs."
 )
+BFLOAT16 = (
+    "Compute in bfloat16 instead of float32. Default: yes, if the processor or the GPU computes in it; "
+    "elsewhere it is several times slower."
+)
 SKIP_BAD = "Skip image files that cannot be read, and class folders without images."
 
 

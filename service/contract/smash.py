@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from service.contract.fields import Check, Limits, option
-from service.contract.options import ImageTraining, Options
+from service.contract.options import BFLOAT16, ImageTraining, Options
 
 _LEAST_PIXELS = 8
 
@@ -111,7 +111,7 @@ class SmashTraining(ImageTraining):
     validate_images: int = field(
         default=500, metadata=option("Number of validation images to measure on.", ge=2, le=10_000)
     )
-    bfloat16: bool = field(default=True, metadata=option("Compute in bfloat16 instead of float32."))
+    bfloat16: bool | None = field(default=None, metadata=option(BFLOAT16))
     log_steps: int = field(default=10, metadata=option("Steps between logged losses.", ge=1, le=10_000))
     checkpoint_minutes: float = field(
         default=1.0,

@@ -70,13 +70,6 @@ def validation_networks(count: int, num_classes: int) -> list[ArchGraph]:
     return networks
 
 
-def native_dtype() -> torch.dtype:
-    """bfloat16 where the processor computes in it, which is several times faster; float32 elsewhere."""
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    fast = capabilities.get("amx_bf16") or capabilities.get("avx512_bf16")
-    return torch.bfloat16 if fast else torch.float32
-
-
 def predicted_parameters(ghn: GHN, graph: ArchGraph) -> dict[str, Tensor]:
     """What a GHN answers for the parameters that the network reads, by name; the standard value where it has
     no decoder, as in every answer.

@@ -27,8 +27,9 @@ from service.predictors.features.architectures import Reader
 from service.predictors.regressors.scores import SCORE_DECIMALS
 from training.data.dataset import Dataset
 from training.data.network_images import check_fits
-from training.evaluate.accuracy import measure, native_dtype, predicted_parameters
+from training.evaluate.accuracy import measure, predicted_parameters
 from training.evaluate.anytime import area, exit_scores, usual_budget
+from training.loop.number_format import native_format
 
 By = Literal["accuracy", "loss"]
 
@@ -52,7 +53,7 @@ class ImageRanker(ABC):
     def __init__(self, name: str, weights: str, dataset: Dataset, by: By, images: int) -> None:
         """weights: what they are, in a sentence."""
         self._dataset, self._by, self._images = dataset, by, images
-        self._dtype = native_dtype()
+        self._dtype = native_format()
         self.name = name
         self.note: str | None = (
             f"Scores are the {by} of networks with {weights}, untrained, on "

@@ -19,13 +19,14 @@ from service.executor.networks import Network
 from service.executor.statistics import BatchStatistics
 from service.kit.whole_file import whole_file
 from training.data.dataset import Dataset
-from training.evaluate.accuracy import CALIBRATION_BATCHES, measure, native_dtype, training_statistics
+from training.evaluate.accuracy import CALIBRATION_BATCHES, measure, training_statistics
 from training.finetune.config import FineTuning
 from training.finetune.history import History, Record, quality
 from training.finetune.solved_head import last_layer, solve_head
 from training.finetune.starting_weights import StartingWeights
 from training.loop.divergence import all_finite, diverged, is_lost
 from training.loop.interruption import Interruption
+from training.loop.number_format import native_format
 from training.loop.run_folder import RunFolder
 from training.loop.sgd import Epoch, train_network
 
@@ -35,11 +36,6 @@ _PULSE_SECONDS = 5.0
 
 Progress = Callable[[dict[str, Any]], None]
 Tensors = dict[str, Tensor]
-
-
-def quick_dtype(device: torch.device) -> torch.dtype:
-    """Of activations in training; what is measured is computed in float32."""
-    return native_dtype() if device.type == "cpu" else torch.bfloat16
 
 
 class Work:
@@ -57,7 +53,8 @@ class Work:
         self.history = History(folder.path / "history.json")
         self._planned = planned_epochs
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._dtype = quick_dtype(self._device)
+        # Of activations in training; what is measured is computed in float32.
+        self._dtype = native_format(self._device)
         self._tell, self._last_line = tell, time.monotonic()
 
     def with_solved_head(self, start: StartingWeights) -> StartingWeights:

@@ -41,6 +41,7 @@ from training.loop.cores import usable_cores
 from training.loop.divergence import LossWatch, is_lost
 from training.loop.interruption import Interruption
 from training.loop.network_runner import NetworkRunner
+from training.loop.number_format import activation_format
 from training.loop.run import LOG_SECONDS
 from training.loop.run_folder import RunFolder
 from training.loop.small_operators import small_operators
@@ -182,7 +183,7 @@ class Trainer:
         config = self.config
         on_gpu = self.team.device.type == "cuda"
         threads = config.threads or (1 if on_gpu else max(1, min(8, usable_cores()) // self.team.size))
-        dtype = torch.bfloat16 if config.bfloat16 else torch.float32
+        dtype = activation_format(config.bfloat16, self.team.device)
         runner = NetworkRunner(threads, dtype, config.clip, self.team.device)
         first = self._next_network
         source = ArchitectureSource(
@@ -245,9 +246,7 @@ class Trainer:
         self._watch.see(self.step, {"loss": loss / count if sane and np.isfinite(norm) else float("nan")})
         return {"loss": loss / count, "accuracy": 100 * accuracy / count, "norm": norm, "rate": rate}
 
-    def _join(
-        self, finite: int, loss: float, accuracy: float, sane: int
-    ) -> tuple[int, float, float, int]:
+    def _join(self, finite: int, loss: float, accuracy: float, sane: int) -> tuple[int, float, float, int]:
         """Sum gradients and numbers over the team, which also agrees on the time used and on when to stop."""
         now = time.monotonic()
         seconds = self.seconds + now - self._clock if self.team.leads else 0.0
@@ -306,7 +305,7 @@ class Trainer:
         if not count:
             return
         networks = self._unseen_networks(count)
-        ghn, dtype = self.learned.averaged(), torch.bfloat16 if self.config.bfloat16 else torch.float32
+        ghn, dtype = self.learned.averaged(), activation_format(self.config.bfloat16)
         measured = [0.0] * count
         for index in self.team.share(0, count):
             if self._interruption.requested:

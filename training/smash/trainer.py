@@ -20,6 +20,7 @@ from service.predictors.smash.space import random_architecture
 from training.data.dataset import Dataset, configured_dataset, sample_batch
 from training.loop.cores import usable_cores
 from training.loop.network_runner import NetworkRunner, send_back
+from training.loop.number_format import activation_format
 from training.loop.step_trainer import RATE_SHARE, StepTrainer
 from training.smash.config import SmashRun
 from training.smash.score import Description, smash_score
@@ -49,7 +50,7 @@ class SmashTrainer(StepTrainer):
 
     def __init__(self, config: SmashRun, cache_dir: Path | None = None, *, threads: int = 0) -> None:
         self.config = config
-        self.dtype = torch.bfloat16 if config.bfloat16 else torch.float32
+        self.dtype = activation_format(config.bfloat16)
         # The optimizer clips the gradient of the step.
         self._runner = NetworkRunner(
             min(config.networks, threads or usable_cores()), self.dtype, clip=float("inf")

@@ -146,7 +146,7 @@ def test_stopped_within_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_on_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A simulated one: tensors are where they should be, also when a run goes on."""
-    monkeypatch.setattr("training.finetune.work.quick_dtype", lambda device: torch.float32)
+    monkeypatch.setattr("training.finetune.work.native_format", lambda device: torch.float32)
     graph, config = graph_of(small_network()), FineTuning(**{**SMALL, "images": 64, "epochs": 2})
     on_cpu = run(graph, config, tmp_path / "cpu")
 
