@@ -69,8 +69,8 @@ def test_an_interrupted_command_goes_on(run: Run, net: Path, monkeypatch: pytest
 
     go_on = work.Work._measured
 
-    def stop(self: Any, kind: str, epoch: Any, training_images: int, rate: float) -> None:
-        go_on(self, kind, epoch, training_images, rate)
+    def stop(self: Any, *told: Any) -> None:
+        go_on(self, *told)
         self.interruption.requested = True
 
     with monkeypatch.context() as patch:
@@ -134,9 +134,7 @@ def test_an_onnx_model_is_filled_in(run: Run, tmp_path: Path) -> None:
     assert run("finetune", graph, *QUICK, "--out", "x.onnx").exit_code == 2
 
 
-def test_wrong_names_are_refused_before_anything_is_loaded(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wrong_names_are_refused_before_anything_is_loaded(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.cli.reading.read_network", lambda *_, **__: pytest.fail("it was read"))
     data = run("finetune", "torchvision:resnet18", "--data", "nope")
     assert data.exit_code == 3 and "There is no data set 'nope'" in problems(data)[0]["detail"]

@@ -110,11 +110,14 @@ class Work:
         return self.folder.path / f"{kind}.best.safetensors"
 
     def _before(self, kind: str, params: Tensors) -> None:
-        images = min(self.config.images_of(self.dataset), MEASURED_IMAGES)
+        # One pass measures the start on training images and gathers their statistics.
+        images, statistics = self._calibration_images, BatchStatistics()
         accuracy, loss = measure(
-            self.network, params, self.dataset, self.dataset.train, limit=images, guesses=False
-        )
-        self._measured(kind, Epoch(0, loss, accuracy, params), images, 0.0)
+            self.network, params, self.dataset, self.dataset.train,
+            limit=images, statistics=statistics, guesses=False,
+        )  # fmt: skip
+        statistics.gathering = False
+        self._measured(kind, Epoch(0, loss, accuracy, params), images, 0.0, statistics)
 
     def _train(self, kind: str, params: Tensors, rate: float, until: int) -> None:
         recipe, batches = replace(self.config.recipe, learning_rate=rate), self._batches
@@ -133,7 +136,9 @@ class Work:
         train_network(
             self.network, self.dataset, recipe,
             start=params, dtype=self._dtype, state_file=self.folder.path / f"{kind}.state.safetensors",
-            on_epoch=lambda epoch: self._measured(kind, epoch, batches * recipe.batch_size, rate),
+            on_epoch=lambda epoch: self._measured(
+                kind, epoch, batches * recipe.batch_size, rate, self._statistics(epoch.params)
+            ),
             on_batch=pulse, until=until, interruption=self.interruption,
         )  # fmt: skip
 
@@ -141,7 +146,9 @@ class Work:
         epoch = max(1, -(-step // self._batches))
         return diverged(what, step=step, steps=self.steps, epoch=epoch, learning_rate=rate)
 
-    def _measured(self, kind: str, epoch: Epoch, training_images: int, rate: float) -> None:
+    def _measured(
+        self, kind: str, epoch: Epoch, training_images: int, rate: float, statistics: BatchStatistics
+    ) -> None:
         """Measure after an epoch, keep it, and tell. training_images: how many its own accuracy is of."""
         step = epoch.number * self._batches
         if is_lost(epoch.loss):
@@ -150,7 +157,7 @@ class Work:
             raise self._diverged("A parameter is not finite", step, rate)
         accuracy, loss = measure(
             self.network, epoch.params, self.dataset, self.dataset.validation,
-            limit=MEASURED_IMAGES, statistics=self._statistics(epoch.params), guesses=False,
+            limit=MEASURED_IMAGES, statistics=statistics, guesses=False,
         )  # fmt: skip
         if is_lost(loss):
             raise self._diverged(f"The loss on validation images is {loss:.3g}", step, rate)
@@ -169,9 +176,12 @@ class Work:
         self.history.add(kind, record)
         self._log({"kind": kind, **record}, 0.0)
 
+    @property
+    def _calibration_images(self) -> int:
+        return min(self.config.images_of(self.dataset), _CALIBRATION_IMAGES)
+
     def _statistics(self, params: Mapping[str, Tensor]) -> BatchStatistics:
-        images = min(self.config.images_of(self.dataset), _CALIBRATION_IMAGES)
-        return training_statistics(self.network, params, self.dataset, images)
+        return training_statistics(self.network, params, self.dataset, self._calibration_images)
 
     def _log(self, record: dict[str, Any], under_way: float) -> None:
         """under_way: epochs done that are not in the history yet."""

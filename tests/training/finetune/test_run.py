@@ -14,6 +14,8 @@ from torch import nn
 
 from service.contract.reading import read
 from service.errors import InvalidRequest, TrainingDiverged, UnknownModel, UnsupportedOperator
+from service.executor.networks import Network
+from service.executor.statistics import BatchStatistics
 from service.ghn.checkpoint import save_checkpoint
 from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
@@ -23,6 +25,7 @@ from service.graph_io.torch_tracer import trace
 from service.settings import get_settings
 from tests.simulated_gpu import SimulatedGpu
 from training.data.dataset import batches, load_dataset
+from training.evaluate.accuracy import measure, training_statistics
 from training.finetune.config import FineTuning
 from training.finetune.run import WEIGHTS, race_epochs, run
 from training.finetune.starting_weights import (
@@ -32,7 +35,7 @@ from training.finetune.starting_weights import (
     trained_on,
     with_noise,
 )
-from training.loop.sgd import Epoch, random_parameters
+from training.loop.sgd import random_parameters
 
 SMALL: dict[str, Any] = {
     "model": "tiny", "images": 256, "batch_size": 32, "epochs": 3, "learning_rate": 0.1,
@@ -115,7 +118,7 @@ def test_an_interrupted_run_repeats_a_whole_one(tmp_path: Path, monkeypatch: pyt
         assert run(graph, config, folder, on_progress=stop) is None
     assert not (folder / WEIGHTS).exists()
 
-    def crash(self: Any, kind: str, epoch: Epoch, training_images: int, rate: float) -> None:
+    def crash(self: Any, *told: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -343,6 +346,32 @@ def test_every_accuracy_says_of_how_many_images(tmp_path: Path) -> None:
     # Training leaves out what fills no batch.
     assert [entry["training_images"] for entry in result["history"]] == [250, 224, 224, 224]
     assert {entry["validation_images"] for entry in result["history"]} == {200}
+
+
+def test_one_pass_measures_the_start_and_gathers_its_statistics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph, config, passes = graph_of(small_network()), FineTuning(**{**SMALL, "epochs": 1}), []
+
+    def gather(*values: Any) -> BatchStatistics:
+        passes.append(values)
+        return training_statistics(*values)
+
+    monkeypatch.setattr("training.finetune.work.training_statistics", gather)
+    result = run(graph, config, tmp_path / "run")
+    assert result is not None and len(passes) == 2  # after the epoch, and for the test
+    dataset = load_dataset("digits", image_size=8)
+    network, params = Network(graph), predicted_weights(load_model("tiny"), graph, dataset).params
+    before = result["history"][0]
+    accuracy, loss = measure(network, params, dataset, dataset.train, limit=256)
+    assert before["training_accuracy"] == pytest.approx(accuracy, abs=1e-3)
+    assert before["loss"] == pytest.approx(loss, abs=1e-4)
+    statistics = training_statistics(network, params, dataset, 256)
+    accuracy, loss = measure(
+        network, params, dataset, dataset.validation, limit=1000, statistics=statistics
+    )  # fmt: skip
+    assert before["validation_accuracy"] == pytest.approx(accuracy, abs=1e-3)
+    assert before["validation_loss"] == pytest.approx(loss, abs=1e-4)
 
 
 def test_what_does_not_fit_is_refused_before_training(tmp_path: Path) -> None:
