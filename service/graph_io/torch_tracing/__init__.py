@@ -3,6 +3,7 @@
 steps.py         what was computed: one record a call, numbered
 recorder.py      the torch function mode that writes the records while the module runs
 handlers/        what each function of torch is, and its result's shape without computing it
+onnx_programs.py the program of an ONNX file, its operators run in torch (onnx_operators/)
 nested.py        tensors in nested arguments and results
 stand_ins.py     lends the module tensors without memory or copies, and gives everything back as it was
 zeros.py         for modules whose control flow looks at values: zeros will do

@@ -16,15 +16,9 @@ from service.graph_io.limits import GraphLimits
 from service.graph_io.onnx.load import load
 from service.graph_io.onnx.scopes import domain_of, opset_of
 from service.graph_io.program import Call, Program, Result
-from service.graph_io.torch_tracing.onnx_operators import (
-    OPERATORS,
-    Attrs,
-    Inputs,
-    NotRun,
-    Operator,
-    attributes_of,
-    tensor_of,
-)
+from service.graph_io.torch_tracing import onnx_operators  # noqa: F401  fills the table
+from service.graph_io.torch_tracing.onnx_operators.attributes import attributes_of, tensor_of
+from service.graph_io.torch_tracing.onnx_operators.table import OPERATORS, Attrs, Inputs, NotRun, Operator
 from service.graph_io.torch_tracing.program_recorder import BATCHES, NoProgram, ProgramRecorder, merged
 from service.graph_io.torch_tracing.recorder import META
 

@@ -13,7 +13,7 @@ from service.errors import UnknownModel, UnsupportedOperator
 from service.executor.networks import Network
 from service.ghn.registry import load_model
 from service.graph_io.read import read_document
-from service.graph_io.torch_tracing import onnx_operators
+from service.graph_io.torch_tracing.onnx_operators.table import OPERATORS
 from service.predictors.rankers.ranking import Candidate, rank
 from tests.torchscript_exporter import export
 from training.data.dataset import batches, load_dataset
@@ -64,6 +64,6 @@ def test_a_file_is_run_by_its_program_and_checked(monkeypatch: pytest.MonkeyPatc
     ranker = PredictedWeightsRanker("ghn2-cifar10", load_dataset("digits"), images=64)
     sent = {"format": "onnx", "data": base64.b64encode(file).decode()}
     assert 0 <= ranker.score(sent) <= 100
-    monkeypatch.setitem(onnx_operators.OPERATORS, "PRelu", lambda attrs, inputs: inputs[0].relu())
+    monkeypatch.setitem(OPERATORS, "PRelu", lambda attrs, inputs: inputs[0].relu())
     with pytest.raises(UnsupportedOperator, match=r"\(PRelu\) is the first that differs"):
         ranker.score(sent)
