@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from service.executor.node_attributes import (
     refusal,
     values_of,
 )
+from service.executor.pixel_kernels import pixels_read
 from service.executor.small_images import number_format
 from service.graph_io.archgraph import Node
 
@@ -40,12 +42,28 @@ def conv(node: Node) -> Step:
 
     def run(inputs: Inputs, params: Params) -> Tensor:
         x = inputs[0] if uneven is None else F.pad(inputs[0], uneven)
+        w = weight(params)
         dtype = number_format(x, stride)
+        x, step = pixels_read(x, w.shape[2:], stride, padding)
         b = None if bias is None else params[bias].to(dtype).flatten()
-        result = function(x.to(dtype), weight(params).to(dtype), b, stride, padding, dilation, groups)
+        result = function(x.to(dtype), w.to(dtype), b, step, padding, dilation, groups)
         return result.to(x.dtype)  # type: ignore[no-any-return]
 
     return run
+
+
+def convolution(
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: list[int], padding: list[int],
+    dilation: list[int], transposed: bool, output_padding: list[int], groups: int,
+) -> Tensor:  # fmt: skip
+    """torch's `convolution` of a program's call; the result has the number format of x."""
+    dtype = number_format(x, stride)
+    read, step = (x, stride) if transposed else pixels_read(x, weight.shape[2:], stride, padding)
+    result = torch.ops.aten.convolution.default(
+        read.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype), step, padding,
+        dilation, transposed, output_padding, groups,
+    )  # fmt: skip
+    return result.to(x.dtype)  # type: ignore[no-any-return]
 
 
 def uneven_padding(end: object, begin: tuple[int, ...]) -> list[int] | None:

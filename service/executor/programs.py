@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from service.errors import UnsupportedOperator
-from service.executor.small_images import convolution
+from service.executor.convolutions import convolution
 from service.executor.statistics import BatchStatistics, normalised_by_batch
 from service.graph_io.program import (
     Argument,

@@ -8,7 +8,6 @@ images are computed in float32; they are so small that this costs nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,12 +21,3 @@ def number_format(x_NCX: Tensor, stride: Sequence[int]) -> torch.dtype:
     strides = stride if len(stride) == len(axes) else tuple(stride) * len(axes)
     small = any(size == 1 or size < step for size, step in zip(axes, strides, strict=True))
     return torch.float32 if small else x_NCX.dtype
-
-
-def convolution(x_NCX: Tensor, weight: Tensor, bias: Tensor | None, stride: list[int], *rest: Any) -> Tensor:
-    """torch's `convolution` of a program's call; the result has the number format of x."""
-    dtype = number_format(x_NCX, stride)
-    result = torch.ops.aten.convolution.default(
-        x_NCX.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype), stride, *rest
-    )
-    return result.to(x_NCX.dtype)  # type: ignore[no-any-return]

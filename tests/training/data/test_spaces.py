@@ -61,7 +61,6 @@ def test_a_stacked_ghn_is_trained_on_a_space(tmp_path: Path) -> None:
     config = TrainConfig(
         name="small",
         data="digits",
-        bfloat16=True,  # float32 crashes in torch 2.15 if the processor has AVX2 alone
         steps=2,
         space="ghn1",
         network={**SMALL, "states": 5},
