@@ -36,7 +36,7 @@ from training.data.spaces import SpaceNetworks
 from training.evaluate.accuracy import Scores, evaluate_networks
 from training.ghn.recipe import Stage
 from training.ghn.trainer import train
-from training.loop.number_format import native_format
+from training.loop.number_format import native_format, native_format_name
 
 OUT_OF_DISTRIBUTION = ("wide", "deep", "dense", "bn-free")
 # Networks under the bounds of training, of a seed that no training has.
@@ -150,7 +150,7 @@ def _one(name: str, folder: Path, stage: Stage, seed: int, options: argparse.Nam
         "skipped": trained[-1]["skipped"],
         "loss": sum(record["loss"] for record in trained[-5:]) / len(trained[-5:]),
         "test_images": min(options.limit_images, len(dataset.test)),
-        "dtype": str(native_format()).removeprefix("torch."),
+        "dtype": native_format_name(),
         "accuracies": accuracies,
     }
     (folder / "scores.json").write_text(json.dumps(result, indent=1) + "\n")

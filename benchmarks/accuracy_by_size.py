@@ -27,7 +27,7 @@ from service.settings import get_settings
 from training.data.dataset import load_dataset
 from training.data.deepnets import architecture
 from training.evaluate.accuracy import Scores, evaluate_networks
-from training.loop.number_format import native_format
+from training.loop.number_format import native_format, native_format_name
 
 # What the training networks of the paper, and ours, have at most.
 _TRAINED = {"channels": 128, "cells": 18}
@@ -59,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     }  # fmt: skip
     rows = _measured(options, counts)
     print(
-        f"{options.model}, {options.limit_images} test images of CIFAR-10 a network, in bfloat16; "
+        f"{options.model}, {options.limit_images} test images of CIFAR-10 a network, "
+        f"in {native_format_name()}; "
         f"{', '.join(f'{count} networks of {split}' for split, count in counts.items())}\n"
     )
     for panel, (field, splits, starts) in PANELS.items():

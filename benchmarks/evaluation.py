@@ -25,7 +25,7 @@ from service.settings import get_settings
 from training.data.deepnets import SPLIT_NAMES
 from training.evaluate.measurements import RANDOM, Evaluation, read_all
 from training.evaluate.run import Job, Report, Sources, measure
-from training.loop.number_format import native_format
+from training.loop.number_format import native_format_name
 
 SPLITS = tuple(split for split in SPLIT_NAMES if split not in ("train", "id-val"))
 # At chance there is little to see in more images.
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="the page of results")
     options = parser.parse_args()
     settings = get_settings()
-    dtype = str(native_format()).removeprefix("torch.") if options.dtype == "auto" else options.dtype
+    dtype = native_format_name() if options.dtype == "auto" else options.dtype
     jobs = plan(options, dtype) if options.count else []
 
     def show(report: Report) -> None:

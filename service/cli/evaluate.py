@@ -79,7 +79,7 @@ def evaluate(
     from training.evaluate.accuracy import CALIBRATION_BATCHES
     from training.evaluate.measurements import RANDOM, Evaluation
     from training.evaluate.run import Job, Sources, measure
-    from training.loop.number_format import native_format
+    from training.loop.number_format import native_format_name
 
     settings = get_settings()
     loaded = load_model(model or settings.default_model)
@@ -96,14 +96,13 @@ def evaluate(
     if dataset.report is not None and not json:
         for line in inventory_lines(inventory(dataset)):
             say(line)
-    used = native_format() if dtype is Dtype.AUTO else dtype.value
     common: JsonObject = {
         "split": split,
         "data": chosen,
         "images": images,
         "bn": bn.value,
         "calibration_batches": CALIBRATION_BATCHES if bn is BatchNorm.RECALIBRATE else 0,
-        "dtype": str(used).removeprefix("torch."),
+        "dtype": native_format_name() if dtype is Dtype.AUTO else dtype.value,
         "data_digest": "" if dataset.report is None else data_digest(dataset),
     }
     predicted = Evaluation(method=card.name, digest=card.digest, **common)

@@ -14,6 +14,11 @@ def native_format(device: torch.device = _CPU) -> torch.dtype:
     return torch.bfloat16 if _computes_in_bfloat16(device) else torch.float32
 
 
+def native_format_name(device: torch.device = _CPU) -> str:
+    """As results record it: bfloat16 or float32."""
+    return str(native_format(device)).removeprefix("torch.")
+
+
 def activation_format(bfloat16: bool | None, device: torch.device = _CPU) -> torch.dtype:
     """What an option `bfloat16` asks for; None: the native format of the device."""
     if bfloat16 is None:
