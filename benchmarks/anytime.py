@@ -67,9 +67,7 @@ def main() -> None:
         **{f"random {number + 1}": _SPACE.sample(random) for number in range(options.train)},
         "by hand": by_hand(),
     }
-    trained = {
-        name: _trained(folder, document, dataset, options.epochs) for name, document in chosen.items()
-    }
+    trained = {name: _trained(folder, document, dataset, options.epochs) for name, document in chosen.items()}
     print(
         f"GHN: {options.steps} steps, {seconds:.0f} s; {len(documents)} networks scored, {each:.2f} s each; "
         f"trained for {options.epochs} epochs\n\n| network | area, generated | area, trained | exits: million"

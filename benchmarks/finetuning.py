@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from service.executor.networks import Network
@@ -159,12 +160,17 @@ def load(name: str, data_dir: Path, cache_dir: Path | None) -> Dataset:
         return load_dataset("digits", image_size=SIDE)
     if not name.startswith("c100-"):
         raise ValueError(f"no data set {name!r}: digits, or c100-N")
-    return subset(load_dataset("cifar10", data_dir=data_dir, cache_dir=cache_dir), int(name[5:]))
+    return subset(load_dataset("cifar100", data_dir=data_dir, cache_dir=cache_dir), int(name[5:]))
+
+
+def fine_tuning_classes(count: int) -> NDArray[np.int64]:
+    """Labels of the classes that are trained on, out of `count`, in order."""
+    return np.sort(np.random.default_rng(0).choice(count, _CLASSES, replace=False))
 
 
 def subset(whole: Dataset, images_a_class: int) -> Dataset:
     """Twenty classes of a data set, the same for every number of images, and all their test images."""
-    chosen = np.sort(np.random.default_rng(0).choice(len(whole.classes), _CLASSES, replace=False))
+    chosen = fine_tuning_classes(len(whole.classes))
 
     def part(images: ImageSet, first: int, count: int | None) -> ImageSet:
         labels_N = images.labels_N.numpy()

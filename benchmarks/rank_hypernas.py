@@ -140,7 +140,7 @@ def main() -> None:
                         **options,
                         "model": {**VARIANTS[variant], "space": arguments.space, **options.get("model", {})},
                         "seed": seed,
-                    }
+                    },
                 )
                 result = _known_or(arguments.results, table, config, size, test_cells, arguments.part)
                 taus.setdefault((variant, size), []).append(result["tau"])

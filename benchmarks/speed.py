@@ -127,9 +127,7 @@ def kinds_table(results: dict[str, dict[str, float]]) -> str:
 def table(results: dict[str, dict[str, float]]) -> str:
     columns = list(next(iter(results.values())))
     lines = [
-        "| network | "
-        + " | ".join(f"{column} ms" for column in columns)
-        + " |",
+        "| network | " + " | ".join(f"{column} ms" for column in columns) + " |",
         "|" + " --- |" * (len(columns) + 1),
     ]
     for name, result in results.items():

@@ -19,11 +19,17 @@ PAGE = (Path(__file__).resolve().parents[1] / "docs/papers.md").read_text()
 COMMANDS = sorted(set(re.findall(r"`((?:python -m benchmarks|weightcast) ?[^`]*)`", PAGE)))
 ITEMS = {
     "GHN-1": [
-        "Table 1", "Table 2", "Table 3", "Table 3, NAS-Bench-201", "Table 4",
+        "Table 1",
+        "Table 2",
+        "Table 3",
+        "Table 3, NAS-Bench-201",
+        "Table 4",
         *(f"Figure {n}" for n in range(1, 11)),
     ],
     "GHN-2": [
-        *(f"Table {n}" for n in range(1, 13)), "Table 12, trained networks", "Table 13",
+        *(f"Table {n}" for n in range(1, 13)),
+        "Table 12, trained networks",
+        "Table 13",
         *(f"Figure {n}" for n in range(1, 14)),
     ],
     "HyperNAS": ["Ranking", "Search", "Weights of what was found", "Ablations"],

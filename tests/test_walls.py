@@ -35,9 +35,10 @@ TORCH = {"torch", "torchvision", "timm"}
 TRACER = ("service/graph_io/torch_tracer.py", "service/graph_io/torch_tracing/")
 KNOWS_TORCH = (*TRACER, "service/client/_torch.py")
 
-OURS = {
-    f"service.{path.stem}" for path in (ROOT / "service").iterdir() if not path.name.startswith("_")
-} | {"training", "benchmarks"}
+OURS = {f"service.{path.stem}" for path in (ROOT / "service").iterdir() if not path.name.startswith("_")} | {
+    "training",
+    "benchmarks",
+}
 
 FORBIDDEN: dict[str, set[str]] = {
     "service/contract": SERVER_SIDE

@@ -20,9 +20,7 @@ from service.kit.json_types import JsonObject
 DEFAULT_FILE = "embeddings.npz"
 
 
-@offers(
-    EmbedOptions, flags={"model": ("--model", "-m")}, completions={"model": options.ghn_names}
-)
+@offers(EmbedOptions, flags={"model": ("--model", "-m")}, completions={"model": options.ghn_names})
 def embed(
     *,
     source: Annotated[

@@ -18,6 +18,7 @@ from service.contract.options import DATA
 from service.kit.json_types import JsonObject
 
 if TYPE_CHECKING:
+    from service.ghn.config import GHNConfig
     from service.models.catalog import ModelCard
     from training.data.dataset import Dataset
     from training.evaluate.run import Report
@@ -92,7 +93,7 @@ def evaluate(
         chosen, data_dir=sources.data_dir, cache_dir=sources.cache_dir, skip_bad=skip_bad,
         copies=helpers if helpers == 1 else 1 + helpers,
     )  # fmt: skip
-    _check_classes(card, loaded.ghn.config.num_classes, dataset)
+    _check_classes(card, loaded.ghn.config, dataset)
     if dataset.report is not None and not json:
         for line in inventory_lines(inventory(dataset)):
             say(line)
@@ -166,18 +167,20 @@ def _trained_on(card: ModelCard) -> str:
     )
 
 
-def _check_classes(card: ModelCard, known: int, dataset: Dataset) -> None:
+def _check_classes(card: ModelCard, config: GHNConfig, dataset: Dataset) -> None:
     """The same classes in the same order; by their number where the model does not name them."""
     from service.errors import InvalidRequest
 
-    if len(dataset.classes) != known:
+    count = len(dataset.classes)
+    if count not in config.class_counts:
+        known = " or ".join(map(str, config.class_counts))
         raise InvalidRequest(
-            f"The model {card.name!r} knows {known} classes, {dataset.name} has {len(dataset.classes)}.",
-            field="/data",
+            f"The model {card.name!r} knows {known} classes, {dataset.name} has {count}.", field="/data"
         )
-    if card.classes is not None and card.classes != dataset.classes:
+    data = card.trained_data[config.class_counts.index(count)]
+    if data.classes is not None and data.classes != dataset.classes:
         raise InvalidRequest(
             f"The model {card.name!r} knows other classes than {dataset.name} has: "
-            f"{', '.join(card.classes[:10])} are not {', '.join(dataset.classes[:10])}.",
+            f"{', '.join(data.classes[:10])} are not {', '.join(dataset.classes[:10])}.",
             field="/data",
         )

@@ -43,13 +43,15 @@ def offers(
         types = get_type_hints(options, include_extras=True)
         derived = [
             _parameter(
-                entry, types[entry.name], notes.get(entry.name, ""),
-                flags.get(entry.name, ()), completions.get(entry.name), entry.name in unset,
+                entry,
+                types[entry.name],
+                notes.get(entry.name, ""),
+                flags.get(entry.name, ()),
+                completions.get(entry.name),
+                entry.name in unset,
             )
             for entry in fields(options)
-            if entry.name not in own
-            and entry.name not in leave_out
-            and (only is None or entry.name in only)
+            if entry.name not in own and entry.name not in leave_out and (only is None or entry.name in only)
         ]
         names = [parameter.name for parameter in derived]
 

@@ -15,9 +15,7 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 
 Json = Annotated[
     bool,
-    typer.Option(
-        "--json", callback=note_json, help="Print the result as one JSON document."
-    ),
+    typer.Option("--json", callback=note_json, help="Print the result as one JSON document."),
 ]
 Url = Annotated[
     str | None,
@@ -103,9 +101,7 @@ Model = Annotated[
     ),
 ]
 
-DataDir = Annotated[
-    Path | None, typer.Option(help="Folder of the data set. [default: WEIGHTCAST_DATA_DIR]")
-]
+DataDir = Annotated[Path | None, typer.Option(help="Folder of the data set. [default: WEIGHTCAST_DATA_DIR]")]
 Mirror = Annotated[bool | None, typer.Option("--mirror/--no-mirror", help=MIRROR)]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help=SKIP_BAD)]
 
@@ -135,9 +131,7 @@ Plot = Annotated[
         help="Also draw a chart of the result, as .png or .svg.",
     ),
 ]
-Replace = Annotated[
-    bool, typer.Option("--replace", help="Replace your own model of this name.")
-]
+Replace = Annotated[bool, typer.Option("--replace", help="Replace your own model of this name.")]
 
 InputShape = Annotated[
     str | None,

@@ -99,9 +99,7 @@ def predict(
         raise typer.Exit(REFUSED if statuses == {REFUSED} else FAILED)
 
 
-def _predict_to_file(
-    name: str, predict_one: Predictor, targets: sources.Targets, plot: Path | None
-) -> _Row:
+def _predict_to_file(name: str, predict_one: Predictor, targets: sources.Targets, plot: Path | None) -> _Row:
     start = time.perf_counter()
     with progress_bar(sources.stem(name)) as progress:
         weights, loading = predict_one(name, progress)
@@ -225,9 +223,7 @@ def _load_model(name: str | None) -> Any:
 
 
 @contextmanager
-def _there(
-    chosen: PredictOptions, shape: Shape, url: str, api_key: str | None
-) -> Iterator[Predictor]:
+def _there(chosen: PredictOptions, shape: Shape, url: str, api_key: str | None) -> Iterator[Predictor]:
     """Predicts by a service. Weights travel as tiles whatever is written: the file is made here."""
     from service.client import Client
     from service.settings import get_settings

@@ -9,7 +9,6 @@ from typing import Protocol
 _MOST_NUMBERS = 10
 
 
-
 class Scored(Protocol):
     @property
     def score(self) -> float | None: ...

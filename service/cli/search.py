@@ -37,7 +37,9 @@ def search(
     predictor: Annotated[
         str | None,
         typer.Option(
-            "--predictor", "-p", autocompletion=options.predictor_names,
+            "--predictor",
+            "-p",
+            autocompletion=options.predictor_names,
             help="Predictor that scores architectures, as for `weightcast rank`; with --data, one "
             "that generates weights.",
         ),
@@ -45,7 +47,9 @@ def search(
     out: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--out", metavar="FILE",
+            "-o",
+            "--out",
+            metavar="FILE",
             help="Write the best architectures to a file, one JSON document per line, as `rank` reads them.",
         ),
     ] = None,
@@ -68,16 +72,12 @@ def search(
     """
     # A path is no name: here it is looked up as it is.
     named = data if data is None or url is not None else "here"
-    chosen = checked(
-        SearchOptions, {**values, "predictor": predictor, "data": named, "skip_bad": skip_bad}
-    )
+    chosen = checked(SearchOptions, {**values, "predictor": predictor, "data": named, "skip_bad": skip_bad})
     if weights is not None:
         _check_generates(chosen.predictor, url)
     with progress_bar("searching") as progress:
         answer = (
-            _here(chosen, data, data_dir, progress)
-            if url is None
-            else _there(chosen, progress, url, api_key)
+            _here(chosen, data, data_dir, progress) if url is None else _there(chosen, progress, url, api_key)
         )
     if out is not None:
         _write(out, answer.best)
@@ -112,9 +112,7 @@ def _here(
     return answer(chosen, read=read_document, report=tell, images=images)
 
 
-def _there(
-    chosen: SearchOptions, progress: ReportProgress, url: str, api_key: str | None
-) -> SearchResult:
+def _there(chosen: SearchOptions, progress: ReportProgress, url: str, api_key: str | None) -> SearchResult:
     from service.client import Client
     from service.contract.reading import written
 
@@ -193,8 +191,6 @@ def _mean(group: Mean) -> tuple[str, str]:
     return f"{group.mean:.1f}", f"{low:.1f} to {high:.1f}"
 
 
-def _cells(
-    entry: FoundArchitecture, entries: list[FoundArchitecture], costs: list[str]
-) -> tuple[str, ...]:
+def _cells(entry: FoundArchitecture, entries: list[FoundArchitecture], costs: list[str]) -> tuple[str, ...]:
     counts = (f"{entry.costs[name]:,.10g}" for name in costs)
     return *scored.cells(entry, entries), *counts, as_source(entry.architecture)

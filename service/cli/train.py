@@ -74,6 +74,13 @@ def train(
             help="Start from the weights of a model, or of the folder of a model or run."
         ),
     ] = None,
+    also_data: Annotated[
+        str | None,
+        typer.Option(
+            help="A second set of images, with another number of classes; the GHN learns from both.",
+            autocompletion=options.data_names,
+        ),
+    ] = None,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Number of processes. [default: one per GPU, or per core]")
     ] = None,
@@ -109,10 +116,10 @@ def train(
     """
     if kind not in kinds_here():
         raise typer.BadParameter(f"kinds: {', '.join(kinds_here())}", param_hint="--kind")
-    if kind != _GHN and (start is not None or processes is not None):
+    if kind != _GHN and (start, also_data, processes) != (None, None, None):
         raise typer.BadParameter(
-            "only a GHN starts from another, or is trained in several processes",
-            param_hint="--from, --processes",
+            "only a GHN starts from another, learns from two data sets, or is trained in several processes",
+            param_hint="--from, --also-data, --processes",
         )
     if kind != _GHN and network:
         raise typer.BadParameter("only a GHN has them", param_hint="--gnn, --hidden, --layers, --heads")
@@ -136,6 +143,9 @@ def train(
     settings, typed = get_settings(), data
     data = data_source(data, Path())
     check_data(data)
+    also = None if also_data is None else data_source(also_data, Path())
+    if also is not None:
+        check_data(also, "/also_data")
     prefix = _GHN_PREFIXES[network.get("gnn", "gated")] if kind == _GHN else kind
     name = name or f"{prefix}-{_slug(data)}"
     if not re.fullmatch(MODEL_NAME, name):
@@ -155,14 +165,15 @@ def train(
         prepare_environment()
     _check_run(run_folder, resume, anew)
     again = _command(
-        kind=kind if kind != _GHN else None, data=typed, data_dir=data_dir, minutes=values.get("minutes"),
+        kind=kind if kind != _GHN else None, data=typed, also_data=also_data, data_dir=data_dir,
+        minutes=values.get("minutes"),
         steps=values.get("steps"), learning_rate=learning_rate, mirror=mirror, skip_bad=skip_bad or None,
         seed=values.get("seed") or None, name=name, observations=observations, resume=True,
     )  # fmt: skip
     settings = settings.model_copy(update={"data_dir": data_dir or settings.data_dir})
     chosen = replace(chosen, data=data)
     if isinstance(chosen, GHNTraining):
-        chosen = replace(chosen, from_model=start)
+        chosen = replace(chosen, from_model=start, also_data=also)
     from training.job import TrainingJob
 
     job = TrainingJob(name=name, folder=run_folder, settings=settings, processes=processes)

@@ -69,8 +69,9 @@ def encode(
     Raises ApiError subclasses, with the same problem documents as the service's, for what cannot be read.
     """
     try:
-        encoded = _encode(architecture, None if input_shape is None else tuple(input_shape), example,
-        runnable)
+        encoded = _encode(
+            architecture, None if input_shape is None else tuple(input_shape), example, runnable
+        )
     except ServiceError as error:
         raise refusal(error.problem()) from error
     # In the torchvision format, the name says which network.
@@ -79,9 +80,7 @@ def encode(
     return encoded
 
 
-def _encode(
-    architecture: Any, input_shape: tuple[int, ...] | None, example: Any, runnable: bool
-) -> Encoded:
+def _encode(architecture: Any, input_shape: tuple[int, ...] | None, example: Any, runnable: bool) -> Encoded:
     if _is_torch_module(architecture):
         from service.graph_io.torch_tracer import trace, trace_once
 

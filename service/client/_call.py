@@ -79,9 +79,7 @@ class Call:
                 yield Pause(pause)
                 pause = min(pause * POLL_GROWTH, MAX_POLL_SECONDS)
 
-    def result(
-        self, model: type[ModelT], request: Request, together: Together | None = None
-    ) -> Flow[ModelT]:
+    def result(self, model: type[ModelT], request: Request, together: Together | None = None) -> Flow[ModelT]:
         """Submit work and bring back its result. Raises JobFailed, JobCancelled, JobTimeout.
 
         Asks the service to hold the request open for a while (`Prefer: wait`), and polls after that. Services

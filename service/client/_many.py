@@ -23,7 +23,6 @@ MOST_AT_ONCE = 10_000
 MOST_BYTES_AT_ONCE = 32 * 2**20
 
 
-
 @dataclass(frozen=True, slots=True)
 class Many:
     """texts: what is sent, a JSON text each: thousands are written once. indices: their places in what the

@@ -44,9 +44,7 @@ class operation(Generic[P, T]):
     @overload
     def __get__(self, client: Blocking, owner: type | None = None) -> Callable[P, T]: ...
     @overload
-    def __get__(
-        self, client: Awaiting, owner: type | None = None
-    ) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, client: Awaiting, owner: type | None = None) -> Callable[P, Coroutine[Any, Any, T]]: ...
     def __get__(self, client: Blocking | Awaiting | None, owner: type | None = None) -> Any:
         if client is None:
             return self

@@ -45,9 +45,7 @@ class Limits:
         schema: Any = handler(source)
         return {**schema, **self.limits}  # type: ignore[return-value]
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonObject:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonObject:
         described = {"description": self.description} if self.description else {}
         return {**handler(schema), **described}
 

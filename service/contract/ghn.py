@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from service.contract.fields import Limits, option
-from service.contract.options import BFLOAT16, MODEL_NAME, ImageTraining, ModelUse, Options
+from service.contract.options import BFLOAT16, DATA_NAME, MODEL_NAME, ImageTraining, ModelUse, Options
 from service.contract.search import Space
 
 Gnn = Literal["gated", "transformer", "mlp", "stacked"]
@@ -128,6 +128,14 @@ class Schedule(ImageTraining):
         default=None,
         metadata=option(
             "Start from the weights of this model, with its `ghn` configuration.", pattern=MODEL_NAME
+        ),
+    )
+    also_data: str | None = field(
+        default=None,
+        metadata=option(
+            "A second set of images, with another number of classes: networks learn from both in turn, and "
+            "the GHN gets a classifier for each.",
+            pattern=DATA_NAME,
         ),
     )
     space: Space | None = field(

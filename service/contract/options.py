@@ -19,8 +19,8 @@ DATA_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 FEWEST_OBSERVATIONS, MOST_OBSERVATIONS = 7, 20_000
 
 # Data sets that come with Weightcast, or are fetched: they never change.
-BUILT_IN_DATA = ("digits", "cifar10")
-DATA = "digits, cifar10, or a folder or zip file of images with one sub-folder a class"
+BUILT_IN_DATA = ("digits", "cifar10", "cifar100")
+DATA = "digits, cifar10, cifar100, or a folder or zip file of images with one sub-folder a class"
 MIRROR = (
     "Mirror half of the training images at random. Default: yes, unless a class name is a single character: "
     "mirroring changes digits, letters and signs."
@@ -108,8 +108,8 @@ class Images(Options):
     data: str = field(
         default="digits",
         metadata=option(
-            "`digits`, `cifar10`, or the name of a folder or zip file of images in the server's data folder, "
-            "with one sub-folder a class.",
+            "`digits`, `cifar10`, `cifar100`, or the name of a folder or zip file of images in the server's "
+            "data folder, with one sub-folder a class.",
             pattern=DATA_NAME,
         ),
     )

@@ -91,9 +91,7 @@ def dotted(options: type[Options]) -> str:
 def from_validation(
     error: ValidationError, *, where: str = "body", known: Collection[str] = ()
 ) -> InvalidRequest:
-    return invalid_fields(
-        error.errors(include_url=False, include_input=False), where=where, known=known
-    )
+    return invalid_fields(error.errors(include_url=False, include_input=False), where=where, known=known)
 
 
 def invalid_fields(

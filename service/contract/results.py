@@ -26,9 +26,7 @@ class WeightsFile(Answer):
 
     url: str = Field(description="Path of the file on this server.")
     size: int | None = Field(default=None, description="Bytes.")
-    sha256: str | None = Field(
-        default=None, description="SHA-256 of the file, hexadecimal; also its ETag."
-    )
+    sha256: str | None = Field(default=None, description="SHA-256 of the file, hexadecimal; also its ETag.")
 
     @property
     def name(self) -> str:
@@ -139,7 +137,7 @@ class Embeddings(Answer):
 class Comparison(Answer):
     """`result` of a succeeded job of kind `compare`. `distances[i][j]` lies between architectures
     `indices[i]` and `indices[j]`: Euclidean between their embeddings, or the cost of an assignment of their
-    nodes. """
+    nodes."""
 
     model: str | None = Field(description="null for distances by nodes, which need no model.")
     distances: list[list[float]]

@@ -29,7 +29,7 @@ class Score(TypedDict):
 
 class Scorer(NamedTuple):
     """kind: whose weights networks are run with, "" where the model ranks by itself. model: its name. role:
-    what it must be (`options.ModelUse`). """
+    what it must be (`options.ModelUse`)."""
 
     kind: str
     model: str

@@ -115,9 +115,7 @@ def _module_of(node: Node) -> str:
     return module_of(next((parameter.name for parameter in node.params if parameter.role == "weight"), ""))
 
 
-def _compile(
-    graph: ArchGraph, outputs: Sequence[str]
-) -> tuple[tuple[_Step, ...], int, tuple[int, ...]]:
+def _compile(graph: ArchGraph, outputs: Sequence[str]) -> tuple[tuple[_Step, ...], int, tuple[int, ...]]:
     """Steps in execution order, how many values there are, and which of them are the outputs. Equal operators
     without parameters on equal inputs (a ReLU that four branches apply) run once.
     """

@@ -23,9 +23,7 @@ class BatchStatistics:
     batches: int = 0
     sums: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
-    def gather(
-        self, name: str, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
-    ) -> Tensor:
+    def gather(self, name: str, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
         """x of shape (N, C, ...), normalised by its own statistics, which are added to those of before."""
         dtype = torch.promote_types(x.dtype, torch.float32)
         mean_C, variance_C = x.new_zeros((2, x.shape[1]), dtype=dtype)

@@ -56,9 +56,7 @@ class BranchDecoder(BlockDecoder):
 
     def branch_of(self, shape: tuple[int, ...]) -> Branch:
         """The branch of blocks of a shape (out, in, height, width): the smallest kernel that holds theirs."""
-        kernel = next(
-            kernel for kernel in self._kernels if shape[2] <= kernel[0] and shape[3] <= kernel[1]
-        )
+        kernel = next(kernel for kernel in self._kernels if shape[2] <= kernel[0] and shape[3] <= kernel[1])
         branch = self.branches[_name("depthwise" if shape[1] == 1 else "dense", kernel)]
         assert isinstance(branch, Branch)
         return branch

@@ -17,7 +17,7 @@ _OF_ONE_GNN = {
     "most_cells": "stacked",
 }
 # Fields whose usual value a checkpoint does not say.
-_UNSAID = {"decoder": "conv", "anytime": False, "shape_encoding": True, "fan": "in"}
+_UNSAID = {"decoder": "conv", "anytime": False, "shape_encoding": True, "fan": "in", "more_classes": ()}
 _POSITIVE = (
     "hidden", "max_channels", "max_kernel", "num_classes", "rounds", "layers", "heads", "most_cells",
 )  # fmt: skip
@@ -33,6 +33,8 @@ class GHNConfig:
     hidden: width of a node state.
     max_channels: most input and output channels that the decoder emits; wider tensors repeat them.
     max_kernel: most spatial positions an axis that the decoder emits (11 for CIFAR-10, 16 for ImageNet).
+    more_classes: numbers of classes of further data sets; each has rows of its own in the classifiers'
+        decoders, and a network gets those of the data set that has as many classes (`class_rows`).
     gnn: "gated" passes messages along the graph; "transformer" attends to all nodes; "mlp" is the baseline
         that sees single nodes; "stacked" is a gated one for each cell in turn (`stacked_gnn.StackedGNN`).
     virtual_edge_cutoff: longest shortest path that becomes a virtual edge, or that attention knows the length
@@ -58,6 +60,7 @@ class GHNConfig:
     max_channels: int = 64
     max_kernel: int = 11
     num_classes: int = 10
+    more_classes: tuple[int, ...] = ()
     gnn: Literal["gated", "transformer", "mlp", "stacked"] = "gated"
     virtual_edge_cutoff: int = 50
     layers: int = 3
@@ -79,6 +82,10 @@ class GHNConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, got {value!r}")
+        if any(not isinstance(count, int) or count < 1 for count in self.more_classes):
+            raise ValueError(f"more_classes must be positive integers, got {self.more_classes!r}")
+        if len(set(self.class_counts)) < len(self.class_counts):
+            raise ValueError(f"data sets must differ in their number of classes, got {self.class_counts}")
         if self.hidden % 4:
             raise ValueError(
                 f"hidden must be divisible by 4 (four shape embeddings share it), got {self.hidden}"
@@ -91,8 +98,7 @@ class GHNConfig:
             self.decoder != "conv" and self.is_transformer
         ):
             raise ValueError(
-                "decoder must be 'conv', or without a transformer 'mlp' or 'branches', got "
-                f"{self.decoder!r}"
+                f"decoder must be 'conv', or without a transformer 'mlp' or 'branches', got {self.decoder!r}"
             )
         if self.gnn == "transformer" and self.hidden % self.heads:
             raise ValueError(f"hidden must be divisible by heads, got {self.hidden} and {self.heads}")
@@ -109,6 +115,22 @@ class GHNConfig:
         return self.virtual_edge_cutoff > 1
 
     @property
+    def class_counts(self) -> tuple[int, ...]:
+        """Of each data set that the GHN has classifiers for."""
+        return (self.num_classes, *self.more_classes)
+
+    def class_rows(self, classes: int) -> slice:
+        """Rows of the classifiers' decoders for a network of so many classes: those of the data set that has
+        as many, of the first one if none has.
+        """
+        first = 0
+        for count in self.class_counts:
+            if count == classes:
+                return slice(first, first + count)
+            first += count
+        return slice(0, self.num_classes)
+
+    @property
     def is_transformer(self) -> bool:
         return self.gnn == "transformer"
 
@@ -122,7 +144,7 @@ class GHNConfig:
 
     def differences(self) -> JsonObject:
         """The fields that are not GHN-2's, apart from the classes, which are the data's."""
-        usual = GHNConfig(num_classes=self.num_classes)
+        usual = GHNConfig(num_classes=self.num_classes, more_classes=self.more_classes)
         return {name: value for name, value in self.to_dict().items() if value != getattr(usual, name)}
 
     @classmethod
@@ -132,7 +154,7 @@ class GHNConfig:
         expected = {field.name for field in fields(cls) if _OF_ONE_GNN.get(field.name, gnn) == gnn}
         expected -= _UNSAID.keys() - values.keys()
         check_fields(values, expected, "GHN")
-        return cls(**values)
+        return cls(**{**values, "more_classes": tuple(values.get("more_classes", ()))})
 
 
 GHN2_CIFAR10 = GHNConfig()

@@ -25,7 +25,7 @@ VECTOR_HIDDEN = 64
 @dataclass(frozen=True, slots=True)
 class Cuts:
     """Parts of a decoder's weights. rows, offsets: of its last layer, by (out, in) for a `WeightDecoder`,
-    which also has windows of its map by (height, width). """
+    which also has windows of its map by (height, width)."""
 
     rows: dict[tuple[int, ...], Tensor]
     offsets: dict[tuple[int, ...], Tensor]
@@ -35,7 +35,7 @@ class Cuts:
 
 class BlockDecoder(nn.Module, ABC):
     """Node states to blocks of weights, and to those of classifiers. Classes below make `classifier` last:
-    what is drawn for one seed depends on the order. """
+    what is drawn for one seed depends on the order."""
 
     classifier: nn.Linear
 
@@ -54,8 +54,10 @@ class BlockDecoder(nn.Module, ABC):
 
     @staticmethod
     def make_classifier(config: GHNConfig) -> nn.Linear:
-        """Over the output axis of the block at the position of a 1x1 weight."""
-        return nn.Linear(config.max_channels, config.num_classes)
+        """Over the output axis of the block at the position of a 1x1 weight; the rows of one data set after
+        those of another.
+        """
+        return nn.Linear(config.max_channels, sum(config.class_counts))
 
     @property
     def classifier_shape(self) -> tuple[int, int, int, int]:
@@ -63,7 +65,7 @@ class BlockDecoder(nn.Module, ABC):
         return (self.max_channels, self.max_channels, 1, 1)
 
     def forward_classifier(self, h_PC: Tensor, cuts: Cuts) -> Tensor:
-        """Values w_POI of classifier weights: O = num_classes, I = `max_channels`."""
+        """Values w_POI of classifier weights: O classes of all data sets, I = `max_channels`."""
         w_POI = self(h_PC, self.classifier_shape, cuts).flatten(2)
         return self.classifier(torch.relu(w_POI).transpose(1, 2)).transpose(1, 2)  # type: ignore[no-any-return]
 
@@ -86,7 +88,7 @@ class WeightDecoder(BlockDecoder):
 
     def cut(self, shapes: Iterable[tuple[int, ...]]) -> Cuts:
         """All at once, because the gradient of a slice is as large as what it was cut from: cutting a group
-        at a time would fill and add megabytes of zeros for every group. """
+        at a time would fill and add megabytes of zeros for every group."""
         shapes = list(shapes)
         size, grid = self.max_kernel, (self.max_channels, self.max_channels)
         # Positions before channels: the 1x1 convolutions are then plain products over the last axis.
@@ -124,14 +126,14 @@ class VectorDecoder(nn.Module):
         inner = 2 * config.hidden if config.is_transformer else VECTOR_HIDDEN
         self.first = nn.Linear(config.hidden, inner)
         self.second = nn.Linear(inner, 2 * config.max_channels)
-        self.classifier = nn.Linear(config.max_channels, config.num_classes)
+        self.classifier = nn.Linear(config.max_channels, sum(config.class_counts))
 
     def forward(self, h_PC: Tensor) -> Tensor:
         """v_P2O: row 0 norm weights, row 1 biases."""
         return self.second(torch.relu(self.first(h_PC))).view(-1, 2, self.max_channels)  # type: ignore[no-any-return]
 
     def forward_classifier(self, h_PC: Tensor) -> Tensor:
-        """Classifier biases v_PO, O = num_classes."""
+        """Classifier biases v_PO, O classes of all data sets."""
         return self.classifier(torch.relu(self(h_PC)[:, 1]))  # type: ignore[no-any-return]
 
 

@@ -163,6 +163,8 @@ class GHN(nn.Module):
                 values = squash(values, decoding)
             parts = torch.split(values, [len(members) for members in shapes.values()])
             for (shape, members), part in zip(shapes.items(), parts, strict=True):
+                if decoding in (Decoding.CLASS_WEIGHT, Decoding.CLASS_BIAS) and shape:
+                    part = part[:, self.config.class_rows(shape[0])]
                 if self.config.is_transformer:
                     part = _stretch(part, decoding, members[0][1].parameter)
                 yield DecodedGroup(members, _fit(part, decoding, shape), self._scale(decoding, shape))

@@ -40,7 +40,7 @@ class LoadedModel:
 
     def notes(self, graph: ArchGraph, *, from_onnx: bool) -> list[str]:
         """What the user should know about this network under this model."""
-        return notes_on(graph, from_onnx=from_onnx, classes=self.ghn.config.num_classes)
+        return notes_on(graph, from_onnx=from_onnx, classes=self.ghn.config.class_counts)
 
     def embed(self, graphs: Sequence[ArchGraph]) -> NDArray[np.float32]:
         """One embedding a network, (networks, hidden): the mean of its node states (GHN-2 paper, section

@@ -21,7 +21,7 @@ from service.ghn.gated_gnn import GatedGNN
 
 class StackedGNN(nn.Module):
     """Maps h_NC to h_NC. `share_cells`: one set of parameters for all modules; otherwise `most_cells` of
-    them, the last of which serves all further modules. `pass_embedding`: False leaves the modules alone. """
+    them, the last of which serves all further modules. `pass_embedding`: False leaves the modules alone."""
 
     def __init__(self, config: GHNConfig) -> None:
         super().__init__()

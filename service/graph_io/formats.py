@@ -47,9 +47,7 @@ _ROWS = (
         marks=("normal", "reduce"),
     ),
     Format("smash", f"{_CELLS}.smash:SmashDocument", f"{_CELLS}.smash:read_smash", marks=("blocks",)),
-    Format(
-        "ghn1", f"{_CELLS}.ghn1:GHN1Document", f"{_CELLS}.ghn1:read_ghn1", marks=("operations",)
-    ),
+    Format("ghn1", f"{_CELLS}.ghn1:GHN1Document", f"{_CELLS}.ghn1:read_ghn1", marks=("operations",)),
     Format("anytime", f"{_CELLS}.anytime:AnytimeDocument", f"{_CELLS}.anytime:read_anytime"),
     Format("torchvision", "service.graph_io.references:TorchvisionDocument", None),
 )

@@ -16,8 +16,10 @@ _FEWEST_CONVOLUTIONS = 2
 _LAYERS_WITH_OUTPUTS = frozenset({"linear", "conv"})
 
 
-def notes_on(graph: ArchGraph, *, from_onnx: bool, classes: int | None = None) -> list[str]:
-    """from_onnx: whether an exporter made the graph. classes: how many the GHN was trained for, if known."""
+def notes_on(graph: ArchGraph, *, from_onnx: bool, classes: tuple[int, ...] = ()) -> list[str]:
+    """from_onnx: whether an exporter made the graph. classes: how many each data set has that the GHN was
+    trained on; () if that is not known.
+    """
     notes = []
     if from_onnx and _lacks_norms(graph):
         notes.append(
@@ -34,11 +36,11 @@ def notes_on(graph: ArchGraph, *, from_onnx: bool, classes: int | None = None) -
             f"module by name. To keep the names: {EXPORT_LINE}"
         )
     outputs = outputs_of(graph)
-    if classes is not None and outputs is not None and outputs != classes:
+    if classes and outputs is not None and outputs not in classes:
         notes.append(
-            f"The network has {outputs} outputs, and the GHN knows {classes} classes, so the last layer "
-            f"repeats "
-            "what it knows. Leave it out (--no-classifier, include_classifier=false) and train it."
+            f"The network has {outputs} outputs, and the GHN knows {' or '.join(map(str, classes))} classes, "
+            "so the last layer repeats what it knows. Leave it out (--no-classifier, "
+            "include_classifier=false) and train it."
         )
     return notes
 

@@ -87,9 +87,7 @@ def shortest_paths(predecessors: Sequence[Sequence[int]], cutoff: int = 50) -> N
 
 def _chains(predecessors: Sequence[Sequence[int]]) -> list[int]:
     """Where chains begin: nodes that read anything but the node before them alone; and the end."""
-    heads = [
-        node for node, sources in enumerate(predecessors) if len(sources) != 1 or sources[0] != node - 1
-    ]
+    heads = [node for node, sources in enumerate(predecessors) if len(sources) != 1 or sources[0] != node - 1]
     return [*heads, len(predecessors)]
 
 

@@ -47,11 +47,24 @@ def _known_kind(kind: str) -> str:
     return kind
 
 
+class TrainedData(BaseModel):
+    """What a model was trained on: name of the data set, number and names of its classes. data_path: where
+    its folder of images lay, on the machine that trained; never part of an answer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    dataset: str | None = None
+    num_classes: int | None = None
+    classes: tuple[str, ...] | None = Field(default=None, exclude=True)
+    data_path: str | None = Field(default=None, exclude=True)
+
+
 class ModelCard(BaseModel):
     """What is known of a model.
 
-    dataset, num_classes, classes: what it was trained on; None where that has no meaning, or is not known.
-    data_path: where its folder of images lay, on the machine that trained; never part of an answer.
+    dataset, num_classes, classes, data_path: what it was trained on (`TrainedData`); None where that has no
+    meaning, or is not known. also: of a GHN, a second data set that it has a classifier for.
     digest: sha256 over configuration and weights, 64 hexadecimal digits. A changed model is another model.
     unit: of the values that it predicts. training: how it was made. scores: what was measured, with which
     data and spread, as its maker wrote it. size: of its weights, in bytes.
@@ -63,13 +76,12 @@ class ModelCard(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str
-    kind: Annotated[
-        str, AfterValidator(_known_kind), Field(json_schema_extra={"enum": [*model_kinds()]})
-    ]
+    kind: Annotated[str, AfterValidator(_known_kind), Field(json_schema_extra={"enum": [*model_kinds()]})]
     dataset: str | None = None
     num_classes: int | None = None
     classes: tuple[str, ...] | None = Field(default=None, exclude=True)
     data_path: str | None = Field(default=None, exclude=True)
+    also: TrainedData | None = None
     description: str = ""
     unit: str = ""
     digest: str
@@ -79,6 +91,12 @@ class ModelCard(BaseModel):
     shipped: bool = False
     hides_shipped: bool = False
     path: Path = Field(exclude=True)
+
+    @property
+    def trained_data(self) -> tuple[TrainedData, ...]:
+        """All data sets that it was trained on."""
+        own = TrainedData(**{name: getattr(self, name) for name in TrainedData.model_fields})
+        return (own,) if self.also is None else (own, self.also)
 
 
 def model_folders() -> tuple[Path, ...]:

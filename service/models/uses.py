@@ -15,9 +15,7 @@ def check_models(options: Options, settings: Settings) -> None:
     for use in options.models():
         field = pointer(use.field)
         try:
-            card = find_card(
-                use.name or settings.default_model, (SHIPPED_MODELS, settings.home / "models")
-            )
+            card = find_card(use.name or settings.default_model, (SHIPPED_MODELS, settings.home / "models"))
         except UnknownModel as error:
             error.extra["field"] = field
             raise

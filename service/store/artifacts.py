@@ -66,9 +66,7 @@ class ArtifactStore:
         self.max_bytes = max_bytes
         self._size = _SizeEstimate()
 
-    def put_file(
-        self, name: str, writer: Callable[[BinaryIO], object], *, durable: bool = True
-    ) -> Artifact:
+    def put_file(self, name: str, writer: Callable[[BinaryIO], object], *, durable: bool = True) -> Artifact:
         """Let `writer` fill a new file, then publish it under `name`. A file that is there already is kept.
 
         A writer may return an object with the hex digest of what it wrote as `sha256`; else the file is read
@@ -178,9 +176,7 @@ class ArtifactStore:
         self._size.measured(total)
         return gone
 
-    def _write(
-        self, path: Path, name: str, writer: Callable[[BinaryIO], object], durable: bool
-    ) -> Artifact:
+    def _write(self, path: Path, name: str, writer: Callable[[BinaryIO], object], durable: bool) -> Artifact:
         with whole_file(path, durable=durable) as temporary:
             with temporary.open("wb") as file:
                 written = writer(file)

@@ -66,9 +66,7 @@ class ObjectArtifacts(ArtifactStore):
         super().__init__(root, max_bytes=max_bytes)
         self.bucket = bucket
 
-    def put_file(
-        self, name: str, writer: Callable[[BinaryIO], object], *, durable: bool = True
-    ) -> Artifact:
+    def put_file(self, name: str, writer: Callable[[BinaryIO], object], *, durable: bool = True) -> Artifact:
         if (known := self._in_bucket(name)) is not None:
             return known
         # A copy without an original is left by an upload that failed: it is sent now.

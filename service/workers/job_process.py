@@ -15,6 +15,7 @@ from argparse import ArgumentParser
 from dataclasses import replace
 from pathlib import Path
 
+from service.contract.ghn import GHNTraining
 from service.contract.options import Budget, Images, Options
 from service.contract.reading import read
 from service.errors import ServiceError
@@ -68,6 +69,8 @@ def looked_up(options: Options, settings: Settings) -> Options:
     check_models(options, settings)  # again, for they may be gone since the request
     if isinstance(options, Images):
         options = replace(options, data=data_set(options.data, settings))
+    if isinstance(options, GHNTraining) and options.also_data is not None:
+        options = replace(options, also_data=data_set(options.also_data, settings, field="/also_data"))
     if isinstance(options, Budget) and options.minutes is not None:
         options = replace(options, minutes=min(options.minutes, settings.training_max_minutes))
     return options

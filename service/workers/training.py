@@ -93,9 +93,7 @@ def run_training(context: JobContext) -> JsonObject:
         return result
     published = folder / "published"
     if not published.exists():
-        publish(
-            folder / "model", settings.home / "models" / name, replace=bool(payload.get("replace"))
-        )
+        publish(folder / "model", settings.home / "models" / name, replace=bool(payload.get("replace")))
         published.touch()
     return {"model": name, **result}
 

@@ -191,7 +191,6 @@ PAIRS = list(zip(CELLS, (93.1, 91.2, 90), strict=True))
 TABLE = "arch,accuracy\n" + "".join(f"{cell},{value}\n" for cell, value in PAIRS)
 
 
-
 def packed(name: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

@@ -70,7 +70,12 @@ def test_a_search_writes_the_weights_of_what_it_found(run: Run, tmp_path: Path) 
     assert expected.keys() < weights.keys()
     for name, value in expected.items():
         np.testing.assert_allclose(weights[name], value.detach().numpy(), rtol=1e-6, atol=1e-7)
-    for refused in (("-p", "alone"), ("-p", "latency-cpu"), (), ("-p", "both", "--url", "http://127.0.0.1:9")):
+    for refused in (
+        ("-p", "alone"),
+        ("-p", "latency-cpu"),
+        (),
+        ("-p", "both", "--url", "http://127.0.0.1:9"),
+    ):
         assert run(*search, *refused, "--weights", "other.safetensors").exit_code in (2, 3)
     assert not (tmp_path / "other.safetensors").exists()
 

@@ -29,9 +29,7 @@ CONFIG = GHNConfig(decoder="branches", max_channels=8, max_kernel=7)
         ((8, 8, 6, 4), "dense_7x7", (8, 8, 7, 7)),
     ],
 )
-def test_a_block_is_cut_from_its_own_branch(
-    shape: tuple[int, ...], name: str, grid: tuple[int, ...]
-) -> None:
+def test_a_block_is_cut_from_its_own_branch(shape: tuple[int, ...], name: str, grid: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     decoder = BranchDecoder(CONFIG)
     states = torch.randn(3, CONFIG.hidden)

@@ -37,7 +37,7 @@ def test_the_default_export_folds_and_the_line_that_is_named_does_not() -> None:
     folded = notes_on(read_onnx(exported(network(), dynamo=True, verbose=False)), from_onnx=True)
     assert any("no normalisation layers" in note and "optimize=False" in note for note in folded)
     whole = read_onnx(exported(network(), dynamo=True, optimize=False, verbose=False))
-    assert notes_on(whole, from_onnx=True, classes=10) == []
+    assert notes_on(whole, from_onnx=True, classes=(10,)) == []
     assert {parameter.name for parameter in whole.parameters()} == dict(network().named_parameters()).keys()
 
 
@@ -53,8 +53,8 @@ def test_a_module_without_norms_is_what_its_owner_says() -> None:
 def test_other_classes() -> None:
     graph = trace(network(), input_shape=(3, 16, 16))
     assert outputs_of(graph) == 10
-    assert notes_on(graph, from_onnx=False, classes=10) == []
-    (note,) = notes_on(graph, from_onnx=False, classes=1000)
+    assert notes_on(graph, from_onnx=False, classes=(100, 10)) == []
+    (note,) = notes_on(graph, from_onnx=False, classes=(1000,))
     assert "10 outputs" in note and "1000 classes" in note
 
 

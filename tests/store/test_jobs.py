@@ -189,9 +189,7 @@ def test_finished_records_expire_and_leave_the_lists(settings: Settings) -> None
 
 def test_names_that_are_not_ids_are_simply_not_there(store: JobStore) -> None:
     for name in ("", "x", "*", "a" * 31, "../../etc/passwd", "A" * 32):
-        assert (
-            store.get(name) is None and store.request_cancel(name) is None and events_of(store, name) == []
-        )
+        assert store.get(name) is None and store.request_cancel(name) is None and events_of(store, name) == []
 
 
 def test_redis_away_is_unavailable_and_quick(tmp_path: Path) -> None:

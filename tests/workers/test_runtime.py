@@ -103,9 +103,7 @@ def test_the_file_holds_every_parameter(runtime: Runtime) -> None:
 def test_tiles_and_npz_agree_with_safetensors(runtime: Runtime) -> None:
     files = {
         output: runtime.artifacts.path(
-            runtime.run_predict(payload(runtime, output=output), ignore).weights.url.removeprefix(
-                "/weights/"
-            )
+            runtime.run_predict(payload(runtime, output=output), ignore).weights.url.removeprefix("/weights/")
         )
         for output in ("safetensors", "tiles", "npz")
     }

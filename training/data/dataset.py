@@ -1,9 +1,9 @@
 """Image classification data sets as arrays in memory: uint8 images, int64 labels, and batches of normalised
 tensors.
 
-Sources: "digits" (scikit-learn's 8x8 digits, anywhere, at once), "cifar10" (packed files of JPEGs in a
-folder, or torchvision's download), or a folder or zip file of images, one sub-folder a class (optionally
-below `train/` and `val/` or `test/`, as ImageNet is laid out; `image_folder`).
+Sources: "digits" (scikit-learn's 8x8 digits, anywhere, at once), "cifar10" and "cifar100" (packed files of
+JPEGs in a folder, or torchvision's download), or a folder or zip file of images, one sub-folder a class
+(optionally below `train/` and `val/` or `test/`, as ImageNet is laid out; `image_folder`).
 
 Shape legend: N images, C channels (3, or 1 of grey images), H height, W width
 """
@@ -32,7 +32,11 @@ from training.data.image_folder.report import FolderReport
 from training.data.image_folder.tree import ImageTree, open_tree
 
 # Channel means and deviations of the training images, 0 to 1.
-_CIFAR10 = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
+_CIFAR = {
+    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+}
+_CIFAR_CLASSES = {"cifar10": 10, "cifar100": 100}
 _IMAGENET: tuple[tuple[float, ...], tuple[float, ...]] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _IMAGENET_GREY = ((0.458,), (0.225,))
 _DIGITS = ((0.305, 0.305, 0.305), (0.376, 0.376, 0.376))
@@ -143,9 +147,10 @@ def load_dataset(
     mirror: bool | None = None, skip_bad: bool = False, copies: int = 1,
     on_read: OnRead = tell_nobody,
 ) -> Dataset:  # fmt: skip
-    """A data set by name ("digits", "cifar10"), or the path of a folder or zip file of images.
+    """A data set by name ("digits", "cifar10", "cifar100"), or the path of a folder or zip file of images.
 
-    data_dir: where `train.npz` and `test.npz` (packed CIFAR-10) or torchvision's files lie. cache_dir:
+    data_dir: where `train.npz` and `test.npz` (packed images), a folder of the data set's name with these, or
+    torchvision's files lie. cache_dir:
     decoded arrays are kept here. image_size: pixels a side, or height and width; by default 16 for digits
     and 32 for the others. channels: 1 for grey images.
     mirror: whether training images are mirrored; without it, all but those of digits, letters and signs:
@@ -158,7 +163,7 @@ def load_dataset(
     """
     if name in BUILT_IN:
         height, width = _sides(image_size or (16 if name == "digits" else 32))
-        dataset = _digits(height, width) if name == "digits" else _cifar10(data_dir, cache_dir)
+        dataset = _digits(height, width) if name == "digits" else _cifar(name, data_dir, cache_dir)
         dataset = dataset.resized((height, width))
         dataset = dataset.grey() if channels == 1 else dataset
         return dataset if mirror is None else replace(dataset, mirror=mirror)
@@ -266,14 +271,26 @@ def _digits(height: int, width: int) -> Dataset:
     return Dataset("digits", tuple(map(str, range(10))), train, validation, test, *_DIGITS, mirror=False)
 
 
-def _cifar10(data_dir: Path | None, cache_dir: Path | None) -> Dataset:
-    if data_dir is not None and (data_dir / "train.npz").is_file():
-        parts = [_packed(data_dir / f"{part}.npz", cache_dir) for part in ("train", "test")]
+def _cifar(name: str, data_dir: Path | None, cache_dir: Path | None) -> Dataset:
+    packed = _packed_folder(name, data_dir)
+    if packed is not None:
+        parts = [_packed(packed / f"{part}.npz", cache_dir) for part in ("train", "test")]
     else:
-        parts = [_torchvision_cifar10(data_dir, train) for train in (True, False)]
+        parts = [_torchvision_cifar(name, data_dir, train) for train in (True, False)]
     (images, labels, classes), (test_images, test_labels, _) = parts
+    if len(classes) != _CIFAR_CLASSES[name]:
+        raise InvalidInput(
+            f"{name} has {_CIFAR_CLASSES[name]} classes; the images in {data_dir} have {len(classes)}.",
+            field="/data",
+        )
     train, validation = _split(images, labels, _VALIDATION_IMAGES)
-    return Dataset("cifar10", classes, train, validation, ImageSet(test_images, test_labels), *_CIFAR10)
+    return Dataset(name, classes, train, validation, ImageSet(test_images, test_labels), *_CIFAR[name])
+
+
+def _packed_folder(name: str, data_dir: Path | None) -> Path | None:
+    """The folder of a data set's packed files, in `data_dir` or `data_dir` itself; None if there is none."""
+    folders = () if data_dir is None else (data_dir / name, data_dir)
+    return next((folder for folder in folders if (folder / "train.npz").is_file()), None)
 
 
 def _packed(path: Path, cache_dir: Path | None) -> tuple[Tensor, Tensor, tuple[str, ...]]:
@@ -322,17 +339,19 @@ def _save(path: Path, images: NDArray[np.uint8]) -> None:
         np.save(file, images)
 
 
-def _torchvision_cifar10(data_dir: Path | None, train: bool) -> tuple[Tensor, Tensor, tuple[str, ...]]:
-    from torchvision.datasets import CIFAR10
+def _torchvision_cifar(
+    name: str, data_dir: Path | None, train: bool
+) -> tuple[Tensor, Tensor, tuple[str, ...]]:
+    from torchvision.datasets import CIFAR10, CIFAR100
 
     root = data_dir or Path.home() / ".cache" / "weightcast"
     try:
-        data = CIFAR10(root=str(root), train=train, download=True)
+        data = {"cifar10": CIFAR10, "cifar100": CIFAR100}[name](root=str(root), train=train, download=True)
     except (OSError, RuntimeError) as error:
         raise InvalidInput(
-            f"CIFAR-10 could not be downloaded: {error}",
-            hint="Give --data-dir (or WEIGHTCAST_DATA_DIR) a folder that has train.npz and test.npz, or "
-            "torchvision's cifar-10-batches-py.",
+            f"{name} could not be downloaded: {error}",
+            hint="Give --data-dir (or WEIGHTCAST_DATA_DIR) a folder that has train.npz and test.npz, itself "
+            f"or in {name}/, or what torchvision unpacks.",
         ) from error
     images = torch.from_numpy(np.ascontiguousarray(data.data.transpose(0, 3, 1, 2)))
     return images, torch.tensor(data.targets), tuple(data.classes)
@@ -343,9 +362,7 @@ def _image_folder(
     skip_bad: bool, copies: int, on_read: OnRead,
 ) -> Dataset:  # fmt: skip
     height, width = _sides(image_size)
-    images = load_images(
-        tree, (channels, height, width), skip_bad=skip_bad, copies=copies, on_read=on_read
-    )
+    images = load_images(tree, (channels, height, width), skip_bad=skip_bad, copies=copies, on_read=on_read)
     if mirror is None:
         mirror = not any(len(name) == 1 for name in images.classes)
     train, validation, test = map(_image_set, (images.train, images.validation, images.test))

@@ -9,9 +9,9 @@ from service.settings import Settings
 from training.data.image_folder.names import BUILT_IN, data_source
 
 
-def data_set(name: str, settings: Settings) -> str:
+def data_set(name: str, settings: Settings, field: str = "/data") -> str:
     """What the trainer reads: a data set it knows, or a folder or zip file of images inside the data folder,
-    and none outside of it.
+    and none outside of it. field: of the request, for the error.
     """
     source = data_source(name, settings.data_dir)
     if source in BUILT_IN:
@@ -21,6 +21,7 @@ def data_set(name: str, settings: Settings) -> str:
         return str(place)
     raise InvalidRequest(
         f"There is no data set {name[:80]!r}.",
-        field="/data",
-        hint="Use digits, cifar10, or the name of a folder or zip file of images in WEIGHTCAST_DATA_DIR.",
+        field=field,
+        hint=f"Use {', '.join(BUILT_IN)}, or the name of a folder or zip file of images in "
+        "WEIGHTCAST_DATA_DIR.",
     )

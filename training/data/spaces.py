@@ -40,18 +40,14 @@ class SpaceNetworks:
             fields["image_size"] = image_size
         return {**self._space(part).sample(random), **fields}
 
-    def graph(
-        self, part: Part, seed: int, index: int, *, num_classes: int, bounds: Bounds
-    ) -> ArchGraph:
+    def graph(self, part: Part, seed: int, index: int, *, num_classes: int, bounds: Bounds) -> ArchGraph:
         """Number `index` of a part, the same on every machine; no part has a draw of the other.
 
         Raises InvalidRequest where the space has nothing within the bounds.
         """
         random = Random(f"weightcast/{self.space}/{part}/{seed}/{index}")
         for _ in range(_TRIES):
-            document = self.document(
-                random, num_classes=num_classes, image_size=bounds.image_size, part=part
-            )
+            document = self.document(random, num_classes=num_classes, image_size=bounds.image_size, part=part)
             try:
                 graph = read_document(document)
             except InvalidArchitecture:

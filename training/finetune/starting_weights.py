@@ -15,7 +15,7 @@ from torch import Tensor
 
 from service.ghn.registry import LoadedModel
 from service.graph_io.archgraph import ArchGraph
-from service.models.catalog import ModelCard
+from service.models.catalog import ModelCard, TrainedData
 from service.weights.blocks import Provenance
 from training.data.dataset import Dataset
 from training.finetune.scale_before_norms import scaled_before_norms
@@ -76,9 +76,13 @@ def trained_on(card: ModelCard, dataset: Dataset) -> bool:
     """Whether a GHN knows the classes of a data set: they have the same names in the same order. A card of
     before classes were kept names a data set, which is not a folder that happens to be called so.
     """
-    if card.classes is not None:
-        return card.classes == dataset.classes
-    known = card.dataset == dataset.name and card.num_classes == len(dataset.classes)
+    return any(_same(data, dataset) for data in card.trained_data)
+
+
+def _same(data: TrainedData, dataset: Dataset) -> bool:
+    if data.classes is not None:
+        return data.classes == dataset.classes
+    known = data.dataset == dataset.name and data.num_classes == len(dataset.classes)
     return known and dataset.report is None
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -42,19 +43,20 @@ def make_task(
 
 
 class ArchitectureSource:
-    """Architectures number `start`, `start + stride`, ... of the train split, or of a search space.
+    """Architectures number `start`, `start + stride`, ... of the train split, or of a search space. classes:
+    numbers of classes, which they have in turn.
 
     ahead: how many are made before they are asked for. different: after so many they come again, from the
     first; None for always new ones.
     """
 
     def __init__(
-        self, seed: int, start: int, num_classes: int, *,
+        self, seed: int, start: int, classes: Sequence[int], *,
         stride: int = 1, ahead: int = 24, networks: SpaceNetworks | None = None, different: int | None = None,
     ) -> None:  # fmt: skip
         self._seed, self._next, self._stride, self._networks = seed, start, stride, networks
         self._different = different
-        self._classes, self._ahead = num_classes, ahead
+        self._classes, self._ahead = classes, ahead
         self._pending: deque[tuple[Bounds, Future[Task]]] = deque()
         self._pool = ProcessPoolExecutor(
             1, get_context("spawn"), initializer=end_with, initargs=(os.getpid(),)
@@ -74,7 +76,7 @@ class ArchitectureSource:
             tasks.append(
                 future.result()
                 if made_for == bound
-                else make_task(self._seed, self._number(index), self._classes, bound, self._networks)
+                else make_task(*self._network(index), bound, self._networks)
             )
             self._submit(bound)
         while len(self._pending) < self._ahead:
@@ -82,14 +84,14 @@ class ArchitectureSource:
         return tasks
 
     def _submit(self, bounds: Bounds) -> None:
-        future = self._pool.submit(
-            make_task, self._seed, self._number(self._next), self._classes, bounds, self._networks
-        )
+        future = self._pool.submit(make_task, *self._network(self._next), bounds, self._networks)
         self._pending.append((bounds, future))
         self._next += self._stride
 
-    def _number(self, index: int) -> int:
-        return index if self._different is None else index % self._different
+    def _network(self, index: int) -> tuple[int, int, int]:
+        """Seed, number and classes of a network."""
+        number = index if self._different is None else index % self._different
+        return self._seed, number, self._classes[index % len(self._classes)]
 
     def __enter__(self) -> ArchitectureSource:
         return self

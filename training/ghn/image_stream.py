@@ -1,10 +1,12 @@
 """The images that the networks of a step train on, made ready while the step before runs.
 
-Every epoch has an order of its own, fixed by the seed; every network of a step sees images of its own.
+Every epoch has an order of its own, fixed by the seed; every network of a step sees images of its own. With
+several data sets, networks take turns among them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -20,23 +22,24 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class ImageSelection:
-    """step: number of the step. first: how many images were seen before it. positions: of the networks in the
-    step, each of which gets `images` images of image_size x image_size.
+    """step: number of the step. first, network: how many images and networks were seen before it. positions:
+    of the networks in the step, each of which gets `images` images of image_size x image_size.
     """
 
     step: int
     first: int
+    network: int
     positions: tuple[int, ...]
     images: int
     image_size: int
 
 
 class ImageStream:
-    """Images of a data set by what a step needs, and by nothing else."""
+    """Images of data sets by what a step needs, and by nothing else."""
 
-    def __init__(self, dataset: Dataset, seed: int, *, crop: bool) -> None:
-        self._dataset, self._seed, self._crop = dataset, seed, crop
-        self._sizes: dict[int, Dataset] = {}
+    def __init__(self, datasets: Sequence[Dataset], seed: int, *, crop: bool) -> None:
+        self._datasets, self._seed, self._crop = datasets, seed, crop
+        self._sizes: dict[int, list[Dataset]] = {}
         self._maker = ThreadPoolExecutor(1)
         self._ready: tuple[ImageSelection, Future[list[Batch]]] | None = None
         # Of no method of this object: the cycle would keep the images until a collection that may never come.
@@ -55,8 +58,11 @@ class ImageStream:
         self._maker.shutdown(wait=False, cancel_futures=True)
 
     def _make(self, selection: ImageSelection) -> list[Batch]:
-        dataset = self._resized(selection.image_size)
-        return [self._batch(dataset, selection, position) for position in selection.positions]
+        datasets = self._resized(selection.image_size)
+        return [
+            self._batch(datasets[(selection.network + position) % len(datasets)], selection, position)
+            for position in selection.positions
+        ]
 
     def _batch(self, dataset: Dataset, selection: ImageSelection, position: int) -> Batch:
         start = selection.first + position * selection.images
@@ -73,9 +79,9 @@ class ImageStream:
             indices[chosen] = self._order(int(epoch), count)[offsets[chosen]]
         return indices
 
-    def _resized(self, size: int) -> Dataset:
+    def _resized(self, size: int) -> list[Dataset]:
         if size not in self._sizes:
-            self._sizes[size] = self._dataset.resized(size)
+            self._sizes[size] = [dataset.resized(size) for dataset in self._datasets]
         return self._sizes[size]
 
 

@@ -57,7 +57,8 @@ def recipe_for(data: str, *, space: str | None = None) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Schedule):
-    """data, data_dir, mirror, skip_bad: as `dataset.load_dataset` takes them. Give minutes or steps.
+    """data, also_data, data_dir, mirror, skip_bad: as `dataset.load_dataset` takes them. Give minutes or
+    steps.
 
     ghn: fields of GHNConfig that differ from GHN-2's. learning_rate: the highest, after a linear warm-up,
     None for what suits the GNN (`highest_rate`); after constant_share of the budget it falls along a cosine
@@ -82,6 +83,13 @@ class TrainConfig(Schedule):
         super().__post_init__()
         if not self.stages or self.stages[-1].until < 1:
             raise ValueError("the last stage must last until 1")
+
+    @property
+    def image_sets(self) -> tuple[TrainConfig, ...]:
+        """This configuration for each of its data sets."""
+        if self.also_data is None:
+            return (self,)
+        return (self, replace(self, data=self.also_data, also_data=None))
 
     @property
     def networks(self) -> SpaceNetworks | None:

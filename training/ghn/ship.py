@@ -20,6 +20,7 @@ from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
 from service.graph_io.torch_tracing.without_memory import WithoutMemory
 from training.ghn.recipe import TrainConfig
+from training.ghn.start import run_config
 from training.ghn.trainer import load_config
 from training.loop.run_folder import RunFolder, part
 
@@ -31,9 +32,7 @@ NAMES = {"gated": "GHN-2", "transformer": "GHN-3", "stacked": "GHN-1", "mlp": "M
 STATISTICS = {"batch": "batch statistics", "recalibrate": "recalibrated statistics"}
 
 
-def ship(
-    run_folder: Path, out: Path, *, num_classes: int, scores: dict[str, Any], notes: dict[str, Any]
-) -> None:
+def ship(run_folder: Path, out: Path, *, scores: dict[str, Any], notes: dict[str, Any]) -> None:
     """Write `out` from the newest checkpoint of a run. Raises FileNotFoundError if the run has none."""
     config = load_config(run_folder)
     checkpoint = RunFolder(run_folder).load()
@@ -41,14 +40,17 @@ def ship(
         raise FileNotFoundError(f"{run_folder} has no checkpoint")
     tensors, state = checkpoint
     with WithoutMemory():
-        ghn = GHN(GHNConfig(**{**config.ghn, "num_classes": num_classes}))
+        ghn = GHN(run_config(config.ghn, tensors, state))
     ghn.load_state_dict(part(tensors, "average."), strict=True, assign=True)
     card = {
         "name": out.name,
         "kind": "ghn",
         "dataset": config.data,
-        "num_classes": num_classes,
-        "description": DESCRIPTION.format(name=NAMES[ghn.config.gnn], classes=num_classes),
+        "num_classes": ghn.config.num_classes,
+        **_more_data(config, ghn.config),
+        "description": DESCRIPTION.format(
+            name=NAMES[ghn.config.gnn], classes=" or ".join(map(str, ghn.config.class_counts))
+        ),
         "training": {
             "steps": state["step"],
             "minutes": round(state["seconds"] / 60, 1),
@@ -61,6 +63,12 @@ def ship(
         "scores": scores,
     }
     save_checkpoint(out, ghn, card, dtype=torch.float16)
+
+
+def _more_data(config: TrainConfig, ghn: GHNConfig) -> dict[str, Any]:
+    if config.also_data is None:
+        return {}
+    return {"also": {"dataset": config.also_data, "num_classes": ghn.more_classes[0]}}
 
 
 def _recipe(config: TrainConfig) -> dict[str, Any]:
@@ -76,7 +84,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Make a model folder of a training run.")
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--num-classes", type=int, default=10)
     parser.add_argument(
         "--scores", type=Path, nargs="*", default=[], help="results of `weightcast evaluate --json`"
     )
@@ -87,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = [json.loads(path.read_text()) for path in options.scores]
     scores = {f"{result['split']}, {STATISTICS[result['bn']]}": result for result in results}
     notes = dict(note.split("=", 1) for note in options.note)
-    ship(options.run, options.out, num_classes=options.num_classes, scores=scores, notes=notes)
+    ship(options.run, options.out, scores=scores, notes=notes)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Where a run starts from: random weights, a model, or another run.
 
-A model's decoders, GNN and embeddings are taken over; what depends on the classes is made new where their
-number differs.
+A model's decoders, GNN and embeddings are taken over; what depends on the classes of a data set is made new
+where the model knows none of so many classes.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from training.loop.run_folder import RunFolder, part
 # What is made for the classes. The table of channels has a row for the number of classes.
 _CLASSIFIERS = ("decoder.classifier.", "vector_decoder.classifier.")
 _CHANNELS = "shape_encoder.channel.weight"
+CLASSIFIER_BIAS = "ghn.vector_decoder.classifier.bias"
+_CLASS_FIELDS = ("num_classes", "more_classes")
 
 
 @dataclass(frozen=True)
@@ -41,24 +44,38 @@ class Start:
     origin: dict[str, Any] | None = None
 
 
-def start_of(source: str | None, fields: dict[str, Any], num_classes: int) -> Start:
+def start_of(source: str | None, fields: dict[str, Any], class_counts: Sequence[int]) -> Start:
     """source: name of a model, or the folder of a model or of a run; None: random weights. fields: of
-    GHNConfig, as the user set them.
+    GHNConfig, as the user set them. class_counts: of each data set.
 
     Raises UnknownModel, InvalidInput for a folder that cannot be read, InvalidRequest for a field that the
     source has otherwise.
     """
     if source is None:
-        return Start(GHNConfig(**{**fields, "num_classes": num_classes}))
+        return Start(_with_classes(fields, class_counts))
     start = _read(source)
     for name, value in fields.items():
-        if name != "num_classes" and getattr(start.config, name) != value:
+        if name not in _CLASS_FIELDS and getattr(start.config, name) != value:
             raise InvalidRequest(
                 f"{source} has {name} = {getattr(start.config, name)!r}, not {value!r}.",
                 field=f"/ghn/{name}",
                 hint="A run that starts from a model keeps its configuration: leave `ghn` out.",
             )
-    return start if start.config.num_classes == num_classes else _for_classes(start, num_classes)
+    return start if start.config.class_counts == tuple(class_counts) else _for_classes(start, class_counts)
+
+
+def run_config(
+    fields: Mapping[str, Any], tensors: Mapping[str, Tensor], state: Mapping[str, Any]
+) -> GHNConfig:
+    """Of a run's GHN. fields: of the run's configuration; tensors, state: of a checkpoint, which says the
+    classes of each data set unless it is from before there could be several.
+    """
+    return _with_classes(fields, state.get("class_counts") or [len(tensors[CLASSIFIER_BIAS])])
+
+
+def _with_classes(fields: Mapping[str, Any], class_counts: Sequence[int]) -> GHNConfig:
+    first, *more = class_counts
+    return GHNConfig(**{**fields, "num_classes": first, "more_classes": tuple(more)})
 
 
 def _read(source: str) -> Start:
@@ -101,7 +118,7 @@ def _of_run(folder: Path) -> Start:
     if state.get("origin"):
         origin["from"] = state["origin"]
     return Start(
-        GHNConfig(**{**config["ghn"], "num_classes": len(tensors["ghn.vector_decoder.classifier.bias"])}),
+        run_config(config["ghn"], tensors, state),
         tensors,
         state.get("networks_before", 0) + state["networks_seen"],
         state.get("images_before", 0) + state["images_seen"],
@@ -109,20 +126,31 @@ def _of_run(folder: Path) -> Start:
     )
 
 
-def _for_classes(start: Start, num_classes: int) -> Start:
-    """The same GHN for other classes: the decoders of its classifiers are new, and so is the optimizer."""
-    config = GHNConfig(**{**start.config.to_dict(), "num_classes": num_classes})
+def _for_classes(start: Start, class_counts: Sequence[int]) -> Start:
+    """The same GHN for other classes: the decoders of classifiers that it does not have are new, and so is
+    the optimizer.
+    """
+    config = _with_classes(start.config.to_dict(), class_counts)
     fresh = GHN(config).state_dict()
     tensors = {}
     for kind in ("ghn.", "average."):
         known = part(start.tensors, kind)
         for name, value in fresh.items():
             if name == _CHANNELS:
-                value = _channels(known[name], start.config.num_classes, num_classes)
-            elif not name.startswith(_CLASSIFIERS):
+                value = _channels(known[name], start.config.num_classes, config.num_classes)
+            elif name.startswith(_CLASSIFIERS):
+                value = _classifiers(value, known[name], config, start.config)
+            else:
                 value = known[name]
             tensors[kind + name] = value
     return replace(start, config=config, tensors=tensors)
+
+
+def _classifiers(fresh: Tensor, known: Tensor, now: GHNConfig, before: GHNConfig) -> Tensor:
+    rows = fresh.clone()
+    for count in set(now.class_counts) & set(before.class_counts):
+        rows[now.class_rows(count)] = known[before.class_rows(count)]
+    return rows
 
 
 def _channels(table: Tensor, before: int, now: int) -> Tensor:

@@ -25,7 +25,7 @@ from service.ghn.checkpoint import save_checkpoint
 from service.ghn.model import GHN
 from service.graph_io.archgraph import ArchGraph
 from training.data.classes import check_classes
-from training.data.dataset import configured_dataset
+from training.data.dataset import Dataset, configured_dataset
 from training.data.inventory import inventory, source_fields
 from training.evaluate.accuracy import Scores, evaluate_networks, validation_networks
 from training.ghn.architecture_source import ArchitectureSource
@@ -33,7 +33,7 @@ from training.ghn.image_stream import ImageSelection, ImageStream
 from training.ghn.launch import companions
 from training.ghn.learned import Learned
 from training.ghn.recipe import Stage, TrainConfig
-from training.ghn.start import start_of
+from training.ghn.start import CLASSIFIER_BIAS, start_of
 from training.ghn.step import accumulate
 from training.ghn.team import Team
 from training.loop.budget import share_used
@@ -61,6 +61,7 @@ _COUNTERS = (
     "networks_before",
     "origin",
     "classes",
+    "class_counts",
 )
 
 
@@ -119,15 +120,18 @@ class Trainer:
         self.folder, self.cache_dir, self.on_progress = folder, cache_dir, on_progress
         self.team = team or Team()
         # What others load is no longer free when they look.
-        self.dataset = configured_dataset(config, cache_dir, copies=self.team.size if self.team.leads else 1)
-        self.images = ImageStream(self.dataset, config.seed, crop=config.crop)
+        copies = self.team.size if self.team.leads else 1
+        self.datasets = [configured_dataset(each, cache_dir, copies=copies) for each in config.image_sets]
+        self.class_counts = [len(dataset.classes) for dataset in self.datasets]
+        self._check_counts()
+        self.images = ImageStream(self.datasets, config.seed, crop=config.crop)
         torch.manual_seed(config.seed)
         # A run that has begun has its weights, and the GHN's configuration, in its folder.
         begun = load_config(folder.path).ghn if folder.checkpoints() else {}
         start = start_of(
             None if folder.checkpoints() else config.from_model,
             {**begun, **config.ghn},
-            len(self.dataset.classes),
+            self.class_counts,
         )
         self.config = replace(config, ghn=start.config.differences())
         self.learned = Learned(GHN(start.config), config, self.team.device)
@@ -138,13 +142,28 @@ class Trainer:
         self.networks_seen = 0
         self.images_before, self.networks_before = start.images, start.networks
         self.origin = start.origin
-        self.classes = list(self.dataset.classes)
+        self.classes = [name for dataset in self.datasets for name in dataset.classes]
         self.skipped = 0
         self.last_scores: dict[str, Any] = {}
         self._interruption = Interruption()  # of this process
         self._stop = False  # of all, after the same step
         self._watch = LossWatch(self.config.highest_rate)
         self._clock = time.monotonic()
+
+    @property
+    def dataset(self) -> Dataset:
+        """The first data set, on which unseen networks are measured."""
+        return self.datasets[0]
+
+    def _check_counts(self) -> None:
+        """Raises InvalidRequest if two data sets have equally many classes."""
+        if len(set(self.class_counts)) < len(self.class_counts):
+            raise InvalidRequest(
+                f"Both data sets have {self.class_counts[0]} classes.",
+                field="/also_data",
+                hint="A network gets the classifier of the data set that has as many classes: join such data "
+                "in one folder, or train on one of them.",
+            )
 
     # The run
 
@@ -158,7 +177,8 @@ class Trainer:
         if self.team.leads:
             self._check_bounds()
             self.folder.write_config(asdict(self.config))
-            self._record({"kind": "data", **inventory(self.dataset)})
+            for dataset in self.datasets:
+                self._record({"kind": "data", **inventory(dataset)})
         with ExitStack() as stack:
             stack.enter_context(self._interruption.by_signals())
             if self.team.leads and self.team.size > 1 and Team.of_torchrun() is None:
@@ -189,7 +209,7 @@ class Trainer:
         source = ArchitectureSource(
             config.seed,
             first + (self.team.rank - first) % self.team.size,
-            len(self.dataset.classes),
+            self.class_counts,
             stride=self.team.size,
             networks=config.networks,
             different=config.different_networks,
@@ -263,12 +283,15 @@ class Trainer:
     def _batches(self, stage: Stage, mine: list[int]) -> list[tuple[Tensor, Tensor]]:
         """Images for this process's networks of the step; those of the next step are begun."""
         first = self.images_before + self.images_seen
-        selection = ImageSelection(self.step, first, tuple(mine), stage.images, stage.image_size)
+        selection = ImageSelection(
+            self.step, first, self._next_network, tuple(mine), stage.images, stage.image_size
+        )
         after = self.team.share(self._next_network + stage.meta_batch, stage.meta_batch)
         following = replace(
             selection,
             step=self.step + 1,
             first=first + stage.meta_batch * stage.images,
+            network=self._next_network + stage.meta_batch,
             positions=tuple(after),
         )
         return self.images.take(selection, following)
@@ -354,6 +377,7 @@ class Trainer:
             "dataset": self.dataset.name,
             "num_classes": len(self.dataset.classes),
             **source_fields(self.dataset),
+            **self._more_data(),
             "training": {
                 **({"space": self.config.space} if self.config.space else {}),
                 "steps": self.step,
@@ -367,6 +391,12 @@ class Trainer:
         }
         save_checkpoint(folder, self.learned.averaged(), card)
 
+    def _more_data(self) -> dict[str, Any]:
+        if len(self.datasets) == 1:
+            return {}
+        more = self.datasets[1]
+        return {"also": {"dataset": more.name, "num_classes": len(more.classes), **source_fields(more)}}
+
     def save(self) -> None:
         if self.team.leads:
             state = {key: getattr(self, key) for key in _COUNTERS}
@@ -379,8 +409,7 @@ class Trainer:
         if checkpoint is None:
             return False
         tensors, state = checkpoint
-        count = len(tensors["ghn.vector_decoder.classifier.bias"])
-        check_classes(state, count, self.dataset.classes, self.config.name)
+        check_classes(state, len(tensors[CLASSIFIER_BIAS]), self.classes, self.config.name)
         for key in _COUNTERS:
             setattr(self, key, state.get(key, getattr(self, key)))
         self.learned.fill(tensors)

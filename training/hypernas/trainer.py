@@ -32,7 +32,6 @@ _LOSS_NAMES = ("accuracy_loss", "weight_loss")
 
 
 class HyperNASTrainer(StepTrainer):
-
     def __init__(
         self, config: HyperNASRun, observations: Observed | None, cache_dir: Path | None = None
     ) -> None:

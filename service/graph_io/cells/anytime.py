@@ -146,9 +146,7 @@ class _Network:
             states = [before]
             for index, node in enumerate(block):
                 made = index + 1 in needed
-                states.append(
-                    [self._node(f"blocks.{number}.{index}", node, states)] if made else []
-                )
+                states.append([self._node(f"blocks.{number}.{index}", node, states)] if made else [])
             before = [state for leaf in _leaves(block) for state in states[leaf]]
         net.cell, net.marks = None, {}
         return net.build(tuple(self._exits), document.name)

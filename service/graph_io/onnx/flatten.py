@@ -327,7 +327,5 @@ def _sorted(ops: list[Op], sources: set[str]) -> list[Op]:
 
 
 def _topological(ops: list[Op], maker: Mapping[str, int]) -> list[Op]:
-    sources = {
-        index: [maker[name] for name in op.inputs if name in maker] for index, op in enumerate(ops)
-    }
+    sources = {index: [maker[name] for name in op.inputs if name in maker] for index, op in enumerate(ops)}
     return [ops[index] for index in execution_order(sources, lambda index: ops[index].where)]

@@ -184,9 +184,7 @@ def fitted_ranker(card: ModelCard, read: Reader) -> Ranker:
     if is_pretrained(card):
         return PretrainedRanker(card, read)
     note = card.scores.get("note")
-    return FittedRanker(
-        load_predictor(card.name), read, note if isinstance(note, str) else None, card.unit
-    )
+    return FittedRanker(load_predictor(card.name), read, note if isinstance(note, str) else None, card.unit)
 
 
 def skipped_entry(candidate: Candidate, error: ServiceError) -> SkippedArchitecture:

@@ -9,9 +9,7 @@ from service.kit.json_types import JsonObject
 from service.predictors.smash.config import SmashConfig
 
 
-def random_architecture(
-    config: SmashConfig, random: np.random.Generator, *, image_size: int
-) -> JsonObject:
+def random_architecture(config: SmashConfig, random: np.random.Generator, *, image_size: int) -> JsonObject:
     """Of every block at random: banks, their channels and layers. Of every layer: the banks that it reads and
     writes, its width, which of four convolutions in two branches it has, and what they are.
     """

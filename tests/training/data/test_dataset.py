@@ -73,8 +73,8 @@ def test_images_are_mirrored_where_that_keeps_the_class_and_cropped_on_demand() 
 
 def test_a_stream_gives_the_same_images_made_ahead_or_not() -> None:
     digits = load_dataset("digits", image_size=16)
-    selections = [ImageSelection(step, 6 * step, (0, 2), 2, 8) for step in range(3)]
-    ahead, alone = (ImageStream(digits, 3, crop=True) for _ in range(2))
+    selections = [ImageSelection(step, 6 * step, 3 * step, (0, 2), 2, 8) for step in range(3)]
+    ahead, alone = (ImageStream([digits], 3, crop=True) for _ in range(2))
     for number, each in enumerate(selections):
         following = selections[number + 1] if number == 0 else replace(each, image_size=16)
         for one, other in zip(ahead.take(each, following), alone.take(each), strict=True):
@@ -82,9 +82,9 @@ def test_a_stream_gives_the_same_images_made_ahead_or_not() -> None:
     ahead.close()
     alone.close()
     # Every image comes once an epoch, whatever network sees it.
-    whole = ImageStream(digits, 3, crop=False)
+    whole = ImageStream([digits], 3, crop=False)
     count = len(digits.train)
-    ((images, _),) = whole.take(ImageSelection(0, count, (0,), count, 32))
+    ((images, _),) = whole.take(ImageSelection(0, count, 0, (0,), count, 32))
     assert len(torch.unique(images.flatten(1), dim=0)) == len(
         torch.unique(digits.normalise(digits.train.images_NCHW).flatten(1), dim=0)
     )
@@ -101,6 +101,23 @@ def test_packed_files_are_decoded_once(tmp_path: Path) -> None:
     again = load_dataset("cifar10", data_dir=tmp_path, cache_dir=cache)
     assert torch.equal(first.test.images_NCHW, again.test.images_NCHW)
     assert first.resized(16).test.images_NCHW.shape == (20, 3, 16, 16)
+
+
+def test_packed_files_of_another_data_set_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "cifar10").mkdir()
+    for part, count in (("train", 5010), ("test", 20)):
+        packed(tmp_path / "cifar10" / f"{part}.npz", count)
+    assert len(load_dataset("cifar10", data_dir=tmp_path).train) == 10
+    with pytest.raises(InvalidInput, match="cifar100 has 100 classes"):
+        load_dataset("cifar100", data_dir=tmp_path / "cifar10")
+
+
+def test_networks_take_turns_among_data_sets() -> None:
+    sets = [load_dataset("digits", image_size=8), load_dataset("digits", image_size=8).grey()]
+    stream = ImageStream(sets, 3, crop=False)
+    batches = stream.take(ImageSelection(0, 0, 5, (0, 1, 2), 4, 8))
+    assert [images.shape[1] for images, _ in batches] == [1, 3, 1]
+    stream.close()
 
 
 def test_a_damaged_packed_file_is_refused(tmp_path: Path) -> None:

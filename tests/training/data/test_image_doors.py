@@ -171,9 +171,7 @@ def test_the_inventory_counts_and_hides_paths(tmp_path: Path) -> None:
     assert str(tmp_path) not in json.dumps(document)
     assert source_fields(dataset) == {"classes": ["cat", "dog"], "data_path": str(data)}
     lines = inventory_lines(document)
-    assert lines[0] == (
-        "photos: 2 classes, 30 images (24 train, 3 validation, 3 test), mirrored in training"
-    )
+    assert lines[0] == ("photos: 2 classes, 30 images (24 train, 3 validation, 3 test), mirrored in training")
     assert lines[2].split() == ["cat", "16", "2", "2"]
     assert "left out, unreadable: 1 (dog/x.jpg: empty)" in lines
     assert "left out, hidden: 1 (.git)" in lines
@@ -184,9 +182,7 @@ def test_many_classes_are_summed_up() -> None:
     classes = {f"{number:03d}": {"train": number, "validation": 0, "test": 1} for number in range(1, 31)}
     images = {"train": 465, "validation": 0, "test": 30}
     lines = inventory_lines({"name": "n", "images": images, "classes": classes, "mirror": False})
-    assert lines[0].endswith("not mirrored in training") and lines[1:] == [
-        "1 to 30 training images a class"
-    ]
+    assert lines[0].endswith("not mirrored in training") and lines[1:] == ["1 to 30 training images a class"]
 
 
 def test_one_network_has_no_standard_error() -> None:

@@ -195,7 +195,7 @@ def test_a_run_starts_from_a_run_or_a_model(finished: Path, tmp_path: Path) -> N
 
 def test_the_shipped_model_can_be_trained_further() -> None:
     shipped = load_checkpoint(find_card("ghn2-cifar10").path)
-    same, other = (start_of("ghn2-cifar10", {}, classes) for classes in (10, 7))
+    same, other = (start_of("ghn2-cifar10", {}, [classes]) for classes in (10, 7))
     assert same.config == shipped.config and same.origin is not None and same.networks > 0
     assert same.origin["name"] == "ghn2-cifar10"
     for name, value in shipped.state_dict().items():
@@ -210,10 +210,10 @@ def test_the_shipped_model_can_be_trained_further() -> None:
         other.tensors["ghn.shape_encoder.channel.weight"][row], shipped.shape_encoder.channel.weight[before]
     )
     with pytest.raises(InvalidRequest) as refused:
-        start_of("ghn2-cifar10", {"rounds": 3}, 10)
+        start_of("ghn2-cifar10", {"rounds": 3}, [10])
     assert refused.value.extra["field"] == "/ghn/rounds"
     with pytest.raises(UnknownModel):
-        start_of("no-such-model", {}, 10)
+        start_of("no-such-model", {}, [10])
 
 
 def test_a_run_without_a_finite_loss_fails_and_leaves_no_model(

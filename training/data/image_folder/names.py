@@ -22,17 +22,17 @@ def data_source(name: str, within: Path) -> str:
     return str(place.absolute()) if place.exists() else name
 
 
-def check_data(name: str) -> None:
+def check_data(name: str, field: str = "/data") -> None:
     """Raises InvalidRequest for what is neither a built-in data set nor there; without reading any image."""
     if name not in BUILT_IN and not Path(name).expanduser().exists():
-        raise unknown_data(name)
+        raise unknown_data(name, field)
 
 
-def unknown_data(name: str) -> InvalidRequest:
+def unknown_data(name: str, field: str = "/data") -> InvalidRequest:
     return InvalidRequest(
         f"There is no data set {name!r}.",
-        field="/data",
-        hint='Use "digits", "cifar10", or the path of a folder or zip file with one folder per class.',
+        field=field,
+        hint=f"Use {', '.join(BUILT_IN)}, or the path of a folder or zip file with one folder per class.",
     )
 
 
