@@ -57,7 +57,9 @@ def card_lines(card: Mapping[str, Any], defaults: Iterable[str]) -> Iterator[str
     if isinstance(note, str):
         yield from textwrap.wrap(note, _WIDTH, initial_indent="  ", subsequent_indent="  ")
     data = {"data set": card.get("dataset"), "classes": card.get("num_classes")}
-    made = {**data, **(card.get("training") or {})}
+    also = card.get("also") or {}
+    more = {"also data set": also.get("dataset"), "classes of it": also.get("num_classes")}
+    made = {**data, **more, **(card.get("training") or {})}
     yield from _section("Made from", ((name.replace("_", " "), text(value)) for name, value in made.items()))
     yield ""
     yield f"Digest {card['digest']}"

@@ -149,6 +149,7 @@ class Model(Answer):
     kind: str
     dataset: str | None = None
     num_classes: int | None = None
+    also: JsonObject | None = None
     description: str = ""
     digest: str | None = None
     size: int | None = None

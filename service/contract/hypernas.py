@@ -11,6 +11,7 @@ from service.contract.fields import option
 from service.contract.options import (
     DATA_NAME,
     MODEL_NAME,
+    SERVED_DATA,
     Budget,
     Images,
     ModelUse,
@@ -69,11 +70,7 @@ class Schedule(Seeded, Budget, Images):
 
     data: str = field(
         default="digits",
-        metadata=option(
-            "Images for the weight task: `digits`, `cifar10`, or the name of a folder of images in the "
-            "server's data folder.",
-            pattern=DATA_NAME,
-        ),
+        metadata=option(f"Images for the weight task: {SERVED_DATA}.", pattern=DATA_NAME),
     )
     steps: int | None = field(default=None, metadata=option("Budget in training steps.", ge=1, le=1_000_000))
     learning_rate: float = field(

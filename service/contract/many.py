@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from typing_extensions import TypedDict
 
 from service.contract.fields import AnyDocument, Limits, option
-from service.contract.options import DATA_NAME, MODEL_NAME, SKIP_BAD, Options
+from service.contract.options import DATA_NAME, MODEL_NAME, SERVED_DATA, SKIP_BAD, Options
 from service.contract.scoring import IMAGES, PREDICTOR_NAME, check_images
 from service.kit.json_types import JsonObject
 
@@ -58,11 +58,7 @@ class RankOptions(Options):
     top_k: int | None = field(default=None, metadata=option("Return only the first N.", ge=1))
     data: str | None = field(
         default=None,
-        metadata=option(
-            "Images for generated weights: `digits`, `cifar10`, or the name of a folder or zip file of "
-            "images in the server's data folder.",
-            pattern=DATA_NAME,
-        ),
+        metadata=option(f"Images for generated weights: {SERVED_DATA}.", pattern=DATA_NAME),
     )
     images: int = field(
         default=IMAGES, metadata=option("Number of validation images of `data` to use.", ge=2, le=100_000)

@@ -20,7 +20,11 @@ FEWEST_OBSERVATIONS, MOST_OBSERVATIONS = 7, 20_000
 
 # Data sets that come with Weightcast, or are fetched: they never change.
 BUILT_IN_DATA = ("digits", "cifar10", "cifar100")
-DATA = "digits, cifar10, cifar100, or a folder or zip file of images with one sub-folder a class"
+DATA = f"{', '.join(BUILT_IN_DATA)}, or a folder or zip file of images with one sub-folder a class"
+SERVED_DATA = (
+    f"{', '.join(f'`{name}`' for name in BUILT_IN_DATA)}, or the name of a folder or zip file of images in the "
+    "server's data folder"
+)
 MIRROR = (
     "Mirror half of the training images at random. Default: yes, unless a class name is a single character: "
     "mirroring changes digits, letters and signs."
@@ -107,11 +111,7 @@ class Images(Options):
 
     data: str = field(
         default="digits",
-        metadata=option(
-            "`digits`, `cifar10`, `cifar100`, or the name of a folder or zip file of images in the server's "
-            "data folder, with one sub-folder a class.",
-            pattern=DATA_NAME,
-        ),
+        metadata=option(f"{SERVED_DATA}, with one sub-folder a class.", pattern=DATA_NAME),
     )
     mirror: bool | None = field(default=None, metadata=option(MIRROR))
     skip_bad: bool = field(default=True, metadata=option(f"{SKIP_BAD} The result lists what was skipped."))

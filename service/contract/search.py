@@ -8,7 +8,15 @@ from typing import Literal
 
 from service.contract.fields import option
 from service.contract.many import Order
-from service.contract.options import DATA_NAME, MODEL_NAME, SKIP_BAD, Longest, ModelUse, Seeded
+from service.contract.options import (
+    DATA_NAME,
+    MODEL_NAME,
+    SERVED_DATA,
+    SKIP_BAD,
+    Longest,
+    ModelUse,
+    Seeded,
+)
 from service.contract.scoring import IMAGES, PREDICTOR_NAME, STRUCTURE, check_images, scorer
 
 Space = Literal[
@@ -88,11 +96,7 @@ class SearchOptions(Seeded):
     )
     data: str | None = field(
         default=None,
-        metadata=option(
-            "Images for generated weights and for `train`: `digits`, `cifar10`, or the name of a folder or "
-            "zip file of images in the server's data folder.",
-            pattern=DATA_NAME,
-        ),
+        metadata=option(f"Images for generated weights and for `train`: {SERVED_DATA}.", pattern=DATA_NAME),
     )
     skip_bad: bool = field(default=True, metadata=option(SKIP_BAD))
     images: int = field(
