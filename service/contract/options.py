@@ -22,8 +22,8 @@ FEWEST_OBSERVATIONS, MOST_OBSERVATIONS = 7, 20_000
 BUILT_IN_DATA = ("digits", "cifar10", "cifar100")
 DATA = f"{', '.join(BUILT_IN_DATA)}, or a folder or zip file of images with one sub-folder a class"
 SERVED_DATA = (
-    f"{', '.join(f'`{name}`' for name in BUILT_IN_DATA)}, or the name of a folder or zip file of images in the "
-    "server's data folder"
+    ", ".join(f"`{name}`" for name in BUILT_IN_DATA)
+    + ", or the name of a folder or zip file of images in the server's data folder"
 )
 MIRROR = (
     "Mirror half of the training images at random. Default: yes, unless a class name is a single character: "
