@@ -150,9 +150,8 @@ def load_dataset(
     """A data set by name ("digits", "cifar10", "cifar100"), or the path of a folder or zip file of images.
 
     data_dir: where `train.npz` and `test.npz` (packed images), a folder of the data set's name with these, or
-    torchvision's files lie. cache_dir:
-    decoded arrays are kept here. image_size: pixels a side, or height and width; by default 16 for digits
-    and 32 for the others. channels: 1 for grey images.
+    torchvision's files lie. cache_dir: decoded arrays are kept here. image_size: pixels a side, or height and
+    width; by default 16 for digits and 32 for the others. channels: 1 for grey images.
     mirror: whether training images are mirrored; without it, all but those of digits, letters and signs:
     where a class is named by one character they are not. skip_bad: go on without files of a folder that
     cannot be read. copies: processes that load it, each for itself. on_read: called about once a second while
