@@ -96,7 +96,8 @@ def test_shells_complete_data_sets_folders_and_zip_files(
     (tmp_path / "photos" / "cats").mkdir(parents=True)
     for name in ("parts.zip", "plans.txt", ".hidden.zip"):
         (tmp_path / name).touch()
-    assert completed("weightcast train --data ", model_home) == ["digits", "cifar10", "parts.zip", "photos/"]
+    built_in = ["digits", "cifar10", "cifar100"]
+    assert completed("weightcast train --data ", model_home) == [*built_in, "parts.zip", "photos/"]
     assert completed("weightcast train --data di", model_home) == ["digits"]
     assert completed("weightcast finetune net.onnx --data photos/", model_home) == ["photos/cats/"]
     assert completed("weightcast train --data nowhere/", model_home) == []
