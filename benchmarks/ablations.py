@@ -30,8 +30,8 @@ from benchmarks.ghn_variants import ABLATIONS, Ablation, ablation_config
 from service.ghn.checkpoint import load_checkpoint
 from service.graph_io.archgraph import ArchGraph
 from service.settings import get_settings
-from training.data.dataset import load_dataset
 from training.data.deepnets import architecture_graph
+from training.data.load import load_dataset
 from training.data.spaces import SpaceNetworks
 from training.evaluate.accuracy import Scores, evaluate_networks
 from training.ghn.recipe import Stage

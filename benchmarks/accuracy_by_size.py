@@ -24,8 +24,8 @@ import torch
 from service.ghn.registry import load_model
 from service.graph_io.read import read_document
 from service.settings import get_settings
-from training.data.dataset import load_dataset
 from training.data.deepnets import architecture
+from training.data.load import load_dataset
 from training.evaluate.accuracy import Scores, evaluate_networks
 from training.loop.number_format import native_format, native_format_name
 

@@ -26,7 +26,8 @@ from service.ghn.checkpoint import load_checkpoint
 from service.graph_io.read import read_document
 from service.search.anytime import AnytimeSpace
 from service.settings import get_settings
-from training.data.dataset import Dataset, load_dataset
+from training.data.dataset import Dataset
+from training.data.load import load_dataset
 from training.evaluate.accuracy import predicted_parameters
 from training.evaluate.anytime import ExitScore, area, exit_scores, usual_budget
 from training.ghn.recipe import Stage, TrainConfig

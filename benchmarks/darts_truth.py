@@ -22,7 +22,8 @@ import torch
 from service.executor.networks import Network
 from service.graph_io.read import read_document
 from service.settings import get_settings
-from training.data.dataset import Dataset, load_dataset
+from training.data.dataset import Dataset
+from training.data.load import load_dataset
 from training.evaluate.accuracy import network_accuracy
 from training.loop.sgd import SgdRecipe, train_network
 

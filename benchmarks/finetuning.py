@@ -4,7 +4,7 @@ trained from predicted weights and from the usual random ones, each at its best 
     python -m benchmarks.finetuning --data-dir CIFAR100 --results FILE [--data c100-50 digits ...]
         [--networks cnn residual ...] [--starts ...] [--seeds 3] [--epochs 30] [--table]
 
---data-dir: CIFAR-100 as train.npz and test.npz (`training.data.dataset`). Data sets: digits, and c100-N,
+--data-dir: CIFAR-100 as train.npz and test.npz (`training.data.cifar`). Data sets: digits, and c100-N,
 twenty classes of CIFAR-100 with N images each. Of three learning rates, each start gets the one that is best
 on validation images with the first seed. Every training that is done is a line of FILE: what is there is not
 done again, so that a run can be stopped at any time and made in parts. --table prints what FILE has.
@@ -28,7 +28,8 @@ from torch import Tensor, nn
 from service.executor.networks import Network
 from service.ghn.registry import load_model
 from service.graph_io.torch_tracer import trace
-from training.data.dataset import Dataset, ImageSet, load_dataset
+from training.data.dataset import Dataset, ImageSet
+from training.data.load import load_dataset
 from training.evaluate.accuracy import measure, training_statistics
 from training.finetune.solved_head import last_layer, solve_head
 from training.finetune.starting_weights import predicted_weights

@@ -26,8 +26,9 @@ from benchmarks.score_quality import quality
 from service.executor.networks import Network
 from service.graph_io.archgraph import ArchGraph
 from service.predictors.features.network_cost import multiply_adds
-from training.data.dataset import Dataset, load_dataset
+from training.data.dataset import Dataset
 from training.data.deepnets import Bounds
+from training.data.load import load_dataset
 from training.data.spaces import SpaceNetworks
 from training.evaluate.accuracy import network_accuracy
 from training.ghn.recipe import Stage, TrainConfig

@@ -14,7 +14,8 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks.finetuning import fine_tuning_classes
-from training.data.dataset import ImageSet, load_dataset
+from training.data.dataset import ImageSet
+from training.data.load import load_dataset
 
 
 def main() -> None:

@@ -29,8 +29,9 @@ from benchmarks.network_properties import corrupted, forward_seconds, trained_pr
 from service.executor.cost import network_cost
 from service.graph_io.archgraph import ArchGraph
 from service.settings import get_settings
-from training.data.dataset import Dataset, ImageSet, load_dataset
+from training.data.dataset import Dataset, ImageSet
 from training.data.deepnets import Bounds, Document, architecture, architecture_graph
+from training.data.load import load_dataset
 from training.loop.environment import prepare_environment
 from training.loop.number_format import native_format
 from training.loop.sgd import SgdRecipe

@@ -25,8 +25,8 @@ from service.errors import InvalidArchitecture
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.cells.nasbench201 import read_nasbench201
 from service.predictors.features.network_cost import multiply_adds
-from training.data.dataset import load_dataset
 from training.data.deepnets import Bounds
+from training.data.load import load_dataset
 from training.data.spaces import SpaceNetworks
 from training.ghn.recipe import Stage, TrainConfig
 

@@ -20,7 +20,7 @@ import torch
 from benchmarks.rank_cells import part, read_table, shared_table
 from service.predictors.features.structure import cell_structure
 from service.predictors.regressors.scores import rank_correlation
-from training.data.dataset import load_dataset
+from training.data.load import load_dataset
 from training.evaluate.ranker import PredictedWeightsRanker
 
 

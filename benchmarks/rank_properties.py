@@ -33,7 +33,7 @@ from service.predictors.rankers.ranking import find_ranker
 from service.predictors.regressors.methods import CANDIDATES, Columns, Method
 from service.predictors.regressors.scores import CrossValidation, rank_correlation
 from service.settings import get_settings
-from training.data.dataset import load_dataset
+from training.data.load import load_dataset
 from training.evaluate.accuracy import network_accuracy, predicted_parameters
 from training.loop.number_format import native_format
 from training.loop.small_operators import begin_thread

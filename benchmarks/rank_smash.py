@@ -40,7 +40,8 @@ from service.predictors.features.network_cost import multiply_adds
 from service.predictors.smash.checkpoint import load_checkpoint
 from service.predictors.smash.model import Smash
 from service.settings import get_settings
-from training.data.dataset import Dataset, load_dataset
+from training.data.dataset import Dataset
+from training.data.load import load_dataset
 from training.evaluate.accuracy import Scores
 from training.loop.number_format import native_format
 from training.smash.config import SmashRun

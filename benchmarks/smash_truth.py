@@ -30,7 +30,8 @@ from service.predictors.smash.checkpoint import load_checkpoint
 from service.predictors.smash.config import SmashConfig
 from service.predictors.smash.space import random_architecture
 from service.settings import get_settings
-from training.data.dataset import Dataset, load_dataset
+from training.data.dataset import Dataset
+from training.data.load import load_dataset
 from training.evaluate.accuracy import network_accuracy
 from training.loop.number_format import native_format
 from training.loop.sgd import SgdRecipe, train_network

@@ -23,8 +23,9 @@ from service.executor.networks import Network
 from service.ghn.registry import load_model
 from service.graph_io.archgraph import ArchGraph
 from service.settings import get_settings
-from training.data.dataset import Dataset, load_dataset
+from training.data.dataset import Dataset
 from training.data.deepnets import Bounds, architecture_graph
+from training.data.load import load_dataset
 from training.evaluate.accuracy import network_accuracy, predicted_parameters
 from training.loop.sgd import SgdRecipe, random_parameters, train_network
 

@@ -72,11 +72,11 @@ def evaluate(
     """
     from service.ghn.registry import load_model
     from service.settings import get_settings
-    from training.data.dataset import load_dataset
     from training.data.deepnets import available
     from training.data.digest import data_digest
     from training.data.image_folder.names import data_source
     from training.data.inventory import inventory
+    from training.data.load import load_dataset
     from training.evaluate.accuracy import CALIBRATION_BATCHES
     from training.evaluate.measurements import RANDOM, Evaluation
     from training.evaluate.run import Job, Sources, measure

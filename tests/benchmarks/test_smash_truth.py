@@ -11,7 +11,7 @@ import torch
 
 from benchmarks import smash_truth
 from benchmarks.smash_truth import random_networks, read_truth, space_of, train_all, truth_recipe
-from training.data.dataset import load_dataset
+from training.data.load import load_dataset
 
 
 def test_a_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

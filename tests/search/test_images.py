@@ -21,7 +21,7 @@ from service.predictors.smash.model import Smash
 from service.search.answer import answer
 from service.search.comparison import compared
 from service.settings import get_settings
-from training.data.dataset import load_dataset
+from training.data.load import load_dataset
 from training.evaluate.search_images import SearchImages
 
 

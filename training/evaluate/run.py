@@ -14,8 +14,9 @@ from service.executor.networks import Network
 from service.ghn.checkpoint import load_checkpoint
 from service.ghn.model import GHN
 from service.graph_io.archgraph import ArchGraph
-from training.data.dataset import Dataset, load_dataset
+from training.data.dataset import Dataset
 from training.data.deepnets import architecture_graph, architecture_name, available
+from training.data.load import load_dataset
 from training.evaluate.accuracy import CALIBRATION_BATCHES, network_accuracy, predicted_parameters
 from training.evaluate.measurements import Evaluation, Measurement, Results, append, read
 from training.loop.sgd import SgdRecipe, random_parameters, train_network
@@ -34,7 +35,7 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where the data set lies, where decoded images and unfinished trainings are kept. skip_bad: as
-    `dataset.load_dataset` takes it.
+    `load.load_dataset` takes it.
     """
 
     data_dir: Path

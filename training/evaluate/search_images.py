@@ -15,7 +15,8 @@ from service.executor.networks import Network
 from service.kit.references import resolve
 from service.predictors.features.architectures import Reader
 from service.settings import Settings
-from training.data.dataset import Dataset, load_dataset
+from training.data.dataset import Dataset
+from training.data.load import load_dataset
 from training.data.network_images import check_fits
 from training.evaluate.accuracy import network_accuracy
 from training.evaluate.ranker import ImageRanker, PredictedWeightsRanker, read_runnable

@@ -24,7 +24,7 @@ class FineTuning(Tuning):
         "keep": predicted where the GHN knows the classes, random elsewhere.
     compare: train from both starts to the end, and keep the better.
     epochs: 0 for the start itself, with statistics of batch norms.
-    data, data_dir, mirror, skip_bad: as `dataset.load_dataset` takes them. images: train on the
+    data, data_dir, mirror, skip_bad: as `load.load_dataset` takes them. images: train on the
         first so many, without it on all.
     image_size: pixels a side; without it what the network was described for.
     learning_rate: of SGD with momentum; falls to zero along a cosine over the epochs. Without it, `rate`.

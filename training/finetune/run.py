@@ -18,9 +18,10 @@ from service.executor.onnx_check import check_onnx
 from service.executor.running_statistics import running_statistics
 from service.ghn.registry import load_model
 from service.graph_io.archgraph import ArchGraph
-from training.data.dataset import Dataset, configured_dataset
+from training.data.dataset import Dataset
 from training.data.digest import data_digest
 from training.data.inventory import inventory
+from training.data.load import configured_dataset
 from training.data.network_images import check_fits, image_channels, image_sides
 from training.finetune.config import FineTuning
 from training.finetune.history import quality

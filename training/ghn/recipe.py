@@ -57,7 +57,7 @@ def recipe_for(data: str, *, space: str | None = None) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Schedule):
-    """data, also_data, data_dir, mirror, skip_bad: as `dataset.load_dataset` takes them. Give minutes or
+    """data, also_data, data_dir, mirror, skip_bad: as `load.load_dataset` takes them. Give minutes or
     steps.
 
     ghn: fields of GHNConfig that differ from GHN-2's. learning_rate: the highest, after a linear warm-up,

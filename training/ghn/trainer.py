@@ -25,8 +25,9 @@ from service.ghn.checkpoint import save_checkpoint
 from service.ghn.model import GHN
 from service.graph_io.archgraph import ArchGraph
 from training.data.classes import check_classes
-from training.data.dataset import Dataset, configured_dataset
+from training.data.dataset import Dataset
 from training.data.inventory import inventory, source_fields
+from training.data.load import configured_dataset
 from training.evaluate.accuracy import Scores, evaluate_networks, validation_networks
 from training.ghn.architecture_source import ArchitectureSource
 from training.ghn.image_stream import ImageSelection, ImageStream

@@ -19,7 +19,7 @@ class HyperNASRun(Schedule):
 
     learning_rate: the highest, after a linear warm-up; falls along a cosine to zero. clip: largest gradient
         norm. batch: most observations of a step.
-    data, data_dir, mirror, skip_bad: of the weight task, as `dataset.load_dataset` takes them; images of
+    data, data_dir, mirror, skip_bad: of the weight task, as `load.load_dataset` takes them; images of
         `image_size` pixels. One step in
         `weight_steps` (every step, where weights are the only task) generates the weights of `networks`
         random architectures of the space and runs each on `images` images. Not used by the single-task

@@ -19,7 +19,8 @@ from service.predictors.hypernas.cell_graph import CellGraph, read_cell
 from service.predictors.hypernas.config import HyperNASConfig
 from service.predictors.hypernas.model import HyperNAS
 from service.predictors.hypernas.small_network import SmallNetwork, small_network
-from training.data.dataset import Dataset, ImageSet, batches, configured_dataset, sample_batch
+from training.data.dataset import Dataset, ImageSet, batches, sample_batch
+from training.data.load import configured_dataset
 from training.hypernas.cells import random_cell
 from training.hypernas.config import HyperNASRun
 

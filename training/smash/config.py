@@ -14,7 +14,7 @@ from service.predictors.smash.config import SmashConfig
 class SmashRun(SmashTraining):
     """The options, and where the run happens. The classes of the model are those of the data.
 
-    data, data_dir, mirror, skip_bad: as `dataset.load_dataset` takes them; images of `image_size`
+    data, data_dir, mirror, skip_bad: as `load.load_dataset` takes them; images of `image_size`
         pixels. A step samples `networks` random architectures and runs each on `images` images.
     validate_steps: steps between measurements of `validate_networks` architectures, always the same, on
         `validate_images` validation images; 0: at the end alone.

@@ -13,7 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from service.errors import InvalidInput, InvalidRequest
-from training.data.dataset import Dataset, batches, load_dataset, sample_batch
+from training.data.dataset import Dataset, batches, sample_batch
+from training.data.load import load_dataset
 from training.ghn.image_stream import ImageSelection, ImageStream
 
 

@@ -20,10 +20,11 @@ from service.graph_io.torch_tracer import trace
 from service.models.catalog import ModelCard
 from tests.training.data.image_files import write_images
 from training.data.classes import check_classes
-from training.data.dataset import Dataset, load_dataset
+from training.data.dataset import Dataset
 from training.data.digest import data_digest
 from training.data.image_folder.names import data_source
 from training.data.inventory import inventory, source_fields
+from training.data.load import load_dataset
 from training.data.network_images import check_fits, image_channels, image_sides
 from training.evaluate.accuracy import Scores
 from training.evaluate.measurements import Evaluation

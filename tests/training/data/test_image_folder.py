@@ -17,9 +17,10 @@ from PIL import Image
 
 from service.errors import InvalidInput, LimitExceeded
 from tests.training.data.image_files import write_deep, write_images
-from training.data.dataset import Dataset, load_dataset
+from training.data.dataset import Dataset
 from training.data.image_folder.decode import UnreadableImage, decode_image, readable_formats
 from training.data.image_folder.stratify import held_out
+from training.data.load import load_dataset
 from training.loop.memory import free_memory_bytes
 
 CLASSES = {"cat": 12, "dog": 12}

@@ -15,8 +15,9 @@ from service.ghn.checkpoint import load_checkpoint
 from service.predictors.rankers.ranking import Candidate, rank
 from service.search.anytime import AnytimeSpace
 from service.settings import get_settings
-from training.data.dataset import batches, load_dataset
+from training.data.dataset import batches
 from training.data.deepnets import Bounds
+from training.data.load import load_dataset
 from training.data.spaces import SpaceNetworks
 from training.evaluate.accuracy import measure, predicted_parameters
 from training.evaluate.anytime import area, exit_scores, usual_budget

@@ -17,8 +17,8 @@ from service.executor.networks import Network
 from service.ghn.checkpoint import save_checkpoint
 from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
-from training.data.dataset import load_dataset
 from training.data.deepnets import Bounds, architecture_graph
+from training.data.load import load_dataset
 from training.evaluate.accuracy import Scores, evaluate_networks, network_accuracy, validation_networks
 from training.evaluate.measurements import RANDOM, Evaluation, Measurement, append, read, read_all
 from training.evaluate.run import Job, Report, Sources, measure

@@ -16,7 +16,8 @@ from service.graph_io.read import read_document
 from service.graph_io.torch_tracing.onnx_operators.table import OPERATORS
 from service.predictors.rankers.ranking import Candidate, rank
 from tests.torchscript_exporter import export
-from training.data.dataset import batches, load_dataset
+from training.data.dataset import batches
+from training.data.load import load_dataset
 from training.evaluate.accuracy import measure, predicted_parameters
 from training.evaluate.ranker import PredictedWeightsRanker
 

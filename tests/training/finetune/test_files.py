@@ -23,7 +23,7 @@ from service.graph_io.onnx_writer import fill_trained_onnx
 from service.graph_io.read import read_document
 from service.graph_io.torch_tracer import trace
 from tests.torchscript_exporter import export
-from training.data.dataset import load_dataset
+from training.data.load import load_dataset
 from training.finetune.config import FineTuning
 from training.finetune.run import WEIGHTS, run
 

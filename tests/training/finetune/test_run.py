@@ -24,7 +24,8 @@ from service.graph_io.archgraph import ArchGraph
 from service.graph_io.torch_tracer import trace
 from service.settings import get_settings
 from tests.simulated_gpu import SimulatedGpu
-from training.data.dataset import batches, load_dataset
+from training.data.dataset import batches
+from training.data.load import load_dataset
 from training.evaluate.accuracy import measure, training_statistics
 from training.finetune.config import FineTuning
 from training.finetune.run import WEIGHTS, race_epochs, run

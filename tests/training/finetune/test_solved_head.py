@@ -12,7 +12,7 @@ from torch import nn
 from service.executor.networks import Network
 from service.executor.statistics import BatchStatistics
 from service.graph_io.torch_tracer import trace
-from training.data.dataset import load_dataset
+from training.data.load import load_dataset
 from training.evaluate.accuracy import measure
 from training.finetune.solved_head import last_layer, solve_head
 from training.loop.sgd import random_parameters

@@ -16,7 +16,7 @@ from service.ghn.predict import predict_blocks
 from service.models.catalog import ModelCard
 from tests.ghn.test_model import conv_net
 from tests.training.data.image_files import write_images
-from training.data.dataset import load_dataset
+from training.data.load import load_dataset
 from training.finetune.starting_weights import trained_on
 from training.ghn.recipe import Stage, TrainConfig
 from training.ghn.ship import ship

@@ -21,7 +21,8 @@ from service.predictors.smash.checkpoint import load_checkpoint
 from service.settings import Settings, get_settings
 from service.workers.job_process import PROBLEM, REFUSED, RESULT
 from tests.job_runs import run_job
-from training.data.dataset import load_dataset, sample_batch
+from training.data.dataset import sample_batch
+from training.data.load import load_dataset
 from training.evaluate.accuracy import measure
 from training.smash.config import SmashRun
 from training.smash.ranker import SmashRanker
