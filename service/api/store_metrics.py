@@ -6,6 +6,7 @@ so these numbers are the service's, the same from every API process: take `max`,
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
@@ -74,6 +75,7 @@ class StoreCollector(Collector):
         self._artifacts = artifacts
         self._artifact_bytes = 0
         self._scanned = float("-inf")
+        self._scanning = threading.Lock()
 
     def describe(self) -> Iterable[Metric]:
         return ()  # registering must not ask Redis
@@ -134,8 +136,9 @@ class StoreCollector(Collector):
             yield _histogram(metric, text, labels, measured.histograms[name])
 
     def _disk(self) -> Metric:
-        if time.monotonic() - self._scanned > _ARTIFACT_SCAN_SECONDS:
-            self._artifact_bytes, self._scanned = self._artifacts.total_bytes(), time.monotonic()
+        with self._scanning:  # one look at all files, however many ask at once
+            if time.monotonic() - self._scanned > _ARTIFACT_SCAN_SECONDS:
+                self._artifact_bytes, self._scanned = self._artifacts.total_bytes(), time.monotonic()
         gauge = GaugeMetricFamily("weightcast_artifact_bytes", "Size of all stored files.")
         gauge.add_metric((), self._artifact_bytes)
         return gauge

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -65,6 +66,7 @@ class ArtifactStore:
         self.root = Path(root)
         self.max_bytes = max_bytes
         self._size = _SizeEstimate()
+        self._looking = threading.Lock()
 
     def put_file(self, name: str, writer: Callable[[BinaryIO], object], *, durable: bool = True) -> Artifact:
         """Let `writer` fill a new file, then publish it under `name`. A file that is there already is kept.
@@ -158,15 +160,21 @@ class ArtifactStore:
 
     def evict(self, *, keep: str = "") -> list[str]:
         """Delete the longest unused files until `max_bytes` holds again (and nine tenths of it, to do this
-        rarely).
+        rarely). Nothing while another thread is at it: forty that look at all files at once would take
+        seconds, and the memory of as many lists.
         """
-        files = sorted(self._files())
-        total = sum(size for _, size, _ in files)
+        if not self._looking.acquire(blocking=False):
+            return []
+        try:
+            return self._evict(keep)
+        finally:
+            self._looking.release()
+
+    def _evict(self, keep: str) -> list[str]:
+        total = self.total_bytes()
         gone: list[str] = []
-        if total <= self.max_bytes:
-            self._size.measured(total)
-            return gone
-        for _, size, name in files:
+        # A list of all files takes memory: it is made only where some must go.
+        for _, size, name in sorted(self._files()) if total > self.max_bytes else ():
             if total <= self.max_bytes * 0.9:
                 break
             if name != keep:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.api.architectures import GRAPH_EXAMPLE, TORCHVISION_EXAMPLE
+from service.api.services import Services
 from service.settings import Settings
+from service.store.artifacts import ArtifactStore
 from service.store.measurements import BOUNDS_SECONDS
 
 from .asgi import client_of
@@ -130,3 +135,21 @@ async def test_without_redis_the_rest_is_still_told(api_settings: Settings) -> N
     async with client_of(away) as client:
         found = samples(await scrape(client))
     assert found["weightcast_redis_up"] == 0 and "weightcast_artifact_bytes" in found
+
+
+def test_one_look_at_all_files_serves_everybody_who_asks_at_once(
+    api_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[ArtifactStore] = []
+
+    def slow(self: ArtifactStore) -> int:
+        looks.append(self)
+        time.sleep(0.2)
+        return 7
+
+    monkeypatch.setattr(ArtifactStore, "total_bytes", slow)
+    away = api_settings.model_copy(update={"redis_url": "unix:///nowhere/redis.sock"})
+    metrics = Services.from_settings(away).metrics
+    with ThreadPoolExecutor(4) as pool:
+        texts = list(pool.map(lambda _: metrics.render(), range(4)))
+    assert len(looks) == 1 and all(b"\nweightcast_artifact_bytes 7.0\n" in text for text in texts)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
@@ -133,3 +135,27 @@ def test_a_new_file_does_not_cost_a_look_at_all_others(
     monkeypatch.setattr(time, "monotonic", lambda: now + 11)
     store.put_bytes(many[39], b"x")
     assert store.total_bytes() <= 9000
+
+
+def test_one_thread_at_a_time_looks_at_all_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, begun, go_on = ArtifactStore(tmp_path, max_bytes=1000), threading.Event(), threading.Event()
+    looks: list[str] = []
+    files = ArtifactStore._files
+
+    def slow(self: ArtifactStore) -> Iterator[tuple[float, int, str]]:
+        looks.append(threading.current_thread().name)
+        begun.set()
+        assert go_on.wait(30)
+        return files(self)
+
+    monkeypatch.setattr(ArtifactStore, "_files", slow)
+    first, second = names(2)
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(store.put_bytes, first, b"x" * 600)
+        assert begun.wait(30)
+        store.put_bytes(second, b"x" * 600)  # beyond the limit, but somebody looks already
+        assert store.find(second)
+        go_on.set()
+        looking.result()
+    assert threading.current_thread().name not in looks
+    assert store.find(first) and store.total_bytes() == 600
