@@ -40,7 +40,7 @@ def train(options: GHNTraining, job: TrainingJob) -> Result:
         "networks": trainer.networks_seen,
         "skipped": trainer.skipped,
         "scores": {options.space or "id-val": trainer.last_scores},
-        "inventory": inventory(trainer.dataset),
+        "inventory": inventory(trainer.data.first),
     }
 
 

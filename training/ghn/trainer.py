@@ -23,13 +23,11 @@ from torch import Tensor
 from service.errors import InvalidRequest
 from service.ghn.checkpoint import save_checkpoint
 from service.ghn.model import GHN
-from service.graph_io.archgraph import ArchGraph
 from training.data.classes import check_classes
-from training.data.dataset import Dataset
-from training.data.inventory import inventory, source_fields
-from training.data.load import configured_dataset
-from training.evaluate.accuracy import Scores, evaluate_networks, validation_networks
+from training.data.inventory import inventory
+from training.evaluate.accuracy import Scores, evaluate_networks
 from training.ghn.architecture_source import ArchitectureSource
+from training.ghn.data_sets import load_data_sets
 from training.ghn.image_stream import ImageSelection, ImageStream
 from training.ghn.launch import companions
 from training.ghn.learned import Learned
@@ -37,6 +35,7 @@ from training.ghn.recipe import Stage, TrainConfig
 from training.ghn.start import CLASSIFIER_BIAS, start_of
 from training.ghn.step import accumulate
 from training.ghn.team import Team
+from training.ghn.unseen import unseen_networks
 from training.loop.budget import share_used
 from training.loop.cores import usable_cores
 from training.loop.divergence import LossWatch, is_lost
@@ -121,11 +120,9 @@ class Trainer:
         self.folder, self.cache_dir, self.on_progress = folder, cache_dir, on_progress
         self.team = team or Team()
         # What others load is no longer free when they look.
-        copies = self.team.size if self.team.leads else 1
-        self.datasets = [configured_dataset(each, cache_dir, copies=copies) for each in config.image_sets]
-        self.class_counts = [len(dataset.classes) for dataset in self.datasets]
-        self._check_counts()
-        self.images = ImageStream(self.datasets, config.seed, crop=config.crop)
+        self.data = load_data_sets(config, cache_dir, self.team.size if self.team.leads else 1)
+        self.class_counts, self.classes = self.data.class_counts, self.data.classes
+        self.images = ImageStream(self.data.each, config.seed, crop=config.crop)
         torch.manual_seed(config.seed)
         # A run that has begun has its weights, and the GHN's configuration, in its folder.
         begun = load_config(folder.path).ghn if folder.checkpoints() else {}
@@ -143,28 +140,12 @@ class Trainer:
         self.networks_seen = 0
         self.images_before, self.networks_before = start.images, start.networks
         self.origin = start.origin
-        self.classes = [name for dataset in self.datasets for name in dataset.classes]
         self.skipped = 0
         self.last_scores: dict[str, Any] = {}
         self._interruption = Interruption()  # of this process
         self._stop = False  # of all, after the same step
         self._watch = LossWatch(self.config.highest_rate)
         self._clock = time.monotonic()
-
-    @property
-    def dataset(self) -> Dataset:
-        """The first data set, on which unseen networks are measured."""
-        return self.datasets[0]
-
-    def _check_counts(self) -> None:
-        """Raises InvalidRequest if two data sets have equally many classes."""
-        if len(set(self.class_counts)) < len(self.class_counts):
-            raise InvalidRequest(
-                f"Both data sets have {self.class_counts[0]} classes.",
-                field="/also_data",
-                hint="A network gets the classifier of the data set that has as many classes: join such data "
-                "in one folder, or train on one of them.",
-            )
 
     # The run
 
@@ -178,7 +159,7 @@ class Trainer:
         if self.team.leads:
             self._check_bounds()
             self.folder.write_config(asdict(self.config))
-            for dataset in self.datasets:
+            for dataset in self.data.each:
                 self._record({"kind": "data", **inventory(dataset)})
         with ExitStack() as stack:
             stack.enter_context(self._interruption.by_signals())
@@ -328,7 +309,7 @@ class Trainer:
         count = self.config.validate_networks
         if not count:
             return
-        networks = self._unseen_networks(count)
+        networks = unseen_networks(self.config, self.class_counts[0])
         ghn, dtype = self.learned.averaged(), activation_format(self.config.bfloat16)
         measured = [0.0] * count
         for index in self.team.share(0, count):
@@ -336,13 +317,13 @@ class Trainer:
                 measured[index] = float("nan")
                 continue
             (measured[index],) = evaluate_networks(
-                ghn, [networks[index]], self.dataset, self.dataset.validation,
+                ghn, [networks[index]], self.data.first, self.data.first.validation,
                 limit=_VALIDATION_IMAGES, dtype=dtype,
             ).accuracies  # fmt: skip
         scores = Scores(tuple(self.team.sum([], measured)))
         self._clock = time.monotonic()
         if self.team.leads and np.isfinite(scores.mean):
-            images = min(_VALIDATION_IMAGES, len(self.dataset.validation))
+            images = min(_VALIDATION_IMAGES, len(self.data.first.validation))
             self.last_scores = {
                 "mean": scores.mean, "max": scores.max, "networks": count, "images": images
             }  # fmt: skip
@@ -353,20 +334,11 @@ class Trainer:
         """Raises InvalidRequest where a space has nothing within the bounds of a stage: before there are
         other processes, whose errors nobody would see.
         """
-        networks, classes = self.config.networks, len(self.dataset.classes)
+        networks, classes = self.config.networks, self.class_counts[0]
         if networks is None:
             return
         for stage in self.config.stages:
             networks.graph("train", self.config.seed, 0, num_classes=classes, bounds=stage.bounds)
-
-    def _unseen_networks(self, count: int) -> list[ArchGraph]:
-        classes, networks = len(self.dataset.classes), self.config.networks
-        if networks is None:
-            return validation_networks(count, classes)
-        bounds = self.config.stages[-1].bounds
-        return [
-            networks.graph("test", 0, index, num_classes=classes, bounds=bounds) for index in range(count)
-        ]
 
     # Saving
 
@@ -375,10 +347,7 @@ class Trainer:
         card = {
             "name": self.config.name,
             "kind": "ghn",
-            "dataset": self.dataset.name,
-            "num_classes": len(self.dataset.classes),
-            **source_fields(self.dataset),
-            **self._more_data(),
+            **self.data.card_fields(),
             "training": {
                 **({"space": self.config.space} if self.config.space else {}),
                 "steps": self.step,
@@ -391,12 +360,6 @@ class Trainer:
             "scores": {self.config.space or "id-val": self.last_scores} if self.last_scores else {},
         }
         save_checkpoint(folder, self.learned.averaged(), card)
-
-    def _more_data(self) -> dict[str, Any]:
-        if len(self.datasets) == 1:
-            return {}
-        more = self.datasets[1]
-        return {"also": {"dataset": more.name, "num_classes": len(more.classes), **source_fields(more)}}
 
     def save(self) -> None:
         if self.team.leads:

@@ -277,7 +277,7 @@ def test_a_run_that_ended_leaves_its_images_to_nobody(tmp_path: Path) -> None:
     try:
         trainer = Trainer(replace(CONFIG, steps=2), RunFolder(tmp_path / "run"))
         trainer.run_until_done()
-        images = weakref.ref(trainer.dataset.train.images_NCHW)
+        images = weakref.ref(trainer.data.first.train.images_NCHW)
         ghn = weakref.ref(trainer.learned.ghn)
         del trainer
         assert images() is None and ghn() is None
