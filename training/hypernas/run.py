@@ -19,7 +19,7 @@ from service.errors import InvalidRequest
 from service.predictors.hypernas.batch import CellBatch
 from service.predictors.hypernas.checkpoint import Checkpoint, known_values, save_checkpoint
 from service.predictors.hypernas.config import HyperNASConfig
-from service.predictors.regressors.few_shot import rank_correlation
+from service.predictors.regressors.scores import rank_correlation, resampled_correlations
 from training.data.inventory import inventory, source_fields
 from training.hypernas.cells import (
     FEWEST_OBSERVATIONS,
@@ -123,7 +123,7 @@ def _measure(trainer: HyperNASTrainer, kept_back: tuple[CellBatch, Floats] | Non
         score_N = scores(trainer.hypernas, cells)
         generator = np.random.default_rng(trainer.config.seed)
         draws = generator.integers(len(value_N), size=(_BOOTSTRAPS, len(value_N)))
-        taus = [rank_correlation(score_N[draw], value_N[draw]) for draw in draws]
+        taus = resampled_correlations(score_N, value_N, list(draws))
         low, high = np.quantile(taus, [0.05, 0.95])
         measurements["kendall_tau"] = rank_correlation(score_N, value_N)
         measurements["interval"] = [float(low), float(high)]
