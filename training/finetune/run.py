@@ -125,7 +125,7 @@ def _result(work: Work, starts: Starts) -> dict[str, Any]:
     kind, reason = _winner(work, starts, race) if len(starts) > 1 else (next(iter(starts)), None)
     work.train(kind, starts[kind], config.epochs)
     params = work.best(kind)
-    accuracy, running = work.tested(params)
+    accuracy, running = work.tested(kind, params)
     result: dict[str, Any] = {
         "parameters": sum(value.numel() for value in params.values()),
         "history": work.history.of(kind),
@@ -144,7 +144,7 @@ def _result(work: Work, starts: Starts) -> dict[str, Any]:
     if config.compare:
         for other in starts:
             if work.history.of(other) and work.history.of(other)[-1]["epoch"] == config.epochs:
-                tested = accuracy if other == kind else work.tested(work.best(other))[0]
+                tested = accuracy if other == kind else work.tested(other, work.best(other))[0]
                 result[other] = {"history": work.history.of(other), "test_accuracy": tested}
     else:
         for other in starts:

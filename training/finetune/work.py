@@ -56,6 +56,8 @@ class Work:
         # Of activations in training; what is measured is computed in float32.
         self._dtype = native_format(self._device)
         self._tell, self._last_line = tell, time.monotonic()
+        # Of each start's best epoch, where this process measured it.
+        self._best_statistics: dict[str, BatchStatistics] = {}
 
     def with_solved_head(self, start: StartingWeights) -> StartingWeights:
         """The start with its last layer solved for the training images; as it is where the network has no
@@ -87,10 +89,12 @@ class Work:
         tensors: Tensors = load_file(self._best_file(kind))
         return tensors
 
-    def tested(self, params: Tensors) -> tuple[float, BatchStatistics]:
-        """Accuracy in percent on all test images, with the batch-norm statistics that come with it."""
+    def tested(self, kind: str, params: Tensors) -> tuple[float, BatchStatistics]:
+        """Accuracy in percent on all test images of a start's best epoch, which has these parameters, with
+        the batch-norm statistics that come with it.
+        """
         on_device = self._on_device(params)
-        statistics = self._statistics(on_device)
+        statistics = self._best_statistics.get(kind) or self._statistics(on_device)
         accuracy, _ = measure(self.network, on_device, self.dataset, self.dataset.test, statistics=statistics)
         return round(accuracy, 3), statistics
 
@@ -173,6 +177,7 @@ class Work:
         earlier = [known for known in self.history.of(kind) if known["epoch"] < epoch.number]
         if all(quality(record) > quality(known) for known in earlier):
             save(self._best_file(kind), {name: value.cpu() for name, value in epoch.params.items()})
+            self._best_statistics[kind] = statistics
         self.history.add(kind, record)
         self._log({"kind": kind, **record}, 0.0)
 
