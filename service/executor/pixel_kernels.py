@@ -3,7 +3,7 @@
 On a CPU, the gradient of such a convolution of a channels-last image of 2 to 7 channels writes beyond its
 memory (seen with torch 2.15, float32, AVX2), and the process may die. Such a kernel reads every stride-th
 pixel, so those pixels are taken first, and the convolution has no stride. Transposed convolutions do not have
-the fault: glibc's checks of memory found none with 1 to 16 channels, a kernel of one pixel and strides of 2 and 3.
+the fault: glibc's checks found none with 1 to 16 channels, a kernel of one pixel and strides of 2 and 3.
 """
 
 from __future__ import annotations
