@@ -168,7 +168,7 @@ def train(
         kind=kind if kind != _GHN else None, data=typed, also_data=also_data, data_dir=data_dir,
         minutes=values.get("minutes"),
         steps=values.get("steps"), learning_rate=learning_rate, mirror=mirror, skip_bad=skip_bad or None,
-        seed=values.get("seed") or None, name=name, observations=observations, resume=True,
+        seed=values.get("seed") or None, name=name, observations=observations, set=further, resume=True,
     )  # fmt: skip
     settings = settings.model_copy(update={"data_dir": data_dir or settings.data_dir})
     chosen = replace(chosen, data=data)
@@ -187,8 +187,10 @@ def _command(**options: Any) -> str:
         flag = name.replace("_", "-")
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")
-        elif value is not None:
-            words += [f"--{flag}", f"{value:g}" if isinstance(value, float) else str(value)]
+            continue
+        for each in value if isinstance(value, list) else [value]:
+            if each is not None:
+                words += [f"--{flag}", f"{each:g}" if isinstance(each, float) else str(each)]
     return shlex.join(words)
 
 

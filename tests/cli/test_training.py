@@ -120,10 +120,12 @@ def test_a_run_that_is_not_there_is_not_gone_on_with(run: Run, trainer: list[Any
 
 def test_a_model_that_was_cut_short(run: Run, trainer: list[Any]) -> None:
     command = ("train", "--data", "digits", "--steps", "4", "--no-mirror", "--name", "short", "--seed", "3")
+    command += ("--set", "warmup_steps=2", "--set", "ghn.rounds=1")
     result = run(*command)
     assert result.exit_code == 130
     assert "after 25% of the training" in result.stderr
-    again = "weightcast train --data digits --steps 4 --no-mirror --seed 3 --name short --resume"
+    again = "weightcast train --data digits --steps 4 --no-mirror --seed 3 --name short"
+    again += " --set warmup_steps=2 --set ghn.rounds=1 --resume"
     assert f"`{again}`" in result.stderr
     assert "use it with `weightcast predict SOURCE --model short`" in result.stdout
     assert json.loads(run(*command, "--resume", "--json").stdout)["complete"] is False
