@@ -20,6 +20,9 @@ import psutil
 from service.parent_death import wrapped
 
 START_SECONDS = 120.0
+# Every request makes a client, which reads certificates first: tens of milliseconds of processor time for
+# nothing over http. Of a service that is asked twenty times a second, they took half a core.
+_PLAIN_HTTP: dict[str, Any] = {"trust_env": False, "verify": False}
 _WORKER = "service.workers.app"
 
 
@@ -54,18 +57,18 @@ class RunningService:
 
     def is_ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False).status_code == 200
+            return httpx.get(f"{self.url}/readyz", timeout=5, **_PLAIN_HTTP).status_code == 200
         except httpx.HTTPError:
             return False
 
     def post(self, path: str, body: dict[str, Any], **headers: str) -> httpx.Response:
-        return httpx.post(f"{self.url}{path}", json=body, headers=headers, timeout=60, trust_env=False)
+        return httpx.post(f"{self.url}{path}", json=body, headers=headers, timeout=60, **_PLAIN_HTTP)
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(f"{self.url}{path}", timeout=60, trust_env=False)
+        return httpx.get(f"{self.url}{path}", timeout=60, **_PLAIN_HTTP)
 
     def delete(self, path: str) -> httpx.Response:
-        return httpx.delete(f"{self.url}{path}", timeout=60, trust_env=False)
+        return httpx.delete(f"{self.url}{path}", timeout=60, **_PLAIN_HTTP)
 
     def final(self, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
         """The job once it has ended."""

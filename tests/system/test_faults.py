@@ -7,7 +7,7 @@ import pytest
 from benchmarks.fault_cases import CASES
 from benchmarks.served import RunningService
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300), pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300), pytest.mark.xdist_group("service")]
 
 
 @pytest.mark.parametrize("name", [pytest.param("a poison job", marks=pytest.mark.slow), *list(CASES)[1:]])

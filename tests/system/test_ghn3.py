@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.served import RunningService, end, start
+from benchmarks.served import RunningService
 from service.client import Client
 from service.ghn.checkpoint import load_checkpoint
 from service.graph_io.json_writer import graph_document
 from service.graph_io.torch_tracer import trace
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(400), pytest.mark.xdist_group("training-jobs")]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400), pytest.mark.xdist_group("service")]
 
 GHN = {"gnn": "transformer", "hidden": 16, "layers": 2, "heads": 4, "max_channels": 8}
 TRAINING: dict[str, Any] = {
@@ -30,15 +28,12 @@ TRAINING: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module")
-def service(home_with_model: Path) -> Iterator[RunningService]:
-    """With a trained GHN-3, `third`."""
-    running = start(home_with_model)
-    job = running.post("/training-jobs", {"kind": "ghn", "name": "third", "config": TRAINING}).json()
-    done = running.final(job["id"], 200)
+@pytest.fixture(scope="module", autouse=True)
+def third(service: RunningService) -> None:
+    """Trains a GHN-3 of that name."""
+    job = service.post("/training-jobs", {"kind": "ghn", "name": "third", "config": TRAINING}).json()
+    done = service.final(job["id"], 200)
     assert done["status"] == "succeeded" and done["result"]["steps"] == 3, done
-    yield running
-    end(running)
 
 
 def network(width: int = 8) -> nn.Module:

@@ -20,6 +20,8 @@ from benchmarks.served import RunningService, end, soon, start
 from service.graph_io.limits import DEFAULT_LIMITS
 from service.settings import Settings
 
+from .conftest import linked_home
+
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300), pytest.mark.xdist_group("limits")]
 
 MIB = 2**20
@@ -31,10 +33,10 @@ BODY_BYTES = DEFAULT_LIMITS.max_bytes + 16 * MIB
 
 
 @pytest.fixture(scope="module")
-def roomy(home_with_model: Path) -> Iterator[RunningService]:
+def roomy(home_with_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service with more room than the default."""
     running = start(
-        home_with_model,
+        linked_home(tmp_path_factory.mktemp("limits"), home_with_model),
         max_nodes=str(NODES),
         max_parameters=str(PARAMETERS),
         max_body_bytes=str(BODY_BYTES),

@@ -5,25 +5,15 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.served import end, start
+from .doc_blocks import ROOT, SERVE, Reader, blocks_of
 
-from .doc_blocks import ROOT, SERVE, Reader, blocks_of, make_clone
-
-pytestmark = [pytest.mark.system, pytest.mark.timeout(1200), pytest.mark.xdist_group("readme")]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1200), pytest.mark.xdist_group("pages")]
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = blocks_of("README.md")
-
-
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    service = start(tmp_path_factory.mktemp("readme") / "home", default_model="ghn2-cifar10")
-    yield Reader(make_clone(tmp_path_factory.mktemp("clone")), service)
-    end(service)
 
 
 def test_every_block_runs_in_order(reader: Reader) -> None:

@@ -12,7 +12,7 @@ from benchmarks.served import RunningService, command_of, soon
 from service.contract.kinds import KINDS
 from tests.predictors.rankers.test_ranking import observations, some_cells
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(400), pytest.mark.xdist_group("search-jobs")]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400), pytest.mark.xdist_group("service")]
 
 
 def ask(

@@ -18,7 +18,7 @@ from safetensors.numpy import load
 from benchmarks.served import RunningService, end, soon, start
 
 # One group: the tests share a service, and must run in one test process.
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300), pytest.mark.xdist_group("serve")]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300), pytest.mark.xdist_group("service")]
 
 
 def torchvision(name: str, **options: object) -> dict[str, object]:
@@ -138,17 +138,14 @@ def test_a_second_service_on_the_same_home_or_port_is_refused(
     assert service.is_ready()
 
 
-def test_every_line_is_json_where_json_is_set(home_with_model: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "models").symlink_to(home_with_model / "models")
-    running = start(home, log_format="json")
+def test_every_line_is_json_where_json_is_set(own_home: Path) -> None:
+    running = start(own_home, log_format="json")
     try:
         answer = running.post("/predict-weights", torchvision("squeezenet1_1"), Prefer="respond-async")
         running.final(answer.json()["id"])
     finally:
         end(running)
-    assert not (tmp_path / "serve.out").read_text()
+    assert not (own_home.parent / "serve.out").read_text()
     lines = [json.loads(line) for line in running.log.read_text().splitlines()]
     events = {line["event"] for line in lines}
     assert {"service.ready", "api.listening", "worker.stopping", "job.succeeded"} <= events
@@ -162,11 +159,8 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_nothing_is_left_when_it_ends(home_with_model: Path, tmp_path: Path, number: signal.Signals) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "models").symlink_to(home_with_model / "models")
-    running = start(home)
+def test_nothing_is_left_when_it_ends(own_home: Path, number: signal.Signals) -> None:
+    running = start(own_home)
     try:
         processes = running.children()
         assert len(processes) == 6  # Redis, the API, two workers with a child each

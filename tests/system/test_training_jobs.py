@@ -16,7 +16,7 @@ from service.contract.kinds import KINDS
 from service.graph_io.json_writer import graph_document
 from service.graph_io.torch_tracer import trace
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(400), pytest.mark.xdist_group("training-jobs")]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400), pytest.mark.xdist_group("service")]
 
 SMALL: dict[str, Any] = {
     "data": "digits",
@@ -61,17 +61,10 @@ def test_the_model_can_be_used_when_the_job_is_done(service: RunningService) -> 
     assert again.status_code == 409
 
 
-def test_cancelling_takes_less_than_ten_seconds(service: RunningService) -> None:
+def test_training_goes_on_after_the_death_of_its_worker_and_is_cancelled_within_ten_seconds(
+    service: RunningService,
+) -> None:
     job = train(service, "endless", steps=ENDLESS)
-    soon(lambda: steps_done(service, job) > 0, 120)
-    asked = time.monotonic()
-    service.delete(f"/jobs/{job['id']}")
-    assert service.final(job["id"], 15)["status"] == "cancelled"
-    assert time.monotonic() - asked < 10 and trainers(service) == []
-
-
-def test_training_goes_on_after_the_death_of_its_worker(service: RunningService) -> None:
-    job = train(service, "survivor", steps=ENDLESS)
     run = service.home / "runs" / job["id"]
     soon(lambda: list(run.glob("checkpoint-*")), 120)
     (trainer,) = trainers(service)
@@ -80,8 +73,10 @@ def test_training_goes_on_after_the_death_of_its_worker(service: RunningService)
     before = steps_done(service, job)
     soon(lambda: steps_done(service, job) > before, 120)
     assert service.get(f"/jobs/{job['id']}").json()["status"] == "running"
+    asked = time.monotonic()
     service.delete(f"/jobs/{job['id']}")
     assert service.final(job["id"], 15)["status"] == "cancelled"
+    assert time.monotonic() - asked < 10 and trainers(service) == []
 
 
 def small_network() -> nn.Module:

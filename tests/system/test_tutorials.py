@@ -6,28 +6,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from benchmarks.served import end, start
+from .doc_blocks import SERVE, Reader, blocks_of
 
-from .doc_blocks import SERVE, Reader, blocks_of, make_clone
-
-pytestmark = [pytest.mark.system, pytest.mark.timeout(1500), pytest.mark.xdist_group("tutorials")]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1500), pytest.mark.xdist_group("pages")]
 
 BRIEFLY = {
     "--data cifar10 --images 500 --epochs 2": "--data digits --images 64 --epochs 1",
     "--data digits --minutes 2": "--data digits --steps 3",
 }
-
-
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    service = start(tmp_path_factory.mktemp("tutorials") / "home", default_model="ghn2-cifar10")
-    yield Reader(make_clone(tmp_path_factory.mktemp("clone")), service)
-    end(service)
 
 
 def follow(page: str, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> str:
