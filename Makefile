@@ -37,6 +37,7 @@ test-slow: install
 
 check: install
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_walls.py
 
