@@ -14,6 +14,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from service.client._errors import JobCancelled, JobFailed, JobTimeout, UnexpectedAnswer
+from service.client._kept_files import KeptFiles
 from service.client._results import Job, Progress
 from service.client._retry import RetryPolicy, send
 from service.client._together import ACCEPT, Together
@@ -35,12 +36,13 @@ FIRST_POLL_SECONDS, POLL_GROWTH, MAX_POLL_SECONDS = 0.1, 1.5, 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """How often to retry, how long it may take, whom to tell. Methods raise what `send` raises, and
-    UnexpectedAnswer.
+    """How often to retry, how long it may take, which files are there, whom to tell. Methods raise what
+    `send` raises, and UnexpectedAnswer.
     """
 
     policy: RetryPolicy
     deadline: Deadline
+    kept: KeptFiles
     progress: ProgressCallback | None = None
 
     def send(self, request: Request) -> Flow[httpx.Response]:
@@ -97,8 +99,21 @@ class Call:
 
     def prediction(self, request: Request) -> Flow[tuple[PredictionResult, bytearray]]:
         """Submit a prediction and bring back its result and its file: in one answer where the service gives
-        both, else one after the other. Raises what `result` and `download` raise.
+        both, else one after the other. A file that is still the answer to an equal request is not fetched
+        again. Raises what `result` and `download` raise.
         """
+        if (known := self.kept.of(request.content)) is not None:
+            result = yield from self.result(PredictionResult, request)
+            if result.weights.sha256 == known.sha256:
+                self._tell_download(len(known.body), len(known.body))
+                return result, bytearray(known.body)
+            body = yield from self.download(result.weights)
+        else:
+            result, body = yield from self._with_file(request)
+        self.kept.keep(request.content, result.weights.sha256, body)
+        return result, body
+
+    def _with_file(self, request: Request) -> Flow[tuple[PredictionResult, bytearray]]:
         together = Together(Download())
         request = replace(request, headers={**request.headers, "Accept": ACCEPT})
         result = yield from self.result(PredictionResult, request, together)

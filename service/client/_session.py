@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Self, TypeVar
 
 import httpx
 
 from service.client._call import Call, ProgressCallback
 from service.client._event_stream import EventStream
+from service.client._kept_files import KeptFiles
 from service.client._notebook import notebook_progress
 from service.client._retry import RetryPolicy
 from service.client._transfer import Deadline, Request
@@ -32,6 +33,7 @@ class Session:
     api_key: str | None
     policy: RetryPolicy
     timeout_seconds: float | None
+    kept: KeptFiles = field(default_factory=KeptFiles)
 
     def call(self, timeout: float | None, progress: ProgressCallback | None = None) -> Call:
         """timeout: seconds for this one call; None takes the client's. progress: a notebook has a bar of its
@@ -39,7 +41,9 @@ class Session:
         """
         seconds = self.timeout_seconds if timeout is None else timeout
         deadline = Deadline(seconds, time.monotonic)
-        return Call(policy=self.policy, deadline=deadline, progress=progress or notebook_progress())
+        return Call(
+            policy=self.policy, deadline=deadline, kept=self.kept, progress=progress or notebook_progress()
+        )
 
     def event_stream(self, job_id: str, timeout: float | None) -> EventStream:
         return EventStream(job_id, self.policy, Deadline(timeout, time.monotonic))

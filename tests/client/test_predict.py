@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from service.client import JobCancelled, JobFailed, JobTimeout, Progress, UnexpectedAnswer
+from service.client import Client, JobCancelled, JobFailed, JobTimeout, Progress, UnexpectedAnswer
+from service.client._kept_files import KeptFiles
 from service.client._together import Together
 from service.client._transfer import Download
 from tests.client.conftest import Either, FakeTime
@@ -295,3 +296,42 @@ def test_an_answer_of_two_parts_is_checked(either: Make, fake_time: FakeTime) ->
             either(Script(mixed(wrong)).transport).predict_weights(CELL)
     with pytest.raises(UnexpectedAnswer, match="did not answer JSON"):
         either(Script(mixed(b"")).transport).predict_weights(CELL)
+
+
+def test_a_file_that_is_there_is_not_fetched_again() -> None:
+    body = weights_file()
+    script, seen = Script(mixed(both(body)), job(result=prediction(body))), list[Progress]()
+    client = Client("http://service.test", transport=script.transport)
+    first = client.predict_weights(CELL)
+    for array in first.numpy().values():
+        if array.flags.writeable:
+            array.fill(0)
+    second = client.predict_weights(CELL, progress=seen.append)
+    assert script.is_finished and script.requests[1].headers["Accept"] != "multipart/mixed, application/json"
+    for name, array in two_tensor_weights().expand().items():
+        np.testing.assert_array_equal(second.numpy()[name], array)
+    assert (seen[-1].message, seen[-1].done) == ("downloading", len(body))
+
+
+def test_a_file_that_another_has_replaced_is_fetched() -> None:
+    body = weights_file()
+    other = body[:-1] + bytes([body[-1] ^ 1])
+    script = Script(
+        mixed(both(body)), job(result=prediction(other)), download(other), job(result=prediction(other))
+    )
+    client = Client("http://service.test", transport=script.transport)
+    first, second, third = (client.predict_weights(CELL).numpy() for _ in range(3))
+    assert script.is_finished
+    assert any((first[name] != second[name]).any() for name in first)
+    assert all((third[name] == second[name]).all() for name in first)
+
+
+def test_kept_files_are_bounded() -> None:
+    kept = KeptFiles()
+    for number in range(9):
+        kept.keep(b"%d" % number, "x", bytearray(8 * 2**20))
+        kept.of(b"0")
+    assert kept.of(b"0") is not None and kept.of(b"8") is not None and kept.of(b"1") is None
+    kept.keep(b"large", "x", bytearray(8 * 2**20 + 1))
+    kept.keep(b"unknown", None, bytearray(1))
+    assert kept.of(b"large") is None and kept.of(b"unknown") is None
