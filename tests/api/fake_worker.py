@@ -38,7 +38,7 @@ TORCHVISION_NAMES = ("resnet18", "resnet50")
 class FakeWorker:
     """Serves the queue `predict` in a thread, and `rank` where a test announces it, or all `queues` it names.
 
-    seconds: how long each job takes. fails_with: a problem document that every job ends with.
+    seconds: how long each job takes. look_seconds: how often it looks whether a job is cancelled. fails_with: a problem document that every job ends with.
     runs: how often each digest was computed.
     """
 
@@ -51,6 +51,7 @@ class FakeWorker:
         self.info = WorkerInfo(queue="predict", name="fake:1")
         self.queues = ["predict", "rank"]
         self.seconds = 0.0
+        self.look_seconds = 0.01
         self.fails_with: dict[str, Any] | None = None
         self.runs: Counter[str] = Counter()
         self._stopping = threading.Event()
@@ -89,7 +90,7 @@ class FakeWorker:
             if self.jobs.is_cancelled(job_id):
                 self.jobs.cancelled(job_id, token)
                 return
-            time.sleep(0.01)
+            time.sleep(self.look_seconds)
         try:
             result = self._work(job)
         except ServiceError as error:

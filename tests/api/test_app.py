@@ -143,12 +143,19 @@ def test_it_starts_fast_and_without_torch() -> None:
         "create_app(Settings(redis_url='unix:///nowhere'));"
         "assert not {'torch', 'onnx', 'ml_dtypes', 'service.workers'} & set(sys.modules)"
     )
+    # Processor time, beside that of what it cannot do without: machines differ, and are busy with other work.
+    spent, frameworks = (
+        min(processor_seconds(each) for _ in range(2)) for each in (code, "import fastapi, redis, numpy")
+    )
+    assert spent < 2 * frameworks, f"{spent:.2f} s, its frameworks {frameworks:.2f} s"
+
+
+def processor_seconds(code: str) -> float:
+    """Of an interpreter that runs it."""
     before = os.times()
     subprocess.run([sys.executable, "-c", code], check=True)
     after = os.times()
-    spent = after.children_user + after.children_system - before.children_user - before.children_system
-    # Processor time, for the machine may be busy with something else.
-    assert spent < 2.0, f"{spent:.2f} s, interpreter included"
+    return after.children_user + after.children_system - before.children_user - before.children_system
 
 
 @pytest.mark.parametrize("path", ["/predict-weights", "/jobs"])

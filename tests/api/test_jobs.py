@@ -171,7 +171,7 @@ async def test_streams_are_bounded(store: JobStore, events: EventStream) -> None
 
 
 async def test_cancelling(client: httpx.AsyncClient, worker: FakeWorker) -> None:
-    worker.seconds = 20
+    worker.seconds, worker.look_seconds = 20, 0.5
     made = await client.post(
         "/predict-weights", json={"architecture": GRAPH_EXAMPLE}, headers={"Prefer": "respond-async"}
     )
