@@ -38,7 +38,8 @@ TORCHVISION_NAMES = ("resnet18", "resnet50")
 class FakeWorker:
     """Serves the queue `predict` in a thread, and `rank` where a test announces it, or all `queues` it names.
 
-    seconds: how long each job takes. look_seconds: how often it looks whether a job is cancelled. fails_with: a problem document that every job ends with.
+    seconds: how long each job takes. look_seconds: how often it looks whether a job is cancelled.
+    fails_with: a problem document that every job ends with.
     runs: how often each digest was computed.
     """
 
