@@ -177,8 +177,9 @@ def _check_classes(card: ModelCard, config: GHNConfig, dataset: Dataset) -> None
         raise InvalidRequest(
             f"The model {card.name!r} knows {known} classes, {dataset.name} has {count}.", field="/data"
         )
-    data = card.trained_data[config.class_counts.index(count)]
-    if data.classes is not None and data.classes != dataset.classes:
+    # A card may know of fewer data sets than the configuration.
+    data = dict(zip(config.class_counts, card.trained_data, strict=False)).get(count)
+    if data is not None and data.classes is not None and data.classes != dataset.classes:
         raise InvalidRequest(
             f"The model {card.name!r} knows other classes than {dataset.name} has: "
             f"{', '.join(data.classes[:10])} are not {', '.join(dataset.classes[:10])}.",

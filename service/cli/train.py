@@ -245,7 +245,8 @@ def _train(
         def report(record: Record) -> None:
             lines = _lines(record)
             if record["kind"] == "data":
-                seen["inventory"] = {key: value for key, value in record.items() if key != "kind"}
+                # As the result has it: of the first data set.
+                seen.setdefault("inventory", {key: value for key, value in record.items() if key != "kind"})
             elif record["kind"] == "validation":
                 seen["validation"] = {key: record[key] for key in ("mean", "max", "networks", "images")}
             else:
