@@ -36,14 +36,23 @@ def _redis_process() -> Iterator[Path]:
         server = subprocess.Popen(
             [*command, "--save", "", "--loglevel", "warning"], stdout=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + 10
-        while not socket.exists():
+        deadline = time.monotonic() + 30
+        while not _answers(socket):
             if time.monotonic() > deadline or server.poll() is not None:
                 raise RuntimeError("redis-server did not start")
             time.sleep(0.01)
         yield socket
         server.terminate()
         server.wait(10)
+
+
+def _answers(socket: Path) -> bool:
+    """Whether Redis serves the socket: its file is there a moment before."""
+    try:
+        with redis.Redis.from_url(f"unix://{socket}") as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
 
 
 @pytest.fixture

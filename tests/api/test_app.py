@@ -141,13 +141,14 @@ def test_it_starts_fast_and_without_torch() -> None:
     code = (
         "import sys; from service.settings import Settings; from service.api.app import create_app;"
         "create_app(Settings(redis_url='unix:///nowhere'));"
-        "assert not {'torch', 'onnx', 'ml_dtypes', 'service.workers'} & set(sys.modules)"
+        "assert not {'torch', 'onnx', 'ml_dtypes', 'scipy', 'service.workers'} & set(sys.modules)"
     )
     # Processor time, beside that of what it cannot do without: machines differ, and are busy with other work.
     spent, frameworks = (
         min(processor_seconds(each) for _ in range(2)) for each in (code, "import fastapi, redis, numpy")
     )
-    assert spent < 2 * frameworks, f"{spent:.2f} s, its frameworks {frameworks:.2f} s"
+    # 1.6 to 2.2 times on a busy machine; torch alone would add three times.
+    assert spent < 3 * frameworks, f"{spent:.2f} s, its frameworks {frameworks:.2f} s"
 
 
 def processor_seconds(code: str) -> float:
