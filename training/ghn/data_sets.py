@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.errors import InvalidRequest
+from service.errors import InvalidRequest, ServiceError
+from service.json_pointer import pointer
 from training.data.dataset import Dataset
 from training.data.inventory import source_fields
 from training.data.load import configured_dataset
@@ -55,5 +56,15 @@ class DataSets:
 
 
 def load_data_sets(config: TrainConfig, cache_dir: Path | None, copies: int) -> DataSets:
-    """cache_dir, copies: as `load_dataset` takes them. Raises what that raises."""
-    return DataSets(tuple(configured_dataset(each, cache_dir, copies=copies) for each in config.image_sets))
+    """cache_dir, copies: as `load_dataset` takes them. Raises what that raises, with the field of the data
+    set at fault.
+    """
+    loaded = []
+    for each, option in zip(config.image_sets, ("data", "also_data"), strict=False):
+        try:
+            loaded.append(configured_dataset(each, cache_dir, copies=copies))
+        except ServiceError as error:
+            if error.extra.get("field") == pointer("data"):
+                error.extra["field"] = pointer(option)
+            raise
+    return DataSets(tuple(loaded))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from service.errors import InvalidRequest
+from service.errors import InvalidInput, InvalidRequest
 from service.ghn.checkpoint import load_checkpoint
 from service.ghn.config import GHNConfig
 from service.ghn.predict import predict_blocks
@@ -18,6 +18,7 @@ from tests.ghn.test_model import conv_net
 from tests.training.data.image_files import write_images
 from training.data.load import load_dataset
 from training.finetune.starting_weights import trained_on
+from training.ghn.data_sets import load_data_sets
 from training.ghn.recipe import Stage, TrainConfig
 from training.ghn.ship import ship
 from training.ghn.start import start_of
@@ -61,6 +62,17 @@ def test_the_model_says_both(run: Path, shapes: Path) -> None:
     card = ModelCard(**{**json.loads((run / "model" / "card.json").read_text()), "digest": "", "path": run})
     assert [data.dataset for data in card.trained_data] == ["digits", "shapes"]
     assert trained_on(card, load_dataset(str(shapes))) and trained_on(card, load_dataset("digits"))
+
+
+def test_a_fault_names_the_data_set(shapes: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    write_images(damaged, {"circle": 30, "square": 30})
+    (damaged / "circle" / "cut.png").write_bytes(b"\x89PNG\r\n")
+    strict = replace(CONFIG, skip_bad=False)
+    for first, second, field in ((shapes, damaged, "/also_data"), (damaged, shapes, "/data")):
+        with pytest.raises(InvalidInput) as raised:
+            load_data_sets(replace(strict, data=str(first), also_data=str(second)), None, 1)
+        assert raised.value.extra["field"] == field
 
 
 def test_a_run_goes_on_and_is_shipped(run: Path, shapes: Path, tmp_path: Path) -> None:
