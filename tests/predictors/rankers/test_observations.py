@@ -148,14 +148,11 @@ def test_failed_trainings_may_be_worse_than_all_others() -> None:
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("scale", [1e306, 1e200, 1e-200, 1e-320, -1e306])
 def test_values_of_any_size(scale: float) -> None:
-    items = observations(some_cells(30))
-    plain = FittedPredictor("plain", "accuracy", observe(items))
-    sized = FittedPredictor(
-        "sized", "accuracy", observe([{**item, "value": item["value"] * scale} for item in items])
-    )
+    items = [{**item, "value": item["value"] * scale} for item in observations(some_cells(30))]
+    sized = FittedPredictor("sized", "accuracy", observe(items))
     score = sized.cross_validate()
     assert score.low <= score.tau <= score.high and score.tau > 0.3
-    rows = np.array([plain.features(document) for document in some_cells(10, seed=1)])
+    rows = np.array([sized.features(document) for document in some_cells(10, seed=1)])
     found = sized.regressor.predict(rows)
     for numbers in (found.value_M, found.low_M, found.high_M, found.score_M):
         assert np.isfinite(numbers).all()
