@@ -49,7 +49,7 @@ class Attribute:
 
     def accepts(self, value: AttrValue) -> bool:
         """Whether a value is of the attribute's kind. None is the default of optional ones."""
-        return value is None or _KINDS[self.kind](value)
+        return value is None or type(value) in _TYPES[self.kind] or _KINDS[self.kind](value)
 
     def canonical(self, value: AttrValue) -> AttrValue:
         """One of the several ways of saying the same: one number for equal numbers on every axis, and the
@@ -85,7 +85,7 @@ def _is_number(value: AttrValue) -> bool:
 
 
 def _are_integers(value: AttrValue) -> bool:
-    return isinstance(value, tuple) and all(_is_integer(entry) for entry in value)
+    return isinstance(value, tuple) and ({*map(type, value)} <= {int} or all(map(_is_integer, value)))
 
 
 _KINDS: dict[str, Callable[[AttrValue], bool]] = {
@@ -98,6 +98,16 @@ _KINDS: dict[str, Callable[[AttrValue], bool]] = {
     "numbers": lambda value: (
         _is_number(value) or (isinstance(value, tuple) and all(_is_number(entry) for entry in value))
     ),
+}
+# Types of which every value is of the kind: a quick answer for most.
+_TYPES: dict[str, tuple[type, ...]] = {
+    "flag": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+    "text": (str,),
+    "integers": (int,),
+    "axes": (int,),
+    "numbers": (int, float),
 }
 _CONSTANTS: dict[str, AttrValue] = {"None": None, "True": True, "False": False}
 

@@ -16,6 +16,11 @@ SHOWN_CHARACTERS = 80
 # 64 bits: exporters write "to the end" as the largest of them.
 MAX_INTEGER = 2**63 - 1
 MAX_NUMBER = sys.float_info.max
+MAX_TEXT = 256
+MAX_ATTRIBUTES = 64
+MAX_ATTRIBUTE_ITEMS = 4096
+MAX_ATTRIBUTE_TEXT = 1024
+MAX_PARAMETERS_A_NODE = 256
 
 
 class Place:
@@ -115,7 +120,7 @@ def kind_of(value: Any) -> str:
     )
 
 
-def read_text(value: Any, place: Place, *, max_length: int = 256) -> str:
+def read_text(value: Any, place: Place, *, max_length: int = MAX_TEXT) -> str:
     if not isinstance(value, str):
         raise place.refuse(f"{place.named} must be a string, not {kind_of(value)}.")
     if len(value) > max_length:
@@ -199,7 +204,7 @@ def plain_integers(value: Any, most: int, least_value: int = -MAX_INTEGER) -> tu
 # nodes the places would take as long as the fields.
 
 
-def text_at(entry: Mapping[str, Any], key: str, place: Place, *, max_length: int = 256) -> str:
+def text_at(entry: Mapping[str, Any], key: str, place: Place, *, max_length: int = MAX_TEXT) -> str:
     """`read_text` of a key of an object. place: of the object."""
     value = entry[key]
     if type(value) is str and len(value) <= max_length:

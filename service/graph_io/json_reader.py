@@ -23,7 +23,11 @@ from service.errors import ServiceError, UnsupportedOperator
 from service.graph_io.archgraph import ArchGraph, AttrValue, Node, Parameter
 from service.graph_io.checks import build_graph, check_shape
 from service.graph_io.fields import (
+    MAX_ATTRIBUTE_ITEMS,
+    MAX_ATTRIBUTE_TEXT,
+    MAX_ATTRIBUTES,
     MAX_INTEGER,
+    MAX_PARAMETERS_A_NODE,
     Place,
     closest,
     integers_at,
@@ -40,13 +44,9 @@ from service.graph_io.fields import (
 )
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.operators import OPERATORS
+from service.graph_io.plain_nodes import plain_node
 from service.graph_io.program_json import read_program
 from service.graph_io.sample import MOST_NUMBERS, Sample
-
-MAX_ATTRIBUTES = 64
-MAX_ATTRIBUTE_ITEMS = 4096
-MAX_ATTRIBUTE_TEXT = 1024
-MAX_PARAMETERS_A_NODE = 256
 
 # What other libraries call the operators, for the hint of an error; nothing but the table's names is read.
 OTHER_NAMES: dict[str, str] = {
@@ -94,7 +94,10 @@ def read_json_graph(document: Mapping[str, Any], *, limits: GraphLimits = DEFAUL
     if graph.get("format", "graph") != "graph":
         raise (root / "format").refuse(f"The format is {shown(graph['format'])}, expected 'graph'.")
     entries = read_list(graph["nodes"], root / "nodes", most=limits.max_nodes)
-    nodes = [_node(entry, root / "nodes" / index, limits) for index, entry in enumerate(entries)]
+    nodes = [
+        plain_node(entry, limits) or _node(entry, root / "nodes" / index, limits)
+        for index, entry in enumerate(entries)
+    ]
     outputs = _names(graph.get("outputs", ()), root / "outputs", limits)
     shape = read_integers(graph["input_shape"], root / "input_shape", most=limits.max_rank, least_value=1)
     check_shape(shape, "the input", limits)

@@ -55,7 +55,9 @@ def parse_json(
     except ValueError:
         # Python refuses to convert whole numbers of thousands of digits.
         raise InvalidInput("The JSON text has a number with too many digits.") from None
-    _check_tree(document, limits.max_json_depth, check_strings="\\u" in text)
+    _check_depth(document, limits.max_json_depth)
+    if "\\u" in text:
+        _check_characters(document)
     return document
 
 
@@ -101,26 +103,33 @@ def _too_deep(limit: int) -> LimitExceeded:
     return LimitExceeded(f"The JSON document is nested deeper than {limit} levels.", limit=limit)
 
 
-def _check_tree(document: Any, max_depth: int, *, check_strings: bool) -> None:
-    """Refuse deep nesting, and escapes of half characters (lone surrogates), which no UTF-8 text can carry
-    on.
-    """
+def _check_depth(document: Any, max_depth: int) -> None:
+    level = [document] if isinstance(document, dict | list) else []
+    for _ in range(max_depth):
+        if not level:
+            return
+        level = [
+            item
+            for value in level
+            for item in (value.values() if type(value) is dict else value)
+            if type(item) is dict or type(item) is list
+        ]
+    if level:
+        raise _too_deep(max_depth)
+
+
+def _check_characters(document: Any) -> None:
+    """Refuse escapes of half characters (lone surrogates), which no UTF-8 text can carry on."""
     level = [document]
-    depth = 0
     while level:
         below: list[Any] = []
         for value in level:
             if isinstance(value, dict):
-                below.extend(value.values())
-                if check_strings:
-                    below.extend(value)
+                below.extend((*value, *value.values()))
             elif isinstance(value, list):
                 below.extend(value)
-            elif check_strings and isinstance(value, str):
+            elif isinstance(value, str):
                 _check_encodable(value)
-        depth += any(isinstance(value, dict | list) for value in level)
-        if depth > max_depth:
-            raise _too_deep(max_depth)
         level = below
 
 

@@ -12,12 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import InvalidArchitecture, LimitExceeded, ServiceError, UnsupportedOperator
+from service.graph_io import json_reader
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.digest import graph_digest
+from service.graph_io.fields import Place
 from service.graph_io.json_reader import graph_schema, read_json_graph
 from service.graph_io.json_text import parse_json
 from service.graph_io.json_writer import graph_document
+from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.operators import OPERATORS
+from service.graph_io.plain_nodes import plain_node
 from tests.graph_io.strategies import graphs
 
 VALIDATOR = jsonschema.Draft202012Validator(graph_schema())
@@ -189,6 +193,54 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=6,
 )
+
+
+CHANGES = st.sampled_from(
+    [
+        "x",
+        7,
+        -1,
+        2**63,
+        1.5,
+        float("nan"),
+        True,
+        None,
+        [],
+        [1, 2],
+        [1, True],
+        [1.0],
+        ["a"],
+        (1, 2),
+        {},
+        "a\nb",
+    ]
+)
+KEYS = st.sampled_from(["name", "op", "inputs", "params", "attrs", "cell", "atrs", "weight", "shape", "axes",
+                        "trainable", "stride", 3])  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(graph=graphs(max_nodes=6), data=st.data())
+def test_a_node_that_is_read_in_one_go_is_what_careful_reading_makes_of_it(
+    graph: ArchGraph, data: st.DataObject
+) -> None:
+    entry: Any = data.draw(st.sampled_from(json.loads(json.dumps(graph_document(graph)))["nodes"]))
+    for _ in range(data.draw(st.integers(0, 2))):
+        parent = entry
+        while inner := [value for value in parent.values() if isinstance(value, dict) and value]:
+            if data.draw(st.booleans()):
+                break
+            parent = data.draw(st.sampled_from(inner))
+        parent[data.draw(KEYS | st.sampled_from([*parent]))] = copy.deepcopy(data.draw(CHANGES))
+    limits = GraphLimits(max_name_length=40, max_rank=4)
+    node = plain_node(entry, limits)
+    if node is not None:
+        careful = json_reader._node(entry, Place(), limits)
+        assert (node, repr(node)) == (careful, repr(careful))
+
+
+def test_ordinary_nodes_are_read_in_one_go() -> None:
+    assert all(plain_node(entry, DEFAULT_LIMITS) is not None for entry in small()["nodes"])
 
 
 @settings(max_examples=300, deadline=None)
