@@ -82,10 +82,11 @@ def fit(
     if not property or len(property) > 80:
         raise typer.BadParameter("a property is a word of up to 80 characters", param_hint="--property")
     records = read_records(observations, RESULT_LINES)
-    for item in records.values:
+    results = list(records.values)
+    for item in results:
         if isinstance(item, ServiceError):
             raise item
-    items = with_value(records.values, value, property)
+    items = with_value(results, value, property)
     request = _Fit(items, name, property, checked(Fitting, values), replace)
     failed = request.options.failed
     try:

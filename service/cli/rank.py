@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -118,14 +119,14 @@ def rank(
 
 
 def _here(
-    entries: list[Any], choices: RankOptions, data: str | None, data_dir: Path | None,
+    entries: Sequence[Any], choices: RankOptions, data: str | None, data_dir: Path | None,
     progress: ReportProgress,
 ) -> Ranking:  # fmt: skip
     from service.predictors.rankers.ranking import Candidate
     from service.predictors.rankers.ranking import rank as run
 
     return run(
-        [Candidate(index, entry) for index, entry in enumerate(entries)],
+        (Candidate(index, entry) for index, entry in enumerate(entries)),
         _ranker(choices, data, data_dir, entries),
         top_k=choices.top_k,
         order=choices.order,
@@ -134,20 +135,20 @@ def _here(
     )
 
 
-def _ranker(choices: RankOptions, data: str | None, data_dir: Path | None, entries: list[Any]) -> Ranker:
+def _ranker(choices: RankOptions, data: str | None, data_dir: Path | None, entries: Sequence[Any]) -> Ranker:
     from service.cli.reading import read_document
     from service.graph_io.entries import common_space
     from service.predictors.rankers.ranking import find_ranker
 
     if not by_images(choices.predictor):
-        space = common_space(entries)
+        space = common_space(entries) if choices.predictor is None else None
         return find_ranker(choices.predictor, choices.property, read=read_document, space=space)
     images = search_images(str(data), data_dir, skip_bad=choices.skip_bad, images=choices.images)
     return images.ranker(str(choices.predictor))
 
 
 def _there(
-    entries: list[Any], choices: RankOptions, progress: ReportProgress, url: str, api_key: str | None
+    entries: Sequence[Any], choices: RankOptions, progress: ReportProgress, url: str, api_key: str | None
 ) -> Ranking:
     """The same answer from a service. Lines that are not JSON stay here."""
     from service.cli.remote import unreadable

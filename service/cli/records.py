@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
-from service.errors import InvalidInput, LimitExceeded, ServiceError
+from service.errors import InvalidInput, ServiceError
 from service.graph_io.json_text import parse_json
 from service.graph_io.short_texts import parse_line, short_text
 
@@ -40,19 +41,57 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """A record as its line of JSON, which is parsed at each look: a graph takes ten times the memory of its
+    text.
+    """
+
+    number: int
+    text: str
+
+    @property
+    def value(self) -> Any:
+        try:
+            return parse_line(self.text, finite=False)
+        except ServiceError as error:
+            error.extra["line"] = self.number
+            return error
+
+
+@dataclass(frozen=True, slots=True)
 class Records:
     """unit: what the numbers count, "line" or "item"."""
 
     unit: str
-    items: tuple[Record, ...]
+    items: tuple[Record | Line, ...]
 
     @property
-    def values(self) -> list[Any]:
-        return [record.value for record in self.items]
+    def values(self) -> Values:
+        return Values(self.items)
 
     def label(self, index: int) -> str:
         """Where the record of this index, from 0, stands in the file."""
         return f"{self.unit} {self.items[index].number}"
+
+
+class Values(Sequence[Any]):
+    """What the records say, one after another; the memory of all is taken by who makes a list of them."""
+
+    def __init__(self, items: tuple[Record | Line, ...]) -> None:
+        self._items = items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (item.value for item in self._items)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> Values: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        return Values(self._items[index]) if isinstance(index, slice) else self._items[index].value
 
 
 def read_records(path: Path, right_lines: tuple[str, str]) -> Records:
@@ -92,13 +131,12 @@ def _from_json(text: str) -> Records | None:
     from service.cli.json_shapes import items_of
 
     lines = _json_lines(text) if text.lstrip()[0] == "{" else ()
-    read = sum(not isinstance(record.value, ServiceError) for record in lines)
-    if len(lines) > 1 and read == len(lines):
+    if len(lines) > 1 and _is_read(lines[0]):
         return Records("line", lines)
     try:
         document = parse_json(text, finite=False)
     except InvalidInput as error:
-        if read and len(lines) > 1:
+        if len(lines) > 1 and any(map(_is_read, lines)):
             return Records("line", lines)
         if error.extra.get("column", 0) == 1 or text.lstrip()[1:2] == "'":
             return None
@@ -109,22 +147,14 @@ def _from_json(text: str) -> Records | None:
     return Records("item", tuple(Record(number, value) for number, value in enumerate(items, start=1)))
 
 
-def _json_lines(text: str) -> tuple[Record, ...]:
+def _json_lines(text: str) -> tuple[Line, ...]:
     """A record for each line that says something."""
-    records = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        value: Any
-        try:
-            value = parse_line(line.rstrip().rstrip(","), finite=False)
-        except LimitExceeded:
-            raise
-        except ServiceError as error:
-            error.extra["line"] = number
-            value = error
-        records.append(Record(number, value))
-    return tuple(records)
+    lines = enumerate(text.split("\n"), start=1)
+    return tuple(Line(number, line.rstrip().rstrip(",")) for number, line in lines if line.strip())
+
+
+def _is_read(line: Line) -> bool:
+    return not isinstance(line.value, ServiceError)
 
 
 def _short_texts(text: str) -> tuple[Record, ...]:

@@ -12,8 +12,7 @@ from service.errors import InvalidInput
 from service.graph_io.entries import ARCHITECTURE_FIELDS, FIELDS
 from service.graph_io.short_texts import short_text
 from service.kit.json_types import JsonObject
-from service.predictors.rankers.number_texts import numbers_of
-from service.predictors.rankers.observations import FAILED_WORDS
+from service.predictors.rankers.number_texts import FAILED_WORDS, numbers_of
 
 _SEPARATORS = ("\t", ";", ",")
 # Codes that look like numbers keep their leading zeros.

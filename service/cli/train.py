@@ -280,7 +280,7 @@ def _observations(file: Path) -> list[Any]:
     from service.cli.value_field import with_value
     from service.errors import ServiceError
 
-    values = read_records(file, RESULT_LINES).values
+    values = list(read_records(file, RESULT_LINES).values)
     for item in values:
         if isinstance(item, ServiceError):
             raise item

@@ -48,17 +48,16 @@ def run_rank(runtime: Runtime, payload: ManyPayload, report: Report) -> Ranking:
             if options.data is None
             else _image_ranker(options, settings)
         )
-    with watch.stage("parse"):
-        candidates = list(_candidates(runtime, payload))
+    lines = _lines(runtime, payload)
     tell = paced(report)
     with watch.running():
         answer = rank(
-            candidates,
+            _candidates(lines, settings),
             ranker,
             top_k=options.top_k,
             order=options.order,
             unconnected=options.unconnected,
-            report=lambda done: tell(done, len(candidates), "reading the architectures"),
+            report=lambda done: tell(done, len(lines), "reading the architectures"),
         )
     return answer.model_copy(update={"timings_ms": watch.timings_ms()})
 
@@ -124,14 +123,14 @@ def _compare_nodes(runtime: Runtime, payload: ManyPayload, report: Report) -> Co
     by_index: dict[int, PrimitiveGraph] = {}
     skipped: list[SkippedArchitecture] = []
     with watch.stage("parse"):
-        candidates = list(_candidates(runtime, payload))
-        for done, candidate in enumerate(candidates, start=1):
+        lines = _lines(runtime, payload)
+        for done, candidate in enumerate(_candidates(lines, runtime.settings), start=1):
             try:
                 document = read_entry(candidate.document).document
                 by_index[candidate.index] = to_primitives(read_document(document, runtime.settings))
             except ServiceError as error:
                 skipped.append(skipped_entry(candidate, error))
-            tell(done, len(candidates), "reading the architectures")
+            tell(done, len(lines), "reading the architectures")
     with watch.stage("compare"):
         distances = [
             [float(assignment_cost(one, other)) for other in by_index.values()] for one in by_index.values()
@@ -145,9 +144,14 @@ def _compare_nodes(runtime: Runtime, payload: ManyPayload, report: Report) -> Co
     )
 
 
-def _candidates(runtime: Runtime, payload: ManyPayload) -> Iterator[Candidate]:
-    limits = limits_of(runtime.settings)
-    for index, line in enumerate(runtime.uploaded(payload["architectures"]).split(b"\n")):
+def _lines(runtime: Runtime, payload: ManyPayload) -> list[bytes]:
+    return runtime.uploaded(payload["architectures"]).split(b"\n")
+
+
+def _candidates(lines: list[bytes], settings: Settings) -> Iterator[Candidate]:
+    """One after another: parsed, a line with a graph takes ten times the memory of its text."""
+    limits = limits_of(settings)
+    for index, line in enumerate(lines):
         document: Any
         try:
             document = parse_line(line, limits=limits)
@@ -163,13 +167,15 @@ def _embed(
     report(0, 1, "loading the model")
     with watch.stage("model"):
         model = runtime.models.get(payload["options"]["model"], payload["model_digest"])
-    with watch.stage("parse"):
-        candidates = list(_candidates(runtime, payload))
+    lines = _lines(runtime, payload)
+    candidates = _candidates(lines, runtime.settings)
     tell = paced(report)
     by_index: dict[int, NDArray[np.float32]] = {}
     waiting: list[tuple[int, tuple[str, bytes], ArchGraph]] = []
     skipped: list[SkippedArchitecture] = []
-    for done, candidate in enumerate(candidates, start=1):
+    for done in range(1, len(lines) + 1):
+        with watch.stage("parse"):
+            candidate = next(candidates)
         try:
             document = read_entry(candidate.document).document
             key = (model.card.digest, document_key(document))
@@ -182,14 +188,14 @@ def _embed(
                 by_index[candidate.index] = known
         except ServiceError as error:
             skipped.append(skipped_entry(candidate, error))
-        if len(waiting) == EMBED_BATCH or (waiting and done == len(candidates)):
+        if len(waiting) == EMBED_BATCH or (waiting and done == len(lines)):
             with watch.stage("embed"):
                 vectors = model.embed([graph for _, _, graph in waiting])
             for (index, key, _), vector in zip(waiting, vectors, strict=True):
                 by_index[index] = vector
                 runtime.embeddings.put(key, vector)
             waiting = []
-        tell(done, len(candidates), "embedding")
+        tell(done, len(lines), "embedding")
     indices = sorted(by_index)
     embeddings = np.stack([by_index[index] for index in indices]) if indices else model.embed([])
     return model.card.name, indices, embeddings, skipped

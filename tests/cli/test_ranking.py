@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +49,36 @@ def test_rank_works_at_once(run: Run, tmp_path: Path) -> None:
     assert lines[1].split() == ["rank", "line", "score", "name"] and lines[2].split()[:2] == ["1", "4"]
     assert lines[3].startswith("1 line skipped (") and lines[3].endswith("): 3")
     assert "o observations needed" in plain.stderr
+
+
+def test_a_list_of_graphs_takes_the_memory_of_its_text(run: Run, tmp_path: Path) -> None:
+    """Parsed at once they would take ten times that."""
+    chain = [
+        {"name": f"conv{n}", "op": "conv", "inputs": [f"conv{n - 1}" if n else "x"], "attrs": {"padding": 1},
+         "params": {"weight": {"name": f"conv{n}.weight", "shape": [8, 8, 3, 3]}}}
+        for n in range(100)
+    ]  # fmt: skip
+    graph = {"format": "graph", "input_shape": [8, 16, 16], "nodes": [{"name": "x", "op": "input"}, *chain]}
+    write_lines(tmp_path / "nets.jsonl", [{**graph, "name": f"net{n}"} for n in range(200)])
+    run("rank", "nets.jsonl", "--top-k", 1)  # imports
+    tracemalloc.start()
+    result = run("rank", "nets.jsonl", "--predictor", "structure", "--top-k", 1, "--json")
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert json.loads(result.stdout)["ranking"][0]["name"] == "net0"
+    assert peak_bytes < 5 * (tmp_path / "nets.jsonl").stat().st_size
+
+
+def test_ranking_by_what_is_shipped_loads_no_regressors(tmp_path: Path) -> None:
+    """They take two seconds."""
+    write_lines(tmp_path / "nets.jsonl", [SMALL_GRAPH])
+    code = (
+        "import sys; sys.argv = ['weightcast', 'rank', sys.argv[1]]\n"
+        "from service.cli.app import main\n"
+        "try: main()\n"
+        "finally: assert not {'scipy', 'sklearn', 'torch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "nets.jsonl")], check=True, timeout=120)
 
 
 def test_the_fastest_come_first_with_value_interval_and_unit(run: Run, tmp_path: Path) -> None:

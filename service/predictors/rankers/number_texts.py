@@ -5,6 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+# What tables have where a training has no value.
+FAILED_WORDS = frozenset(
+    (
+        "", "-", "nan", "na", "n/a", "none", "null", "inf", "+inf", "-inf", "infinity", "-infinity", "failed",
+        "diverged", "oom", "error", "crashed", "timeout", "#n/a", "#num!", "#div/0!", "#value!", "#ref!",
+    )
+)  # fmt: skip
 _SPREAD = re.compile(r"\s*(±|\+/-|\+-|\\pm).*|\s*\(.*\)")
 _UNIT = re.compile(r"\s*(%|ms|s|sec|seconds)", re.IGNORECASE)
 _WHOLE = re.compile(r"[+-]?\d{1,18}")

@@ -17,16 +17,9 @@ from service.errors import ServiceError
 from service.graph_io.entries import read_entry
 from service.graph_io.fields import Place, kind_of
 from service.kit.json_types import JsonObject
-from service.predictors.rankers.number_texts import number_of
+from service.predictors.rankers.number_texts import FAILED_WORDS, number_of
 from service.predictors.regressors.scores import Floats
 
-# What tables have where a training has no value.
-FAILED_WORDS = frozenset(
-    (
-        "", "-", "nan", "na", "n/a", "none", "null", "inf", "+inf", "-inf", "infinity", "-infinity", "failed",
-        "diverged", "oom", "error", "crashed", "timeout", "#n/a", "#num!", "#div/0!", "#value!", "#ref!",
-    )
-)  # fmt: skip
 # That far beyond, in spreads of the values.
 _BEYOND = 0.01
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import log10
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -28,7 +28,6 @@ from service.models.catalog import ModelCard, default_predictor, find_card
 from service.predictors.features.architectures import Reader, is_bare_cell
 from service.predictors.features.network_cost import multiply_adds
 from service.predictors.features.structure import CONV1, CONV3, cell_structure
-from service.predictors.rankers.fitted import FittedPredictor, load_predictor
 from service.predictors.rankers.pretrained import (
     PretrainedRanker,
     is_pretrained,
@@ -38,6 +37,9 @@ from service.predictors.regressors.scores import SCORE_DECIMALS
 from service.predictors.rounding import significant
 from service.properties import best_first
 from service.stages import stage
+
+if TYPE_CHECKING:
+    from service.predictors.rankers.fitted import FittedPredictor
 
 ACCURACY = "accuracy"
 STRUCTURE_NOTE = (
@@ -183,6 +185,9 @@ def fitted_ranker(card: ModelCard, read: Reader) -> Ranker:
     """A predictor that was fitted to observations, or one that ships with Weightcast."""
     if is_pretrained(card):
         return PretrainedRanker(card, read)
+    # Imported late: its regressors take a second, and other predictors have no use for them.
+    from service.predictors.rankers.fitted import load_predictor
+
     note = card.scores.get("note")
     return FittedRanker(load_predictor(card.name), read, note if isinstance(note, str) else None, card.unit)
 
@@ -209,18 +214,19 @@ def rank(
     which they came. unconnected: whether cells whose output nothing reaches are skipped, or come behind all
     others, with a score of None. The stages of the work are parse and score (`service.stages`).
     """
-    read: list[Candidate] = []
+    # Index and name. The documents are let go: of thousands of graphs they would take gigabytes.
+    read: list[tuple[int, str | None]] = []
+    last: list[tuple[int, str | None]] = []
     rows: list[list[float]] = []
-    last: list[Candidate] = []
     skipped: list[SkippedArchitecture] = []
     with stage("parse"):
         for done, candidate in enumerate(candidates, start=1):
             try:
                 rows.append(ranker.features(read_entry(candidate.document).document))
-                read.append(candidate)
+                read.append((candidate.index, candidate.name))
             except ServiceError as error:
                 if unconnected == "last" and isinstance(error, NotConnected):
-                    last.append(candidate)
+                    last.append((candidate.index, candidate.name))
                     continue
                 skipped.append(skipped_entry(candidate, error))
             report(done)
@@ -229,11 +235,11 @@ def rank(
     order = order or best_first(ranker.property)
     sign = -1 if order == "descending" else 1
     best = sorted(range(len(read)), key=lambda place: sign * scored[place]["score"])
-    ordered: list[tuple[Candidate, JsonObject]] = [(read[place], {**scored[place]}) for place in best]
-    ordered += [(candidate, {"score": None}) for candidate in last]
+    ordered: list[tuple[int, str | None, JsonObject]] = [(*read[place], {**scored[place]}) for place in best]
+    ordered += [(*place, {"score": None}) for place in last]
     ranking = [
-        RankedArchitecture(rank=number, index=candidate.index, name=candidate.name, **score)
-        for number, (candidate, score) in enumerate(ordered[:top_k], start=1)
+        RankedArchitecture(rank=number, index=index, name=name, **score)
+        for number, (index, name, score) in enumerate(ordered[:top_k], start=1)
     ]
     answer = Ranking(
         property=ranker.property, predictor=ranker.name, order=order, ranking=ranking, skipped=skipped

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from statistics import NormalDist
 from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau, norm, rankdata
 
 from service.errors import InvalidRequest
 
@@ -23,7 +23,7 @@ FEWEST_OBSERVATIONS = 5
 # Of scores in answers.
 SCORE_DECIMALS = 6
 COVERAGE = 0.9
-NORMAL_MARGIN = float(norm.ppf(0.5 + COVERAGE / 2))
+NORMAL_MARGIN = NormalDist().inv_cdf(0.5 + COVERAGE / 2)
 BOOTSTRAPS = 500
 _LOST_FREEDOM = 6
 # A spread that is nearly nothing says that a model has seen the very same features, not that it is certain.
@@ -60,12 +60,17 @@ class Regressor(Protocol):
 
 def normal_scores(value_N: Floats) -> Floats:
     """Normal quantiles of the ranks; equal values get equal scores."""
+    # Imported late, as below: it takes a second, and a ranking alone has no use for it.
+    from scipy.stats import norm, rankdata
+
     scores: Floats = norm.ppf((rankdata(value_N) - 0.5) / len(value_N))
     return scores
 
 
 def rank_correlation(predicted_N: Floats, value_N: Floats) -> float:
     """Kendall's tau-b; 0 where one side is constant and has no order."""
+    from scipy.stats import kendalltau
+
     tau = float(kendalltau(predicted_N, value_N).statistic)
     return tau if np.isfinite(tau) else 0.0
 
