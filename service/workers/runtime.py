@@ -24,7 +24,7 @@ from service.graph_io.json_reader import read_json_graph
 from service.graph_io.json_writer import graph_document
 from service.graph_limits import limits_of
 from service.kit.lru import LRU
-from service.kit.pacing import Report
+from service.kit.pacing import Report, paced
 from service.settings import Settings
 from service.stages import Stopwatch
 from service.store.artifacts import Artifact
@@ -73,18 +73,19 @@ class Runtime:
         or finite.
         """
         watch = Stopwatch(tracing.span)
-        report(0, len(STAGES), STAGES[0])
+        tell = paced(report)
+        tell(0, len(STAGES), STAGES[0])
         with watch.stage("parse"):
             graph = self.graph_of(payload)
-        report(1, len(STAGES), STAGES[1])
+        tell(1, len(STAGES), STAGES[1])
         with watch.stage("model"):
             model = self.models.get(payload["model"], payload.get("model_digest"))
-        report(2, len(STAGES), STAGES[2])
+        tell(2, len(STAGES), STAGES[2])
         with watch.running():  # the stages encode, gnn, decode
             weights = _predict(model, graph, include_classifier=payload["include_classifier"])
         with watch.stage("check"):
             check_answer(graph, weights, payload["dtype"])
-        report(3, len(STAGES), STAGES[3])
+        tell(3, len(STAGES), STAGES[3])
         with watch.stage("write"):
             artifact = self._write(payload, weights)
         report(len(STAGES), len(STAGES), "done")

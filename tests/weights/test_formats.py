@@ -90,6 +90,23 @@ def test_a_shared_block_is_sent_once(sample: WeightBlocks) -> None:
     assert len(read_contents(both).tensors) == len(read_contents(alone).tensors) == count
 
 
+def test_blocks_that_begin_alike_are_told_apart() -> None:
+    zeros = np.zeros(500, dtype=np.float32)
+    others = [
+        zeros,
+        -zeros,
+        *(np.where(np.arange(500) == place, np.float32(1), zeros) for place in (0, 400, 499)),
+    ]
+    blocks = {
+        f"p{n}": Block(values.copy(), (500,), 1.0, None, Provenance.PREDICTED)
+        for n, values in enumerate((*others, zeros, others[-1]))
+    }
+    data = written(WeightBlocks(blocks, "m", "d"), "tiles")
+    assert len(read_contents(data).tensors) == len(others)
+    for name, array in read_tiles(data).expand().items():
+        assert array.tobytes() == blocks[name].values.tobytes()
+
+
 def test_memory_stays_near_the_largest_tensor(tmp_path: Path) -> None:
     values = np.ones((8, 8), dtype=np.float32)
     weights = WeightBlocks(

@@ -93,11 +93,10 @@ def test_the_file_holds_every_parameter(runtime: Runtime) -> None:
         result["num_parameters"] == 16 * 27 + 160 + 10 and result["num_tensors"] == 3 and result["complete"]
     )
     assert result["weights"]["size"] == path.stat().st_size
-    assert (
-        set(result["timings_ms"])
-        == {*("parse", "model", "encode", "gnn", "decode", "check", "write", "total")}
-        and len(stages) == 5
-    )
+    timed = {*("parse", "model", "encode", "gnn", "decode", "check", "write", "total")}
+    assert set(result["timings_ms"]) == timed
+    # A short job does not tell of every stage: each time is two calls to Redis.
+    assert (stages[0], stages[-1]) == ("reading the architecture", "done")
 
 
 def test_tiles_and_npz_agree_with_safetensors(runtime: Runtime) -> None:
