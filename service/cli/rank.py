@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -97,7 +98,7 @@ def rank(
     entries = records.values
     with progress_bar("ranking") as progress:
         answer = (
-            _here(entries, choices, data, data_dir, progress)
+            _here(records, choices, data, data_dir, progress)
             if url is None
             else _there(entries, choices, progress, url, api_key)
         )
@@ -119,32 +120,40 @@ def rank(
 
 
 def _here(
-    entries: Sequence[Any], choices: RankOptions, data: str | None, data_dir: Path | None,
-    progress: ReportProgress,
-) -> Ranking:  # fmt: skip
-    from service.predictors.rankers.ranking import Candidate
-    from service.predictors.rankers.ranking import rank as run
+    records: Records, choices: RankOptions, data: str | None, data_dir: Path | None, progress: ReportProgress
+) -> Ranking:
+    from service.cli.rank_processes import looks_of_processes, worth_processes
+    from service.predictors.rankers.ranking import Candidate, in_order, look
 
-    return run(
-        (Candidate(index, entry) for index, entry in enumerate(entries)),
-        _ranker(choices, data, data_dir, entries),
+    make_ranker = _ranker_of(records, choices, data, data_dir)
+    ranker = make_ranker()
+    processes = 1 if by_images(choices.predictor) else worth_processes(records.items)
+    looks = (
+        (look(Candidate(*each), ranker, choices.unconnected) for each in enumerate(records.values))
+        if processes == 1
+        else looks_of_processes(records.items, make_ranker, choices.unconnected, processes)
+    )
+    return in_order(
+        looks,
+        ranker,
         top_k=choices.top_k,
         order=choices.order,
-        unconnected=choices.unconnected,
-        report=lambda done: progress(done, len(entries), ""),
+        report=lambda done: progress(done, len(records.items), ""),
     )
 
 
-def _ranker(choices: RankOptions, data: str | None, data_dir: Path | None, entries: Sequence[Any]) -> Ranker:
+def _ranker_of(
+    records: Records, choices: RankOptions, data: str | None, data_dir: Path | None
+) -> Callable[[], Ranker]:
     from service.cli.reading import read_document
     from service.graph_io.entries import common_space
     from service.predictors.rankers.ranking import find_ranker
 
     if not by_images(choices.predictor):
-        space = common_space(entries) if choices.predictor is None else None
-        return find_ranker(choices.predictor, choices.property, read=read_document, space=space)
+        space = common_space(records.values) if choices.predictor is None else None
+        return partial(find_ranker, choices.predictor, choices.property, read=read_document, space=space)
     images = search_images(str(data), data_dir, skip_bad=choices.skip_bad, images=choices.images)
-    return images.ranker(str(choices.predictor))
+    return partial(images.ranker, str(choices.predictor))
 
 
 def _there(

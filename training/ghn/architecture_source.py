@@ -4,20 +4,18 @@ waits for.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from types import TracebackType
 
 from service.executor.cost import network_cost
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.primitives import PrimitiveGraph, to_primitives
+from service.kit.processes import Processes
 from training.data.deepnets import Bounds, architecture_graph
 from training.data.spaces import SpaceNetworks
-from training.loop.worker_processes import end_with
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +56,7 @@ class ArchitectureSource:
         self._different = different
         self._classes, self._ahead = classes, ahead
         self._pending: deque[tuple[Bounds, Future[Task]]] = deque()
-        self._pool = ProcessPoolExecutor(
-            1, get_context("spawn"), initializer=end_with, initargs=(os.getpid(),)
-        )
+        self._pool = Processes(1)
 
     def take(self, bounds: list[Bounds]) -> list[Task]:
         """The next len(bounds) architectures, each under its bounds."""

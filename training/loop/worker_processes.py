@@ -1,22 +1,15 @@
-"""Processes that work beside this one, each on one thread, and end with it."""
+"""Work on many items in processes of one thread each."""
 
 from __future__ import annotations
 
-import os
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from multiprocessing import get_context
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TypeVar
+
+from service.kit.processes import Processes
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-def start_pool(processes: int) -> ProcessPoolExecutor:
-    """Fresh processes: a fork of one that has used torch's threads may hang."""
-    return ProcessPoolExecutor(processes, get_context("spawn"), initializer=_prepare, initargs=(os.getpid(),))
 
 
 def results_as_they_come(
@@ -30,7 +23,7 @@ def results_as_they_come(
     over. work: can be pickled.
     """
     waiting = iter(items)
-    with start_pool(processes) as pool:
+    with Processes(processes, _one_thread) as pool:
         running: dict[Future[Result], Item] = {}
         while True:
             while len(running) < processes and in_time() and (item := next(waiting, None)) is not None:
@@ -41,19 +34,7 @@ def results_as_they_come(
                 yield running.pop(future), future.result()
 
 
-def _prepare(parent: int) -> None:
+def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
-    end_with(parent)
-
-
-def end_with(parent: int) -> None:
-    """Do not outlive a parent that was killed: a pool's process would wait for work for ever."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -199,6 +199,30 @@ def skipped_entry(candidate: Candidate, error: ServiceError) -> SkippedArchitect
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What became of a candidate: a row of features, or the reason for which it is skipped; neither for a
+    cell whose output nothing reaches. The document is let go: of thousands of graphs they would take
+    gigabytes.
+    """
+
+    index: int
+    name: str | None
+    row: list[float] | None = None
+    skipped: SkippedArchitecture | None = None
+
+
+def look(candidate: Candidate, ranker: Ranker, unconnected: Unconnected = "skip") -> Looked:
+    """unconnected: as `rank` has it."""
+    index, name = candidate.index, candidate.name
+    try:
+        return Looked(index, name, ranker.features(read_entry(candidate.document).document))
+    except ServiceError as error:
+        if unconnected == "last" and isinstance(error, NotConnected):
+            return Looked(index, name)
+        return Looked(index, name, skipped=skipped_entry(candidate, error))
+
+
 def rank(
     candidates: Iterable[Candidate],
     ranker: Ranker,
@@ -214,32 +238,43 @@ def rank(
     which they came. unconnected: whether cells whose output nothing reaches are skipped, or come behind all
     others, with a score of None. The stages of the work are parse and score (`service.stages`).
     """
-    # Index and name. The documents are let go: of thousands of graphs they would take gigabytes.
-    read: list[tuple[int, str | None]] = []
-    last: list[tuple[int, str | None]] = []
+    looks = (look(candidate, ranker, unconnected) for candidate in candidates)
+    return in_order(looks, ranker, top_k=top_k, order=order, report=report)
+
+
+def in_order(
+    looks: Iterable[Looked],
+    ranker: Ranker,
+    *,
+    top_k: int | None = None,
+    order: Order | None = None,
+    report: Report = lambda done: None,
+) -> Ranking:
+    """`rank` of candidates that are looked at elsewhere."""
+    read: list[Looked] = []
     rows: list[list[float]] = []
+    last: list[Looked] = []
     skipped: list[SkippedArchitecture] = []
     with stage("parse"):
-        for done, candidate in enumerate(candidates, start=1):
-            try:
-                rows.append(ranker.features(read_entry(candidate.document).document))
-                read.append((candidate.index, candidate.name))
-            except ServiceError as error:
-                if unconnected == "last" and isinstance(error, NotConnected):
-                    last.append((candidate.index, candidate.name))
-                    continue
-                skipped.append(skipped_entry(candidate, error))
+        for done, looked in enumerate(looks, start=1):
+            if looked.skipped is not None:
+                skipped.append(looked.skipped)
+            elif looked.row is None:
+                last.append(looked)
+            else:
+                read.append(looked)
+                rows.append(looked.row)
             report(done)
     with stage("score"):
         scored = ranker.scores(rows) if rows else []
     order = order or best_first(ranker.property)
     sign = -1 if order == "descending" else 1
     best = sorted(range(len(read)), key=lambda place: sign * scored[place]["score"])
-    ordered: list[tuple[int, str | None, JsonObject]] = [(*read[place], {**scored[place]}) for place in best]
-    ordered += [(*place, {"score": None}) for place in last]
+    ordered: list[tuple[Looked, JsonObject]] = [(read[place], {**scored[place]}) for place in best]
+    ordered += [(looked, {"score": None}) for looked in last]
     ranking = [
-        RankedArchitecture(rank=number, index=index, name=name, **score)
-        for number, (index, name, score) in enumerate(ordered[:top_k], start=1)
+        RankedArchitecture(rank=number, index=looked.index, name=looked.name, **score)
+        for number, (looked, score) in enumerate(ordered[:top_k], start=1)
     ]
     answer = Ranking(
         property=ranker.property, predictor=ranker.name, order=order, ranking=ranking, skipped=skipped
