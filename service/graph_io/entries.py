@@ -140,7 +140,9 @@ def _bare(value: Mapping[str, Any], place: Place) -> Entry:
 
 
 def common_space(entries: Iterable[Any]) -> str | None:
-    """The format that all architectures have; None where they have several, or one cannot be read."""
+    """The search space that all architectures are of: the name of its format. None where they are of several,
+    or of none (at the first one that is of none the others are not looked at), or one cannot be read.
+    """
     space: str | None = None
     for entry in entries:
         try:
@@ -148,7 +150,7 @@ def common_space(entries: Iterable[Any]) -> str | None:
         except ServiceError:
             return None
         form = format_of(document)
-        if space not in (None, form):
+        if space not in (None, form) or form not in FORMATS or not FORMATS[form].is_space:
             return None
         space = form
     return space

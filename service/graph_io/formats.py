@@ -19,6 +19,11 @@ class Format:
     reader: str | None
     marks: tuple[str, ...] = ()
 
+    @property
+    def is_space(self) -> bool:
+        """Whether its documents are the networks of one space, and not of any kind."""
+        return self.model is not None and self.model.startswith(_CELLS)
+
 
 _ROWS = (
     Format("onnx", "service.graph_io.references:OnnxDocument", None),

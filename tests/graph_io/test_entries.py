@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.errors import InvalidArchitecture, InvalidInput
-from service.graph_io.entries import read_entry
+from service.graph_io.entries import common_space, read_entry
 from service.graph_io.fields import Place
 from service.graph_io.short_texts import parse_line, parse_short_text
 
@@ -82,3 +82,17 @@ def test_a_document_as_text() -> None:
         "format": "torchvision",
         "name": "resnet18",
     }
+
+
+def test_a_common_space_is_that_of_all() -> None:
+    cell = "nasbench201:" + "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+    sizes = "nats_size:8:16:24:32:40"
+    assert common_space([cell, {"architecture": cell, "value": 1.0}]) == "nasbench201"
+    for entries in ([], [cell, sizes], [cell, "what"], ["torchvision:resnet18"] * 2):
+        assert common_space(entries) is None
+
+
+def test_networks_of_any_kind_are_of_no_space_and_are_not_all_read() -> None:
+    graph = {"format": "graph", "input_shape": [1], "nodes": []}
+    entries = iter([graph, graph, graph])
+    assert common_space(entries) is None and len(list(entries)) == 2
