@@ -111,6 +111,7 @@ def read_records(path: Path, right_lines: tuple[str, str]) -> Records:
         raise InvalidInput(f"{path} is empty.", hint=_advice(right_lines))
     text = text_of(data)
     kind = binary_kind(data) or (None if text is not None else "a binary file")
+    del data  # of a long list as large as its text
     if text is None or kind is not None:
         raise _unlike(path, str(kind), right_lines)
     start = text.lstrip()[:1]
