@@ -16,7 +16,7 @@ An attribute without a default must be there before the operator can be run; a G
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.graph_io.archgraph import AttrValue
@@ -49,7 +49,7 @@ class Attribute:
 
     def accepts(self, value: AttrValue) -> bool:
         """Whether a value is of the attribute's kind. None is the default of optional ones."""
-        return value is None or type(value) in _TYPES[self.kind] or _KINDS[self.kind](value)
+        return value is None or _KINDS[self.kind].has(value)
 
     def canonical(self, value: AttrValue) -> AttrValue:
         """One of the several ways of saying the same: one number for equal numbers on every axis, and the
@@ -76,38 +76,31 @@ def _single(value: float) -> float:
         return float("inf") if value > 0 else float("-inf")
 
 
-def _is_integer(value: AttrValue) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """types: of one value; true and false are no whole numbers. many: whether it may be a tuple of them."""
+
+    types: tuple[type, ...]
+    many: bool = False
+
+    def has(self, value: AttrValue) -> bool:
+        return self._is_one(value) or (
+            self.many and isinstance(value, tuple) and all(map(self._is_one, value))
+        )
+
+    def _is_one(self, value: AttrValue) -> bool:
+        # The first question answers for nearly all; the others are for types derived from these.
+        return type(value) in self.types or (isinstance(value, self.types) and not isinstance(value, bool))
 
 
-def _is_number(value: AttrValue) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _are_integers(value: AttrValue) -> bool:
-    return isinstance(value, tuple) and ({*map(type, value)} <= {int} or all(map(_is_integer, value)))
-
-
-_KINDS: dict[str, Callable[[AttrValue], bool]] = {
-    "flag": lambda value: isinstance(value, bool),
-    "integer": _is_integer,
-    "number": _is_number,
-    "text": lambda value: isinstance(value, str),
-    "integers": lambda value: _are_integers(value) or _is_integer(value),
-    "axes": lambda value: _are_integers(value) or _is_integer(value),
-    "numbers": lambda value: (
-        _is_number(value) or (isinstance(value, tuple) and all(_is_number(entry) for entry in value))
-    ),
-}
-# Types of which every value is of the kind: a quick answer for most.
-_TYPES: dict[str, tuple[type, ...]] = {
-    "flag": (bool,),
-    "integer": (int,),
-    "number": (int, float),
-    "text": (str,),
-    "integers": (int,),
-    "axes": (int,),
-    "numbers": (int, float),
+_KINDS = {
+    "flag": _Kind((bool,)),
+    "integer": _Kind((int,)),
+    "number": _Kind((int, float)),
+    "text": _Kind((str,)),
+    "integers": _Kind((int,), many=True),
+    "axes": _Kind((int,), many=True),
+    "numbers": _Kind((int, float), many=True),
 }
 _CONSTANTS: dict[str, AttrValue] = {"None": None, "True": True, "False": False}
 

@@ -44,7 +44,7 @@ from service.graph_io.fields import (
 )
 from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.operators import OPERATORS
-from service.graph_io.plain_nodes import plain_node
+from service.graph_io.plain_nodes import NODE_KEYS, PARAMETER_KEYS, plain_node
 from service.graph_io.program_json import read_program
 from service.graph_io.sample import MOST_NUMBERS, Sample
 
@@ -139,7 +139,8 @@ def _sample(value: Any, place: Place, limits: GraphLimits) -> Sample:
 def _node(entry: Any, place: Place, limits: GraphLimits) -> Node:
     if isinstance(entry, Mapping) and isinstance(entry.get("name"), str):
         place = place.inside(entry["name"][: limits.max_name_length])
-    node = read_object(entry, place, required=("name", "op"), optional=("inputs", "params", "attrs", "cell"))
+    needed, others = NODE_KEYS
+    node = read_object(entry, place, required=needed, optional=others)
     cell = node.get("cell")
     return Node(
         name=text_at(node, "name", place, max_length=limits.max_name_length),
@@ -190,12 +191,14 @@ def _names(value: Any, place: Place, limits: GraphLimits) -> tuple[str, ...]:
 
 
 def _parameter(value: Any, role: str, place: Place, limits: GraphLimits) -> Parameter:
-    entry = read_object(value, place, required=("name", "shape"), optional=("axes", "trainable"))
+    needed, others = PARAMETER_KEYS
+    entry = read_object(value, place, required=needed, optional=others)
     return _made_parameter(entry, role, place, limits)
 
 
 def _unattached(value: Any, place: Place, limits: GraphLimits) -> Parameter:
-    entry = read_object(value, place, required=("name", "shape"), optional=("axes", "role", "trainable"))
+    needed, others = PARAMETER_KEYS
+    entry = read_object(value, place, required=needed, optional=(*others, "role"))
     role = read_text(entry.get("role", "weight"), place / "role", max_length=limits.max_name_length)
     return _made_parameter(entry, role, place, limits)
 

@@ -21,8 +21,11 @@ from service.graph_io.fields import (
 from service.graph_io.limits import GraphLimits
 from service.graph_io.operators import OPERATORS
 
-_NODE = frozenset({"name", "op", "inputs", "params", "attrs", "cell"})
-_PARAMETER = frozenset({"name", "shape", "axes", "trainable"})
+# Keys that a node and a parameter must have, and may have.
+NODE_KEYS = (("name", "op"), ("inputs", "params", "attrs", "cell"))
+PARAMETER_KEYS = (("name", "shape"), ("axes", "trainable"))
+_NODE, _PARAMETER = (frozenset((*needed, *others)) for needed, others in (NODE_KEYS, PARAMETER_KEYS))
+_NOTHING: dict[str, Any] = {}
 
 
 def plain_node(entry: Any, limits: GraphLimits) -> Node | None:
@@ -33,8 +36,8 @@ def plain_node(entry: Any, limits: GraphLimits) -> Node | None:
     if type(op) is not str or op not in OPERATORS:
         return None
     inputs = _names(entry.get("inputs", ()), limits)
-    params = _parameters(entry.get("params", _NONE), limits)
-    attrs = _attributes(entry.get("attrs", _NONE))
+    params = _parameters(entry.get("params", _NOTHING), limits)
+    attrs = _attributes(entry.get("attrs", _NOTHING))
     if (
         not _is_name(name, limits)
         or inputs is None
@@ -44,9 +47,6 @@ def plain_node(entry: Any, limits: GraphLimits) -> Node | None:
     ):
         return None
     return Node(name, op, inputs, params, attrs, cell)
-
-
-_NONE: dict[str, Any] = {}
 
 
 def _is_name(value: Any, limits: GraphLimits) -> TypeGuard[str]:
