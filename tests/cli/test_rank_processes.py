@@ -66,7 +66,11 @@ def test_ctrl_c_ends_all_processes_without_a_word(tmp_path: Path) -> None:
         "rank_processes._LEAST_CHARACTERS = 0\n"
         "import sys; sys.argv = ['weightcast', 'rank', sys.argv[1], '--predictor', 'structure']\n"
         "from service.cli.app import main\n"
-        "if __name__ == '__main__': main()"
+        "import signal\n"
+        "if __name__ == '__main__':\n"
+        # It is ignored in what a shell runs in the background.
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "    main()"
     )
     (tmp_path / "ranking.py").write_text(code)
     command = [sys.executable, str(tmp_path / "ranking.py"), str(tmp_path / "nets.jsonl")]
