@@ -59,7 +59,7 @@ def test_a_list_of_graphs_takes_the_memory_of_its_text(run: Run, tmp_path: Path)
         for n in range(100)
     ]  # fmt: skip
     graph = {"format": "graph", "input_shape": [8, 16, 16], "nodes": [{"name": "x", "op": "input"}, *chain]}
-    write_lines(tmp_path / "nets.jsonl", [{**graph, "name": f"net{n}"} for n in range(200)])
+    write_lines(tmp_path / "nets.jsonl", [{**graph, "name": f"net{n}"} for n in range(100)])
     run("rank", "nets.jsonl", "--top-k", 1)  # imports
     tracemalloc.start()
     result = run("rank", "nets.jsonl", "--predictor", "structure", "--top-k", 1, "--json")

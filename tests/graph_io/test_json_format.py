@@ -219,7 +219,7 @@ KEYS = st.sampled_from(["name", "op", "inputs", "params", "attrs", "cell", "atrs
                         "trainable", "stride", 3])  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(graph=graphs(max_nodes=6), data=st.data())
 def test_a_node_that_is_read_in_one_go_is_what_careful_reading_makes_of_it(
     graph: ArchGraph, data: st.DataObject
