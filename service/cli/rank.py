@@ -83,7 +83,8 @@ def rank(
 
     Without --predictor, a shipped one is used, which needs no observations (`ranker` for accuracy). Treat
     its order as a first guess: with a few results of your own, `weightcast predictor fit` makes a better
-    predictor. Lines that cannot be ranked are reported and do not stop the others.
+    predictor. Lines that cannot be ranked are reported and do not stop the others. A list of more than 10 MB
+    is read on all cores.
     """
     from service.cli.records import ARCHITECTURE_LINES, read_records
 
