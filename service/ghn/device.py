@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from service.errors import Unavailable
+from service.kit.processes import Processes
 
 if TYPE_CHECKING:
     import torch
@@ -47,7 +46,7 @@ def check_device(name: str) -> None:
     """
     if not name.startswith("cuda"):
         return
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
+    with Processes(1) as apart:
         apart.submit(find_device, name).result()
 
 
