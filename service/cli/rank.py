@@ -123,12 +123,12 @@ def rank(
 def _here(
     records: Records, choices: RankOptions, data: str | None, data_dir: Path | None, progress: ReportProgress
 ) -> Ranking:
-    from service.cli.rank_processes import looks_of_processes, worth_processes
+    from service.cli.rank_processes import looks_of_processes, processes_for
     from service.predictors.rankers.ranking import Candidate, in_order, look
 
     make_ranker = _ranker_of(records, choices, data, data_dir)
     ranker = make_ranker()
-    processes = 1 if by_images(choices.predictor) else worth_processes(records.items)
+    processes = 1 if by_images(choices.predictor) else processes_for(records.items)
     looks = (
         (look(Candidate(*each), ranker, choices.unconnected) for each in enumerate(records.values))
         if processes == 1

@@ -24,7 +24,7 @@ _LEAST_CHARACTERS = 10_000_000
 _BATCH_CHARACTERS = 200_000
 
 
-def worth_processes(items: Sequence[Record | Line]) -> int:
+def processes_for(items: Sequence[Record | Line]) -> int:
     """How many processes shall look at a list; 1 for a short one, and where there is one core."""
     if sum(len(item.text) for item in items if isinstance(item, Line)) < _LEAST_CHARACTERS:
         return 1

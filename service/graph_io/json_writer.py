@@ -44,7 +44,7 @@ def _node(node: Node) -> dict[str, Any]:
 def _plain(value: AttrValue) -> Any:
     """JSON has no infinities: they become words, which no operator needs as numbers."""
     if isinstance(value, tuple):
-        return [_plain(item) for item in value] if float in map(type, value) else list(value)
+        return list(value) if {*map(type, value)} == {int} else [_plain(item) for item in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 

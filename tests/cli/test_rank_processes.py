@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from service.cli import rank_processes
-from service.cli.rank_processes import looks_of_processes, worth_processes
+from service.cli.rank_processes import looks_of_processes, processes_for
 from service.cli.records import Line, Record
 from service.errors import CommandFailed
 from tests.cli.conftest import CELL, SMALL_GRAPH, Run
@@ -47,7 +47,7 @@ def test_the_answer_is_that_of_one_process(run: Run, tmp_path: Path, monkeypatch
 
 
 def test_a_short_list_stays_in_this_process() -> None:
-    assert worth_processes([Line(1, "{}"), Record(2, {"format": "graph", "name": "x" * 10**7})]) == 1
+    assert processes_for([Line(1, "{}"), Record(2, {"format": "graph", "name": "x" * 10**7})]) == 1
 
 
 def test_a_process_that_dies_is_an_error_with_a_way_out() -> None:
