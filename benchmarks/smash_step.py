@@ -74,9 +74,9 @@ def _train_step(trainer: SmashTrainer, random: np.random.Generator, dtype: torch
     chosen = random.integers(len(trainer.dataset.train), size=config.images)
     images, labels = sample_batch(trainer.dataset, chosen, random)
     logits = Network(build_smash(network))(images.to(dtype), trainer.smash(network))
-    trainer.optimizer.zero_grad(set_to_none=True)
+    trainer.optimizer.zero_grad()
     torch.autograd.backward(F.cross_entropy(logits, labels))
-    trainer.optimizer.step()
+    trainer.optimizer.step(config.learning_rate)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ from service.graph_io.cells.darts import read_darts  # noqa: E402
 from service.graph_io.primitives import to_primitives  # noqa: E402
 from training.data.deepnets import architecture_graph  # noqa: E402
 from training.ghn.architecture_source import Task  # noqa: E402
+from training.loop.adam import AdamW, ParameterGroup  # noqa: E402
 from training.loop.network_runner import NetworkRunner  # noqa: E402
 from training.loop.small_operators import small_operators  # noqa: E402
 
@@ -84,7 +85,7 @@ def measure(
     """Median (wall, processor) seconds of every part of a step. The first step is left out."""
     torch.manual_seed(0)
     ghn = GHN(config)
-    optimizer = torch.optim.AdamW(ghn.parameters(), lr=1e-3, fused=True)
+    optimizer = AdamW([ParameterGroup(list(ghn.parameters()), 0.01)])
     runner = NetworkRunner(threads, dtype, clip=5.0)
     images, labels = torch.randn(_IMAGES, 3, 32, 32), torch.randint(10, (_IMAGES,))
     with small_operators():
@@ -102,7 +103,7 @@ def measure(
 
 def one_step(
     ghn: GHN,
-    optimizer: torch.optim.Optimizer,
+    optimizer: AdamW,
     runner: NetworkRunner,
     graphs: list[ArchGraph],
     images: Tensor,
@@ -128,7 +129,7 @@ def one_step(
     mark("ghn forward")
     outcomes = runner.run(tasks, predicted, [(images, labels)] * len(tasks))
     mark("networks")
-    optimizer.zero_grad(set_to_none=True)
+    optimizer.zero_grad()
     outputs, gradients = [], []
     for tensors, outcome in zip(predicted, outcomes, strict=True):
         for name, gradient in outcome.gradients.items():
@@ -136,7 +137,7 @@ def one_step(
             gradients.append(gradient)
     torch.autograd.backward(outputs, gradients)
     mark("ghn backward")
-    optimizer.step()
+    optimizer.step(1e-3)
     mark("optimizer")
     marks["ghn"] = (sum(marks[part][0] for part in _GHN_PARTS), sum(marks[part][1] for part in _GHN_PARTS))
     marks["step"] = since(started)

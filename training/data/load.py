@@ -11,13 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 
 from service.errors import InvalidInput
 from training.data.cifar import load_cifar
-from training.data.dataset import Dataset, ImageSet, sides, to_bytes
+from training.data.dataset import Dataset, ImageSet, sides
+from training.data.digits import load_digits
 from training.data.image_folder.load import LabelledImages, OnRead, load_images, tell_nobody
 from training.data.image_folder.names import BUILT_IN, unknown_data
 from training.data.image_folder.tree import ImageTree, open_tree
@@ -25,7 +24,6 @@ from training.data.image_folder.tree import ImageTree, open_tree
 # Channel means and deviations of the training images, 0 to 1.
 _IMAGENET: tuple[tuple[float, ...], tuple[float, ...]] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _IMAGENET_GREY = ((0.458,), (0.225,))
-_DIGITS = ((0.305, 0.305, 0.305), (0.376, 0.376, 0.376))
 
 
 class ImageConfig(Protocol):
@@ -77,7 +75,7 @@ def load_dataset(
     """
     if name in BUILT_IN:
         height, width = sides(image_size or (16 if name == "digits" else 32))
-        dataset = _digits(height, width) if name == "digits" else load_cifar(name, data_dir, cache_dir)
+        dataset = load_digits(height, width) if name == "digits" else load_cifar(name, data_dir, cache_dir)
         dataset = dataset.resized((height, width))
         dataset = dataset.grey() if channels == 1 else dataset
         return dataset if mirror is None else replace(dataset, mirror=mirror)
@@ -91,19 +89,6 @@ def load_dataset(
     if tree is None:
         raise unknown_data(name)
     return _image_folder(tree, image_size or 32, channels, mirror, skip_bad, copies, on_read)
-
-
-def _digits(height: int, width: int) -> Dataset:
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    order = np.random.default_rng(0).permutation(len(bunch.target))
-    images = torch.from_numpy(bunch.images[order]).float().mul_(255 / 16).unsqueeze(1)
-    images = to_bytes(F.interpolate(images, (height, width), mode="bilinear", align_corners=False))
-    whole = ImageSet(images.expand(-1, 3, -1, -1), torch.from_numpy(bunch.target[order]).long())
-    rest, test = whole.split(360)
-    train, validation = rest.split(200)
-    return Dataset("digits", tuple(map(str, range(10))), train, validation, test, *_DIGITS, mirror=False)
 
 
 def _image_folder(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from service.ghn.model import GHN
 from training.ghn.recipe import TrainConfig
-from training.loop.run import ADAM_STATE
+from training.loop.adam import ADAM_STATE, AdamW, ParameterGroup
 from training.loop.run_folder import part
 
 
@@ -21,13 +21,8 @@ class Learned:
     def __init__(self, ghn: GHN, config: TrainConfig, device: torch.device) -> None:
         self.ghn, self.device, self._ema = ghn.to(device), device, config.ema
         self.average = [parameter.detach().clone() for parameter in ghn.parameters()]
-        self.optimizer = torch.optim.AdamW(
-            ghn.parameters(),
-            lr=config.highest_rate,
-            betas=(0.9, 0.99),
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
+        group = ParameterGroup(list(ghn.parameters()), config.weight_decay)
+        self.optimizer = AdamW([group], betas=(0.9, 0.99))
 
     def gradients(self) -> list[Tensor]:
         """Of every parameter, in order; zeros where nothing came back."""
@@ -40,9 +35,7 @@ class Learned:
         """One step of the optimizer, and of the average, which follows quickly while its age in steps is
         small.
         """
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
+        self.optimizer.step(rate)
         decay = min(self._ema, (1 + age) / (10 + age))
         torch._foreach_lerp_(
             self.average, [parameter.detach() for parameter in self.ghn.parameters()], 1 - decay

@@ -222,7 +222,7 @@ class Trainer:
         mine = self.team.share(self._next_network, stage.meta_batch)
         tasks = source.take([stage.bounds] * len(mine))
         data = self._batches(stage, mine)
-        self.learned.optimizer.zero_grad(set_to_none=True)
+        self.learned.optimizer.zero_grad()
         used = [outcome for outcome in accumulate(self.learned.ghn, tasks, data, runner) if outcome.finite]
         # A network without normalisation may have a loss in the thousands; capped, the mean still says
         # something.

@@ -23,6 +23,7 @@ from training.hypernas.cells import Floats, Observed
 from training.hypernas.config import HyperNASRun
 from training.hypernas.objective import AdaptiveObjective
 from training.hypernas.weight_task import WeightTask
+from training.loop.adam import AdamW, ParameterGroup
 from training.loop.step_trainer import StepTrainer
 
 _SCORED_AT_ONCE = 2048
@@ -51,14 +52,12 @@ class HyperNASTrainer(StepTrainer):
         trained: list[nn.Module] = [self.hypernas]
         if self.objective is not None:
             trained.append(self.objective)
-        groups = [
-            {"params": list(self.hypernas.parameters()), "weight_decay": config.weight_decay},
+        groups = [ParameterGroup(list(self.hypernas.parameters()), config.weight_decay)]
+        if self.objective is not None:
             # A task's weight is no model weight: decay would draw it to where the loss has no minimum.
-            {"params": list(self.objective.parameters()) if self.objective else [], "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW([group for group in groups if group["params"]], fused=True)
+            groups.append(ParameterGroup(list(self.objective.parameters()), 0.0))
         dataset = None if self.weight_task is None else self.weight_task.dataset
-        super().__init__(config, nn.ModuleList(trained), optimizer, dataset)
+        super().__init__(config, nn.ModuleList(trained), AdamW(groups), dataset)
 
     def backward(self) -> dict[str, float]:
         """The losses of a step."""

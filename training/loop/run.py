@@ -10,14 +10,13 @@ from torch import Tensor, nn
 
 from service.errors import InvalidRequest
 from training.job import Report
+from training.loop.adam import ADAM_STATE, AdamW
 from training.loop.divergence import LossWatch
 from training.loop.interruption import Interruption
 from training.loop.run_folder import RunFolder
 
 # Slow steps are told of more often than every so many of them.
 LOG_SECONDS = 10.0
-
-ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 
 
 class Steps(Protocol):
@@ -81,7 +80,7 @@ def train_until_done(
     return trainer.progress >= 1
 
 
-def trained_tensors(module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def trained_tensors(module: nn.Module, optimizer: AdamW) -> dict[str, Tensor]:
     """Parameters and what Adam knows of them."""
     tensors: dict[str, Tensor] = {}
     for name, parameter in module.named_parameters():
@@ -92,7 +91,7 @@ def trained_tensors(module: nn.Module, optimizer: torch.optim.Optimizer) -> dict
 
 
 @torch.no_grad()
-def restore_trained(module: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def restore_trained(module: nn.Module, optimizer: AdamW, tensors: dict[str, Tensor]) -> None:
     """Put back what `trained_tensors` gave. Raises InvalidRequest for what is of another module."""
     own = {f"model.{name}": parameter.shape for name, parameter in module.named_parameters()}
     if own != {name: value.shape for name, value in tensors.items() if name.startswith("model.")}:

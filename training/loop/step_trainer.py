@@ -15,12 +15,10 @@ from service.contract.options import Budget
 from training.data.classes import check_classes
 from training.data.dataset import Dataset
 from training.job import Report
+from training.loop.adam import AdamW
 from training.loop.budget import falling_rate, share_used
 from training.loop.run import restore_trained, train_until_done, trained_tensors
 from training.loop.run_folder import RunFolder
-
-# Of an optimizer's group of parameters: what they learn with, as a share of the run's rate; 1 by default.
-RATE_SHARE = "rate_share"
 
 
 class StepRun(Protocol):
@@ -39,9 +37,7 @@ class StepTrainer(ABC):
     seconds: time spent training so far, over all resumptions.
     """
 
-    def __init__(
-        self, config: Budget, module: nn.Module, optimizer: torch.optim.Optimizer, dataset: Dataset | None
-    ) -> None:
+    def __init__(self, config: Budget, module: nn.Module, optimizer: AdamW, dataset: Dataset | None) -> None:
         """config: also a `StepRun`."""
         self._budget, self._run = config, cast(StepRun, config)
         self.module, self.optimizer, self._images = module, optimizer, dataset
@@ -64,16 +60,14 @@ class StepTrainer(ABC):
     def train_step(self) -> dict[str, float]:
         """One step; what was measured in it."""
         started, run = time.monotonic(), self._run
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         record = self.backward()
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), run.clip)
         rate = falling_rate(
             self.step, self.progress, highest=run.learning_rate, warmup_steps=run.warmup_steps
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group.get(RATE_SHARE, 1.0)
         if torch.isfinite(norm):  # a random network may have no finite loss
-            self.optimizer.step()
+            self.optimizer.step(rate)
         self.step += 1
         record |= self.measurements()
         self.seconds += time.monotonic() - started

@@ -19,10 +19,11 @@ from service.predictors.smash.model import Smash
 from service.predictors.smash.space import random_architecture
 from training.data.dataset import Dataset, sample_batch
 from training.data.load import configured_dataset
+from training.loop.adam import AdamW, ParameterGroup
 from training.loop.cores import usable_cores
 from training.loop.network_runner import NetworkRunner, send_back
 from training.loop.number_format import activation_format
-from training.loop.step_trainer import RATE_SHARE, StepTrainer
+from training.loop.step_trainer import StepTrainer
 from training.smash.config import SmashRun
 from training.smash.score import Description, smash_score
 
@@ -62,12 +63,12 @@ class SmashTrainer(StepTrainer):
         with torch.random.fork_rng():  # modules initialise themselves from the global generator
             torch.manual_seed(config.seed)
             self.smash = Smash(config.smash(len(self.dataset.classes)))
-        groups: list[dict[str, Any]] = [
-            {"params": list(self.smash.shared.parameters())},
-            {"params": list(self.smash.hypernetwork.parameters()), RATE_SHARE: _HYPERNETWORK_SHARE},
+        shared, hypernetwork = self.smash.shared.parameters(), self.smash.hypernetwork.parameters()
+        groups = [
+            ParameterGroup(list(shared), config.weight_decay),
+            ParameterGroup(list(hypernetwork), config.weight_decay, _HYPERNETWORK_SHARE),
         ]
-        optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay, fused=True)
-        super().__init__(config, self.smash, optimizer, self.dataset)
+        super().__init__(config, self.smash, AdamW(groups), self.dataset)
 
     def backward(self) -> dict[str, float]:
         """Mean loss and accuracy (percent) of the networks of a step."""

@@ -1,0 +1,66 @@
+"""AdamW without torch's compiler. Every `torch.optim.Optimizer` imports the compiler when it is made, which
+takes almost as long as importing torch itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.optim.adamw import adamw
+
+ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterGroup:
+    """Parameters that learn alike. rate_share: their learning rate, as a share of the rate of a step."""
+
+    parameters: Sequence[nn.Parameter]
+    weight_decay: float
+    rate_share: float = 1.0
+
+
+class AdamW:
+    """Adam with weight decay apart from the gradient (Loshchilov and Hutter 2019), in the arithmetic of
+    `torch.optim.AdamW(fused=True)`.
+
+    state: of each parameter that had a gradient, tensors by the names in ADAM_STATE.
+    """
+
+    def __init__(
+        self, groups: Sequence[ParameterGroup], *,
+        betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+    ) -> None:  # fmt: skip
+        self._groups, self._betas, self._eps = groups, betas, eps
+        self.state: dict[nn.Parameter, dict[str, Tensor]] = {}
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of the last step."""
+        for group in self._groups:
+            for parameter in group.parameters:
+                parameter.grad = None
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """Change every parameter that has a gradient, at this learning rate or the group's share of it."""
+        beta1, beta2 = self._betas
+        for group in self._groups:
+            with_gradient = [(p, p.grad) for p in group.parameters if p.grad is not None]
+            states = [self.state.setdefault(p, _new_state(p)) for p, _ in with_gradient]
+            steps, averages, squares = ([state[key] for state in states] for key in ADAM_STATE)
+            adamw(
+                [parameter for parameter, _ in with_gradient],
+                [gradient for _, gradient in with_gradient],
+                averages, squares, [], steps,
+                fused=True, amsgrad=False, maximize=False,
+                lr=rate * group.rate_share, weight_decay=group.weight_decay,
+                beta1=beta1, beta2=beta2, eps=self._eps,
+            )  # fmt: skip
+
+
+def _new_state(parameter: nn.Parameter) -> dict[str, Tensor]:
+    step = torch.zeros((), device=parameter.device)
+    return dict(zip(ADAM_STATE, (step, *(torch.zeros_like(parameter) for _ in range(2))), strict=True))
