@@ -6,10 +6,9 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("service", "training", "weightcast", "benchmarks")
@@ -18,7 +17,13 @@ FILES = [path for part in PARTS for path in (ROOT / part).rglob("*.py")]
 _SHORT = 45
 
 
-def docstrings() -> Iterator[tuple[str, str]]:
+@cache
+def docstrings() -> list[tuple[str, str]]:
+    """(place, text) of each."""
+    return list(read_docstrings())
+
+
+def read_docstrings() -> Iterator[tuple[str, str]]:
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
@@ -36,13 +41,19 @@ def blocks(text: str) -> Iterator[str]:
             yield "\n".join(line[4:] for line in lines)
 
 
-BLOCKS = [(place, block) for place, text in docstrings() for block in blocks(text)]
-JSON = [(place, block) for place, block in BLOCKS if re.match(r'\{\s*"', block)]
-PYTHON = [
-    (place, block)
-    for place, block in BLOCKS
-    if re.match(r"(import|from|with|for|async with|@)\s*\w|\w+ = \w+[(.]", block)
-]
+@cache
+def examples() -> list[tuple[str, str]]:
+    """(place, block). Read when the first test asks: every process collects all tests."""
+    return [(place, block) for place, text in docstrings() for block in blocks(text)]
+
+
+def json_examples() -> list[tuple[str, str]]:
+    return [(place, block) for place, block in examples() if re.match(r'\{\s*"', block)]
+
+
+def python_examples() -> list[tuple[str, str]]:
+    start = r"(import|from|with|for|async with|@)\s*\w|\w+ = \w+[(.]"
+    return [(place, block) for place, block in examples() if re.match(start, block)]
 
 
 def documents(block: str) -> Iterator[object]:
@@ -57,19 +68,18 @@ def documents(block: str) -> Iterator[object]:
     assert not rest, f"{rest!r} is no JSON"
 
 
-def test_there_are_examples() -> None:
-    assert len(JSON) >= 8 and len(PYTHON) >= 4
+def test_documents_are_json() -> None:
+    assert len(json_examples()) >= 8
+    for place, block in json_examples():
+        assert list(documents(block)), place
 
 
-@pytest.mark.parametrize(("place", "block"), JSON, ids=[place for place, _ in JSON])
-def test_documents_are_json(place: str, block: str) -> None:
-    assert list(documents(block))
-
-
-@pytest.mark.parametrize(("place", "block"), PYTHON, ids=[place for place, _ in PYTHON])
-def test_code_is_python(place: str, block: str) -> None:
-    # `await` stands at the top of examples of the asynchronous client.
-    ast.parse("async def example():\n" + "\n".join(f"    {line}" for line in block.split("\n")))
+def test_code_is_python() -> None:
+    assert len(python_examples()) >= 4
+    for place, block in python_examples():
+        # `await` stands at the top of examples of the asynchronous client.
+        code = "async def example():\n" + "\n".join(f"    {line}" for line in block.split("\n"))
+        ast.parse(code, filename=place)
 
 
 def test_tables_have_as_many_columns_in_every_row() -> None:

@@ -138,11 +138,27 @@ def test_a_second_service_on_the_same_home_or_port_is_refused(
     assert service.is_ready()
 
 
-def test_every_line_is_json_where_json_is_set(own_home: Path) -> None:
+def gone(processes: list[psutil.Process]) -> bool:
+    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+
+
+def ends(running: RunningService, number: signal.Signals) -> bool:
+    """Send the signal. Returns whether all processes are gone in time; the status must be the right one."""
+    processes = running.children()
+    assert len(processes) == 6  # Redis, the API, two workers with a child each
+    sent = time.monotonic()
+    running.process.send_signal(number)
+    assert running.process.wait(30) == (0 if number == signal.SIGINT else -signal.SIGKILL)
+    soon(lambda: gone(processes), 10)
+    return time.monotonic() - sent < 15
+
+
+def test_ctrl_c_ends_everything_and_every_line_is_json_where_json_is_set(own_home: Path) -> None:
     running = start(own_home, log_format="json")
     try:
         answer = running.post("/predict-weights", torchvision("squeezenet1_1"), Prefer="respond-async")
         running.final(answer.json()["id"])
+        assert ends(running, signal.SIGINT)
     finally:
         end(running)
     assert not (own_home.parent / "serve.out").read_text()
@@ -154,20 +170,9 @@ def test_every_line_is_json_where_json_is_set(own_home: Path) -> None:
     assert paths == ["/predict-weights"]
 
 
-def gone(processes: list[psutil.Process]) -> bool:
-    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_nothing_is_left_when_it_ends(own_home: Path, number: signal.Signals) -> None:
+def test_nothing_is_left_when_it_is_killed(own_home: Path) -> None:
     running = start(own_home)
     try:
-        processes = running.children()
-        assert len(processes) == 6  # Redis, the API, two workers with a child each
-        sent = time.monotonic()
-        running.process.send_signal(number)
-        assert running.process.wait(30) == (0 if number == signal.SIGINT else -signal.SIGKILL)
-        soon(lambda: gone(processes), 10)
-        assert time.monotonic() - sent < 15
+        assert ends(running, signal.SIGKILL)
     finally:
         end(running)

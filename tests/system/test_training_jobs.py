@@ -1,4 +1,6 @@
-"""A training job through the API: trained, followed, used; cancelled; resumed when its worker dies."""
+"""Training jobs through the API: resumed when their worker dies, cancelled; a fine-tuning; a SMASH model.
+`test_ghn3` follows one to a model that is used.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,6 @@ from safetensors.torch import load
 from torch import nn
 
 from benchmarks.served import RunningService, command_of, soon
-from service.client import Client
 from service.contract.kinds import KINDS
 from service.graph_io.json_writer import graph_document
 from service.graph_io.torch_tracer import trace
@@ -45,20 +46,6 @@ def steps_done(service: RunningService, job: dict[str, Any]) -> int:
 
 def trainers(service: RunningService) -> list[int]:
     return [p.pid for p in service.children() if KINDS["ghn"].run in command_of(p)]
-
-
-def test_the_model_can_be_used_when_the_job_is_done(service: RunningService) -> None:
-    job = train(service, "mine", steps=4)
-    done = service.final(job["id"], 120)
-    assert done["status"] == "succeeded" and done["result"]["steps"] == 4, done
-    events = service.get(f"/jobs/{job['id']}/events").text
-    assert events.count("event: metrics") >= 4
-    assert "mine" in [model["name"] for model in service.get("/models").json()["models"]]
-    body = {"architecture": {"format": "torchvision", "name": "resnet18"}, "model": "mine"}
-    answer = service.post("/predict-weights", body, Prefer="wait=30")
-    assert answer.status_code == 200 and answer.json()["result"]["model"] == "mine"
-    again = service.post("/training-jobs", {"kind": "ghn", "name": "mine", "config": {**SMALL, "steps": 4}})
-    assert again.status_code == 409
 
 
 def test_training_goes_on_after_the_death_of_its_worker_and_is_cancelled_within_ten_seconds(
@@ -108,16 +95,6 @@ def test_a_network_is_fine_tuned_through_the_death_of_its_worker(service: Runnin
     weights = service.get(result["weights"]["url"])
     small_network().load_state_dict(load(weights.content))  # strict
     assert list((service.home / "runs" / job["id"]).glob("*.safetensors")) == []
-
-
-def test_a_network_is_fine_tuned_by_the_client(service: RunningService) -> None:
-    network = small_network()
-    with Client(service.url) as client:
-        tuned = client.fine_tune(
-            network, data="digits", start="predicted", epochs=2, images=256, input_shape=(3, 8, 8)
-        )
-    assert [entry.epoch for entry in tuned.history] == [0, 1, 2] and tuned.start["model"] == "tiny"
-    network.load_state_dict(tuned.state_dict())
 
 
 def test_a_smash_hypernetwork_becomes_a_model(service: RunningService) -> None:

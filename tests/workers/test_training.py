@@ -162,8 +162,8 @@ def test_a_cancelled_fine_tuning_leaves_no_tensors(
 
 
 def test_segments_make_one_run(store: JobStore, settings: Settings) -> None:
-    job, segments = make(store, seconds=1.0), 1
-    short = settings.model_copy(update={"training_segment_seconds": 6.0})
+    job, segments = make(store, seconds=0.6), 1
+    short = settings.model_copy(update={"training_segment_seconds": 4.0})
     while run_once(store, job.id, run_training, short):
         segments += 1
         assert status(store, job) is JobStatus.RUNNING and not is_alive(settings, job)
@@ -174,12 +174,12 @@ def test_segments_make_one_run(store: JobStore, settings: Settings) -> None:
 def test_a_job_that_had_no_turn_yet_gets_one_early(
     store: JobStore, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "LEAST_STRETCH_SECONDS", 6.0)
+    monkeypatch.setattr(training, "LEAST_STRETCH_SECONDS", 4.0)
     monkeypatch.setattr(training, "_LOOK_SECONDS", 0.1)
-    long, new = make(store, "long", seconds=1.0), make(store, "new", seconds=0.01)
+    long, new = make(store, "long", seconds=0.6), make(store, "new", seconds=0.01)
     started = time.monotonic()
     assert run_once(store, long.id, run_training, settings)
-    assert time.monotonic() - started >= 6
+    assert time.monotonic() - started >= 4
     first = steps_told(store, long)
     assert first and first[-1] < 10 and not is_alive(settings, long)
     # The other one ends in one go, for the long one has had its turn, and then that one does.

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from safetensors.numpy import load_file
 from torch import Tensor, nn
-from torchvision.models import mobilenet_v3_small
-from torchvision.models.resnet import Bottleneck, ResNet
+from torchvision.models.mobilenetv3 import InvertedResidualConfig, MobileNetV3
+from torchvision.models.resnet import Bottleneck
 
 from service.executor.networks import Network
 from service.executor.onnx_check import check_onnx
@@ -77,16 +77,37 @@ class UNet(nn.Module):
         return self.head(self.last(joined).mean((2, 3)))
 
 
-def resnext() -> nn.Module:
-    return ResNet(Bottleneck, [1, 1, 1, 1], num_classes=10, groups=8, width_per_group=4)
+class ResNeXt(nn.Module):
+    """Two of torchvision's bottlenecks, with convolutions in groups; the second has a skip connection of its
+    own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU())
+        skip = nn.Sequential(nn.Conv2d(64, 128, 1, 2, bias=False), nn.BatchNorm2d(128))
+        self.blocks = nn.Sequential(
+            Bottleneck(64, 16, groups=8, base_width=32),
+            Bottleneck(64, 32, stride=2, downsample=skip, groups=8, base_width=32),
+        )
+        self.head = nn.Linear(128, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.blocks(self.first(x)).mean((2, 3)))
 
 
 def mobilenet_v3() -> nn.Module:
-    return mobilenet_v3_small(num_classes=10)
+    """Three of the blocks of torchvision's small one: with squeezing, without, and with a hard swish."""
+    blocks = [
+        InvertedResidualConfig(16, 3, 16, 16, True, "RE", 2, 1, 1.0),
+        InvertedResidualConfig(16, 3, 72, 24, False, "RE", 2, 1, 1.0),
+        InvertedResidualConfig(24, 5, 96, 40, True, "HS", 2, 1, 1.0),
+    ]
+    return MobileNetV3(blocks, last_channel=64, num_classes=10)
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "U-Net": UNet, "ViT": ViT, "ResNeXt": resnext, "MobileNetV3": mobilenet_v3
+    "U-Net": UNet, "ViT": ViT, "ResNeXt": ResNeXt, "MobileNetV3": mobilenet_v3
 }  # fmt: skip
 
 
