@@ -7,7 +7,9 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable, MutableMapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -26,6 +28,17 @@ def shell(name: str, script: str, *, stop_seconds: float = 5.0, stop_order: int 
 
 def run_for(supervisor: Supervisor, seconds: float) -> None:
     threading.Timer(seconds, supervisor.stop).start()
+    assert supervisor.run() == 0
+
+
+def run_until(supervisor: Supervisor, enough: Callable[[], bool]) -> None:
+    def watch() -> None:
+        deadline = time.monotonic() + 30
+        while not enough() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        supervisor.stop()
+
+    threading.Thread(target=watch).start()
     assert supervisor.run() == 0
 
 
@@ -50,9 +63,12 @@ def test_what_was_stopped_or_killed_starts_again_at_once(
     supervisor = Supervisor()
     with structlog.testing.capture_logs() as log:
         supervisor.start([shell("victim", f"sleep 0.1; {script}")])
-        run_for(supervisor, 3.0)
-    delays = [line["restart_in_seconds"] for line in log if line["event"] == "service.ended"]
-    assert len(delays) >= 3 and delays[2] == delay
+        run_until(supervisor, lambda: len(delays_of(log)) >= 3)
+    assert delays_of(log)[2] == delay
+
+
+def delays_of(log: Sequence[MutableMapping[str, Any]]) -> list[float]:
+    return [line["restart_in_seconds"] for line in log if line["event"] == "service.ended"]
 
 
 def test_children_stop_in_order(tmp_path: Path) -> None:
