@@ -24,8 +24,9 @@ $(STAMP): pyproject.toml $(LOCK)
 serve: install
 	@exec $(BIN)/weightcast serve
 
+# Bytecode is kept, whatever the environment says: the tests start some two hundred processes.
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
 
 # The same tests with the newest version of everything, in an environment of its own.
 test-newest:
