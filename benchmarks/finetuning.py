@@ -31,6 +31,7 @@ from service.graph_io.torch_tracer import trace
 from training.data.dataset import Dataset, ImageSet
 from training.data.load import load_dataset
 from training.evaluate.accuracy import measure, training_statistics
+from training.finetune.config import WARMUP
 from training.finetune.solved_head import last_layer, solve_head
 from training.finetune.starting_weights import predicted_weights
 from training.loop.number_format import native_format
@@ -39,7 +40,7 @@ from training.loop.sgd import Epoch, SgdRecipe, train_network
 SIDE = 32
 RATES = (0.01, 0.025, 0.1)
 # A last layer that is solved already is left by larger steps.
-RATES_OF_SOLVED = (0.001, 0.0025, 0.01)
+RATES_OF_SOLVED = (0.0025, 0.01, 0.025)
 STARTS = ("predicted+solved", "predicted", "pytorch+solved", "pytorch", "he", "orthogonal")
 _CLASSES = 20
 _VALIDATION_A_CLASS = 25
@@ -211,7 +212,7 @@ def trained(
 ) -> None:  # fmt: skip
     key = {
         "data": data, "network": name, "start": start, "rate": rate, "seed": seed, "model": setting.model,
-        "epochs": setting.epochs, "test_images": setting.test_images,
+        "epochs": setting.epochs, "test_images": setting.test_images, "warmup": WARMUP,
     }  # fmt: skip
     if any(key.items() <= row.items() for row in rows(results)):
         return
@@ -231,7 +232,9 @@ def trained(
             curve.append(round(accuracy, 2))
 
     note(Epoch(0, 0.0, 0.0, params))
-    recipe = SgdRecipe(epochs=setting.epochs, batch_size=64, learning_rate=rate, seed=seed)
+    recipe = SgdRecipe(
+        epochs=setting.epochs, batch_size=64, learning_rate=rate, warmup=WARMUP, seed=seed
+    )  # fmt: skip
     train_network(network, dataset, recipe, start=params, dtype=native_format(), on_epoch=note)
     with results.open("a") as file:
         file.write(json.dumps({**key, "validation": validation, "test": test}) + "\n")
@@ -283,7 +286,9 @@ def best_rate(results: list[dict[str, Any]], data: str, name: str, start: str, s
 
 
 def _of(results: list[dict[str, Any]], setting: Setting) -> list[dict[str, Any]]:
-    return [row for row in results if (row["model"], row["epochs"]) == (setting.model, setting.epochs)]
+    shared = (setting.model, setting.epochs, WARMUP)
+    # Trainings of before there was a warm-up lack it.
+    return [row for row in results if (row["model"], row["epochs"], row.get("warmup")) == shared]
 
 
 def table(results: list[dict[str, Any]], setting: Setting) -> Iterator[str]:

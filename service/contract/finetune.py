@@ -66,8 +66,8 @@ class Tuning(Seeded, Images):
     learning_rate: float | None = field(
         default=None,
         metadata=option(
-            "Learning rate of SGD with momentum; falls to zero along a cosine. Default: 0.0025 with a solved "
-            "last layer, 0.025 otherwise.",
+            "Learning rate of SGD with momentum. It is reached after a fifth of the steps, and falls to "
+            "zero along a cosine. Default: 0.01 with a solved last layer, 0.025 otherwise.",
             ge=1e-9, le=10, allow_inf_nan=False,
         ),
     )  # fmt: skip

@@ -9,8 +9,10 @@ from service.settings import get_settings
 from training.data.dataset import Dataset
 from training.loop.sgd import SgdRecipe
 
-# GHN-2 paper, section 5: SGD with momentum. A layer that is solved already is left by steps as large.
-_LEARNING_RATE, _RATE_OF_SOLVED = 0.025, 0.0025
+# GHN-2 paper, section 5: SGD with momentum. A layer that is solved already is left by steps as large, and by
+# full steps at once (docs/finetuning.md).
+_LEARNING_RATE, _RATE_OF_SOLVED = 0.025, 0.01
+WARMUP = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +29,8 @@ class FineTuning(Tuning):
     data, data_dir, mirror, skip_bad: as `load.load_dataset` takes them. images: train on the
         first so many, without it on all.
     image_size: pixels a side; without it what the network was described for.
-    learning_rate: of SGD with momentum; falls to zero along a cosine over the epochs. Without it, `rate`.
+    learning_rate: of SGD with momentum; rises for WARMUP of the steps and falls to zero along a cosine.
+        Without it, `rate`.
     seed: of the order and mirroring of the images, of random weights and of the noise.
     """
 
@@ -47,6 +50,7 @@ class FineTuning(Tuning):
             epochs=self.epochs,
             images=self.images,
             batch_size=self.batch_size,
+            warmup=WARMUP,
             seed=self.seed,
         )
 

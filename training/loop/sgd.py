@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from math import cos, pi
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from service.graph_io.archgraph import ArchGraph
 from service.graph_io.primitives import to_primitives
 from service.kit.whole_file import whole_file
 from training.data.dataset import Dataset, sample_batch
+from training.loop.budget import falling_rate
 from training.loop.exit_loss import mean_loss
 from training.loop.interruption import Interrupted, Interruption
 
@@ -42,13 +42,15 @@ def random_parameters(graph: ArchGraph, seed: int = 0) -> dict[str, Tensor]:
 class SgdRecipe:
     """epochs: passes over the training images, or over the first `images` of them.
 
-    The learning rate falls to zero along a cosine over the epochs.
+    The learning rate rises over a share `warmup` of the steps, and falls to zero along a cosine over all of
+    them.
     """
 
     epochs: int = 1
     images: int | None = None
     batch_size: int = 96
     learning_rate: float = 0.025
+    warmup: float = 0.0
     momentum: float = 0.9
     weight_decay: float = 3e-4
     clip: float = 5.0
@@ -122,7 +124,10 @@ def train_network(
                     _save(state_file, recipe, params, momenta, place)
                 raise Interrupted
             progress = (place.epochs + place.batches / batches) / recipe.epochs
-            rate = 0.5 * recipe.learning_rate * (1 + cos(pi * progress))
+            rate = falling_rate(
+                place.epochs * batches + place.batches, progress,
+                highest=recipe.learning_rate, warmup_steps=round(recipe.warmup * recipe.epochs * batches),
+            )  # fmt: skip
             indices = order[place.batches * recipe.batch_size : (place.batches + 1) * recipe.batch_size]
             images, labels = sample_batch(dataset, indices, random)
             images, labels = images.to(device, dtype), labels.to(device)

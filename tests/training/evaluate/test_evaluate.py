@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -119,6 +120,26 @@ def test_sgd_learns_and_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest
     assert epochs == [2, 3] and not state.exists()
     for name, value in whole.items():
         torch.testing.assert_close(rest[name], value)
+
+
+def test_the_rate_warms_up_and_falls_over_all_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float] = []
+
+    def update(*arguments: Any) -> tuple[float, float]:
+        rates.append(arguments[5])
+        return 0.0, 0.0
+
+    monkeypatch.setattr("training.loop.sgd._update", update)
+    data, network = (
+        load_dataset("digits", image_size=8),
+        Network(architecture_graph("train", 0, 2, bounds=SMALL)),
+    )
+    recipe = SgdRecipe(epochs=4, images=640, batch_size=64, learning_rate=0.1)
+    train_network(network, data, recipe)
+    plain, rates = rates, []
+    train_network(network, data, replace(recipe, warmup=0.4))
+    assert plain[0] == 0.1 and plain == sorted(plain, reverse=True) and len(plain) == 40
+    assert rates[16:] == plain[16:] and rates[:15] == sorted(rates[:15]) and rates[0] == 0.1 / 16
 
 
 def stop_after(epochs: int) -> Callable[[Epoch], None]:
