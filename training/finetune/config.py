@@ -10,8 +10,9 @@ from training.data.dataset import Dataset
 from training.loop.sgd import SgdRecipe
 
 # GHN-2 paper, section 5: SGD with momentum. A layer that is solved already is left by steps as large, and by
-# full steps at once (docs/finetuning.md).
+# full steps at once; a training that is too short to come back takes smaller ones (docs/finetuning.md).
 _LEARNING_RATE, _RATE_OF_SOLVED = 0.025, 0.01
+_STEPS_OF_FULL_RATE, _LEAST_SHARE = 200, 0.25
 WARMUP = 0.2
 
 
@@ -37,11 +38,14 @@ class FineTuning(Tuning):
     data_dir: str | None = None
     model: str = field(default_factory=lambda: get_settings().default_model)
 
-    def rate(self, head_is_solved: bool) -> float:
-        """The learning rate, by the last layer that training starts from where none was chosen."""
+    def rate(self, head_is_solved: bool, steps: int) -> float:
+        """The learning rate; where none was chosen, by the last layer that training starts from and the steps
+        of the whole training.
+        """
         if self.learning_rate is not None:
             return self.learning_rate
-        return _RATE_OF_SOLVED if head_is_solved else _LEARNING_RATE
+        share = min(1.0, max(_LEAST_SHARE, steps / _STEPS_OF_FULL_RATE))
+        return _RATE_OF_SOLVED * share if head_is_solved else _LEARNING_RATE
 
     @property
     def recipe(self) -> SgdRecipe:

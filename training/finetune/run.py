@@ -134,7 +134,7 @@ def _result(work: Work, starts: Starts) -> dict[str, Any]:
         "test_images": len(dataset.test),
         "start": starts[kind].origin,
         "verdict": reason,
-        "learning_rate": config.rate(starts[kind].head_is_solved),
+        "learning_rate": work.rate(starts[kind]),
         "data": dataset.name,
         "classes": list(dataset.classes),
         "images": config.images_of(dataset),

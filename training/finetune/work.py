@@ -82,7 +82,7 @@ class Work:
         if not self.history.of(kind):
             self._before(kind, params)
         if self.history.of(kind)[-1]["epoch"] < until:
-            self._train(kind, params, self.config.rate(start.head_is_solved), until)
+            self._train(kind, params, self.rate(start), until)
 
     def best(self, kind: str) -> Tensors:
         """The parameters of the epoch that did best on validation images, on the CPU."""
@@ -97,6 +97,10 @@ class Work:
         statistics = self._best_statistics.get(kind) or self._statistics(on_device)
         accuracy, _ = measure(self.network, on_device, self.dataset, self.dataset.test, statistics=statistics)
         return round(accuracy, 3), statistics
+
+    def rate(self, start: StartingWeights) -> float:
+        """The learning rate from this start."""
+        return self.config.rate(start.head_is_solved, self.steps)
 
     @property
     def steps(self) -> int:
