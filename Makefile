@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Bytecode is kept, whatever the environment says: the tests start some two hundred processes.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 # Exact versions for Python 3.11 to 3.13. pip takes them for the packages and, under the second name, for what builds ours.
 LOCK := requirements.lock
 LOCKED := PIP_CONSTRAINT=$(LOCK) PIP_BUILD_CONSTRAINT=$(LOCK)
@@ -24,9 +26,8 @@ $(STAMP): pyproject.toml $(LOCK)
 serve: install
 	@exec $(BIN)/weightcast serve
 
-# Bytecode is kept, whatever the environment says: the tests start some two hundred processes.
 test: install
-	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
+	$(PYTEST) -n 2 --dist loadgroup -m "not slow" $(ARGS)
 
 # The same tests with the newest version of everything, in an environment of its own.
 test-newest:
@@ -34,7 +35,7 @@ test-newest:
 	$(MAKE) VENV=.venv-newest LOCKED= test
 
 test-slow: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow $(ARGS)
+	$(PYTEST) -m slow $(ARGS)
 
 check: install
 	$(BIN)/ruff check .

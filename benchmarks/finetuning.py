@@ -232,9 +232,7 @@ def trained(
             curve.append(round(accuracy, 2))
 
     note(Epoch(0, 0.0, 0.0, params))
-    recipe = SgdRecipe(
-        epochs=setting.epochs, batch_size=64, learning_rate=rate, warmup=WARMUP, seed=seed
-    )  # fmt: skip
+    recipe = SgdRecipe(epochs=setting.epochs, batch_size=64, learning_rate=rate, warmup=WARMUP, seed=seed)
     train_network(network, dataset, recipe, start=params, dtype=native_format(), on_epoch=note)
     with results.open("a") as file:
         file.write(json.dumps({**key, "validation": validation, "test": test}) + "\n")

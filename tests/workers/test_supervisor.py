@@ -15,6 +15,7 @@ import psutil
 import pytest
 import structlog
 
+from benchmarks.served import soon
 from service.embedded import _private_folder, check_port
 from service.errors import Conflict, InvalidRequest
 from service.private_redis import await_predecessor
@@ -33,10 +34,10 @@ def run_for(supervisor: Supervisor, seconds: float) -> None:
 
 def run_until(supervisor: Supervisor, enough: Callable[[], bool]) -> None:
     def watch() -> None:
-        deadline = time.monotonic() + 30
-        while not enough() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        supervisor.stop()
+        try:
+            soon(enough, 30)
+        finally:
+            supervisor.stop()
 
     threading.Thread(target=watch).start()
     assert supervisor.run() == 0

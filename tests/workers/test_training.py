@@ -6,13 +6,14 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from benchmarks.served import soon
 from service.contract.kinds import KINDS
 from service.settings import Settings
 from service.store.jobs import JobStore
@@ -109,13 +110,6 @@ def is_alive(settings: Settings, job: Job) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def soon(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_run_to_the_end_publishes_the_model(store: JobStore, settings: Settings) -> None:

@@ -111,6 +111,7 @@ def train_network(
     device = next((value.device for value in params.values()), torch.device("cpu"))
     count = len(dataset.train) if recipe.images is None else min(recipe.images, len(dataset.train))
     batches = count // recipe.batch_size
+    warmup_steps = round(recipe.warmup * recipe.epochs * batches)
     last = recipe.epochs if until is None else min(until, recipe.epochs)
     while place.epochs < last:
         random = np.random.default_rng([recipe.seed, place.epochs])
@@ -124,10 +125,8 @@ def train_network(
                     _save(state_file, recipe, params, momenta, place)
                 raise Interrupted
             progress = (place.epochs + place.batches / batches) / recipe.epochs
-            rate = falling_rate(
-                place.epochs * batches + place.batches, progress,
-                highest=recipe.learning_rate, warmup_steps=round(recipe.warmup * recipe.epochs * batches),
-            )  # fmt: skip
+            step = place.epochs * batches + place.batches
+            rate = falling_rate(step, progress, highest=recipe.learning_rate, warmup_steps=warmup_steps)
             indices = order[place.batches * recipe.batch_size : (place.batches + 1) * recipe.batch_size]
             images, labels = sample_batch(dataset, indices, random)
             images, labels = images.to(device, dtype), labels.to(device)
@@ -136,7 +135,7 @@ def train_network(
                 place.batches + 1, place.loss + loss, place.accuracy + accuracy
             )  # fmt: skip
             if on_batch is not None:
-                on_batch(place.epochs * batches + place.batches, loss, accuracy)
+                on_batch(step + 1, loss, accuracy)
         done = _Place(place.epochs + 1)
         if on_epoch is not None:
             means = place.loss / max(1, batches), place.accuracy / max(1, batches)

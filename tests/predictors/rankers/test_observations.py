@@ -145,22 +145,13 @@ def test_failed_trainings_may_be_worse_than_all_others() -> None:
         observe([*items[:6], *[{**items[0], "value": None}] * 2])
 
 
-def fitted_on_values(scale: float) -> FittedPredictor:
-    items = [{**item, "value": item["value"] * scale} for item in observations(some_cells(30))]
-    return FittedPredictor("sized", "accuracy", observe(items))
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("scale", [1e306, 1e-320])
-def test_cross_validation_of_values_of_any_size(scale: float) -> None:
-    score = fitted_on_values(scale).cross_validate()
-    assert score.low <= score.tau <= score.high and score.tau > 0.3
-
-
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("scale", [1e306, 1e200, 1e-200, 1e-320, -1e306])
 def test_values_of_any_size(scale: float) -> None:
-    sized = fitted_on_values(scale)
+    items = [{**item, "value": item["value"] * scale} for item in observations(some_cells(30))]
+    sized = FittedPredictor("sized", "accuracy", observe(items))
+    score = sized.cross_validate()
+    assert score.low <= score.tau <= score.high and score.tau > 0.3
     rows = np.array([sized.features(document) for document in some_cells(10, seed=1)])
     found = sized.regressor.predict(rows)
     for numbers in (found.value_M, found.low_M, found.high_M, found.score_M):

@@ -130,10 +130,8 @@ def test_the_rate_warms_up_and_falls_over_all_epochs(monkeypatch: pytest.MonkeyP
         return 0.0, 0.0
 
     monkeypatch.setattr("training.loop.sgd._update", update)
-    data, network = (
-        load_dataset("digits", image_size=8),
-        Network(architecture_graph("train", 0, 2, bounds=SMALL)),
-    )
+    data = load_dataset("digits", image_size=8)
+    network = Network(architecture_graph("train", 0, 2, bounds=SMALL))
     recipe = SgdRecipe(epochs=4, images=640, batch_size=64, learning_rate=0.1)
     train_network(network, data, recipe)
     plain, rates = rates, []

@@ -6,13 +6,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from service.errors import InvalidRequest
 from service.ghn.checkpoint import load_checkpoint
+from service.workers.job_process import PROBLEM, REFUSED
+from tests.job_runs import run_job
 from training.ghn.recipe import Stage, TrainConfig
 from training.ghn.ship import main
-from training.ghn.start import start_of
 from training.ghn.trainer import Trainer, load_config, train
 from training.loop.run_folder import RunFolder
 
@@ -40,9 +38,13 @@ def test_a_run_resumes_and_is_continued(tmp_path: Path) -> None:
     trainer = Trainer(more, RunFolder(tmp_path / "more"))
     trainer.images.close()
     assert trainer.learned.ghn.config == ghn.config
-    with pytest.raises(InvalidRequest) as refused:
-        start_of(str(tmp_path / "run"), {"gnn": "gated"}, [10])
-    assert refused.value.extra["field"] == "/ghn/gnn"
+
+
+def test_a_job_trains_it_further_as_what_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    config = {"data": "digits", "steps": 1, "from_model": "ghn3-cifar10", "ghn": {"gnn": "gated"}}
+    assert run_job("ghn", folder, config, "other") == REFUSED
+    assert json.loads((folder / PROBLEM).read_text())["field"] == "/config/ghn/gnn"
 
 
 def test_a_shipped_model_says_what_it_is(tmp_path: Path) -> None:
