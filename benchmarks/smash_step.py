@@ -25,9 +25,9 @@ from service.cli.from_contract import assigned  # noqa: E402
 from service.contract.reading import read  # noqa: E402
 from service.executor.networks import Network  # noqa: E402
 from service.graph_io.cells.smash import build_smash, parse_smash  # noqa: E402
+from service.kit.cores import usable_cores  # noqa: E402
 from service.predictors.smash.space import random_architecture  # noqa: E402
 from training.data.dataset import sample_batch  # noqa: E402
-from training.loop.cores import usable_cores  # noqa: E402
 from training.loop.small_operators import small_operators  # noqa: E402
 from training.smash.config import SmashRun  # noqa: E402
 from training.smash.trainer import SmashTrainer  # noqa: E402

@@ -180,7 +180,8 @@ class Settings(BaseSettings):
         default=1, description="Worker processes of the predict queue in `weightcast serve`."
     )
     threads: NonNegativeInt = Field(
-        default=0, description="CPU threads of one worker. 0: the machine's cores shared evenly."
+        default=0,
+        description="CPU cores that one worker computes on. 0: an even share of those that it may use.",
     )
     device: str = Field(
         default="auto",

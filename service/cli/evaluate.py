@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +14,7 @@ from service.cli.failures import INTERRUPTED
 from service.cli.inventory_lines import inventory_lines
 from service.cli.splits import SplitName
 from service.contract.options import DATA
+from service.kit.cores import usable_cores
 from service.kit.json_types import JsonObject
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def evaluate(
     card = loaded.card
     chosen = _trained_on(card) if data is None else data_source(data, Path())
     count = available(split, count)
-    helpers = processes or max(1, min(os.cpu_count() or 1, 2 * count // _NETWORKS_A_PROCESS))
+    helpers = processes or max(1, min(usable_cores(), 2 * count // _NETWORKS_A_PROCESS))
     sources = Sources(data_dir or settings.data_dir, settings.home / "cache", skip_bad)
     dataset = load_dataset(
         chosen, data_dir=sources.data_dir, cache_dir=sources.cache_dir, skip_bad=skip_bad,

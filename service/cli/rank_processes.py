@@ -28,7 +28,7 @@ def processes_for(items: Sequence[Record | Line]) -> int:
     """How many processes shall look at a list; 1 for a short one, and where there is one core."""
     if sum(len(item.text) for item in items if isinstance(item, Line)) < _LEAST_CHARACTERS:
         return 1
-    from training.loop.cores import usable_cores
+    from service.kit.cores import usable_cores
 
     return usable_cores()
 

@@ -16,7 +16,6 @@ from service.client._results import Ranking
 from service.contract.many import Order
 from service.contract.options import Observation
 from service.contract.results import Comparison, Embeddings, RankedArchitecture, SkippedArchitecture
-from service.kit.json_types import JsonObject
 
 # What the service takes in one request, unless its operator says otherwise.
 MOST_AT_ONCE = 10_000
@@ -45,10 +44,9 @@ class Many:
             size += length
         yield self._part(start, len(self.texts))
 
-    def body(self, options: JsonObject) -> bytes:
-        """A request for them, as JSON. options: its other fields."""
-        others = "".join(f",{_json(name)}:{_json(value)}" for name, value in options.items())
-        return b'{"architectures":[' + b",".join(self.texts) + b"]" + others.encode() + b"}"
+    def lines(self) -> bytes:
+        """JSON lines, which the service passes on as they are: one JSON document it would have to parse."""
+        return b"\n".join(self.texts)
 
     def place(self, index: int) -> int:
         """The caller's index of the document at `index`; the same where the service says what cannot be."""

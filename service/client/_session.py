@@ -72,7 +72,7 @@ class Session:
             arguments["json"] = request.json
         if request.content is not None:
             arguments["content"] = request.content
-            headers["Content-Type"] = "application/json"
+            headers.setdefault("Content-Type", "application/json")
         return arguments
 
 

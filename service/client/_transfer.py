@@ -107,7 +107,7 @@ class Sink(Protocol):
 class Request:
     """One HTTP request.
 
-    content: JSON that is written already, instead of `json`.
+    content: a body that is written already, instead of `json`: JSON, unless `headers` say otherwise.
     repeatable: sending it twice does no harm, so it may be retried after the connection broke mid-way.
     read_timeout_seconds: how long the answer may stay silent.
     """

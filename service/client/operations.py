@@ -363,7 +363,14 @@ def _over(
     call: Call, verb: str, model: type[AnswerT], many: Many, question: Mapping[str, Any]
 ) -> Flow[AnswerT]:
     """One request over many architectures."""
-    return call.result(model, Request("POST", f"/{verb}-architectures", content=many.body(_chosen(question))))
+    request = Request(
+        "POST",
+        f"/{verb}-architectures",
+        content=many.lines(),
+        params=_chosen(question),
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+    return call.result(model, request)
 
 
 def _chosen(options: Mapping[str, Any]) -> JsonObject:

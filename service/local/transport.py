@@ -24,7 +24,7 @@ class LocalTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         body = request.read()
         try:
-            return self._answer(request.method, request.url.path, body)
+            return self._answer(request.method, request.url.path, request.url.params, body)
         except ServiceError as error:
             problem = error.problem()
             content = json.dumps(problem, default=str).encode()
@@ -34,15 +34,18 @@ class LocalTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         await request.aread()
         return await asyncio.to_thread(self.handle_request, request)
 
-    def _answer(self, method: str, path: str, body: bytes) -> httpx.Response:
-        """Raises what the operation raises; NotFound for what only a service has."""
+    def _answer(self, method: str, path: str, query: httpx.QueryParams, body: bytes) -> httpx.Response:
+        """The bodies have the form in which the client sends them. Raises what the operation raises; NotFound
+        for what only a service has.
+        """
         operations = self._operations
         _, verb, *name = path.split("/", 2)
         match method, verb, name:
             case "POST", "predict-weights", []:
                 return _json(operations.predict(json.loads(body)).as_json())
             case "POST", "rank-architectures", []:
-                return _json(operations.rank(json.loads(body)).as_json())
+                architectures = [json.loads(line) for line in body.split(b"\n") if line]
+                return _json(operations.rank({**query, "architectures": architectures}).as_json())
             case "GET", "weights", [file]:
                 return httpx.Response(200, content=operations.take_file(file))
             case "GET", "models", []:

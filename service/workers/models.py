@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import TYPE_CHECKING
 
 import structlog
 
+from service.kit.cores import usable_cores
 from service.kit.lru import LRU
 from service.settings import Settings
 
@@ -45,8 +45,13 @@ class Models:
             return model
 
 
+def worker_cores(settings: Settings) -> int:
+    """Cores of one worker: an even share of those of this machine, unless told otherwise."""
+    return settings.threads or max(1, usable_cores() // settings.predict_workers)
+
+
 def limit_threads(settings: Settings) -> None:
-    """Share the cores evenly among the workers of this machine, unless told otherwise."""
+    """Compute on this worker's cores alone."""
     import torch
 
-    torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) // settings.predict_workers))
+    torch.set_num_threads(worker_cores(settings))

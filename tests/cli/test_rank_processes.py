@@ -40,7 +40,7 @@ def test_the_answer_is_that_of_one_process(run: Run, tmp_path: Path, monkeypatch
     alone = run(*asked)
     monkeypatch.setattr(rank_processes, "_LEAST_CHARACTERS", 0)
     monkeypatch.setattr(rank_processes, "_BATCH_CHARACTERS", 3_000)
-    monkeypatch.setattr("training.loop.cores.usable_cores", lambda: 2)
+    monkeypatch.setattr("service.kit.cores.usable_cores", lambda: 2)
     together = run(*asked)
     assert together.stdout == alone.stdout and len(json.loads(alone.stdout)["skipped"]) == 60
     assert [row["score"] for row in json.loads(alone.stdout)["ranking"]][-30:] == [None] * 30
@@ -61,8 +61,8 @@ def test_ctrl_c_ends_all_processes_without_a_word(tmp_path: Path) -> None:
     write(tmp_path / "nets.jsonl", 2_000)
     code = (
         "from service.cli import rank_processes\n"
-        "import training.loop.cores\n"
-        "training.loop.cores.usable_cores = lambda: 2\n"
+        "import service.kit.cores\n"
+        "service.kit.cores.usable_cores = lambda: 2\n"
         "rank_processes._LEAST_CHARACTERS = 0\n"
         "import sys; sys.argv = ['weightcast', 'rank', sys.argv[1], '--predictor', 'structure']\n"
         "from service.cli.app import main\n"

@@ -43,6 +43,11 @@ class Script:
     def sent_json(self, index: int = 0) -> Any:
         return json.loads(self.requests[index].content)
 
+    def sent_lines(self, index: int = 0) -> list[Any]:
+        """Of a body of JSON lines."""
+        assert self.requests[index].headers["Content-Type"] == "application/x-ndjson"
+        return [json.loads(line) for line in self.requests[index].content.split(b"\n")]
+
 
 class BrokenStream(httpx.SyncByteStream, httpx.AsyncByteStream):
     """A body that breaks off after its chunks."""

@@ -14,12 +14,12 @@ from service.documents import read_document
 from service.errors import ServiceError
 from service.graph_io.read import format_of, onnx_data
 from service.graph_limits import limits_of
+from service.kit.cores import usable_cores
 from service.settings import Settings
 from service.store.object_store import open_artifacts
 from training.finetune.config import tuning
 from training.finetune.run import WEIGHTS, run
 from training.job import Result, TrainingJob
-from training.loop.cores import usable_cores
 
 
 def train(options: FineTuneOptions, job: TrainingJob) -> Result:

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from service.errors import ServiceError
+from service.kit.cores import usable_cores
 from service.parent_death import wrapped
-from training.loop.cores import usable_cores
 
 _ENDING_SECONDS, _POLL_SECONDS = 10.0, 0.05
 

@@ -23,6 +23,7 @@ from torch import Tensor
 from service.errors import InvalidRequest
 from service.ghn.checkpoint import save_checkpoint
 from service.ghn.model import GHN
+from service.kit.cores import usable_cores
 from training.data.classes import check_classes
 from training.data.inventory import inventory
 from training.evaluate.accuracy import Scores, evaluate_networks
@@ -37,7 +38,6 @@ from training.ghn.step import accumulate
 from training.ghn.team import Team
 from training.ghn.unseen import unseen_networks
 from training.loop.budget import share_used
-from training.loop.cores import usable_cores
 from training.loop.divergence import LossWatch, is_lost
 from training.loop.interruption import Interruption
 from training.loop.network_runner import NetworkRunner

@@ -15,12 +15,12 @@ from service.errors import InvalidRequest
 from service.executor.cost import network_cost
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.cells.smash import build_smash, parse_smash
+from service.kit.cores import usable_cores
 from service.predictors.smash.model import Smash
 from service.predictors.smash.space import random_architecture
 from training.data.dataset import Dataset, sample_batch
 from training.data.load import configured_dataset
 from training.loop.adam import AdamW, ParameterGroup
-from training.loop.cores import usable_cores
 from training.loop.network_runner import NetworkRunner, send_back
 from training.loop.number_format import activation_format
 from training.loop.step_trainer import StepTrainer

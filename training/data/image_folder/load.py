@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import InvalidInput
+from service.kit.cores import usable_cores
 from training.data.image_folder.decode import DecodedImage, UnreadableImage, decode_image
 from training.data.image_folder.layout import IMAGE_ENDINGS, Layout, Sample, layout_of
 from training.data.image_folder.memory import check_memory
@@ -19,7 +20,6 @@ from training.data.image_folder.parts import Part
 from training.data.image_folder.report import FolderReport
 from training.data.image_folder.stratify import held_out
 from training.data.image_folder.tree import ImageTree
-from training.loop.cores import usable_cores
 
 _TENTH = 0.1
 _MOST_VALIDATION_IMAGES = 5000

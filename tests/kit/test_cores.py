@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from training.loop.cores import usable_cores
+from service.kit.cores import usable_cores
 
 
 @pytest.fixture
