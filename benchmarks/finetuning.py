@@ -25,13 +25,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from service.contract.finetune import WARMUP
 from service.executor.networks import Network
 from service.ghn.registry import load_model
 from service.graph_io.torch_tracer import trace
 from training.data.dataset import Dataset, ImageSet
 from training.data.load import load_dataset
 from training.evaluate.accuracy import measure, training_statistics
-from training.finetune.config import WARMUP
 from training.finetune.solved_head import last_layer, solve_head
 from training.finetune.starting_weights import predicted_weights
 from training.loop.number_format import native_format

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import count, islice
 from pathlib import Path
 
 import httpx
@@ -15,8 +16,12 @@ from benchmarks.performance.clock import seconds_of, wall_seconds
 from benchmarks.performance.tables import bytes_text, table
 from benchmarks.served import RunningService, command_of, end, start
 from service.client import Client
+from service.contract.scoring import STRUCTURE
+from service.graph_io.json_writer import graph_document
+from training.data.deepnets import architecture_graph
 
 _REST_SECONDS = 10.0
+_NETWORKS, _LISTS = 100, 5
 _PARTS = {"API": "service.api.server", "Redis": "redis-server"}
 
 
@@ -65,6 +70,19 @@ def _calls(service: RunningService, repeats: int) -> Iterator[tuple[str, str]]:
     yield "ResNet-50 as a module, known, to tiles", f"{1e3 * cached:.0f} ms"
     yield "ResNet-50 by name, known, to tiles", f"{1e3 * named:.0f} ms"
     yield f"the full file of {bytes_text(size)}", f"{size / loading / 1e9:.2f} GB/s"
+    yield from _rankings(service)
+
+
+def _rankings(service: RunningService) -> Iterator[tuple[str, str]]:
+    # Built before the clock starts, one list more than is timed.
+    documents = (graph_document(architecture_graph("train", 0, index)) for index in count())
+    lists = [list(islice(documents, _NETWORKS)) for _ in range(_LISTS + 1)]
+    fresh = iter(lists)
+    with Client(service.url) as client:
+        new = wall_seconds(lambda: client.rank_architectures(next(fresh), predictor=STRUCTURE), _LISTS)
+        known = wall_seconds(lambda: client.rank_architectures(lists[0], predictor=STRUCTURE), _LISTS)
+    yield f"{_NETWORKS} DeepNets networks ranked by `{STRUCTURE}`, new", f"{1e3 * new:.0f} ms"
+    yield "the same list, known", f"{1e3 * known:.0f} ms"
 
 
 def _download(url: str) -> None:

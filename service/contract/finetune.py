@@ -12,6 +12,13 @@ from service.contract.options import MODEL_NAME, Images, ModelUse, OneNetwork, S
 Start = Literal["auto", "predicted", "random"]
 Head = Literal["solve", "keep"]
 
+# GHN-2 paper, section 5: SGD with momentum. A layer that is solved already is left by steps as large, and by
+# full steps at once; a training that is too short to come back takes smaller ones (docs/finetuning.md).
+LEARNING_RATE, RATE_OF_SOLVED = 0.025, 0.01
+STEPS_OF_FULL_RATE, LEAST_SHARE = 200, 0.25
+# Of the steps, until the learning rate is reached.
+WARMUP = 0.2
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning(Seeded, Images):
@@ -66,9 +73,9 @@ class Tuning(Seeded, Images):
     learning_rate: float | None = field(
         default=None,
         metadata=option(
-            "Learning rate of SGD with momentum. It is reached after a fifth of the steps, and falls to "
-            "zero along a cosine. Default: 0.025; with a solved last layer 0.01, and less in fewer than 200 "
-            "steps (0.0025 in 50).",
+            f"Learning rate of SGD with momentum. It is reached after {WARMUP:.0%} of the steps, and falls "
+            f"to zero along a cosine. Default: {LEARNING_RATE}; with a solved last layer {RATE_OF_SOLVED}, "
+            f"and less in fewer than {STEPS_OF_FULL_RATE} steps ({RATE_OF_SOLVED * LEAST_SHARE} at least).",
             ge=1e-9, le=10, allow_inf_nan=False,
         ),
     )  # fmt: skip

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
-from service.contract.finetune import Tuning
+from service.contract.finetune import (
+    LEARNING_RATE,
+    LEAST_SHARE,
+    RATE_OF_SOLVED,
+    STEPS_OF_FULL_RATE,
+    WARMUP,
+    Tuning,
+)
 from service.settings import get_settings
 from training.data.dataset import Dataset
 from training.loop.sgd import SgdRecipe
-
-# GHN-2 paper, section 5: SGD with momentum. A layer that is solved already is left by steps as large, and by
-# full steps at once; a training that is too short to come back takes smaller ones (docs/finetuning.md).
-_LEARNING_RATE, _RATE_OF_SOLVED = 0.025, 0.01
-_STEPS_OF_FULL_RATE, _LEAST_SHARE = 200, 0.25
-WARMUP = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +45,8 @@ class FineTuning(Tuning):
         """
         if self.learning_rate is not None:
             return self.learning_rate
-        share = min(1.0, max(_LEAST_SHARE, steps / _STEPS_OF_FULL_RATE))
-        return _RATE_OF_SOLVED * share if head_is_solved else _LEARNING_RATE
+        share = min(1.0, max(LEAST_SHARE, steps / STEPS_OF_FULL_RATE))
+        return RATE_OF_SOLVED * share if head_is_solved else LEARNING_RATE
 
     @property
     def recipe(self) -> SgdRecipe:
