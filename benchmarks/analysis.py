@@ -33,7 +33,7 @@ from service.graph_io.torch_tracer import trace
 from training.data.deepnets import architecture_graph
 from training.data.predefined import vit_document
 from training.evaluate.accuracy import predicted_parameters
-from training.loop.sgd import random_parameters
+from training.loop.network_training import random_parameters
 
 Floats = NDArray[np.float64]
 SPLITS = ("id-test", "wide", "deep", "dense", "bn-free")

@@ -32,8 +32,9 @@ from training.evaluate.accuracy import predicted_parameters
 from training.evaluate.anytime import ExitScore, area, exit_scores, usual_budget
 from training.ghn.recipe import Stage, TrainConfig
 from training.ghn.trainer import train
+from training.loop.network_training import train_network
 from training.loop.progress import share_done
-from training.loop.sgd import SgdRecipe, train_network
+from training.loop.recipes import SgdRecipe
 
 _SIZE, _CHANNELS, _NODES = 16, 8, 2
 _SPACE = AnytimeSpace(nodes=_NODES, channels=_CHANNELS, image_size=_SIZE)

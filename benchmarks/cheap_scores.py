@@ -25,8 +25,9 @@ from training.data.dataset import Dataset, sample_batch
 from training.evaluate.accuracy import measure, predicted_parameters
 from training.ghn.recipe import TrainConfig
 from training.ghn.trainer import train
+from training.loop.network_training import random_parameters, train_network
 from training.loop.progress import share_done
-from training.loop.sgd import SgdRecipe, random_parameters, train_network
+from training.loop.recipes import SgdRecipe
 
 BATCH = 64
 _IMAGES = 512

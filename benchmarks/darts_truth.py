@@ -25,7 +25,8 @@ from service.settings import get_settings
 from training.data.dataset import Dataset
 from training.data.load import load_dataset
 from training.evaluate.accuracy import network_accuracy
-from training.loop.sgd import SgdRecipe, train_network
+from training.loop.network_training import train_network
+from training.loop.recipes import SgdRecipe
 
 OPERATIONS = (
     "max_pool_3x3", "avg_pool_3x3", "skip_connect",

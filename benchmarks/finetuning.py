@@ -2,22 +2,23 @@
 trained from predicted weights and from the usual random ones, each at its best learning rate.
 
     python -m benchmarks.finetuning --data-dir CIFAR100 --results FILE [--data c100-50 digits ...]
-        [--networks cnn residual ...] [--starts ...] [--seeds 3] [--epochs 30] [--table]
+        [--networks cnn residual ...] [--starts ...] [--rates R ...] [--seeds 3] [--epochs 30] [--table]
+        [--plot FILE]
 
 --data-dir: CIFAR-100 as train.npz and test.npz (`training.data.cifar`). Data sets: digits, and c100-N,
-twenty classes of CIFAR-100 with N images each. Of three learning rates, each start gets the one that is best
-on validation images with the first seed. Every training that is done is a line of FILE: what is there is not
-done again, so that a run can be stopped at any time and made in parts. --table prints what FILE has.
+twenty classes of CIFAR-100 with N images each. Of several learning rates, each start gets the one that is
+best on validation images with the first seed. Every training that is done is a line of FILE: what is there
+is not done again, so that a run can be stopped at any time and made in parts. --table prints what FILE has,
+and --plot draws it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from benchmarks.finetuning_results import RECIPE, Setting, best_rate, chart, rows, table
 from service.contract.finetune import WARMUP
 from service.executor.networks import Network
 from service.ghn.registry import load_model
@@ -34,13 +36,12 @@ from training.data.load import load_dataset
 from training.evaluate.accuracy import measure, training_statistics
 from training.finetune.solved_head import last_layer, solve_head
 from training.finetune.starting_weights import predicted_weights
+from training.loop.network_training import Epoch, train_network
 from training.loop.number_format import native_format
-from training.loop.sgd import Epoch, SgdRecipe, train_network
+from training.loop.recipes import AdamRecipe
 
 SIDE = 32
-RATES = (0.01, 0.025, 0.1)
-# A last layer that is solved already is left by larger steps.
-RATES_OF_SOLVED = (0.0025, 0.01, 0.025)
+RATES = (0.0005, 0.002, 0.008)
 STARTS = ("predicted+solved", "predicted", "pytorch+solved", "pytorch", "he", "orthogonal")
 _CLASSES = 20
 _VALIDATION_A_CLASS = 25
@@ -121,15 +122,6 @@ NETWORKS: dict[str, Callable[[int], nn.Module]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What all trainings of one run share."""
-
-    model: str
-    epochs: int
-    test_images: int
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True)
@@ -138,11 +130,13 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=["c100-50", "c100-100", "c100-500", "digits"])
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--starts", nargs="+", choices=STARTS, default=list(STARTS))
+    parser.add_argument("--rates", type=float, nargs="+", default=list(RATES), help="learning rates")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--test-images", type=int, default=2000)
     parser.add_argument("--model", default="ghn2-cifar10")
     parser.add_argument("--table", action="store_true", help="print what there is, and do nothing")
+    parser.add_argument("--plot", type=Path, help="draw the curves of what there is")
     options = parser.parse_args()
     torch.set_num_threads(1)
     setting = Setting(options.model, options.epochs, options.test_images)
@@ -151,9 +145,12 @@ def main() -> None:
             dataset = load(data, options.data_dir, options.cache_dir)
             for name in options.networks:
                 for start in options.starts:
-                    curves(dataset, data, name, start, setting, options.seeds, options.results)
-    for line in table(rows(options.results), setting):
+                    curves(dataset, data, name, start, options.rates, setting, options.seeds, options.results)
+    found = rows(options.results)
+    for line in table(found, setting):
         print(line)
+    if options.plot is not None:
+        chart(found, setting).save(options.plot)
 
 
 def load(name: str, data_dir: Path, cache_dir: Path | None) -> Dataset:
@@ -195,10 +192,10 @@ def subset(whole: Dataset, images_a_class: int) -> Dataset:
 
 
 def curves(
-    dataset: Dataset, data: str, name: str, start: str, setting: Setting, seeds: int, results: Path
-) -> None:
-    """Every training of one start that is not there yet: three rates with the first seed, then the best."""
-    rates = RATES_OF_SOLVED if start.endswith("+solved") else RATES
+    dataset: Dataset, data: str, name: str, start: str, rates: Sequence[float], setting: Setting, seeds: int,
+    results: Path,
+) -> None:  # fmt: skip
+    """Every training of one start that is not there yet: all rates with the first seed, then the best."""
     for rate in rates:
         trained(dataset, data, name, start, rate, 0, setting, results)
     best = best_rate(rows(results), data, name, start, setting)
@@ -212,7 +209,7 @@ def trained(
 ) -> None:  # fmt: skip
     key = {
         "data": data, "network": name, "start": start, "rate": rate, "seed": seed, "model": setting.model,
-        "epochs": setting.epochs, "test_images": setting.test_images, "warmup": WARMUP,
+        "epochs": setting.epochs, "test_images": setting.test_images, **RECIPE,
     }  # fmt: skip
     if any(key.items() <= row.items() for row in rows(results)):
         return
@@ -232,7 +229,7 @@ def trained(
             curve.append(round(accuracy, 2))
 
     note(Epoch(0, 0.0, 0.0, params))
-    recipe = SgdRecipe(epochs=setting.epochs, batch_size=64, learning_rate=rate, warmup=WARMUP, seed=seed)
+    recipe = AdamRecipe(epochs=setting.epochs, batch_size=64, learning_rate=rate, warmup=WARMUP, seed=seed)
     train_network(network, dataset, recipe, start=params, dtype=native_format(), on_epoch=note)
     with results.open("a") as file:
         file.write(json.dumps({**key, "validation": validation, "test": test}) + "\n")
@@ -269,48 +266,6 @@ def starting_parameters(
         images=len(dataset.train), validation_images=len(dataset.validation),
     )  # fmt: skip
     return params if solved is None else {**params, **solved.params}
-
-
-def rows(results: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
-
-
-def best_rate(results: list[dict[str, Any]], data: str, name: str, start: str, setting: Setting) -> float:
-    of_first = [
-        row for row in _of(results, setting)
-        if (row["data"], row["network"], row["start"], row["seed"]) == (data, name, start, 0)
-    ]  # fmt: skip
-    return float(max(of_first, key=lambda row: row["validation"][-1])["rate"])
-
-
-def _of(results: list[dict[str, Any]], setting: Setting) -> list[dict[str, Any]]:
-    shared = (setting.model, setting.epochs, WARMUP)
-    # Trainings of before there was a warm-up lack it.
-    return [row for row in results if (row["model"], row["epochs"], row.get("warmup")) == shared]
-
-
-def table(results: list[dict[str, Any]], setting: Setting) -> Iterator[str]:
-    """Test accuracy in percent by start: before training, after the first epoch, and after the last; mean and
-    deviation of the seeds.
-    """
-    shown = sorted({0, 1, min(3, setting.epochs), setting.epochs})
-    epochs = " | ".join(f"epoch {epoch}" for epoch in shown)
-    yield f"| data | network | start | rate | seeds | {epochs} |"
-    yield "| --- | --- | --- | --- | --- |" + " --- |" * len(shown)
-    groups = dict.fromkeys((row["data"], row["network"], row["start"]) for row in _of(results, setting))
-    for data, name, start in groups:
-        rate = best_rate(results, data, name, start, setting)
-        curves_of = [
-            row["test"] for row in _of(results, setting)
-            if (row["data"], row["network"], row["start"], row["rate"]) == (data, name, start, rate)
-        ]  # fmt: skip
-        cells = [_cell([curve[epoch] for curve in curves_of]) for epoch in shown]
-        yield f"| {data} | {name} | {start} | {rate:g} | {len(curves_of)} | " + " | ".join(cells) + " |"
-
-
-def _cell(values: list[float]) -> str:
-    spread = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{mean(values):.1f}{spread}"
 
 
 if __name__ == "__main__":

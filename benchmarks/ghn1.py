@@ -32,7 +32,8 @@ from training.data.load import load_dataset
 from training.data.spaces import SpaceNetworks
 from training.evaluate.accuracy import network_accuracy
 from training.ghn.recipe import Stage, TrainConfig
-from training.loop.sgd import SgdRecipe, train_network
+from training.loop.network_training import train_network
+from training.loop.recipes import SgdRecipe
 
 _SMALL = {"channels": 8, "blocks": 3}
 _IMAGE_SIZE = 8

@@ -42,7 +42,7 @@ from service.predictors.regressors.scores import rank_correlation
 from training.data.deepnets import architecture
 from training.hypernas.cells import random_cell
 from training.loop.environment import prepare_environment
-from training.loop.sgd import random_parameters
+from training.loop.network_training import random_parameters
 from training.loop.small_operators import begin_thread
 
 Document = dict[str, Any]

@@ -18,7 +18,8 @@ from service.executor.networks import Network
 from service.graph_io.archgraph import ArchGraph
 from training.data.dataset import Dataset, ImageSet
 from training.evaluate.accuracy import network_accuracy
-from training.loop.sgd import SgdRecipe, random_parameters, train_network
+from training.loop.network_training import random_parameters, train_network
+from training.loop.recipes import SgdRecipe
 
 # Standard deviation of the noise on pixels between 0 and 1. The paper's 0.08 for CIFAR-10 (appendix C.2.3) is
 # for networks that were trained for long: those of a short training hardly notice it.

@@ -34,7 +34,7 @@ from training.data.deepnets import Bounds, Document, architecture, architecture_
 from training.data.load import load_dataset
 from training.loop.environment import prepare_environment
 from training.loop.number_format import native_format
-from training.loop.sgd import SgdRecipe
+from training.loop.recipes import SgdRecipe
 from training.loop.small_operators import begin_thread
 from training.loop.worker_processes import results_as_they_come
 

@@ -33,8 +33,9 @@ from service.settings import get_settings
 from training.data.dataset import Dataset
 from training.data.load import load_dataset
 from training.evaluate.accuracy import network_accuracy
+from training.loop.network_training import train_network
 from training.loop.number_format import native_format
-from training.loop.sgd import SgdRecipe, train_network
+from training.loop.recipes import SgdRecipe
 
 # A space small enough to train its networks one by one.
 SPACE: Mapping[str, Any] = {"blocks": 2, "banks": 3, "layers": 3, "depth": 3}

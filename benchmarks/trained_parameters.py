@@ -27,7 +27,8 @@ from training.data.dataset import Dataset
 from training.data.deepnets import Bounds, architecture_graph
 from training.data.load import load_dataset
 from training.evaluate.accuracy import network_accuracy, predicted_parameters
-from training.loop.sgd import SgdRecipe, random_parameters, train_network
+from training.loop.network_training import random_parameters, train_network
+from training.loop.recipes import SgdRecipe
 
 SIZE = 16
 BOUNDS = Bounds(cost=12, image_size=SIZE, most_channels=32)

@@ -12,10 +12,10 @@ from service.contract.options import MODEL_NAME, Images, ModelUse, OneNetwork, S
 Start = Literal["auto", "predicted", "random"]
 Head = Literal["solve", "keep"]
 
-# GHN-2 paper, section 5: SGD with momentum. A layer that is solved already is left by steps as large, and by
-# full steps at once; a training that is too short to come back takes smaller ones (docs/finetuning.md).
-LEARNING_RATE, RATE_OF_SOLVED = 0.025, 0.01
-STEPS_OF_FULL_RATE, LEAST_SHARE = 200, 0.25
+# Large steps of AdamW undo a solved last layer; a training that is too short to come back takes smaller ones
+# (docs/finetuning.md).
+LEARNING_RATE = 0.002
+STEPS_OF_FULL_RATE, LEAST_SHARE = 200, 0.1
 # Of the steps, until the learning rate is reached.
 WARMUP = 0.2
 
@@ -69,13 +69,13 @@ class Tuning(Seeded, Images):
             le=512,
         ),
     )
-    # SGD on a loss of a few nats, with gradients clipped at 5: ten of the largest steps end any network.
+    # A step of AdamW changes a weight by about the rate: one of 10 leaves nothing of any network.
     learning_rate: float | None = field(
         default=None,
         metadata=option(
-            f"Learning rate of SGD with momentum. It is reached after {WARMUP:.0%} of the steps, and falls "
-            f"to zero along a cosine. Default: {LEARNING_RATE}; with a solved last layer {RATE_OF_SOLVED}, "
-            f"and less in fewer than {STEPS_OF_FULL_RATE} steps ({RATE_OF_SOLVED * LEAST_SHARE} at least).",
+            f"Learning rate of AdamW. It is reached after {WARMUP:.0%} of the steps, and falls to zero along "
+            f"a cosine. Default: {LEARNING_RATE}; with a solved last layer less in fewer than "
+            f"{STEPS_OF_FULL_RATE} steps ({LEARNING_RATE * LEAST_SHARE} at least).",
             ge=1e-9, le=10, allow_inf_nan=False,
         ),
     )  # fmt: skip

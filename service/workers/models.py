@@ -45,13 +45,8 @@ class Models:
             return model
 
 
-def worker_cores(settings: Settings) -> int:
-    """Cores of one worker: an even share of those of this machine, unless told otherwise."""
-    return settings.threads or max(1, usable_cores() // settings.predict_workers)
-
-
 def limit_threads(settings: Settings) -> None:
-    """Compute on this worker's cores alone."""
+    """Share the cores evenly among the workers of this machine, unless told otherwise."""
     import torch
 
-    torch.set_num_threads(worker_cores(settings))
+    torch.set_num_threads(settings.threads or max(1, usable_cores() // settings.predict_workers))

@@ -9,7 +9,7 @@ import torch
 from benchmarks.network_properties import NOISE, corrupted, forward_seconds, trained_properties, updates_until
 from training.data.deepnets import Bounds, architecture_graph
 from training.data.load import load_dataset
-from training.loop.sgd import SgdRecipe
+from training.loop.recipes import SgdRecipe
 
 SMALL = Bounds(cost=3, image_size=8, most_channels=16)
 

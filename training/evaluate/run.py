@@ -19,7 +19,8 @@ from training.data.deepnets import architecture_graph, architecture_name, availa
 from training.data.load import load_dataset
 from training.evaluate.accuracy import CALIBRATION_BATCHES, network_accuracy, predicted_parameters
 from training.evaluate.measurements import Evaluation, Measurement, Results, append, read
-from training.loop.sgd import SgdRecipe, random_parameters, train_network
+from training.loop.network_training import random_parameters, train_network
+from training.loop.recipes import SgdRecipe
 from training.loop.worker_processes import results_as_they_come
 
 

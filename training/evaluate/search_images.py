@@ -20,7 +20,8 @@ from training.data.load import load_dataset
 from training.data.network_images import check_fits
 from training.evaluate.accuracy import network_accuracy
 from training.evaluate.ranker import ImageRanker, PredictedWeightsRanker, read_runnable
-from training.loop.sgd import SgdRecipe, random_parameters, train_network
+from training.loop.network_training import random_parameters, train_network
+from training.loop.recipes import SgdRecipe
 
 _BATCH = 64
 

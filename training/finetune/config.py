@@ -7,14 +7,13 @@ from dataclasses import dataclass, field, fields
 from service.contract.finetune import (
     LEARNING_RATE,
     LEAST_SHARE,
-    RATE_OF_SOLVED,
     STEPS_OF_FULL_RATE,
     WARMUP,
     Tuning,
 )
 from service.settings import get_settings
 from training.data.dataset import Dataset
-from training.loop.sgd import SgdRecipe
+from training.loop.recipes import AdamRecipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +30,8 @@ class FineTuning(Tuning):
     data, data_dir, mirror, skip_bad: as `load.load_dataset` takes them. images: train on the
         first so many, without it on all.
     image_size: pixels a side; without it what the network was described for.
-    learning_rate: of SGD with momentum; rises for WARMUP of the steps and falls to zero along a cosine.
-        Without it, `rate`.
+    learning_rate: of AdamW; rises for WARMUP of the steps and falls to zero along a cosine. Without it,
+        `rate`.
     seed: of the order and mirroring of the images, of random weights and of the noise.
     """
 
@@ -45,13 +44,13 @@ class FineTuning(Tuning):
         """
         if self.learning_rate is not None:
             return self.learning_rate
-        share = min(1.0, max(LEAST_SHARE, steps / STEPS_OF_FULL_RATE))
-        return RATE_OF_SOLVED * share if head_is_solved else LEARNING_RATE
+        share = min(1.0, max(LEAST_SHARE, steps / STEPS_OF_FULL_RATE)) if head_is_solved else 1.0
+        return LEARNING_RATE * share
 
     @property
-    def recipe(self) -> SgdRecipe:
+    def recipe(self) -> AdamRecipe:
         """All but the learning rate, which is `rate`."""
-        return SgdRecipe(
+        return AdamRecipe(
             epochs=self.epochs,
             images=self.images,
             batch_size=self.batch_size,

@@ -1,9 +1,9 @@
 """Training one network on somebody's images from the weights that a GHN predicts for it, or from random ones,
 whichever is better (GHN-2 paper, section 5.3: predicted weights as an initialisation).
 
-A run keeps what it did in a folder and goes on from there: parameters and momenta after every epoch, what was
-measured in `history.json`, the result in `weights.safetensors`. An interrupted run repeats an uninterrupted
-one.
+A run keeps what it did in a folder and goes on from there: parameters and the state of the optimizer after
+every epoch, what was measured in `history.json`, the result in `weights.safetensors`. An interrupted run
+repeats an uninterrupted one.
 """
 
 from __future__ import annotations

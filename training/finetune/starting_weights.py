@@ -19,7 +19,7 @@ from service.models.catalog import ModelCard, TrainedData
 from service.weights.blocks import Provenance
 from training.data.dataset import Dataset
 from training.finetune.scale_before_norms import scaled_before_norms
-from training.loop.sgd import random_parameters
+from training.loop.network_training import random_parameters
 
 
 @dataclass(frozen=True)

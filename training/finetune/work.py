@@ -26,9 +26,9 @@ from training.finetune.solved_head import last_layer, solve_head
 from training.finetune.starting_weights import StartingWeights
 from training.loop.divergence import all_finite, diverged, is_lost
 from training.loop.interruption import Interruption
+from training.loop.network_training import Epoch, train_network
 from training.loop.number_format import native_format
 from training.loop.run_folder import RunFolder
-from training.loop.sgd import Epoch, train_network
 
 MEASURED_IMAGES = 1000
 _CALIBRATION_IMAGES = 64 * CALIBRATION_BATCHES

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.adamw import adamw
 
 ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
@@ -18,7 +18,7 @@ ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 class ParameterGroup:
     """Parameters that learn alike. rate_share: their learning rate, as a share of the rate of a step."""
 
-    parameters: Sequence[nn.Parameter]
+    parameters: Sequence[Tensor]
     weight_decay: float
     rate_share: float = 1.0
 
@@ -35,7 +35,7 @@ class AdamW:
         betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
     ) -> None:  # fmt: skip
         self._groups, self._betas, self._eps = groups, betas, eps
-        self.state: dict[nn.Parameter, dict[str, Tensor]] = {}
+        self.state: dict[Tensor, dict[str, Tensor]] = {}
 
     def zero_grad(self) -> None:
         """Forget the gradients of the last step."""
@@ -49,7 +49,7 @@ class AdamW:
         beta1, beta2 = self._betas
         for group in self._groups:
             with_gradient = [(p, p.grad) for p in group.parameters if p.grad is not None]
-            states = [self.state.setdefault(p, _new_state(p)) for p, _ in with_gradient]
+            states = [self.state_of(parameter) for parameter, _ in with_gradient]
             steps, averages, squares = ([state[key] for state in states] for key in ADAM_STATE)
             adamw(
                 [parameter for parameter, _ in with_gradient],
@@ -60,7 +60,10 @@ class AdamW:
                 beta1=beta1, beta2=beta2, eps=self._eps,
             )  # fmt: skip
 
-
-def _new_state(parameter: nn.Parameter) -> dict[str, Tensor]:
-    step = torch.zeros((), device=parameter.device)
-    return dict(zip(ADAM_STATE, (step, *(torch.zeros_like(parameter) for _ in range(2))), strict=True))
+    def state_of(self, parameter: Tensor) -> dict[str, Tensor]:
+        """Zeros for one that had no gradient yet."""
+        if parameter not in self.state:
+            zeros = (torch.zeros_like(parameter, requires_grad=False) for _ in range(2))
+            step = torch.zeros((), device=parameter.device)
+            self.state[parameter] = dict(zip(ADAM_STATE, (step, *zeros), strict=True))
+        return self.state[parameter]

@@ -27,7 +27,7 @@ from training.data.deepnets import (
     architectures,
 )
 from training.ghn.recipe import Stage
-from training.loop.sgd import random_parameters
+from training.loop.network_training import random_parameters
 
 
 @pytest.mark.parametrize("split", sorted(SPLITS))

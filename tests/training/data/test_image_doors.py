@@ -31,7 +31,7 @@ from training.evaluate.measurements import Evaluation
 from training.finetune.config import FineTuning
 from training.finetune.run import run
 from training.finetune.starting_weights import trained_on
-from training.loop.sgd import random_parameters
+from training.loop.network_training import random_parameters
 from training.smash.config import SmashRun
 from training.smash.run import run as run_smash
 

@@ -25,7 +25,8 @@ from training.evaluate.ranker import PredictedWeightsRanker
 from training.ghn.recipe import Stage, TrainConfig
 from training.ghn.trainer import train
 from training.loop.exit_loss import mean_loss
-from training.loop.sgd import SgdRecipe, random_parameters, train_network
+from training.loop.network_training import random_parameters, train_network
+from training.loop.recipes import SgdRecipe
 
 FIELDS = {"channels": 4, "nodes": 1}
 

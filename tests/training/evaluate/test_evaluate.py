@@ -23,7 +23,8 @@ from training.data.load import load_dataset
 from training.evaluate.accuracy import Scores, evaluate_networks, network_accuracy, validation_networks
 from training.evaluate.measurements import RANDOM, Evaluation, Measurement, append, read, read_all
 from training.evaluate.run import Job, Report, Sources, measure
-from training.loop.sgd import Epoch, SgdRecipe, random_parameters, train_network
+from training.loop.network_training import Epoch, random_parameters, train_network
+from training.loop.recipes import AdamRecipe, Recipe, SgdRecipe
 
 SMALL = Bounds(cost=3, image_size=8, most_channels=16)
 
@@ -99,10 +100,10 @@ def test_an_unknown_split_is_refused(tmp_path: Path) -> None:
         measure([Job(evaluation(split="none"), 1)], tmp_path, sources(tmp_path))
 
 
-def test_sgd_learns_and_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("recipe", [SgdRecipe(epochs=3, batch_size=64), AdamRecipe(epochs=3, batch_size=64)])
+def test_a_network_learns_and_goes_on_where_it_was(recipe: Recipe, tmp_path: Path) -> None:
     data = load_dataset("digits", image_size=8)
     graph = architecture_graph("train", 0, 2, bounds=SMALL)
-    recipe = SgdRecipe(epochs=3, batch_size=64)
     losses: list[float] = []
     whole = train_network(Network(graph), data, recipe, on_epoch=lambda epoch: losses.append(epoch.loss))
     assert losses[-1] < losses[0]
@@ -129,7 +130,7 @@ def test_the_rate_warms_up_and_falls_over_all_epochs(monkeypatch: pytest.MonkeyP
         rates.append(arguments[5])
         return 0.0, 0.0
 
-    monkeypatch.setattr("training.loop.sgd._update", update)
+    monkeypatch.setattr("training.loop.network_training._update", update)
     data = load_dataset("digits", image_size=8)
     network = Network(architecture_graph("train", 0, 2, bounds=SMALL))
     recipe = SgdRecipe(epochs=4, images=640, batch_size=64, learning_rate=0.1)

@@ -36,7 +36,7 @@ from training.finetune.starting_weights import (
     trained_on,
     with_noise,
 )
-from training.loop.sgd import random_parameters
+from training.loop.network_training import random_parameters
 
 SMALL: dict[str, Any] = {
     "model": "tiny", "images": 256, "batch_size": 32, "epochs": 3, "learning_rate": 0.1,

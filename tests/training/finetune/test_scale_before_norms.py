@@ -8,7 +8,7 @@ from torch import nn
 from service.executor.networks import Network
 from service.graph_io.torch_tracer import trace
 from training.finetune.scale_before_norms import scaled_before_norms
-from training.loop.sgd import random_parameters
+from training.loop.network_training import random_parameters
 
 
 def test_the_scale_changes_and_what_is_computed_does_not() -> None:

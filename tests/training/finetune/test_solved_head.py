@@ -15,7 +15,7 @@ from service.graph_io.torch_tracer import trace
 from training.data.load import load_dataset
 from training.evaluate.accuracy import measure
 from training.finetune.solved_head import last_layer, solve_head
-from training.loop.sgd import random_parameters
+from training.loop.network_training import random_parameters
 
 IMAGES = 300
 

@@ -1,8 +1,5 @@
-"""What predicted weights are compared with: random initialisation, and training with SGD, from any start.
-
-GHN-2 paper, section 5 and table 3: He et al. 2015; SGD with a learning rate of 0.025 and batches of 96
-images. Momentum, weight decay, clipping and the falling rate are those of DARTS (Liu et al. 2019), which it
-follows.
+"""Training one network by a recipe, from any start, such as the random one that predicted weights are
+compared with (GHN-2 paper, section 5 and table 3).
 """
 
 from __future__ import annotations
@@ -28,6 +25,9 @@ from training.data.dataset import Dataset, sample_batch
 from training.loop.budget import falling_rate
 from training.loop.exit_loss import mean_loss
 from training.loop.interruption import Interrupted, Interruption
+from training.loop.recipes import Optimizer, Recipe
+
+_PARAMETER = "parameter."
 
 
 def random_parameters(graph: ArchGraph, seed: int = 0) -> dict[str, Tensor]:
@@ -36,25 +36,6 @@ def random_parameters(graph: ArchGraph, seed: int = 0) -> dict[str, Tensor]:
     return {
         target.parameter.name: torch.from_numpy(default_block(target, seed).expand()) for target in targets
     }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SgdRecipe:
-    """epochs: passes over the training images, or over the first `images` of them.
-
-    The learning rate rises over a share `warmup` of the steps, and falls to zero along a cosine over all of
-    them.
-    """
-
-    epochs: int = 1
-    images: int | None = None
-    batch_size: int = 96
-    learning_rate: float = 0.025
-    warmup: float = 0.0
-    momentum: float = 0.9
-    weight_decay: float = 3e-4
-    clip: float = 5.0
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +65,7 @@ class _Place:
 
 
 def train_network(
-    network: Network, dataset: Dataset, recipe: SgdRecipe, *,
+    network: Network, dataset: Dataset, recipe: Recipe, *,
     start: Mapping[str, Tensor] | None = None,
     dtype: torch.dtype = torch.float32, state_file: Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -104,8 +85,8 @@ def train_network(
     The updates of a batch whose loss is not finite are left out. Raises Interrupted, with the state kept.
     """
     params = {name: value.clone() for name, value in (start or random_parameters(network.graph)).items()}
-    momenta = {name: torch.zeros_like(value) for name, value in params.items()}
-    place = _Place() if state_file is None else _restore(state_file, recipe, params, momenta)
+    optimizer = recipe.optimizer(params)
+    place = _Place() if state_file is None else _restore(state_file, recipe, params, optimizer)
     for value in params.values():
         value.requires_grad_()
     device = next((value.device for value in params.values()), torch.device("cpu"))
@@ -122,7 +103,7 @@ def train_network(
             if interruption is not None and interruption.requested:
                 place.random = dict(random.bit_generator.state)
                 if state_file is not None:
-                    _save(state_file, recipe, params, momenta, place)
+                    _save(state_file, recipe, params, optimizer, place)
                 raise Interrupted
             progress = (place.epochs + place.batches / batches) / recipe.epochs
             step = place.epochs * batches + place.batches
@@ -130,7 +111,7 @@ def train_network(
             indices = order[place.batches * recipe.batch_size : (place.batches + 1) * recipe.batch_size]
             images, labels = sample_batch(dataset, indices, random)
             images, labels = images.to(device, dtype), labels.to(device)
-            loss, accuracy = _update(network, params, momenta, images, labels, rate, recipe)
+            loss, accuracy = _update(network, params, optimizer, images, labels, rate)
             place.batches, place.loss, place.accuracy = (
                 place.batches + 1, place.loss + loss, place.accuracy + accuracy
             )  # fmt: skip
@@ -142,7 +123,7 @@ def train_network(
             now = {name: value.detach() for name, value in params.items()}
             on_epoch(Epoch(done.epochs, *means, now))
         if state_file is not None and done.epochs < recipe.epochs:
-            _save(state_file, recipe, params, momenta, done)
+            _save(state_file, recipe, params, optimizer, done)
         place = done
     if state_file is not None and place.epochs == recipe.epochs:
         state_file.unlink(missing_ok=True)
@@ -150,47 +131,43 @@ def train_network(
 
 
 def _update(
-    network: Network, params: dict[str, Tensor], momenta: dict[str, Tensor],
-    images: Tensor, labels: Tensor, rate: float, recipe: SgdRecipe,
+    network: Network, params: dict[str, Tensor], optimizer: Optimizer, images: Tensor, labels: Tensor,
+    rate: float,
 ) -> tuple[float, float]:  # fmt: skip
-    """One step of SGD with momentum, in place. Returns the loss, and the accuracy in percent, before it."""
+    """One step, in place. Returns the loss, and the accuracy in percent, before it."""
     answers = network.answers(images, params)
     logits, loss = answers[-1], mean_loss(answers, labels)
     before = float(loss.detach()), 100 * float((logits.argmax(1) == labels).float().mean())
-    if not torch.isfinite(loss):
-        return before
-    gradients = torch.autograd.grad(loss, list(params.values()), allow_unused=True)
-    used = {name: gradient for name, gradient in zip(params, gradients, strict=True) if gradient is not None}
-    norm = float(torch.nn.utils.get_total_norm(used.values()))
-    scale = min(1.0, recipe.clip / (norm + 1e-6))
-    with torch.no_grad():
-        for name, gradient in used.items():
-            step = gradient.mul_(scale).add_(params[name], alpha=recipe.weight_decay)
-            momenta[name].mul_(recipe.momentum).add_(step)
-            params[name].sub_(momenta[name], alpha=rate)
+    if torch.isfinite(loss):
+        gradients = torch.autograd.grad(loss, list(params.values()), allow_unused=True)
+        named = zip(params, gradients, strict=True)
+        optimizer.step({name: gradient for name, gradient in named if gradient is not None}, rate)
     return before
 
 
-def _save(
-    file: Path, recipe: SgdRecipe, params: dict[str, Tensor], momenta: dict[str, Tensor], place: _Place
-) -> None:
+def _save(file: Path, recipe: Recipe, params: dict[str, Tensor], optimizer: Optimizer, place: _Place) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {f"parameter.{name}": value.detach().cpu().contiguous() for name, value in params.items()}
-    tensors |= {f"momentum.{name}": value.cpu().contiguous() for name, value in momenta.items()}
-    described = {"place": json.dumps(asdict(place)), "recipe": json.dumps(asdict(recipe))}
+    tensors = {f"{_PARAMETER}{name}": value.detach().cpu().contiguous() for name, value in params.items()}
+    tensors |= {name: value.cpu().contiguous() for name, value in optimizer.state().items()}
+    described = {"place": json.dumps(asdict(place)), "recipe": _described(recipe)}
     with whole_file(file) as path:
         save_file(tensors, path, described)
 
 
-def _restore(file: Path, recipe: SgdRecipe, params: dict[str, Tensor], momenta: dict[str, Tensor]) -> _Place:
+def _restore(file: Path, recipe: Recipe, params: dict[str, Tensor], optimizer: Optimizer) -> _Place:
     """Where the training was; its beginning without a file, or with one of another recipe."""
     if not file.exists():
         return _Place()
     with safe_open(file, "pt") as stored:
         metadata = stored.metadata()
-        if json.loads(metadata["recipe"]) != asdict(recipe):
+        if metadata["recipe"] != _described(recipe):
             return _Place()
         for name, value in params.items():
-            value.copy_(stored.get_tensor(f"parameter.{name}"))
-            momenta[name].copy_(stored.get_tensor(f"momentum.{name}"))
+            value.copy_(stored.get_tensor(f"{_PARAMETER}{name}"))
+        for name, value in optimizer.state().items():
+            value.copy_(stored.get_tensor(name))
     return _Place(**json.loads(metadata["place"]))
+
+
+def _described(recipe: Recipe) -> str:
+    return json.dumps({"kind": type(recipe).__name__, **asdict(recipe)})
