@@ -146,11 +146,11 @@ def main() -> None:
             for name in options.networks:
                 for start in options.starts:
                     curves(dataset, data, name, start, options.rates, setting, options.seeds, options.results)
-    found = rows(options.results)
-    for line in table(found, setting):
+    results = rows(options.results)
+    for line in table(results, setting):
         print(line)
     if options.plot is not None:
-        chart(found, setting).save(options.plot)
+        chart(results, setting).save(options.plot)
 
 
 def load(name: str, data_dir: Path, cache_dir: Path | None) -> Dataset:

@@ -46,11 +46,11 @@ def best_trainings(
     results: Sequence[Row], setting: Setting
 ) -> Iterator[tuple[str, str, str, float, list[Row]]]:
     """Data set, network, start, its best learning rate, and a training of each seed with it."""
-    found = _of(results, setting)
-    for data, name, start in dict.fromkeys((row["data"], row["network"], row["start"]) for row in found):
+    of_setting = _of(results, setting)
+    for data, name, start in dict.fromkeys((row["data"], row["network"], row["start"]) for row in of_setting):
         rate = best_rate(results, data, name, start, setting)
         key = (data, name, start, rate)
-        yield *key, [r for r in found if (r["data"], r["network"], r["start"], r["rate"]) == key]
+        yield *key, [r for r in of_setting if (r["data"], r["network"], r["start"], r["rate"]) == key]
 
 
 def _of(results: Sequence[Row], setting: Setting) -> list[Row]:
