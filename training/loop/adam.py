@@ -53,7 +53,7 @@ class AdamW:
             steps, averages, squares = ([state[key] for state in states] for key in ADAM_STATE)
             adamw(
                 [parameter for parameter, _ in with_gradient],
-                [gradient for _, gradient in with_gradient],
+                [_lying_as(parameter, gradient) for parameter, gradient in with_gradient],
                 averages, squares, [], steps,
                 fused=True, amsgrad=False, maximize=False,
                 lr=rate * group.rate_share, weight_decay=group.weight_decay,
@@ -67,3 +67,12 @@ class AdamW:
             step = torch.zeros((), device=parameter.device)
             self.state[parameter] = dict(zip(ADAM_STATE, (step, *zeros), strict=True))
         return self.state[parameter]
+
+
+def _lying_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient in the order of the parameter: the fused step goes through memory, and gradients of
+    convolutions may have their channels last.
+    """
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)

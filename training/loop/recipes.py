@@ -100,10 +100,7 @@ class _Adam:
 
     def step(self, gradients: Mapping[str, Tensor], rate: float) -> None:
         for name, gradient in gradients.items():
-            value = self._params[name]
-            # Torch's fused step goes through memory, so a gradient must lie as its parameter does. Those of
-            # convolutions may have their channels last.
-            value.grad = torch.empty_like(value, requires_grad=False).copy_(gradient)
+            self._params[name].grad = gradient
         self._adam.step(rate)
         self._adam.zero_grad()
 
