@@ -35,7 +35,7 @@ from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.graph_io.program import Program
 from service.graph_io.sample import Sample
 from service.graph_io.torch_tracing import handlers  # noqa: F401  registers the handlers
-from service.graph_io.torch_tracing.inputs import candidates, floating_dtype, of_shape, with_values
+from service.graph_io.torch_tracing.inputs import candidates, with_values
 from service.graph_io.torch_tracing.lowering import lower
 from service.graph_io.torch_tracing.nested import map_tensors, tensors_in
 from service.graph_io.torch_tracing.programs import record_program
@@ -47,6 +47,7 @@ from service.graph_io.torch_tracing.torchvision_models import build
 from service.graph_io.torch_tracing.trace_cache import TraceCache
 from service.graph_io.torch_tracing.transforms import followed_transforms
 from service.graph_io.torch_tracing.values import ValueRecorder
+from service.graph_io.torch_tracing.wrappers import unwrapped, without_wrappers
 from service.graph_io.torch_tracing.zeros import ZeroRecorder
 
 __all__ = ["trace", "trace_once", "trace_torchvision"]
@@ -116,12 +117,11 @@ _CACHE = TraceCache()
 def _trace(tracer: _Tracer, input_shape: Sequence[int] | None, name: str) -> ArchGraph:
     """With an input of this shape, or with the first that the module takes."""
     model = tracer.model
-    dtype = floating_dtype(model)
     guess = input_shape is None
     first_failure: InvalidArchitecture | None = None
-    for candidate in candidates(model) if input_shape is None else of_shape(model, input_shape):
+    for candidate in candidates(model, input_shape, META):
         try:
-            return tracer.graph(candidate.tensor(META, dtype), name, guess=guess)
+            return tracer.graph(candidate, name, guess=guess)
         except InvalidArchitecture as failure:
             first_failure = first_failure or failure
     if input_shape is not None and first_failure is not None:
@@ -166,11 +166,19 @@ class _Tracer:
             raise InvalidArchitecture(
                 f"{type(model).__name__} is not a torch.nn.Module.", hint="Pass the module itself."
             )
+        scripted = next(
+            (type(m).__name__ for m in model.modules() if isinstance(m, torch.jit.ScriptModule)), None
+        )
+        if scripted:
+            raise InvalidArchitecture(
+                f"{scripted} is a scripted module, whose calls cannot be followed.",
+                hint="Trace the module it was scripted from, or export it to ONNX.",
+            )
         self.model, self.limits, self.to_be_run = model, limits or LIMITS, runnable
         # Whether the graph may depend on values of tensors.
         self.looks_at_numbers = False
-        self.runnable = _unwrapped(model)
-        self.modules = list(model.modules())
+        self.runnable = unwrapped(model)
+        self.modules = [module for module in self.runnable.modules() if unwrapped(module) is module]
         parameters = list(model.named_parameters())
         devices = [parameter.device for _, parameter in parameters]
         self.has_values = all(device != META for device in devices)
@@ -192,18 +200,10 @@ class _Tracer:
             self.shapes[name] = tuple(parameter.shape)
             if not parameter.requires_grad:
                 self.kept.add(name)
-        scripted = next(
-            (type(m).__name__ for m in self.modules if isinstance(m, torch.jit.ScriptModule)), None
-        )
-        if scripted:
-            raise InvalidArchitecture(
-                f"{scripted} is a scripted module, whose calls cannot be followed.",
-                hint="Trace the module it was scripted from, or export it to ONNX.",
-            )
 
     def graph(self, example: Any, name: str, *, guess: bool = False) -> ArchGraph:
         """guess: the example may well be wrong. What its shape does not fit is not tried with values."""
-        with _without_collections():
+        with _without_collections(), without_wrappers(self.modules):
             graph = self._graph(example, name, guess)
             if not self.to_be_run:
                 return graph
@@ -224,7 +224,7 @@ class _Tracer:
         if not isinstance(example, Tensor) or not example.is_floating_point():
             return None
         try:
-            return sample_of(self.runnable, graph.input_shape)
+            return sample_of(self.runnable, graph.input_shape, self.names)
         except Exception as failure:  # the user's forward may raise anything
             logger.info("no sample of %s: %s", type(self.runnable).__name__, failure)
             return None
@@ -365,14 +365,6 @@ def _without_collections() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _unwrapped(model: nn.Module) -> nn.Module:
-    """The module inside torch.compile, DataParallel and DistributedDataParallel."""
-    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-        return _unwrapped(model.module)
-    original = getattr(model, "_orig_mod", None)
-    return _unwrapped(original) if isinstance(original, nn.Module) else model
 
 
 def _batch(arguments: Any) -> int:

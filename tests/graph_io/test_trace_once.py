@@ -196,6 +196,10 @@ def test_failures_are_those_of_trace() -> None:
         trace_once(Net(), input_shape=(5, 16, 16))
     with pytest.raises(InvalidArchitecture, match="not a torch"):
         trace_once(Net)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArchitecture, match="no shape yet"):
+        trace_once(nn.Sequential(nn.LazyLinear(3)))
+    with pytest.raises(InvalidArchitecture, match="scripted"):
+        trace_once(torch.jit.script(nn.Linear(2, 2)))
 
 
 def test_a_module_is_freed_all_the_same() -> None:

@@ -47,7 +47,7 @@ def fingerprint(module: nn.Module) -> Fingerprint | None:
     """
     try:
         return _Walk().value(module)  # type: ignore[no-any-return]
-    except (_Opaque, RecursionError):
+    except Exception:  # foreign objects may raise anything: a lazy parameter has no shape
         return None
 
 

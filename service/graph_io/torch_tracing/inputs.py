@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from service.graph_io.torch_tracing.nested import map_tensors
+from service.graph_io.torch_tracing.exported import exported_calls
+from service.graph_io.torch_tracing.nested import map_tensors, tensors_in
 
 # The batch that every network is tried with. Without memory its size costs nothing, and a prime that no
 # layer has for its own sizes shows which axis of a reshaped tensor the batch is.
@@ -75,18 +76,23 @@ def floating_dtype(model: nn.Module) -> torch.dtype:
     return next((p.dtype for p in model.parameters() if p.dtype.is_floating_point), torch.get_default_dtype())
 
 
-def candidates(model: nn.Module) -> Iterator[Example]:
-    """Inputs to try, the likeliest first; each once."""
-    seen: set[Example] = set()
-    for example in chain(_declared(model), _from_layers(model)):
-        if example not in seen:
-            seen.add(example)
-            yield example
+def candidates(model: nn.Module, shape: Sequence[int] | None, device: torch.device) -> Iterator[Any]:
+    """What to call a module with, the likeliest first; each once. shape: of its input, without the batch
+    axis; None if nobody says.
+    """
+    size = None if shape is None else tuple(int(side) for side in shape)
+    for arguments in exported_calls(model, BATCH):
+        first = next(tensors_in(arguments), None)
+        if size is None or (first is not None and tuple(first.shape[1:]) == size):
+            yield arguments
+    examples = chain(_declared(model), _from_layers(model)) if size is None else _of_shape(model, size)
+    dtype = floating_dtype(model)
+    for example in dict.fromkeys(examples):
+        yield example.tensor(device, dtype)
 
 
-def of_shape(model: nn.Module, shape: Sequence[int]) -> Iterator[Example]:
-    """Inputs of a given shape: floating point numbers, then indices if the module looks anything up."""
-    size = tuple(int(side) for side in shape)
+def _of_shape(model: nn.Module, size: tuple[int, ...]) -> Iterator[Example]:
+    """Floating point numbers, then indices if the module looks anything up."""
     yield Example(size)
     if any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in model.modules()):
         yield Example(size, integers=True)

@@ -19,6 +19,7 @@ from service.graph_io.archgraph import AttrValue
 from service.graph_io.functions import ARITHMETIC, function_of
 from service.graph_io.torch_tracing.calls import approximate, bound
 from service.graph_io.torch_tracing.nested import map_tensors, tensors_in
+from service.graph_io.torch_tracing.overloads import plain_function
 from service.graph_io.torch_tracing.steps import INPUT, PARAM, Step
 
 Handler = Callable[..., Any]
@@ -33,7 +34,8 @@ META = torch.device("meta")
 HANDLERS: dict[str, Handler] = {}
 # Where one name means different argument orders: by the function itself.
 EXACT_HANDLERS: dict[Any, Handler] = {}
-_resolved: dict[Any, Handler] = {}
+# Of each function that was called: its handler, and the function that the handler is told of.
+_resolved: dict[Any, tuple[Handler, Any]] = {}
 
 
 def handles(*names: str) -> Callable[[Handler], Handler]:
@@ -69,9 +71,11 @@ class Recorder(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        handler = _resolved.get(func)
-        if handler is None:
-            handler = _resolved[func] = _find_handler(func)
+        known = _resolved.get(func)
+        if known is None:
+            plain = plain_function(func)
+            known = _resolved[func] = _find_handler(plain), plain
+        handler, func = known
         if kwargs:
             return handler(self, func, *args, **kwargs)
         return handler(self, func, *args)
@@ -273,7 +277,7 @@ def _unknown(recorder: Recorder, func: Any, *args: Any, **kwargs: Any) -> Any:
 
 def is_question(func: Any) -> bool:
     """Whether a function asks about a tensor, or makes fresh numbers, which no step stands for."""
-    return _find_handler(func) is _plain
+    return _find_handler(plain_function(func)) is _plain
 
 
 def _plain(recorder: Recorder, func: Any, *args: Any, **kwargs: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from math import isfinite
 from typing import Any
@@ -16,8 +16,10 @@ from service.graph_io.torch_tracing.recorder import META
 from service.graph_io.torch_tracing.stand_ins import unchanged
 
 
-def sample_of(model: nn.Module, input_shape: tuple[int, ...]) -> Sample:
+def sample_of(model: nn.Module, input_shape: tuple[int, ...], names: Mapping[int, str]) -> Sample:
     """The answer of a module whose input is floating point numbers of this shape, without the batch axis.
+
+    names: of its parameters in the graph, by identity: those of a wrapper begin with a prefix.
 
     The module, its buffers and its random numbers are as they were before. Parameters that are kept as
     they are keep their values.
@@ -26,8 +28,8 @@ def sample_of(model: nn.Module, input_shape: tuple[int, ...]) -> Sample:
     """
     values: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            drawn = torch.from_numpy(sample_parameter(name, tuple(parameter.shape)))
+        if parameter.requires_grad and id(parameter) in names:
+            drawn = torch.from_numpy(sample_parameter(names[id(parameter)], tuple(parameter.shape)))
             values[name] = drawn.to(parameter.device, parameter.dtype)
     for name, buffer in model.named_buffers():
         values[name] = buffer.clone()
@@ -37,7 +39,7 @@ def sample_of(model: nn.Module, input_shape: tuple[int, ...]) -> Sample:
     images = torch.from_numpy(sample_input(input_shape)).to(first.device, first.dtype)
     layers: dict[str, float] = {}
     as_it_was = unchanged(list(model.modules()))
-    with as_it_was, _observed(model, layers), torch.random.fork_rng([]), torch.no_grad():
+    with as_it_was, _observed(model, names, layers), torch.random.fork_rng([]), torch.no_grad():
         in_batch_statistics(model)
         result = torch.func.functional_call(model, values, (images,), strict=False)
     output = next(tensors_in(result)).float().reshape(-1)[:MOST_NUMBERS]
@@ -57,7 +59,7 @@ def in_batch_statistics(model: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def _observed(model: nn.Module, layers: dict[str, float]) -> Iterator[None]:
+def _observed(model: nn.Module, names: Mapping[int, str], layers: dict[str, float]) -> Iterator[None]:
     """Writes down what each module that owns parameters gives when it first runs."""
 
     def observe(path: str) -> Any:
@@ -68,8 +70,11 @@ def _observed(model: nn.Module, layers: dict[str, float]) -> Iterator[None]:
         return hook
 
     with ExitStack() as hooks:
-        for path, module in model.named_modules():
-            if path and next(module.parameters(recurse=False), None) is not None:
+        for module in model.modules():
+            own = (names.get(id(parameter)) for parameter in module.parameters(recurse=False))
+            name = next(filter(None, own), None)
+            if name is not None and module is not model:
+                path = name.rpartition(".")[0]
                 hooks.callback(module.register_forward_hook(observe(path)).remove)
         yield
 

@@ -8,6 +8,7 @@ networks look at such values.
 from service.graph_io.torch_tracing.handlers import (
     arithmetic,
     attention,
+    core_operators,
     elementwise,
     layers,
     multi_head,
@@ -19,6 +20,7 @@ from service.graph_io.torch_tracing.handlers import (
 __all__ = [
     "arithmetic",
     "attention",
+    "core_operators",
     "elementwise",
     "layers",
     "multi_head",

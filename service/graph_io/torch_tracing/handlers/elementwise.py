@@ -169,6 +169,7 @@ def _softmax(
     "feature_dropout",
     "feature_alpha_dropout",
     "contiguous",
+    "alias",
     "clone",
     "detach",
     "cpu",

@@ -126,6 +126,24 @@ def _getitem(recorder: Recorder, func: Any, input: Tensor, index: Any) -> Any:
     return _plain_index(recorder, sources[0], index, input, out)
 
 
+@handles("slice")
+def _slice(
+    recorder: Recorder,
+    func: Any,
+    input: Tensor,
+    dim: int = 0,
+    start: int | None = None,
+    end: int | None = None,
+    step: int = 1,
+) -> Any:
+    """What torch.export makes of x[:, 1:]: one of these for each axis, also for those that stay whole."""
+    entry = slice(start, end, step)
+    whole = entry.indices(input.shape[dim]) == (0, input.shape[dim], 1)
+    entries = [slice(None)] * input.dim()
+    entries[dim] = entries[dim] if whole else entry
+    return _getitem(recorder, Tensor.__getitem__, input, tuple(entries))
+
+
 def _plain_index(recorder: Recorder, step: int, index: Any, input: Tensor, out: Tensor) -> Tensor:
     """A slice, a list of places, new axes: one step for each of them."""
     entries = index if isinstance(index, tuple) else (index,)
