@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json, to_jsonable_python
 
+from service.contract.known_fields import Place, known_fields
 from service.contract.options import Options
 from service.errors import InvalidRequest
 from service.json_pointer import pointer
@@ -34,7 +36,7 @@ def read(
             checked = adapter(options).validate_python(dict(document))
         return checked
     except ValidationError as error:
-        raise from_validation(error, where=where, known=_names(options)) from None
+        raise from_validation(error, options, where=where) from None
 
 
 def read_texts(options: type[OptionsT], texts: Mapping[str, str], *, where: str) -> OptionsT:
@@ -43,11 +45,7 @@ def read_texts(options: type[OptionsT], texts: Mapping[str, str], *, where: str)
         checked: OptionsT = adapter(options).validate_strings(dict(texts))
         return checked
     except ValidationError as error:
-        raise from_validation(error, where=where, known=_names(options)) from None
-
-
-def _names(options: type[Options]) -> list[str]:
-    return [entry.name for entry in fields(options)]
+        raise from_validation(error, options, where=where) from None
 
 
 def adapter(options: type[Options]) -> TypeAdapter[Any]:
@@ -89,26 +87,34 @@ def dotted(options: type[Options]) -> str:
 
 
 def from_validation(
-    error: ValidationError, *, where: str = "body", known: Collection[str] = ()
+    error: ValidationError, kind: Any = None, *, where: str = "body"
 ) -> InvalidRequest:
-    return invalid_fields(error.errors(include_url=False, include_input=False), where=where, known=known)
+    """kind: the class that the document should be of."""
+    entries = error.errors(include_url=False, include_input=False)
+    return invalid_fields(entries, where=where, known=partial(known_fields, kind))
 
 
 def invalid_fields(
-    entries: Sequence[Mapping[str, Any]], *, where: str = "body", known: Collection[str] = ()
+    entries: Sequence[Mapping[str, Any]],
+    *,
+    where: str = "body",
+    known: Callable[[Place], Collection[str]] = lambda place: (),
 ) -> InvalidRequest:
     """One error for all fields that pydantic refused. `where`: body, query, path, header or options.
 
-    known: the fields that there are, for a misspelt one.
+    known: the fields that there are at a place, for a misspelt one.
     """
     listed = [
         {
             "pointer": pointer(*entry["loc"]),
             "in": where,
-            "detail": sentence("/".join(map(str, entry["loc"])) or f"The {where}", entry, known),
+            "detail": sentence(
+                "/".join(map(str, entry["loc"])) or f"The {where}", entry, known(entry["loc"][:-1])
+            ),
             "code": str(entry["type"]),
         }
         for entry in entries[:20]
     ]
-    more = f" ({len(entries) - 1} more fields are wrong.)" if len(entries) > 1 else ""
+    others = len(entries) - 1
+    more = f" ({others} more {'field is' if others == 1 else 'fields are'} wrong.)" if others else ""
     return InvalidRequest(listed[0]["detail"] + more, field=listed[0]["pointer"], errors=listed)

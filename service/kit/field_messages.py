@@ -25,6 +25,8 @@ _KINDS = {
     "none_required": "null",
     "path_type": "a path",
 }
+# Of models and typed dictionaries, and of dataclasses.
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 _BOUNDS = {
     "greater_than": ("gt", "more than"),
     "greater_than_equal": ("ge", "at least"),
@@ -47,7 +49,7 @@ def sentence(name: str, entry: Mapping[str, Any], known: Collection[str] = ()) -
     kind, context = str(entry["type"]), entry.get("ctx", {})
     if kind == "missing":
         return f"{name} is required."
-    if kind == "extra_forbidden":
+    if kind in _UNKNOWN:
         like = get_close_matches(str(entry["loc"][-1]), [*known], n=1) if entry.get("loc") else []
         return f"{name} is not a known field" + (f"; did you mean {like[0]}?" if like else ".")
     if kind in _KINDS:

@@ -255,6 +255,22 @@ async def test_what_is_refused_by_field(client: httpx.AsyncClient, store: JobSto
     assert store.list().jobs == []
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (request(minuts=3), "config/minuts is not a known field; did you mean minutes?"),
+        (request(ghn={"hiden": 8}), "config/ghn/hiden is not a known field; did you mean hidden?"),
+        ({**request(), "replaces": True}, "replaces is not a known field; did you mean replace?"),
+        (smash(model={"bank": 2}), "config/model/bank is not a known field; did you mean banks?"),
+    ],
+)
+async def test_a_misspelt_field_is_told_by_its_name(
+    client: httpx.AsyncClient, store: JobStore, body: dict[str, Any], said: str
+) -> None:
+    problem = assert_problem(await client.post("/training-jobs", json=body), 422, "invalid-request")
+    assert said in [entry["detail"] for entry in problem["errors"]]
+
+
 async def test_nobody_trains(client: httpx.AsyncClient) -> None:
     problem = assert_problem(await client.post("/training-jobs", json=TRAINING_EXAMPLE), 503, "unavailable")
     assert problem["queue"] == "training"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 
 import anyio.to_thread
 from pydantic import ValidationError
@@ -11,8 +12,9 @@ from starlette.requests import Request
 from service.api.kit.request_body import is_json, media_type, parse_json_object, read_body
 from service.api.predict.reading import ArchitectureReader, ReadArchitecture
 from service.api.services import services_of
-from service.api.training.schemas import JobRequest, training_request
+from service.api.training.schemas import JobRequest, ModelRequest, training_request
 from service.contract.kinds import KINDS
+from service.contract.known_fields import Place, known_fields
 from service.contract.options import OneNetwork
 from service.contract.reading import invalid_fields
 from service.errors import ServiceError, UnsupportedMediaType
@@ -54,7 +56,14 @@ async def read_network(job: JobRequest, reader: ArchitectureReader) -> ReadArchi
 def _named(error: ValidationError) -> Exception:
     """Pydantic puts the kind in front of every place; the body has no such level."""
     entries = error.errors(include_url=False, include_input=False)
+    kind = next((entry["loc"][0] for entry in entries if entry["loc"]), None)
     for entry in entries:
         if entry["loc"] and entry["loc"][0] in KINDS:
             entry["loc"] = entry["loc"][1:]
-    return invalid_fields(entries)
+
+    def known(place: Place) -> Collection[str]:
+        if place[:1] == ("config",) and kind in KINDS:
+            return known_fields(KINDS[str(kind)].options, place[1:])
+        return known_fields(ModelRequest, place)
+
+    return invalid_fields(entries, known=known)
