@@ -35,9 +35,7 @@ def finetune(
         str,
         typer.Argument(
             metavar="ARCHITECTURE",
-            help="A .onnx or .json file, your own code as package.module:MyNet or file.py:MyNet, "
-            "torchvision:NAME, nasbench201:CELL, or - for standard input. Its last layer needs one output "
-            "for each class of the data.",
+            help=f"{sources.ONE_NETWORK} Its last layer needs one output for each class of the data.",
         ),
     ],
     data: Annotated[

@@ -40,8 +40,7 @@ def predict(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="A .onnx or .json file, your own code as package.module:MyNet or file.py:MyNet, "
-            "torchvision:NAME, nasbench201:CELL, or - for standard input.",
+            help=f"{sources.ONE_NETWORK} A list, nets.jsonl, stands for all its lines.",
         ),
     ],
     model: options.Model = None,

@@ -41,12 +41,14 @@ def read_network(text: str, *, runnable: bool = False, input_shape: tuple[int, .
 
         return Network(trace(load_module(text), input_shape=input_shape, runnable=runnable))
     from service.graph_io.read import sniff
-    from service.graph_io.sources import parse_source, read_outline
+    from service.graph_io.sources import parse_source, read_listed, read_outline
     from service.settings import get_settings
 
     source, most = parse_source(text), get_settings().max_body_bytes
     if source.document is not None:
         return Network(read_document(source.document, runnable=runnable))
+    if source.path is not None and source.line is not None:
+        return Network(read_document(read_listed(source.path, source.line), runnable=runnable))
     if source.path is None:
         data = sys.stdin.buffer.read()
     else:

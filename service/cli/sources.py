@@ -12,8 +12,14 @@ from pathlib import Path
 import typer
 
 from service.cli.modules import name_of, names_module
-from service.graph_io.sources import names_file, parse_source
+from service.graph_io.listed import names_list
+from service.graph_io.sources import names_file, numbers_listed, parse_source
 
+# What the help of commands says of a SOURCE.
+ONE_NETWORK = (
+    "A .onnx or .json file, a line of a list as nets.jsonl:3, your own code as package.module:MyNet or "
+    "file.py:MyNet, torchvision:NAME, nasbench201:CELL, or - for standard input."
+)
 ENDINGS = {"safetensors": ".safetensors", "tiles": ".tiles.safetensors", "npz": ".npz", "onnx": ".onnx"}
 # What people call checkpoints of torch.
 _TORCH = (".pt", ".pth", ".ckpt", ".bin")
@@ -21,24 +27,37 @@ _MAX_STEM = 100
 
 
 def expand(sources: Iterable[str]) -> list[str]:
-    """The sources with patterns (`nets/*.onnx`) that the shell left alone replaced by the files they match.
+    """The sources with patterns (`nets/*.onnx`) that the shell left alone replaced by the files they match,
+    and lists by their lines.
 
-    Raises BadParameter for a pattern that matches nothing.
+    Raises BadParameter for a pattern that matches nothing and an empty list, InvalidInput for a list that
+    cannot be read.
     """
-    expanded: list[str] = []
-    for source in sources:
-        if not names_file(source) or not glob.has_magic(source) or Path(source).exists():
-            expanded.append(source)
-            continue
-        matches = sorted(glob.glob(source, recursive=True))
-        if not matches:
-            raise typer.BadParameter(f"no file matches {source!r}", param_hint="SOURCE")
-        expanded.extend(matches)
-    return expanded
+    return [one for source in sources for file in _matches(source) for one in _lines(file)]
+
+
+def _matches(source: str) -> list[str]:
+    is_file = names_file(source) or names_list(source)
+    if not is_file or not glob.has_magic(source) or Path(source).exists():
+        return [source]
+    matches = sorted(glob.glob(source, recursive=True))
+    if not matches:
+        raise typer.BadParameter(f"no file matches {source!r}", param_hint="SOURCE")
+    return matches
+
+
+def _lines(source: str) -> list[str]:
+    if not names_list(source):
+        return [source]
+    numbers = numbers_listed(Path(source))
+    if not numbers:
+        raise typer.BadParameter(f"{source} is empty", param_hint="SOURCE")
+    return [f"{source}:{number}" for number in numbers]
 
 
 def stem(text: str) -> str:
-    """A short name for a source, fit for a file: model.onnx -> model, torchvision:resnet50 -> resnet50.
+    """A short name for a source, fit for a file: model.onnx -> model, torchvision:resnet50 -> resnet50,
+    nets.jsonl:3 -> nets-3.
 
     Raises InvalidInput for a text that is not a recognised source.
     """
@@ -46,7 +65,7 @@ def stem(text: str) -> str:
         return name_of(text)
     source = parse_source(text)
     if source.path is not None:
-        return source.path.stem
+        return source.path.stem if source.line is None else f"{source.path.stem}-{source.line}"
     if source.document is None:
         return "stdin"
     name = source.document.get("name", "")

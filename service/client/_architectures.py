@@ -58,7 +58,7 @@ def encode(
     architecture: a torch module (traced here, once while it stays as it is), an ONNX model (ModelProto,
         bytes, or the path of a .onnx file), the path of a .json file, an architecture object of the HTTP
         interface or a graph in the open JSON format, an ArchGraph, or a SOURCE text of the command line
-        ("torchvision:resnet50", "nasbench201:|...|").
+        ("torchvision:resnet50", "nasbench201:|...|", "nets.jsonl:3").
     input_shape: of one input without the batch axis; for torch modules whose input cannot be guessed.
     example: what a torch module is called with: a tensor, a tuple of arguments or a dictionary of keyword
         arguments; for modules with several inputs, or whose input is no array of floating point numbers. It
@@ -129,11 +129,13 @@ def _from_mapping(document: Mapping[str, Any]) -> Encoded:
 
 
 def _from_text(text: str) -> Encoded:
-    from service.graph_io.sources import parse_source
+    from service.graph_io.sources import parse_source, read_listed
 
     source = parse_source(text)
     if source.document is not None:
         return Encoded(source.document)
+    if source.path is not None and source.line is not None:
+        return _from_mapping(read_listed(source.path, source.line))
     if source.path is not None:
         return _from_file(source.path)
     raise InvalidInput("The client does not read standard input.", hint="Read it, and pass the bytes.")

@@ -86,9 +86,7 @@ def dotted(options: type[Options]) -> str:
     return f"{options.__module__}:{options.__qualname__}"
 
 
-def from_validation(
-    error: ValidationError, kind: Any = None, *, where: str = "body"
-) -> InvalidRequest:
+def from_validation(error: ValidationError, kind: Any = None, *, where: str = "body") -> InvalidRequest:
     """kind: the class that the document should be of."""
     entries = error.errors(include_url=False, include_input=False)
     return invalid_fields(entries, where=where, known=partial(known_fields, kind))

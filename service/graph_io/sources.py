@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from service.errors import InvalidInput
 from service.graph_io.fields import shown
+from service.graph_io.listed import line_numbers, names_list, numbered_line, read_line
 from service.graph_io.short_texts import EXAMPLES, short_text
+
+T = TypeVar("T")
 
 _STANDARD_INPUT = "-"
 _FILE_ENDINGS = (".onnx", ".json")
@@ -24,15 +27,18 @@ _WHOLE_BYTES = 4 * 2**20
 class Source:
     """What a text stands for.
 
-    document: what the text says in full. path: the file to read. Neither: standard input.
+    document: what the text says in full. path: the file to read. line: that alone of the file, a list.
+    Nothing: standard input.
     """
 
     document: Mapping[str, Any] | None = None
     path: Path | None = None
+    line: int | None = None
 
 
 def parse_source(text: str) -> Source:
-    """A .onnx or .json file, a short text (`short_texts.py`), or `-` for standard input.
+    """A .onnx or .json file, a line of a list (`listed.py`), a short text (`short_texts.py`), or `-` for
+    standard input.
 
     Reads nothing. Raises InvalidInput for any other text.
     """
@@ -43,10 +49,19 @@ def parse_source(text: str) -> Source:
         return Source()
     if names_file(text):
         return Source(path=Path(text))
+    if (numbered := numbered_line(text)) is not None:
+        return Source(None, *numbered)
+    if names_list(text):
+        raise InvalidInput(
+            f"{shown(text)} is a list of networks.",
+            source=text[:_SHOWN_TEXT],
+            hint=f"Name one by its line: {text[-_SHOWN_TEXT:]}:1.",
+        )
     raise InvalidInput(
         f"{shown(text)} is not a recognised source.",
         source=text[:_SHOWN_TEXT],
-        hint=f"Give a .onnx or .json file, {EXAMPLES}, or - for standard input.",
+        hint=f"Give a .onnx or .json file, a line of a list as nets.jsonl:1, {EXAMPLES}, or - for standard "
+        "input; on the command line, also a network in code as file.py:MyNet.",
     )
 
 
@@ -58,6 +73,13 @@ def names_file(text: str) -> bool:
 def read_file(path: Path) -> bytes:
     """The bytes of a user's file. Raises InvalidInput with the system's reason."""
     return _read(path, Path.read_bytes)
+
+
+def read_listed(path: Path, line: int) -> Mapping[str, Any]:
+    """The architecture in a line of a list. Raises InvalidInput with the system's reason, and what
+    `read_line` raises.
+    """
+    return _read(path, partial(read_line, number=line))
 
 
 def read_outline(path: Path, *, larger_than: int = _WHOLE_BYTES) -> bytes:
@@ -79,7 +101,12 @@ def _outline(path: Path, larger_than: int) -> bytes:
             return outline(data)
 
 
-def _read(path: Path, read: Callable[[Path], bytes]) -> bytes:
+def numbers_listed(path: Path) -> tuple[int, ...]:
+    """The lines of a list that are not empty. Raises InvalidInput with the system's reason."""
+    return _read(path, line_numbers)
+
+
+def _read(path: Path, read: Callable[[Path], T]) -> T:
     try:
         return read(path)
     except (OSError, ValueError) as error:  # a path with a null byte is a ValueError

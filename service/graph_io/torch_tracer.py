@@ -56,7 +56,7 @@ logger = logging.getLogger(__name__)
 
 HINT = (
     "Pass input_shape, without the batch axis, such as (3, 224, 224), "
-    "or example, with what the module is called with."
+    "or example, with what the module is called with; on the command line, --input-shape 3,224,224."
 )
 # A module that is already in memory is limited by that memory; the limits are for what strangers send.
 LIMITS = dataclasses.replace(

@@ -28,6 +28,22 @@ def test_one_source_to_the_default_file(run: Run, tmp_path: Path) -> None:
     assert result.stderr == ""
 
 
+def test_a_list_stands_for_its_lines(run: Run, tmp_path: Path) -> None:
+    lines = [json.dumps(SMALL_GRAPH), "", "no network", json.dumps({"architecture": SMALL_GRAPH, "value": 1})]
+    (tmp_path / "nets.jsonl").write_text("\n".join(lines))
+    result = run("predict", "*.jsonl", "-o", "out/")
+    assert result.exit_code == 3
+    assert [problem["source"] for problem in problems(result)] == ["nets.jsonl:3"]
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
+        "nets-1.safetensors",
+        "nets-4.safetensors",
+    ]
+    assert run("predict", "nets.jsonl:4", "-o", "one.npz").exit_code == 0
+    (tmp_path / "empty.jsonl").write_text("\n")
+    result = run("predict", "empty.jsonl")
+    assert (result.exit_code, "empty.jsonl is empty" in result.stderr) == (2, True)
+
+
 def test_json_is_one_document(run: Run, tmp_path: Path) -> None:
     write_json(tmp_path / "net.json", SMALL_GRAPH)
     result = run("predict", "net.json", "--json", "-o", "out.safetensors")
