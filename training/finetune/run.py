@@ -8,11 +8,12 @@ repeats an uninterrupted one.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from typing import Any
 
-from service.errors import InvalidRequest, TrainingDiverged
+from service.errors import TrainingDiverged
 from service.executor.networks import Network
 from service.executor.onnx_check import check_onnx
 from service.executor.running_statistics import running_statistics
@@ -68,11 +69,7 @@ def run(
         image_size=config.image_size or image_sides(graph), channels=image_channels(graph),
         on_read=lambda done, total: tell_stage(f"reading the images, {done:,} of {total:,}"),
     )  # fmt: skip
-    if config.epochs > 0 and config.images_of(dataset) < config.batch_size:
-        raise InvalidRequest(
-            f"A batch of {config.batch_size} images is more than there are: {config.images_of(dataset)}.",
-            field="/batch_size",
-        )
+    config = replace(config, batch_size=min(config.batch_size, config.images_of(dataset)))
     network = Network(graph)
     if source is not None:
         check_onnx(network, *source)

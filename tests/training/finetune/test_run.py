@@ -129,6 +129,16 @@ def test_an_interrupted_run_repeats_a_whole_one(tmp_path: Path, monkeypatch: pyt
     assert (folder / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
 
 
+def test_fewer_images_than_a_batch_are_one_batch(tmp_path: Path) -> None:
+    graph = graph_of(small_network())
+    few, whole = (
+        run(graph, FineTuning(**{**SMALL, "images": 20, "batch_size": size}), tmp_path / f"{size}")
+        for size in (64, 20)
+    )
+    assert few is not None and [entry["training_images"] for entry in few["history"]] == [20] * 4
+    assert without_time(few) == without_time(whole)
+
+
 def test_stopped_within_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     graph, config = graph_of(small_network()), FineTuning(**SMALL)
     whole = without_time(run(graph, config, tmp_path / "whole"))
@@ -389,7 +399,6 @@ def test_what_does_not_fit_is_refused_before_training(tmp_path: Path) -> None:
     )
     flat = nn.Sequential(nn.Flatten(), nn.Linear(192, 10))
     assert refusal(flat, image_size=16).extra["field"] == "/image_size"
-    assert refusal(small_network(), images=16).extra["field"] == "/batch_size"
     assert refusal(small_network(), data="none-such").extra["field"] == "/data"
     with pytest.raises(UnknownModel):
         run(graph_of(small_network()), FineTuning(model="none-such"), tmp_path / "run")
