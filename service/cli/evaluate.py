@@ -168,20 +168,8 @@ def _trained_on(card: ModelCard) -> str:
 
 
 def _check_classes(card: ModelCard, config: GHNConfig, dataset: Dataset) -> None:
-    """The same classes in the same order; by their number where the model does not name them."""
     from service.errors import InvalidRequest
+    from training.evaluate.classes import other_classes
 
-    count = len(dataset.classes)
-    if count not in config.class_counts:
-        known = " or ".join(map(str, config.class_counts))
-        raise InvalidRequest(
-            f"The model {card.name!r} knows {known} classes, {dataset.name} has {count}.", field="/data"
-        )
-    # A card may know of fewer data sets than the configuration.
-    data = dict(zip(config.class_counts, card.trained_data, strict=False)).get(count)
-    if data is not None and data.classes is not None and data.classes != dataset.classes:
-        raise InvalidRequest(
-            f"The model {card.name!r} knows other classes than {dataset.name} has: "
-            f"{', '.join(data.classes[:10])} are not {', '.join(dataset.classes[:10])}.",
-            field="/data",
-        )
+    if (detail := other_classes(card, config, dataset)) is not None:
+        raise InvalidRequest(detail, field="/data")

@@ -79,7 +79,9 @@ class Tuning(Seeded, Images):
             ge=1e-9, le=10, allow_inf_nan=False,
         ),
     )  # fmt: skip
-    batch_size: int = field(default=64, metadata=option("Images per step; all if there are fewer.", ge=2, le=4096))
+    batch_size: int = field(
+        default=64, metadata=option("Images per step; all if there are fewer.", ge=2, le=4096)
+    )
 
     def __post_init__(self) -> None:
         if self.start == "random" and (self.compare or self.noise):

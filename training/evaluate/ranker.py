@@ -29,10 +29,15 @@ from training.data.dataset import Dataset
 from training.data.network_images import check_fits
 from training.evaluate.accuracy import measure, predicted_parameters
 from training.evaluate.anytime import area, exit_scores, usual_budget
+from training.evaluate.classes import other_classes
 from training.loop.number_format import native_format
 
 By = Literal["accuracy", "loss"]
 
+_NO_ORDER = (
+    "Its last layers answer for the classes that it knows, so these scores order no networks: take a GHN "
+    "that was trained on these images (`weightcast train`)."
+)
 # Whoever read the document has bounded it.
 read_runnable: Reader = partial(read_document, runnable=True)
 _READ_BEFORE = replace(DEFAULT_LIMITS, max_bytes=sys.maxsize // 2)
@@ -126,6 +131,9 @@ class PredictedWeightsRanker(ImageRanker):
     ) -> None:
         super().__init__(f"{PREDICTED_WEIGHTS}:{ghn}", f"weights predicted by {ghn}", dataset, by, images)
         self._model, self._read = load_model(ghn), read
+        differs = other_classes(self._model.card, self._model.ghn.config, dataset)
+        if differs is not None:
+            self.note = f"{self.note} {differs} {_NO_ORDER}"
 
     def _network(self, document: Any) -> tuple[ArchGraph, Mapping[str, Tensor]]:
         graph = self._read(document)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import pytest
 import torch
@@ -51,6 +52,17 @@ def test_networks_are_ordered_by_what_they_score() -> None:
     accuracy, loss = measure(network, params, dataset, dataset.validation, limit=64)
     assert loss == pytest.approx(float(F.cross_entropy(logits, labels)), rel=1e-5)
     assert accuracy == pytest.approx(100 * float((logits.argmax(1) == labels).float().mean()))
+
+
+def test_a_note_says_if_the_ghn_knows_other_classes() -> None:
+    digits = load_dataset("digits")
+    note = PredictedWeightsRanker("ghn2-cifar10", digits).note
+    assert note is not None and "knows other classes than digits has: airplane, automobile," in note
+    named = replace(
+        digits, name="cifar10", classes=load_model("ghn2-cifar10").card.trained_data[0].classes or ()
+    )
+    note = PredictedWeightsRanker("ghn2-cifar10", named).note
+    assert note is not None and note.endswith("validation images of cifar10.")
 
 
 def test_an_unknown_ghn_is_refused() -> None:
