@@ -13,10 +13,10 @@ import typer
 
 from service.cli import options, sources
 from service.cli.console import ReportProgress, emit_json, progress_bar, say
+from service.cli.details import Details, read_details
 from service.cli.failures import INTERRUPTED
 from service.cli.from_contract import Values, checked, offers
 from service.cli.inventory_lines import inventory_lines
-from service.cli.modules import read_shape, sent
 from service.contract.finetune import Tuning
 from service.contract.options import DATA
 from service.training_progress import Record, progress_text
@@ -56,6 +56,7 @@ def finetune(
     ] = None,
     values: Values,
     input_shape: options.InputShape = None,
+    num_classes: options.NumClasses = None,
     model: options.Model = None,
     mirror: options.Mirror = None,
     skip_bad: options.SkipBad = False,
@@ -79,19 +80,19 @@ def finetune(
     # With a service the data are a name, which it checks.
     images = {"mirror": mirror, "skip_bad": skip_bad or url is not None}
     chosen = replace(checked(Tuning, {**values, **images, "model": model}), data=data)
-    shape = None if input_shape is None else read_shape(input_shape)
+    details = read_details(input_shape, num_classes)
     if url is None:
         _check_names(architecture, data, model)
     target.parent.mkdir(parents=True, exist_ok=True)
     with progress_bar("fine-tuning") as progress:
         if url is not None:
-            result = _there(architecture, shape, chosen, target, progress, url, api_key)
+            result = _there(architecture, details, chosen, target, progress, url, api_key)
             for line in [] if json or not result.inventory else inventory_lines(result.inventory):
                 say(line)
             for line in [] if json else _history_lines(result):
                 say(line)
         else:
-            result = _here(architecture, shape, chosen, target, progress, data_dir, quiet=json)
+            result = _here(architecture, details, chosen, target, progress, data_dir, quiet=json)
     if plot is not None:
         from service.plots import fine_tuning_chart
 
@@ -126,7 +127,7 @@ def _check_names(architecture: str, data: str, model: str | None) -> None:
 
 
 def _here(
-    source: str, shape: tuple[int, ...] | None, chosen: Tuning, target: Path, progress: ReportProgress,
+    source: str, details: Details, chosen: Tuning, target: Path, progress: ReportProgress,
     data_dir: Path | None, *, quiet: bool,
 ) -> FineTuning:  # fmt: skip
     from safetensors.numpy import load
@@ -144,7 +145,7 @@ def _here(
     from training.finetune.run import WEIGHTS, run
 
     settings = get_settings()
-    network = read_network(source, runnable=True, input_shape=shape)
+    network = read_network(source, details, runnable=True)
     source_onnx = None if network.source_onnx is None else onnx_file(network.source_onnx)
     graph = network.graph
     local = replace(chosen, data=data_source(chosen.data, Path()))
@@ -190,7 +191,7 @@ def _here(
 
 
 def _there(
-    source: str, shape: tuple[int, ...] | None, chosen: Tuning, target: Path, progress: ReportProgress,
+    source: str, details: Details, chosen: Tuning, target: Path, progress: ReportProgress,
     url: str, api_key: str | None,
 ) -> FineTuning:  # fmt: skip
     from service.client import Client
@@ -198,8 +199,8 @@ def _there(
 
     with Client(url, api_key=api_key, timeout=None) as client:
         tuned = client.fine_tune(
-            sent(source),
-            input_shape=shape,
+            details.for_client(source),
+            input_shape=details.input_shape,
             **written(chosen),
             progress=lambda step: progress(step.done, step.total, step.message),
         )

@@ -97,22 +97,3 @@ def _called(make: Any, text: str) -> Any:
             source=text,
             hint="Write a function that returns the network, and name it instead.",
         ) from error
-
-
-def read_shape(text: str) -> tuple[int, ...]:
-    """'3,64,64' or '3x64x64': an input without the batch axis. Raises InvalidInput."""
-    sizes = re.split(r"[,x]", text.replace(" ", ""))
-    if not all(size.isdecimal() and int(size) > 0 for size in sizes):
-        raise InvalidInput(
-            f"{text!r} is not the shape of an input.",
-            field="/input_shape",
-            hint="Give it without the batch axis: --input-shape 3,64,64.",
-        )
-    return tuple(map(int, sizes))
-
-
-def sent(source: str) -> Any:
-    """What the client takes for a source; a network of the user's code is traced here."""
-    if source == "-":
-        return sys.stdin.buffer.read()
-    return load_module(source) if names_module(source) else source

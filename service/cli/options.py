@@ -133,6 +133,15 @@ Plot = Annotated[
 ]
 Replace = Annotated[bool, typer.Option("--replace", help="Replace your own model of this name.")]
 
+NumClasses = Annotated[
+    int | None,
+    typer.Option(
+        "--num-classes",
+        min=1,
+        help="Outputs of the last layer, for a network by name or cell, such as torchvision:resnet18. "
+        "[default: the format's]",
+    ),
+]
 InputShape = Annotated[
     str | None,
     typer.Option(

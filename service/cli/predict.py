@@ -14,9 +14,10 @@ import typer
 
 from service.cli import options, sources
 from service.cli.console import ReportProgress, emit_json, progress_bar, say
+from service.cli.details import Details, read_details
 from service.cli.failures import FAILED, REFUSED, report
 from service.cli.from_contract import Values, checked, offers
-from service.cli.modules import names_module, read_shape, sent
+from service.cli.modules import names_module
 from service.contract.predict import PredictOptions
 from service.errors import ServiceError
 
@@ -55,6 +56,7 @@ def predict(
     ] = None,
     values: Values,
     input_shape: options.InputShape = None,
+    num_classes: options.NumClasses = None,
     no_classifier: Annotated[
         bool, typer.Option("--no-classifier", help="Give the last layer the standard initialisation.")
     ] = False,
@@ -72,12 +74,12 @@ def predict(
     if plot is not None and len(names) > 1:
         raise typer.BadParameter("a chart shows the weights of one network", param_hint="--plot")
 
-    shape = None if input_shape is None else read_shape(input_shape)
+    details = read_details(input_shape, num_classes)
     further = {"output": targets.output, "model": model, "include_classifier": not no_classifier}
     chosen = checked(PredictOptions, {**values, **further})
     rows: list[_Row] = []
     statuses: set[int] = set()
-    with _predictor(chosen, shape, url, api_key) as predict_one:
+    with _predictor(chosen, details, url, api_key) as predict_one:
         for name in names:
             try:
                 rows.append(_predict_to_file(name, predict_one, targets, plot))
@@ -151,12 +153,8 @@ class _Row(TypedDict):
     file: str
 
 
-# Of one input of a network in code, without the batch axis; None: it is guessed.
-Shape = tuple[int, ...] | None
-
-
 def _predictor(
-    chosen: PredictOptions, shape: Shape, url: str | None, api_key: str | None
+    chosen: PredictOptions, details: Details, url: str | None, api_key: str | None
 ) -> AbstractContextManager[Predictor]:
     """How one source is predicted: by a service if a URL is given, otherwise here."""
     from service.models.catalog import find_card
@@ -164,15 +162,15 @@ def _predictor(
 
     check_output(chosen.output, chosen.dtype)
     if url is not None:
-        return _there(chosen, shape, url, api_key)
+        return _there(chosen, details, url, api_key)
     if chosen.model is not None:
         # Before torch is loaded, which takes seconds.
         find_card(chosen.model)
-    return _here(chosen, shape)
+    return _here(chosen, details)
 
 
 @contextmanager
-def _here(chosen: PredictOptions, shape: Shape) -> Iterator[Predictor]:
+def _here(chosen: PredictOptions, details: Details) -> Iterator[Predictor]:
     """Predicts in this process. The model is loaded with the first source."""
     from service.cli.reading import check_source, read_network
     from service.client.weights import PredictedWeights
@@ -184,7 +182,7 @@ def _here(chosen: PredictOptions, shape: Shape) -> Iterator[Predictor]:
         check_source(source)
         loading = _load_libraries(source)
         progress(0, None, "reading")
-        network = read_network(source, input_shape=shape)
+        network = read_network(source, details)
         start = time.perf_counter()
         if model is None:
             progress(0, None, "loading the model")
@@ -222,7 +220,7 @@ def _load_model(name: str | None) -> Any:
 
 
 @contextmanager
-def _there(chosen: PredictOptions, shape: Shape, url: str, api_key: str | None) -> Iterator[Predictor]:
+def _there(chosen: PredictOptions, details: Details, url: str, api_key: str | None) -> Iterator[Predictor]:
     """Predicts by a service. Weights travel as tiles whatever is written: the file is made here."""
     from service.client import Client
     from service.settings import get_settings
@@ -230,8 +228,8 @@ def _there(chosen: PredictOptions, shape: Shape, url: str, api_key: str | None) 
     def predict_one(source: str, progress: ReportProgress) -> tuple[PredictedWeights, float]:
         progress(0, None, "sending")
         weights = client.predict_weights(
-            sent(source),
-            input_shape=shape,
+            details.for_client(source),
+            input_shape=details.input_shape,
             model=chosen.model or get_settings().default_model,
             dtype=chosen.dtype,
             include_classifier=chosen.include_classifier,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from service.cli.details import Details
 from service.cli.modules import load_module, names_module
 
 if TYPE_CHECKING:
@@ -30,25 +31,23 @@ def check_source(text: str) -> None:
         check_name(name)
 
 
-def read_network(text: str, *, runnable: bool = False, input_shape: tuple[int, ...] | None = None) -> Network:
+def read_network(text: str, details: Details = Details(), *, runnable: bool = False) -> Network:
     """Read what a SOURCE stands for. Raises ServiceError with a problem document if it cannot be read.
 
-    runnable: for running the network. input_shape: of a network in code, without the batch axis; guessed from
-    its first layers if not given.
+    runnable: for running the network.
     """
+    document = details.document(text)
     if names_module(text):
         from service.graph_io.torch_tracer import trace
 
-        return Network(trace(load_module(text), input_shape=input_shape, runnable=runnable))
+        return Network(trace(load_module(text), input_shape=details.input_shape, runnable=runnable))
+    if document is not None:
+        return Network(read_document(document, runnable=runnable))
     from service.graph_io.read import sniff
-    from service.graph_io.sources import parse_source, read_listed, read_outline
+    from service.graph_io.sources import parse_source, read_outline
     from service.settings import get_settings
 
     source, most = parse_source(text), get_settings().max_body_bytes
-    if source.document is not None:
-        return Network(read_document(source.document, runnable=runnable))
-    if source.path is not None and source.line is not None:
-        return Network(read_document(read_listed(source.path, source.line), runnable=runnable))
     if source.path is None:
         data = sys.stdin.buffer.read()
     else:

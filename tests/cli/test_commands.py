@@ -244,7 +244,7 @@ def test_version(run: Run) -> None:
 
 
 def test_an_interruption_is_quiet(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(source: str, **options: Any) -> None:
+    def interrupted(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("service.cli.reading.read_network", interrupted)

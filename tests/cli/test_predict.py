@@ -44,6 +44,23 @@ def test_a_list_stands_for_its_lines(run: Run, tmp_path: Path) -> None:
     assert (result.exit_code, "empty.jsonl is empty" in result.stderr) == (2, True)
 
 
+def test_the_number_of_classes(run: Run, tmp_path: Path) -> None:
+    source = f"nasbench201:{CELL}"
+    assert run("predict", source, "--num-classes", "3", "-o", "a.npz").exit_code == 0
+    (tmp_path / "nets.jsonl").write_text(source)
+    assert run("predict", "nets.jsonl", "--num-classes", "3", "-o", "b.npz").exit_code == 0
+    for file in ("a.npz", "b.npz"):
+        with np.load(tmp_path / file) as weights:
+            assert weights["classifier.bias"].shape == (3,)
+    write_json(tmp_path / "net.json", SMALL_GRAPH)
+    refused = run("predict", "net.json", "--num-classes", "3")
+    (problem,) = problems(refused)
+    assert (refused.exit_code, problem["field"], problem["source"]) == (3, "/num_classes", "net.json")
+    assert run("predict", source, "--num-classes", "0").exit_code == 2
+    too_many = run("predict", source, "--num-classes", "100001")
+    assert (too_many.exit_code, problems(too_many)[0]["field"]) == (3, "/num_classes")
+
+
 def test_json_is_one_document(run: Run, tmp_path: Path) -> None:
     write_json(tmp_path / "net.json", SMALL_GRAPH)
     result = run("predict", "net.json", "--json", "-o", "out.safetensors")

@@ -58,7 +58,8 @@ def check_fits(network: Network, params: Mapping[str, Tensor], dataset: Dataset)
         raise InvalidRequest(
             f"The network has {answer} {outputs}, and {dataset.name!r} has {classes} classes.",
             field="/architecture",
-            hint=f"Give it {classes} outputs, for example with num_classes where the format has it." + binary,
+            hint=f"Give it {classes} outputs, for example with num_classes where the format has it "
+            f"(on the command line, --num-classes {classes}).{binary}",
         )
 
 
