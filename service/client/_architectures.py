@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -105,6 +105,14 @@ def _encode(architecture: Any, input_shape: tuple[int, ...] | None, example: Any
         f"A {type(architecture).__name__} is not an architecture.",
         hint="Pass a torch module, an ONNX model or path, an architecture object or a source text.",
     )
+
+
+def is_one(candidate: Any) -> bool:
+    """Whether this is one architecture, though one can iterate over some: a module over its layers, a text
+    over its letters.
+    """
+    kinds = (ArchGraph, Mapping, bytes, bytearray, memoryview, PathLike, str)
+    return _is_torch_module(candidate) or isinstance(candidate, kinds) or not isinstance(candidate, Iterable)
 
 
 def _is_torch_module(candidate: Any) -> bool:

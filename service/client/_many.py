@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from service.client._architectures import Architecture, encode
-from service.client._errors import ApiError
+from service.client._architectures import Architecture, encode, is_one
+from service.client._errors import ApiError, refusal
 from service.client._results import Ranking
 from service.contract.many import Order
 from service.contract.options import Observation
 from service.contract.results import Comparison, Embeddings, RankedArchitecture, SkippedArchitecture
+from service.errors import InvalidRequest
 
 # What the service takes in one request, unless its operator says otherwise.
 MOST_AT_ONCE = 10_000
@@ -57,7 +58,17 @@ class Many:
 
 
 def encode_many(architectures: Iterable[Architecture]) -> Many:
-    """What cannot be read on this side is set aside with the reason, and does not stop the rest."""
+    """What cannot be read on this side is set aside with the reason, and does not stop the rest.
+
+    Raises Refused for one architecture in the place of several.
+    """
+    if is_one(architectures):
+        problem = InvalidRequest(
+            f"A list of architectures was expected, and not one of type {type(architectures).__name__}.",
+            field="/architectures",
+            hint="Put it into a list: [architecture].",
+        ).problem()
+        raise refusal(problem)
     texts, indices, skipped = [], [], []
     for index, architecture in enumerate(architectures):
         try:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from service.client.weights import Applied
+from service.graph_io.torch_tracing.wrappers import unwrapped, without_wrappers
 from service.weights.blocks import Array, Block
 
 Match = tuple[torch.nn.Parameter, Block]
@@ -29,12 +30,13 @@ def _tensor(array: Array) -> torch.Tensor:
 
 
 def match(module: torch.nn.Module, blocks: Mapping[str, Block]) -> tuple[Applied, list[Match]]:
-    """Which block goes into which parameter. A tied parameter has several names; any of them will do. One
-    with requires_grad=False gets none, and one without numbers needs none.
+    """Which block goes into which parameter. A tied parameter has several names, and one inside a wrapper,
+    such as torch.compile's, also that without the wrapper; any of them will do. One with
+    requires_grad=False gets none, and one without numbers needs none.
     """
     names_of: dict[int, list[str]] = {}
     parameters: dict[int, torch.nn.Parameter] = {}
-    for name, parameter in module.named_parameters(remove_duplicate=False):
+    for name, parameter in (*module.named_parameters(remove_duplicate=False), *_without_wrappers(module)):
         if parameter.numel() == 0:
             continue
         names_of.setdefault(id(parameter), []).append(name)
@@ -62,6 +64,12 @@ def match(module: torch.nn.Module, blocks: Mapping[str, Block]) -> tuple[Applied
     unexpected = tuple(name for name in blocks if name not in known)
     report = Applied(tuple(applied), tuple(missing), unexpected, mismatched, tuple(frozen))
     return report, matches
+
+
+def _without_wrappers(module: torch.nn.Module) -> list[tuple[str, torch.nn.Parameter]]:
+    network = unwrapped(module)
+    with without_wrappers([part for part in network.modules() if unwrapped(part) is part]):
+        return list(network.named_parameters(remove_duplicate=False))
 
 
 def write_parameters(matches: Sequence[Match], dtype: str) -> None:

@@ -22,6 +22,7 @@ from service.client._many import (
     merge_rankings,
     with_places,
 )
+from service.client._number_format import NumberFormat, name_of
 from service.client._operation import operation
 from service.client._options import FineTuneFields, FitFields, SearchFields
 from service.client._results import (
@@ -40,7 +41,6 @@ from service.client._written import prediction_request
 from service.client.fine_tuned import FineTuned
 from service.client.weights import PredictedWeights
 from service.contract.many import Distance, Order, Unconnected
-from service.contract.predict import Dtype
 from service.contract.results import Comparison, Embeddings
 from service.kit.json_types import JsonObject
 
@@ -64,7 +64,7 @@ class Operations:
         model_or_graph: Architecture,
         *,
         model: str | None = None,
-        dtype: Dtype = "float32",
+        dtype: NumberFormat = "float32",
         output: Output = "tiles",
         include_classifier: bool = True,
         input_shape: Sequence[int] | None = None,
@@ -76,6 +76,7 @@ class Operations:
         """Predict the weights of a network; see `encode` for what may be passed. Waits for the answer.
 
         model: the GHN; the service's default where nothing is said.
+        dtype: a name, or a number format of torch or numpy of such a name.
         output: how the numbers travel; `tiles` is the smallest, and all give the same numbers.
         input_shape: of one input without the batch axis, for a torch module whose input cannot be guessed.
         example: what a torch module is called with (a tensor, a tuple of arguments, a dictionary of keyword
@@ -88,8 +89,9 @@ class Operations:
         encoded = yield from computed(
             lambda: encode(model_or_graph, input_shape=input_shape, example=example, name=name)
         )
+        number_format = name_of(dtype)
         options = {
-            "dtype": dtype,
+            "dtype": number_format,
             "output": output,
             "include_classifier": include_classifier,
             **_chosen({"model": model}),
@@ -98,7 +100,7 @@ class Operations:
         request = Request("POST", "/predict-weights", content=prediction_request(encoded.json, options))
         result, body = yield from call.prediction(request)
         return PredictedWeights.from_download(
-            body, output=output, dtype=dtype, result=result, source_onnx=encoded.source_onnx
+            body, output=output, dtype=number_format, result=result, source_onnx=encoded.source_onnx
         )
 
     @operation

@@ -1,4 +1,4 @@
-"""What a client can ask for without a service: weights, rankings, models.
+"""What a client can ask for without a service: weights, rankings, embeddings, distances, models.
 
 Plain functions on documents, as the HTTP interface has them. Files wait in memory until they are fetched.
 """
@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from service.contract import reading as contract
-from service.contract.many import RankRequest
+from service.contract.many import CompareRequest, EmbedRequest, RankRequest
 from service.contract.predict import PredictRequest
-from service.contract.results import PredictionResult, Ranking, WeightsFile
+from service.contract.results import Comparison, Embeddings, PredictionResult, Ranking, WeightsFile
 from service.documents import read_document
 from service.errors import NotFound, UnknownModel
 from service.graph_io.archgraph import ArchGraph
@@ -24,11 +24,13 @@ from service.graph_io.entries import common_space
 from service.graph_io.read import format_of
 from service.models.catalog import ModelCard, find_card, list_cards
 from service.settings import get_settings
+from service.stages import Stopwatch
 from service.weights.formats import write_weights
 from service.weights.output import check_output
 
 if TYPE_CHECKING:
     from service.ghn.registry import LoadedModel
+    from service.predictors.rankers.ranking import Candidate
 
 Document = Mapping[str, Any]
 
@@ -65,11 +67,11 @@ class Operations:
 
     def rank(self, request: Document) -> Ranking:
         """The result of POST /rank-architectures. Raises UnknownModel, InvalidRequest."""
-        from service.predictors.rankers.ranking import Candidate, find_ranker, rank
+        from service.predictors.rankers.ranking import find_ranker, rank
 
         options = contract.read(RankRequest, request, where="body")
         return rank(
-            [Candidate(index, document) for index, document in enumerate(options.architectures)],
+            _candidates(options.architectures),
             find_ranker(
                 options.predictor,
                 options.property,
@@ -80,6 +82,25 @@ class Operations:
             order=options.order,
             unconnected=options.unconnected,
         )
+
+    def embed(self, request: Document) -> Embeddings:
+        """The result of POST /embed-architectures. Raises UnknownModel, InvalidRequest."""
+        from service.predictors.similarity import embeddings
+
+        options = contract.read(EmbedRequest, request, where="body")
+        model = self._model(options.model or self._settings.default_model)
+        return embeddings(_candidates(options.architectures), model, self._read, watch=Stopwatch())
+
+    def compare(self, request: Document) -> Comparison:
+        """The result of POST /compare-architectures. Raises UnknownModel, InvalidRequest."""
+        from service.predictors.similarity import compared_by_embedding, compared_by_nodes
+
+        options = contract.read(CompareRequest, request, where="body")
+        many, watch = _candidates(options.architectures), Stopwatch()
+        if options.by == "nodes":
+            return compared_by_nodes(many, self._read, watch=watch)
+        model = self._model(options.model or self._settings.default_model)
+        return compared_by_embedding(many, model, self._read, watch=watch)
 
     def models(self) -> list[ModelCard]:
         return list_cards()
@@ -113,3 +134,9 @@ class Operations:
 
     def _read(self, document: Any) -> ArchGraph:
         return read_document(document, self._settings, isolate=False)
+
+
+def _candidates(architectures: Iterable[Any]) -> list[Candidate]:
+    from service.predictors.rankers.ranking import Candidate
+
+    return [Candidate(index, document) for index, document in enumerate(architectures)]

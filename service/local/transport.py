@@ -44,8 +44,11 @@ class LocalTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             case "POST", "predict-weights", []:
                 return _json(operations.predict(json.loads(body)).as_json())
             case "POST", "rank-architectures", []:
-                architectures = [json.loads(line) for line in body.split(b"\n") if line]
-                return _json(operations.rank({**query, "architectures": architectures}).as_json())
+                return _json(operations.rank(_listed(query, body)).as_json())
+            case "POST", "embed-architectures", []:
+                return _json(operations.embed(_listed(query, body)).as_json())
+            case "POST", "compare-architectures", []:
+                return _json(operations.compare(_listed(query, body)).as_json())
             case "GET", "weights", [file]:
                 return httpx.Response(200, content=operations.take_file(file))
             case "GET", "models", []:
@@ -58,6 +61,10 @@ class LocalTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             f"{method} {path} needs a service; this client works in its own process.",
             hint="Start one with `weightcast serve`, and connect with Client().",
         )
+
+
+def _listed(query: httpx.QueryParams, lines: bytes) -> JsonObject:
+    return {**query, "architectures": [json.loads(line) for line in lines.split(b"\n") if line]}
 
 
 def _json(document: JsonObject) -> httpx.Response:

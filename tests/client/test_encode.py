@@ -7,11 +7,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
+import numpy as np
 import pytest
 import torch
 
 from service.client import BadRequest, Refused
 from service.client._architectures import encode
+from service.client._many import encode_many
+from service.client._number_format import name_of
 from service.graph_io.onnx_strip import strip_onnx
 from tests.api.onnx_files import small_onnx
 
@@ -84,3 +88,32 @@ def test_a_module_with_several_inputs_takes_an_example() -> None:
         encode(model)
     with pytest.raises(Refused, match="input_shape and example"):
         encode(model, input_shape=(5, 16), example=(source, target))
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        torch.nn.Sequential(torch.nn.Linear(4, 2)),
+        torch.nn.ReLU(),
+        "torchvision:resnet18",
+        b"{}",
+        {"nodes": []},
+        None,
+    ],
+    ids=["module", "layer", "text", "bytes", "object", "nothing"],
+)
+def test_one_architecture_is_no_list(one: Any) -> None:
+    with pytest.raises(Refused, match="A list of architectures was expected") as refused:
+        encode_many(one)
+    assert refused.value.problem["field"] == "/architectures"
+    assert refused.value.hint == "Put it into a list: [architecture]."
+
+
+@pytest.mark.parametrize(
+    "number_format",
+    ["float16", torch.float16, np.float16, np.dtype("float16")],
+    ids=["name", "torch", "numpy", "dtype"],
+)
+def test_number_formats_have_names(number_format: Any) -> None:
+    assert name_of(number_format) == "float16"
+    assert (name_of(torch.bfloat16), name_of(ml_dtypes.bfloat16)) == ("bfloat16", "bfloat16")

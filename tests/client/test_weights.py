@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,16 @@ def test_apply_reaches_tied_parameters_and_leaves_buffers(tied_name: str) -> Non
     assert module.head.weight is module.embed.weight
     np.testing.assert_array_equal(module.embed.weight.detach(), weights.numpy()[tied_name])
     assert module.norm.running_mean.eq(3.0).all()
+
+
+@pytest.mark.parametrize(
+    "wrap", [nn.DataParallel, torch.compile, lambda net: nn.DataParallel(torch.compile(net))]
+)
+def test_apply_reaches_into_wrappers(wrap: Callable[[nn.Module], nn.Module]) -> None:
+    weights, net = tied_weights(), Tied()
+    applied = weights.apply_to(wrap(net))
+    assert applied.fits and len(applied.applied) == 3
+    np.testing.assert_array_equal(net.embed.weight.detach().numpy(), weights.numpy()["head.weight"])
 
 
 def test_apply_leaves_frozen_parameters_alone() -> None:

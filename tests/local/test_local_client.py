@@ -93,6 +93,22 @@ def test_cells_are_ranked() -> None:
     assert [row.index for row in ranking.ranking] == [1, 0] and ranking.skipped[0].index == 2
 
 
+def test_networks_are_embedded_and_compared() -> None:
+    model = Net()
+    with Client.local() as client:
+        networks = [model, f"nasbench201:{CELL}", {"format": "nasbench201", "cell": "|x~0|"}, model]
+        embedded = client.embed_architectures(networks)
+        compared = client.compare_architectures(networks)
+        by_nodes = client.compare_architectures(networks, by="nodes")
+    expected = load_model("tiny").embed([trace(model)])[0]
+    np.testing.assert_allclose(embedded.embeddings[0], expected, rtol=1e-6)
+    assert (embedded.model, embedded.width) == ("tiny", len(expected))
+    for answer in (embedded, compared, by_nodes):
+        assert answer.indices == [0, 1, 3] and [item.index for item in answer.skipped] == [2]
+    for distances in (compared.distances, by_nodes.distances):
+        assert distances[0][2] == 0 and distances[0][1] == distances[1][0] > 0
+
+
 def test_models_are_those_of_this_machine() -> None:
     with Client.local() as client:
         assert {"tiny", "ghn2-cifar10"} <= {model.name for model in client.models()}
