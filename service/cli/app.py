@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from service.cli import (
+    compare,
     doctor,
     embed,
     evaluate,
@@ -55,6 +56,7 @@ def _options(
 # In the order of the help, by what they are for.
 app.command()(predict.predict)
 app.command()(embed.embed)
+app.command()(compare.compare)
 app.command()(rank.rank)
 app.add_typer(predictor.app, name="predictor")
 app.command()(search.search)

@@ -29,7 +29,7 @@ _REFUSAL_STATUSES = frozenset({400, 413, 415, 422})
 
 
 SECTIONS = (
-    ("Weights", ("predict", "embed")),
+    ("Weights", ("predict", "embed", "compare")),
     ("Ranking", ("rank", "predictor", "search")),
     ("Training", ("train", "finetune", "evaluate", "architectures", "models")),
     ("Service", ("serve", "api", "worker", "jobs", "health")),

@@ -113,3 +113,5 @@ def test_embed(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     told = [json.loads(line)["source"] for line in remote.stderr.splitlines()]
     assert sorted(told) == ["bad.json", "missing.json"]
     assert local.exit_code == remote.exit_code != 0
+    compared = ["compare", *asked[1:]]
+    assert json.loads(run(*compared, "--url", url).stdout) == json.loads(run(*compared).stdout)

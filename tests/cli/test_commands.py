@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import fcntl
 import json
 import os
@@ -44,6 +45,34 @@ def test_embed_skips_what_it_cannot_read(run: Run, tmp_path: Path) -> None:
     assert result.exit_code == 3
     assert problems(result)[0]["source"] == "missing.json"
     assert (tmp_path / "embeddings.npz").exists()
+
+
+def test_compare(run: Run, tmp_path: Path) -> None:
+    write_json(tmp_path / "net.json", SMALL_GRAPH)
+    sources = ("net.json", f"nasbench201:{CELL}", "missing.json", "net.json")
+    result = run("compare", *sources, "-o", "far.csv")
+    assert result.exit_code == 3 and problems(result)[0]["source"] == "missing.json"
+    header, first, second, third, about = result.stdout.splitlines()
+    assert header.split() == ["1", "2", "3"] and about == "Distances are those between embeddings by tiny."
+    assert first.split()[1::2] == ["0", "0"] and first.split()[2] == second.split()[1] != "0"
+    assert third.endswith("net.json")
+    with (tmp_path / "far.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["", "net.json", f"nasbench201:{CELL}", "net.json"]
+    document = json.loads(run("compare", *sources, "--by", "nodes", "--json").stdout)
+    assert document["model"] is None and document["sources"] == rows[0][1:]
+    assert document["distances"][0][1] == document["distances"][1][0] > 0 == document["distances"][0][2]
+    assert run("compare", "net.json", "-o", "far.txt").exit_code == 2
+
+
+def test_compare_shows_the_nearest_of_many(run: Run, tmp_path: Path) -> None:
+    write_json(tmp_path / "net.json", SMALL_GRAPH)
+    line = json.dumps(SMALL_GRAPH)
+    (tmp_path / "nets.jsonl").write_text("\n".join([line] * 9 + [f"nasbench201:{CELL}"]))
+    lines = run("compare", "nets.jsonl").stdout.splitlines()
+    assert lines[0].split() == ["distance", "network", "nearest", "network"] and len(lines) == 12
+    assert lines[1].split() == ["0", "nets.jsonl:1", "nets.jsonl:2"]
+    assert lines[10].split()[1:] == ["nets.jsonl:10", "nets.jsonl:1"]
 
 
 def test_models(run: Run) -> None:
