@@ -34,13 +34,11 @@ _BY_IMAGES = (PREDICTED_WEIGHTS, *image_rankers())
 def rank(
     *,
     file: Annotated[
-        Path,
+        list[str],
         typer.Argument(
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            allow_dash=True,
-            help="Architectures: one object or short text per line, a JSON array, or CSV with a header.",
+            metavar="FILE|SOURCE...",
+            help="Architectures: one object or short text per line, a JSON array, or CSV with a header. "
+            "Or the sources of networks, as for `weightcast predict`.",
         ),
     ],
     predictor: Annotated[
@@ -86,7 +84,7 @@ def rank(
     predictor. Lines that cannot be ranked are reported and do not stop the others. A list of more than 10 MB
     is read on all cores.
     """
-    from service.cli.records import ARCHITECTURE_LINES, read_records
+    from service.cli.candidates import read_candidates
 
     if by_images(predictor) and data is None:
         raise typer.BadParameter(f"{predictor} runs networks on images: give --data", param_hint="--data")
@@ -95,7 +93,7 @@ def rank(
     choices = checked(RankOptions, {**values, "predictor": predictor, "data": named, "skip_bad": skip_bad})
     if out is not None:
         check_ending(out)
-    records = read_records(file, ARCHITECTURE_LINES)
+    records = read_candidates(file)
     entries = records.values
     with progress_bar("ranking") as progress:
         answer = (

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from service.settings import get_settings
-from tests.cli.conftest import CELL, SMALL_GRAPH, Run, problems
+from tests.cli.conftest import CELL, SMALL_GRAPH, Run, problems, write_json
 from tests.predictors.rankers.test_ranking import observations, some_cells
 from tests.training.data.image_files import write_images
 
@@ -112,6 +112,31 @@ def test_a_ranking_is_written_for_other_commands(run: Run, tmp_path: Path) -> No
     again = json.loads(run("rank", "best.jsonl", "--json").stdout)
     assert {row["name"] for row in again["ranking"]} == {"small", "cell"} and not again["skipped"]
     assert run(*by_latency, "-o", "best.txt").exit_code == 2
+
+
+def test_networks_are_ranked_by_their_sources(run: Run, tmp_path: Path) -> None:
+    write_json(tmp_path / "net.json", SMALL_GRAPH)
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\n\n"
+        "def Net() -> nn.Module:\n    return nn.Sequential(nn.Flatten(), nn.Linear(48, 10))\n"
+    )
+    (tmp_path / "nets.jsonl").write_text(f"nasbench201:{CELL}\n{json.dumps({'architecture': SMALL_GRAPH})}\n")
+    sources = ("net.json", "net.py:Net", "n*.jsonl", "missing.json")
+    result = run("rank", *sources, "--predictor", "structure", "-o", "order.jsonl", "--json")
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert {row["index"]: row["name"] for row in answer["ranking"]} == {
+        0: "net.json", 1: "net.py:Net", 2: "nets.jsonl:1", 3: "nets.jsonl:2"
+    }  # fmt: skip
+    assert [item["index"] for item in answer["skipped"]] == [4]
+    again = json.loads(run("rank", "order.jsonl", "--predictor", "structure", "--json").stdout)
+    assert [row["name"] for row in again["ranking"]] == [row["name"] for row in answer["ranking"]]
+    shown = run("rank", *sources, "--predictor", "structure").stdout
+    assert shown.splitlines()[1].split() == ["rank", "source", "score", "name"]
+    assert "1 source skipped" in shown and "missing.json" in shown
+    assert json.loads(run("rank", f"nasbench201:{CELL}", "--json").stdout)["predictor"] == "ranker"
+    for wrong in ("none.jsonl", "none", "none*.jsonl"):
+        assert run("rank", wrong).exit_code == 2
 
 
 def test_skipped_lines_are_grouped_by_reason(run: Run, tmp_path: Path) -> None:
