@@ -21,6 +21,14 @@ SMALL: dict[str, Any] = {
     "architecture": SMALL_GRAPH, "start": "predicted", "epochs": 1, "images": 64, "batch_size": 32
 }  # fmt: skip
 
+SEVEN_CLASSES = {
+    **SMALL_GRAPH,
+    "nodes": [
+        *SMALL_GRAPH["nodes"][:-1],
+        {**SMALL_GRAPH["nodes"][-1], "params": {"weight": {"name": "fc.weight", "shape": [7, 8]}}},
+    ],
+}
+
 
 def run(settings: Settings, config: dict[str, Any]) -> int:
     return run_job("finetune", settings.home / "run", config)
@@ -46,7 +54,7 @@ def test_the_weights_become_an_artifact(tiny: Settings) -> None:
         ({"data": "../outside"}, "/config/data"),
         ({"no_such_option": 1}, "/config/no_such_option"),
         ({"batch_size": 1}, "/config/batch_size"),
-        ({"batch_size": 96}, "/config/batch_size"),
+        ({"architecture": SEVEN_CLASSES}, "/config/architecture"),
         ({"model": "ranker"}, "/config/model"),
     ],
 )
