@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli import options, sources
-from service.cli.console import emit_json, progress_bar, say
+from service.cli.console import emit_json, progress_bar, say, table
 from service.cli.from_contract import Values, checked, offers
-from service.cli.several import client_of, read_networks, steps
+from service.cli.remote import steps
+from service.cli.several import client_of, read_networks
 from service.contract.many import CompareOptions
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def compare(
         if out is not None:
             _write(out, names, answer.distances)
         if not json:
-            for line in (*_lines(names, answer), _about(answer)):
-                say(line)
+            say(_table(names, answer))
+            say(_about(answer))
     if json:
         emit_json(
             {
@@ -69,23 +70,20 @@ def compare(
                 "file": None if out is None else str(out),
             }
         )
-    if networks.exit_status:
-        raise typer.Exit(networks.exit_status)
+    networks.failures.exit()
 
 
-def _lines(names: Sequence[str], answer: Comparison) -> list[str]:
+def _table(names: Sequence[str], answer: Comparison) -> str:
+    rows = []
     if len(names) <= _MOST_COLUMNS:
-        rows = [["", *map(str, range(1, len(names) + 1)), ""]]
         for number, (name, distances) in enumerate(zip(names, answer.distances, strict=True), start=1):
             rows.append([str(number), *map(_shown, distances), name])
-    else:
-        rows = [["distance", "network", "nearest network"]]
-        for place, (name, distances) in enumerate(zip(names, answer.distances, strict=True)):
-            others = [other for other in range(len(names)) if other != place]
-            nearest = min(others, key=distances.__getitem__)
-            rows.append([_shown(distances[nearest]), name, names[nearest]])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        return table(["", *map(str, range(1, len(names) + 1)), ""], rows)
+    for place, (name, distances) in enumerate(zip(names, answer.distances, strict=True)):
+        others = [other for other in range(len(names)) if other != place]
+        nearest = min(others, key=distances.__getitem__)
+        rows.append([_shown(distances[nearest]), name, names[nearest]])
+    return table(["distance", "network", "nearest network"], rows)
 
 
 def _about(answer: Comparison) -> str:

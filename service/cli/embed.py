@@ -10,7 +10,8 @@ import typer
 from service.cli import options, sources
 from service.cli.console import emit_json, progress_bar, say
 from service.cli.from_contract import Values, checked, offers
-from service.cli.several import client_of, read_networks, steps
+from service.cli.remote import steps
+from service.cli.several import client_of, read_networks
 from service.contract.many import EmbedOptions
 
 DEFAULT_FILE = "embeddings.npz"
@@ -60,5 +61,4 @@ def embed(
         emit_json({"model": None if answer is None else answer.model, "embeddings": rows, "file": file_name})
     elif answer is not None and names:
         say(f"{len(names)} embeddings of width {answer.width} from {answer.model} -> {target}")
-    if networks.exit_status:
-        raise typer.Exit(networks.exit_status)
+    networks.failures.exit()

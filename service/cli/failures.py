@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import typer
@@ -110,6 +111,27 @@ def report(error: Exception, *, source: str | None = None) -> int | None:
     else:
         typer.echo(json.dumps(problem, ensure_ascii=False, default=str), err=True)
     return REFUSED if problem.get("status") in _REFUSAL_STATUSES else FAILED
+
+
+@dataclass(slots=True)
+class SourceFailures:
+    """Of a command over several sources: one that fails is told, and does not stop the others. statuses: of
+    those.
+    """
+
+    statuses: set[int] = field(default_factory=set)
+
+    def tell(self, error: Exception, source: str) -> None:
+        """What is wrong with one source. Raises what is none of ours."""
+        status = report(error, source=source)
+        if status is None:
+            raise error
+        self.statuses.add(status)
+
+    def exit(self) -> None:
+        """Ends the command if a source failed. Raises Exit."""
+        if self.statuses:
+            raise typer.Exit(REFUSED if self.statuses == {REFUSED} else FAILED)
 
 
 def problem_of(error: Exception) -> Problem | None:

@@ -17,6 +17,7 @@ from service.cli.details import Details, read_details
 from service.cli.failures import INTERRUPTED
 from service.cli.from_contract import Values, checked, offers
 from service.cli.inventory_lines import inventory_lines
+from service.cli.remote import steps
 from service.contract.finetune import Tuning
 from service.contract.options import DATA
 from service.training_progress import Record, progress_text
@@ -202,7 +203,7 @@ def _there(
             details.for_client(source),
             input_shape=details.input_shape,
             **written(chosen),
-            progress=lambda step: progress(step.done, step.total, step.message),
+            progress=steps(progress),
         )
     tuned.save(target)
     return tuned.result

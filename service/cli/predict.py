@@ -15,9 +15,10 @@ import typer
 from service.cli import options, sources
 from service.cli.console import ReportProgress, emit_json, progress_bar, say
 from service.cli.details import Details, read_details
-from service.cli.failures import FAILED, REFUSED, report
+from service.cli.failures import SourceFailures
 from service.cli.from_contract import Values, checked, offers
 from service.cli.modules import names_module
+from service.cli.remote import steps
 from service.contract.predict import PredictOptions
 from service.errors import ServiceError
 
@@ -78,17 +79,14 @@ def predict(
     further = {"output": targets.output, "model": model, "include_classifier": not no_classifier}
     chosen = checked(PredictOptions, {**values, **further})
     rows: list[_Row] = []
-    statuses: set[int] = set()
+    failures = SourceFailures()
     with _predictor(chosen, details, url, api_key) as predict_one:
         for name in names:
             try:
                 rows.append(_predict_to_file(name, predict_one, targets, plot))
             except Exception as error:
                 # One bad network must not keep the others from their weights.
-                status = report(error, source=name)
-                if status is None:
-                    raise
-                statuses.add(status)
+                failures.tell(error, name)
             else:
                 if not json:
                     say(_line(rows[-1]))
@@ -96,8 +94,7 @@ def predict(
                         say(f"  note: {note}")
     if json:
         emit_json(rows)
-    if statuses:
-        raise typer.Exit(REFUSED if statuses == {REFUSED} else FAILED)
+    failures.exit()
 
 
 def _predict_to_file(name: str, predict_one: Predictor, targets: sources.Targets, plot: Path | None) -> _Row:
@@ -233,7 +230,7 @@ def _there(chosen: PredictOptions, details: Details, url: str, api_key: str | No
             model=chosen.model or get_settings().default_model,
             dtype=chosen.dtype,
             include_classifier=chosen.include_classifier,
-            progress=lambda step: progress(step.done, step.total, step.message),
+            progress=steps(progress),
         )
         return weights, 0.0
 

@@ -12,6 +12,7 @@ from service.cli import options
 from service.cli.console import ReportProgress, emit_json, progress_bar, say
 from service.cli.failures import Commands
 from service.cli.from_contract import Values, checked, offers
+from service.cli.remote import steps
 from service.contract.predictor import Fitting
 
 if TYPE_CHECKING:
@@ -166,5 +167,5 @@ def _there(request: _Fit, progress: ReportProgress, url: str, api_key: str | Non
             property=request.property,
             **written(request.options),
             replace=request.replace,
-            progress=lambda step: progress(step.done, step.total, step.message),
+            progress=steps(progress),
         )

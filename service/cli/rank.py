@@ -15,6 +15,7 @@ from service.cli.failures import REFUSED
 from service.cli.from_contract import Values, checked, offers
 from service.cli.images import search_images
 from service.cli.ranking_file import check_ending, write_ranking
+from service.cli.remote import steps
 from service.contract.kinds import image_rankers
 from service.contract.many import RankOptions
 from service.contract.options import DATA
@@ -169,7 +170,7 @@ def _there(
         ranking = client.rank_architectures(
             documents,
             **written(choices, leave_out=images),
-            progress=lambda step: progress(step.done, step.total, step.message),
+            progress=steps(progress),
         )
     rows = [row.model_copy(update={"index": places[row.index]}) for row in ranking.ranking]
     skipped += [item.model_copy(update={"index": places[item.index]}) for item in ranking.skipped]

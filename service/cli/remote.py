@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from service.errors import InvalidArchitecture, ServiceError
 
 if TYPE_CHECKING:
+    from service.cli.console import ReportProgress
+    from service.client._results import Progress
     from service.contract.results import SkippedArchitecture
+
+
+def steps(progress: ReportProgress) -> Callable[[Progress], None]:
+    """What the client tells of a job, for a bar."""
+    return lambda step: progress(step.done, step.total, step.message)
 
 
 class Refusal(Exception):

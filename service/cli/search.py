@@ -12,6 +12,7 @@ from service.cli import options, scored
 from service.cli.console import ReportProgress, emit_json, fitted, progress_bar, say, table
 from service.cli.from_contract import Values, checked, offers
 from service.cli.images import search_images
+from service.cli.remote import steps
 from service.contract.options import DATA
 from service.contract.search import SearchOptions
 from service.graph_io.short_texts import as_source
@@ -117,9 +118,7 @@ def _there(chosen: SearchOptions, progress: ReportProgress, url: str, api_key: s
     from service.contract.reading import written
 
     with Client(url, api_key=api_key, timeout=None) as client:
-        return client.search(
-            **written(chosen), progress=lambda step: progress(step.done, step.total, step.message)
-        )
+        return client.search(**written(chosen), progress=steps(progress))
 
 
 def _write(file: Path, entries: list[FoundArchitecture]) -> None:

@@ -9,41 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 from service.cli.console import ReportProgress
 from service.cli.details import Details
-from service.cli.failures import FAILED, REFUSED, report
+from service.cli.failures import SourceFailures
 from service.cli.remote import Refusal
 
 if TYPE_CHECKING:
     from service.client import Client
-    from service.client._results import Progress
     from service.contract.results import SkippedArchitecture
 
 
 @dataclass(slots=True)
 class Networks:
-    """names: sources of the documents, in their order. statuses: of the sources that failed and were told."""
+    """names: sources of the documents, in their order. failures: of the other sources."""
 
     names: list[str] = field(default_factory=list)
     documents: list[Mapping[str, Any]] = field(default_factory=list)
-    statuses: set[int] = field(default_factory=set)
-
-    @property
-    def exit_status(self) -> int:
-        """0 if nothing failed."""
-        if not self.statuses:
-            return 0
-        return REFUSED if self.statuses == {REFUSED} else FAILED
-
-    def tell(self, error: Exception, source: str) -> None:
-        """What is wrong with one source. Raises what is none of ours."""
-        status = report(error, source=source)
-        if status is None:
-            raise error
-        self.statuses.add(status)
+    failures: SourceFailures = field(default_factory=SourceFailures)
 
     def tell_skipped(self, skipped: Sequence[SkippedArchitecture]) -> None:
         for item in skipped:
             problem = item.problem or {"detail": item.reason, "status": 422}
-            self.tell(Refusal(problem), self.names[item.index])
+            self.failures.tell(Refusal(problem), self.names[item.index])
 
 
 def read_networks(sources: Sequence[str], progress: ReportProgress) -> Networks:
@@ -56,7 +41,7 @@ def read_networks(sources: Sequence[str], progress: ReportProgress) -> Networks:
         try:
             document = encode(Details().for_client(source)).document
         except Exception as error:
-            networks.tell(error, source)
+            networks.failures.tell(error, source)
         else:
             networks.names.append(source)
             networks.documents.append(document)
@@ -70,12 +55,3 @@ def client_of(url: str | None, api_key: str | None) -> Iterator[Client]:
 
     with Client.local() if url is None else Client(url, api_key=api_key, timeout=None) as client:
         yield client
-
-
-def steps(progress: ReportProgress) -> Any:
-    """For the client, which tells a `Progress`."""
-
-    def tell(step: Progress) -> None:
-        progress(step.done, step.total, step.message)
-
-    return tell

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from service.client.weights import Applied
-from service.graph_io.torch_tracing.wrappers import unwrapped, without_wrappers
+from service.graph_io.torch_tracing.wrappers import parts_of, unwrapped, without_wrappers
 from service.weights.blocks import Array, Block
 
 Match = tuple[torch.nn.Parameter, Block]
@@ -67,9 +67,12 @@ def match(module: torch.nn.Module, blocks: Mapping[str, Block]) -> tuple[Applied
 
 
 def _without_wrappers(module: torch.nn.Module) -> list[tuple[str, torch.nn.Parameter]]:
-    network = unwrapped(module)
-    with without_wrappers([part for part in network.modules() if unwrapped(part) is part]):
-        return list(network.named_parameters(remove_duplicate=False))
+    """The parameters by their names without wrappers, if there are any."""
+    parts = parts_of(module)
+    if len(parts) == sum(1 for _ in module.modules()):
+        return []
+    with without_wrappers(parts):
+        return list(unwrapped(module).named_parameters(remove_duplicate=False))
 
 
 def write_parameters(matches: Sequence[Match], dtype: str) -> None:

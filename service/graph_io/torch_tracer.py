@@ -47,7 +47,7 @@ from service.graph_io.torch_tracing.torchvision_models import build
 from service.graph_io.torch_tracing.trace_cache import TraceCache
 from service.graph_io.torch_tracing.transforms import followed_transforms
 from service.graph_io.torch_tracing.values import ValueRecorder
-from service.graph_io.torch_tracing.wrappers import unwrapped, without_wrappers
+from service.graph_io.torch_tracing.wrappers import parts_of, unwrapped, without_wrappers
 from service.graph_io.torch_tracing.zeros import ZeroRecorder
 
 __all__ = ["trace", "trace_once", "trace_torchvision"]
@@ -178,7 +178,7 @@ class _Tracer:
         # Whether the graph may depend on values of tensors.
         self.looks_at_numbers = False
         self.runnable = unwrapped(model)
-        self.modules = [module for module in self.runnable.modules() if unwrapped(module) is module]
+        self.modules = parts_of(model)
         parameters = list(model.named_parameters())
         devices = [parameter.device for _, parameter in parameters]
         self.has_values = all(device != META for device in devices)

@@ -28,6 +28,8 @@ _BATCH = 8
 _SIGNIFICANT = 7
 
 Vectors = NDArray[np.float32]
+# Of a model and of an architecture.
+Key = tuple[str, bytes]
 
 
 class Embedder(Protocol):
@@ -43,18 +45,23 @@ class Embedder(Protocol):
 class Memory(Protocol):
     """Vectors of architectures that were embedded before."""
 
-    def get(self, document: Any) -> Vectors | None: ...
+    def key(self, document: Any) -> Key: ...
 
-    def put(self, document: Any, vector: Vectors) -> None: ...
+    def get(self, key: Key) -> Vectors | None: ...
+
+    def put(self, key: Key, vector: Vectors) -> None: ...
 
 
 class NoMemory:
     """Remembers nothing."""
 
-    def get(self, document: Any) -> None:
+    def key(self, document: Any) -> Key:
+        return "", b""
+
+    def get(self, key: Key) -> None:
         return None
 
-    def put(self, document: Any, vector: Vectors) -> None:
+    def put(self, key: Key, vector: Vectors) -> None:
         pass
 
 
@@ -142,15 +149,15 @@ def _embed(
     watch: Stopwatch, memory: Memory, report: Report,
 ) -> _Embedded:  # fmt: skip
     by_index: dict[int, Vectors] = {}
-    waiting: list[tuple[int, Any, ArchGraph]] = []
+    waiting: list[tuple[int, Key, ArchGraph]] = []
     skipped: list[SkippedArchitecture] = []
 
     def embed_waiting() -> None:
         with watch.stage("embed"):
             vectors = model.embed([graph for _, _, graph in waiting])
-        for (index, document, _), vector in zip(waiting, vectors, strict=True):
+        for (index, key, _), vector in zip(waiting, vectors, strict=True):
             by_index[index] = vector
-            memory.put(document, vector)
+            memory.put(key, vector)
         waiting.clear()
 
     left, done = iter(candidates), 0
@@ -161,11 +168,12 @@ def _embed(
             break
         try:
             document = read_entry(candidate.document).document
-            known = memory.get(document)
+            key = memory.key(document)
+            known = memory.get(key)
             if known is None:
                 with watch.stage("parse"):
                     graph = read(document)
-                waiting.append((candidate.index, document, graph))
+                waiting.append((candidate.index, key, graph))
             else:
                 by_index[candidate.index] = known
         except ServiceError as error:

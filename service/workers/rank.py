@@ -18,7 +18,7 @@ from service.graph_limits import limits_of
 from service.kit.pacing import Report, paced
 from service.predictors.features.architectures import Reader
 from service.predictors.rankers.ranking import Candidate, Ranker, find_ranker, rank
-from service.predictors.similarity import Vectors, compared_by_embedding, compared_by_nodes, embeddings
+from service.predictors.similarity import Key, Vectors, compared_by_embedding, compared_by_nodes, embeddings
 from service.settings import Settings
 from service.stages import Stopwatch
 from service.workers.memory import RememberingRanker, document_key
@@ -121,11 +121,14 @@ class _Memory:
     runtime: Runtime
     digest: str
 
-    def get(self, document: Any) -> Vectors | None:
-        return self.runtime.embeddings.get((self.digest, document_key(document)))
+    def key(self, document: Any) -> Key:
+        return self.digest, document_key(document)
 
-    def put(self, document: Any, vector: Vectors) -> None:
-        self.runtime.embeddings.put((self.digest, document_key(document)), vector)
+    def get(self, key: Key) -> Vectors | None:
+        return self.runtime.embeddings.get(key)
+
+    def put(self, key: Key, vector: Vectors) -> None:
+        self.runtime.embeddings.put(key, vector)
 
 
 def _reader(runtime: Runtime) -> Reader:

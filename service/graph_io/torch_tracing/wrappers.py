@@ -23,6 +23,11 @@ def unwrapped(module: nn.Module) -> nn.Module:
     return module if inner is None else unwrapped(inner)
 
 
+def parts_of(module: nn.Module) -> list[nn.Module]:
+    """The module inside and all its parts, without wrappers."""
+    return [part for part in unwrapped(module).modules() if unwrapped(part) is part]
+
+
 @contextmanager
 def without_wrappers(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Inside the block, these modules, which are no wrappers, have no wrapper for a part, and run as they
