@@ -191,7 +191,7 @@ def _here(chosen: PredictOptions, details: Details) -> Iterator[Predictor]:
             replace(blocks, dtype=chosen.dtype),
             source_onnx=network.source_onnx,
             expected=(parameter.name for parameter in network.graph.parameters()),
-            notes=model.notes(network.graph, from_onnx=network.source_onnx is not None),
+            notes=model.notes(network.graph, blocks, from_onnx=network.source_onnx is not None),
         )
         return weights, loading
 

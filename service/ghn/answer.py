@@ -35,7 +35,7 @@ def describe_answer(
         numbers=weights.numbers,
         defaulted=list(weights.defaulted),
         exits=[Exit(**asdict(cost)) for cost in exit_costs(graph)],
-        notes=model.notes(graph, from_onnx=from_onnx),
+        notes=model.notes(graph, weights, from_onnx=from_onnx),
         weights=file,
     )
 

@@ -18,7 +18,7 @@ from service.graph_io.archgraph import ArchGraph
 from service.graph_io.notes import notes_on
 from service.graph_io.primitives import to_primitives
 from service.models.catalog import ModelCard, find_card
-from service.weights.blocks import WeightBlocks
+from service.weights.blocks import Provenance, WeightBlocks
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,16 @@ class LoadedModel:
             model_digest=self.card.digest,
         )
 
-    def notes(self, graph: ArchGraph, *, from_onnx: bool) -> list[str]:
-        """What the user should know about this network under this model."""
-        return notes_on(graph, from_onnx=from_onnx, classes=self.ghn.config.class_counts)
+    def notes(self, graph: ArchGraph, weights: WeightBlocks, *, from_onnx: bool) -> list[str]:
+        """What the user should know about the weights that this model predicted for this network."""
+        classifiers = [
+            parameter.canonical_shape[0]
+            for parameter in to_primitives(graph).classifiers
+            if weights.blocks[parameter.name].provenance is not Provenance.DEFAULTED
+        ]
+        return notes_on(
+            graph, from_onnx=from_onnx, classifiers=classifiers, classes=self.ghn.config.class_counts
+        )
 
     def embed(self, graphs: Sequence[ArchGraph]) -> NDArray[np.float32]:
         """One embedding a network, (networks, hidden): the mean of its node states (GHN-2 paper, section

@@ -77,6 +77,11 @@ class PrimitiveGraph:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def classifiers(self) -> tuple[Parameter, ...]:
+        """The trainable weights of last layers that tell classes apart, (classes, inputs, ...)."""
+        return tuple(t.parameter for t in self.targets if t.decoding is Decoding.CLASS_WEIGHT)
+
     def paths(self, cutoff: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """target_P, origin_P, length_P of `virtual_edges.near_paths`."""
         return near_paths(self.predecessors, cutoff)

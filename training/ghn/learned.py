@@ -9,7 +9,7 @@ from torch import Tensor
 
 from service.ghn.model import GHN
 from training.ghn.recipe import TrainConfig
-from training.loop.adam import ADAM_STATE, AdamW, ParameterGroup
+from training.loop.adam import AdamW, ParameterGroup
 from training.loop.run_folder import part
 
 
@@ -57,20 +57,16 @@ class Learned:
         for (name, parameter), average in zip(self.ghn.named_parameters(), self.average, strict=True):
             yield f"ghn.{name}", parameter
             yield f"average.{name}", average
-            for key, value in self.optimizer.state.get(parameter, {}).items():
-                yield f"adam.{key}.{name}", value
+        for name, value in self.optimizer.named_state(self.ghn.named_parameters()).items():
+            yield f"adam.{name}", value
 
     @torch.no_grad()
     def fill(self, tensors: dict[str, Tensor]) -> None:
         """Set what is given of it."""
-        weights, averages, adam = (part(tensors, prefix) for prefix in ("ghn.", "average.", "adam."))
+        weights, averages = part(tensors, "ghn."), part(tensors, "average.")
         for (name, parameter), average in zip(self.ghn.named_parameters(), self.average, strict=True):
             if weights:
                 parameter.copy_(weights[name])
             if averages:
                 average.copy_(averages[name])
-            state = {
-                key: adam[f"{key}.{name}"].to(self.device) for key in ADAM_STATE if f"{key}.{name}" in adam
-            }
-            if state:
-                self.optimizer.state[parameter] = state
+        self.optimizer.set_named_state(self.ghn.named_parameters(), part(tensors, "adam."))

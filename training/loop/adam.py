@@ -4,7 +4,7 @@ takes almost as long as importing torch itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -67,6 +67,24 @@ class AdamW:
             step = torch.zeros((), device=parameter.device)
             self.state[parameter] = dict(zip(ADAM_STATE, (step, *zeros), strict=True))
         return self.state[parameter]
+
+    def named_state(self, named: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+        """What Adam knows of these parameters, as `exp_avg.conv.weight`; nothing of those that had no
+        gradient yet.
+        """
+        return {
+            f"{key}.{name}": value
+            for name, parameter in named
+            for key, value in self.state.get(parameter, {}).items()
+        }
+
+    def set_named_state(self, named: Iterable[tuple[str, Tensor]], tensors: Mapping[str, Tensor]) -> None:
+        """Put back what `named_state` gave. A parameter of which it has nothing keeps its state."""
+        for name, parameter in named:
+            if all(f"{key}.{name}" in tensors for key in ADAM_STATE):
+                self.state[parameter] = {
+                    key: tensors[f"{key}.{name}"].to(parameter.device) for key in ADAM_STATE
+                }
 
 
 def _lying_as(parameter: Tensor, gradient: Tensor) -> Tensor:

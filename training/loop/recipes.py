@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from training.loop.adam import ADAM_STATE, AdamW, ParameterGroup
+from training.loop.adam import AdamW, ParameterGroup
 
 
 class Optimizer(Protocol):
@@ -105,8 +105,6 @@ class _Adam:
         self._adam.zero_grad()
 
     def state(self) -> dict[str, Tensor]:
-        return {
-            f"{key}.{name}": self._adam.state_of(value)[key]
-            for name, value in self._params.items()
-            for key in ADAM_STATE
-        }
+        for parameter in self._params.values():
+            self._adam.state_of(parameter)
+        return self._adam.named_state(self._params.items())

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from service.errors import InvalidRequest
 from training.job import Report
-from training.loop.adam import ADAM_STATE, AdamW
+from training.loop.adam import AdamW
 from training.loop.divergence import LossWatch
 from training.loop.interruption import Interruption
-from training.loop.run_folder import RunFolder
+from training.loop.run_folder import RunFolder, part
 
 # Slow steps are told of more often than every so many of them.
 LOG_SECONDS = 10.0
@@ -82,28 +82,26 @@ def train_until_done(
 
 def trained_tensors(module: nn.Module, optimizer: AdamW) -> dict[str, Tensor]:
     """Parameters and what Adam knows of them."""
-    tensors: dict[str, Tensor] = {}
-    for name, parameter in module.named_parameters():
-        tensors[f"model.{name}"] = parameter.detach().contiguous()
-        for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"adam.{key}.{name}"] = value.contiguous()
-    return tensors
+    weights = {f"model.{name}": parameter.detach() for name, parameter in module.named_parameters()}
+    adam = optimizer.named_state(module.named_parameters())
+    named = weights | {f"adam.{name}": value for name, value in adam.items()}
+    return {name: value.contiguous() for name, value in named.items()}
 
 
 @torch.no_grad()
 def restore_trained(module: nn.Module, optimizer: AdamW, tensors: dict[str, Tensor]) -> None:
     """Put back what `trained_tensors` gave. Raises InvalidRequest for what is of another module."""
-    own = {f"model.{name}": parameter.shape for name, parameter in module.named_parameters()}
-    if own != {name: value.shape for name, value in tensors.items() if name.startswith("model.")}:
+    weights = part(tensors, "model.")
+    own = {name: parameter.shape for name, parameter in module.named_parameters()}
+    if own != {name: value.shape for name, value in weights.items()}:
         raise InvalidRequest(
             "The run that there is trains another model.",
             field="/name",
             hint="Go on with it under the options with which it began, or choose another name.",
         )
     for name, parameter in module.named_parameters():
-        parameter.copy_(tensors[f"model.{name}"])
-        keys = [key for key in ADAM_STATE if f"adam.{key}.{name}" in tensors]
-        optimizer.state[parameter] = {key: tensors[f"adam.{key}.{name}"] for key in keys}
+        parameter.copy_(weights[name])
+    optimizer.set_named_state(module.named_parameters(), part(tensors, "adam."))
 
 
 def _means(records: list[dict[str, float]]) -> dict[str, float]:

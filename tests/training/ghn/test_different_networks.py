@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.graph_io.digest import graph_digest
-from service.graph_io.notes import outputs_of
+from service.graph_io.primitives import to_primitives
 from training.data.deepnets import Bounds
 from training.ghn.architecture_source import ArchitectureSource, make_task
 
@@ -27,4 +27,5 @@ def test_without_a_number_they_are_always_new() -> None:
 def test_networks_have_the_classes_of_the_data_sets_in_turn() -> None:
     with ArchitectureSource(0, 1, [10, 7], ahead=2) as source:
         tasks = source.take([BOUNDS] * 3)
-    assert [outputs_of(task.graph) for task in tasks] == [7, 10, 7]
+    classifiers = [to_primitives(task.graph).classifiers for task in tasks]
+    assert [weight.shape[0] for (weight,) in classifiers] == [7, 10, 7]
