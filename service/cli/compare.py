@@ -27,7 +27,7 @@ _MOST_COLUMNS = 8
 def compare(
     *,
     source: Annotated[
-        list[str], typer.Argument(metavar="SOURCE...", help="The same sources as for `weightcast predict`.")
+        list[str], typer.Argument(metavar="SOURCE", help="The same sources as for `weightcast predict`.")
     ],
     values: Values,
     out: Annotated[

@@ -21,7 +21,7 @@ DEFAULT_FILE = "embeddings.npz"
 def embed(
     *,
     source: Annotated[
-        list[str], typer.Argument(metavar="SOURCE...", help="The same sources as for `weightcast predict`.")
+        list[str], typer.Argument(metavar="SOURCE", help="The same sources as for `weightcast predict`.")
     ],
     values: Values,
     out: Annotated[

@@ -70,6 +70,7 @@ class Commands(TyperGroup):
         except Exception as error:
             status = report(error)
             if status is None:
+                _say_in_our_words(error)
                 raise
             raise typer.Exit(status) from None
 
@@ -161,6 +162,15 @@ def _translated(error: Exception) -> ServiceError | None:
     if isinstance(error, OSError) and error.filename is not None:
         return UnusableFile(f"{error.filename}: {error.strerror}.")
     return None
+
+
+def _say_in_our_words(error: Exception) -> None:
+    """Of typer's error about an option's value, whose message is pydantic's."""
+    cause: Any = error.__cause__
+    if isinstance(error, typer.BadParameter) and type(cause).__name__ == "ValidationError":
+        from service.kit.field_messages import sentence
+
+        error.message = sentence("It", cause.errors()[0]).removeprefix("It: ")
 
 
 def _is_client_error(error: Exception) -> bool:

@@ -122,7 +122,7 @@ def describe(
 def remove(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME...", help="Models to remove.", autocompletion=options.model_names),
+        typer.Argument(metavar="NAME", help="Models to remove.", autocompletion=options.model_names),
     ],
     url: options.Url = None,
     api_key: options.ApiKey = None,

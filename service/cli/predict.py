@@ -41,7 +41,7 @@ def predict(
     source: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE...",
+            metavar="SOURCE",
             help=f"{sources.ONE_NETWORK} A list, nets.jsonl, stands for all its lines.",
         ),
     ],

@@ -37,7 +37,7 @@ def rank(
     file: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE|SOURCE...",
+            metavar="FILE|SOURCE",
             help="Architectures: one object or short text per line, a JSON array, or CSV with a header. "
             "Or the sources of networks, as for `weightcast predict`.",
         ),

@@ -47,7 +47,7 @@ def _section(command: Any, context: Any) -> Iterator[str]:
     yield ""
     yield f"### {context.command_path}"
     yield ""
-    pieces = [re.sub(r"\{(.*?)\}(\.\.\.)?", r"\1", piece) for piece in command.collect_usage_pieces(context)]
+    pieces = [re.sub(r"\{(.*?)\}", r"\1", piece) for piece in command.collect_usage_pieces(context)]
     yield f"`{' '.join([context.command_path, *pieces])}`"
     yield ""
     yield " ".join((command.help or "").split())

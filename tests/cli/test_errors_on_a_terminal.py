@@ -37,3 +37,18 @@ def test_as_a_document_off_a_terminal(tmp_path: Path) -> None:
 def test_a_sentence_has_a_stop() -> None:
     assert failures.as_sentence("try again in a few seconds") == "try again in a few seconds."
     assert failures.as_sentence("Is it running?") == "Is it running?"
+
+
+@pytest.mark.parametrize(
+    ("line", "wording"),
+    [
+        ("predict net.onnx --dtype float8", "'--dtype': 'float8' is not one of 'float32'"),
+        ("finetune net.onnx --data digits --epochs -1", "'--epochs': It must be at least 0."),
+        ("rank nets.jsonl --top-k many", "'--top-k': It must be a whole number."),
+        ("train --data digits --minutes soon", "'--minutes': It must be a number."),
+    ],
+)
+def test_the_value_of_an_option_is_refused_in_our_words(line: str, wording: str) -> None:
+    result = CliRunner().invoke(app, line.split())
+    assert result.exit_code == 2
+    assert f"Invalid value for {wording}" in " ".join(result.stderr.split())
