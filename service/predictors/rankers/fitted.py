@@ -62,14 +62,27 @@ class FittedPredictor:
     observations: Observations
     method: Method | None = None
     margin: float = NORMAL_MARGIN
-    regressor: Regressor = field(init=False)
     _averaged: Observations = field(init=False, repr=False)
+    _regressor: Regressor | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         if (tally := self.observations.tally) is not None:
             check_networks(tally.used, tally.networks)
         self._averaged = self.observations.averaged()
-        self._adopt(self.method or CANDIDATES[self.observations.features][0], self.margin)
+        self.method = self.method or CANDIDATES[self.observations.features][0]
+
+    @property
+    def regressor(self) -> Regressor:
+        """What `method` learned from all observations; it learns when it is first needed."""
+        return self._regressor or self.learn()
+
+    def learn(self) -> Regressor:
+        """Fit `method` to all observations. Raises InvalidRequest for values that are not finite."""
+        assert self.method is not None  # __post_init__
+        seen = self._averaged
+        regressor = make_regressor(self.method, seen.columns, margin=self.margin)
+        self._regressor = regressor.fit(seen.feature_NF, seen.value_N)
+        return self._regressor
 
     def features(self, document: Any, *, read: Reader = read_document) -> list[float]:
         """The row of one architecture. Raises InvalidArchitecture for one that this predictor cannot see."""
@@ -94,14 +107,8 @@ class FittedPredictor:
         best, score = choose_method(
             candidates(seen.features, seen.value_N), seen.columns, seen.feature_NF, seen.value_N, group_N
         )
-        self._adopt(best, score.margin)
+        self.method, self.margin, self._regressor = best, score.margin, None
         return score
-
-    def _adopt(self, method: Method, margin: float) -> None:
-        seen = self._averaged
-        self.method, self.margin = method, margin
-        self.regressor = make_regressor(method, seen.columns, margin=margin)
-        self.regressor.fit(seen.feature_NF, seen.value_N)
 
 
 def save_predictor(
@@ -166,7 +173,11 @@ def load_predictor(name: str) -> FittedPredictor:
         config = json.loads((card.path / CONFIG).read_text())
         tensors = load_file(card.path / WEIGHTS)
         seen = _observations(name, config, tensors)
-        return FittedPredictor(name, str(config["property"]), seen, config["method"], float(config["margin"]))
+        margin = float(config["margin"])
+        predictor = FittedPredictor(name, str(config["property"]), seen, config["method"], margin)
+        # What is wrong with the files shows when it learns from them.
+        predictor.learn()
+        return predictor
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise InvalidInput(f"{name!r} is not a readable predictor: {error}", model=name) from error
 

@@ -16,7 +16,7 @@ from service.predictors.rankers.fit_report import fit_report
 from service.predictors.rankers.fitted import FittedPredictor, observe, save_predictor
 from service.predictors.regressors.scores import CrossValidation
 
-_STAGES = 3
+_STAGES = 2
 
 
 def fit(
@@ -36,9 +36,8 @@ def fit(
         ghn=options.ghn or default_ghn,
         failed=options.failed,
     )
-    report(1, _STAGES, "fitting")
+    report(1, _STAGES, "cross-validation")
     predictor = FittedPredictor(name, property, seen)
-    report(2, _STAGES, "cross-validation")
     score = predictor.cross_validate()
     report(_STAGES, _STAGES, "done")
     return predictor, score
