@@ -10,6 +10,7 @@ Shape legend: N observations, F features
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -71,7 +72,7 @@ class FittedPredictor:
         self._averaged = self.observations.averaged()
         self.method = self.method or CANDIDATES[self.observations.features][0]
 
-    @property
+    @builtins.property  # the field of this name hides it
     def regressor(self) -> Regressor:
         """What `method` learned from all observations; it learns when it is first needed."""
         return self._regressor or self.learn()
