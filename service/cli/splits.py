@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from random import Random
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,27 +17,33 @@ from service.cli.console import emit_json
 from service.contract.fields import Document
 from service.contract.kinds import image_rankers
 from service.contract.search import SPACES
+from service.graph_io.fields import closest
 
 SPLITS = ("train", "id-val", "id-test", "id-test-wide", "wide", "deep", "dense", "bn-free", "predefined")
 _SPLITS = f"{', '.join(SPLITS[:-1])} or {SPLITS[-1]}"
 
 
-def _split_names(incomplete: str) -> list[str]:
-    return [name for name in SPLITS if name.startswith(incomplete)]
+def _one_of(names: tuple[str, ...], text: str) -> Any:
+    """An option that takes one of the names, in a shell that completes them."""
 
+    def check(name: str) -> str:
+        if name in names:
+            return name
+        like = closest(name, names)
+        meant = "" if like is None else f" Did you mean {like!r}?"
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, names))}.{meant}")
 
-def _split_and_space_names(incomplete: str) -> list[str]:
-    return [name for name in (*SPLITS, *SPACES) if name.startswith(incomplete)]
+    def begin(incomplete: str) -> list[str]:
+        return [name for name in names if name.startswith(incomplete)]
+
+    return typer.Option(help=text, autocompletion=begin, callback=check)
 
 
 # Spaces of which models have a part of their own: that for whose networks they generate weights.
 _WITH_MODELS = ", ".join(image_rankers())
-SplitName = Annotated[str, typer.Option(help=f"{_SPLITS}.", autocompletion=_split_names)]
+SplitName = Annotated[str, _one_of(SPLITS, f"{_SPLITS}.")]
 SplitOrSpace = Annotated[
-    str,
-    typer.Option(
-        help=f"{_SPLITS}; or a search space: {', '.join(SPACES)}.", autocompletion=_split_and_space_names
-    ),
+    str, _one_of((*SPLITS, *SPACES), f"{_SPLITS}; or a search space: {', '.join(SPACES)}.")
 ]
 
 

@@ -44,3 +44,11 @@ def test_networks_of_a_smash_model_are_of_its_space(run: Run, model_home: Path) 
         assert read_document(document).num_parameters > 0
     assert run("architectures", "--split", "ghn1", "--model", "small").exit_code == 2
     assert run("architectures", "--split", "smash", "--model", "none").exit_code != 0
+
+
+@pytest.mark.parametrize("command", ["architectures", "evaluate"])
+def test_a_misspelt_split(run: Run, command: str) -> None:
+    result = run(command, "--split", "id-tset")
+    assert result.exit_code == 2
+    assert "'id-tset' is not one of 'train', 'id-val'" in result.stderr
+    assert "Did you mean 'id-test'?" in result.stderr
