@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from service.contract.fields import option
 from service.contract.many import Order
@@ -23,16 +23,24 @@ Space = Literal[
     "nasbench201", "nasbench101", "nats_size", "nasbench_macro", "darts", "smash", "ghn1", "anytime"
 ]
 Algorithm = Literal["evolution", "random"]
-# What draws the networks of each space: `module:factory`, loaded where it searches.
-SPACES: dict[Space, str] = {
-    "nasbench201": "service.search.nasbench:NASBench201Space",
-    "nasbench101": "service.search.nasbench:NASBench101Space",
-    "nats_size": "service.search.choices:nats_size_space",
-    "nasbench_macro": "service.search.choices:nasbench_macro_space",
-    "darts": "service.search.darts:DartsSpace",
-    "smash": "service.search.smash:SmashSpace",
-    "ghn1": "service.search.ghn1:GHN1Space",
-    "anytime": "service.search.anytime:AnytimeSpace",
+
+
+class SearchSpace(NamedTuple):
+    """title: for people. factory: what draws its networks, `module:factory`, loaded where it searches."""
+
+    title: str
+    factory: str
+
+
+SPACES: dict[Space, SearchSpace] = {
+    "nasbench201": SearchSpace("NAS-Bench-201", "service.search.nasbench:NASBench201Space"),
+    "nasbench101": SearchSpace("NAS-Bench-101", "service.search.nasbench:NASBench101Space"),
+    "nats_size": SearchSpace("NATS-Bench sizes", "service.search.choices:nats_size_space"),
+    "nasbench_macro": SearchSpace("NAS-Bench-Macro", "service.search.choices:nasbench_macro_space"),
+    "darts": SearchSpace("DARTS", "service.search.darts:DartsSpace"),
+    "smash": SearchSpace("SMASH memory banks", "service.search.smash:SmashSpace"),
+    "ghn1": SearchSpace("GHN-1 blocks", "service.search.ghn1:GHN1Space"),
+    "anytime": SearchSpace("networks with early exits", "service.search.anytime:AnytimeSpace"),
 }
 
 # Costs that can be counted; everything else that is traded for is a predictor's name.

@@ -69,6 +69,6 @@ def find_space(name: str, *, model: str | None = None) -> Space:
         raise InvalidRequest(
             f"There is no search space {name[:80]!r}.", field="/space", hint=f"Spaces: {', '.join(SPACES)}."
         )
-    factory: Any = resolve(SPACES[name])
+    factory: Any = resolve(SPACES[name].factory)
     space: Space = factory() if model is None else factory.of_model(model)
     return space

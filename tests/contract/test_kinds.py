@@ -37,5 +37,5 @@ def test_a_kind_stands_in_few_files(kind: str) -> None:
 
 def test_every_space_has_what_draws_its_networks() -> None:
     assert tuple(SPACES) == get_args(Space)
-    for name, reference in SPACES.items():
-        assert resolve(reference)().name == name
+    for name, (_, factory) in SPACES.items():
+        assert resolve(factory)().name == name

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.served import RunningService
 from service.api.architectures import NASBENCH201_EXAMPLE
+from service.contract.search import SPACES
 from service.graph_io.cells.nasbench201 import OPERATIONS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("web")]
@@ -135,6 +136,25 @@ def test_a_job_without_measurements(page: Any, web_service: RunningService) -> N
     page.goto(f"{web_service.url}/#train")
     page.locator(".job summary", has_text="failed").first.click()
     page.locator(".job [role=alert]").get_by_text("nowhere").wait_for()
+
+
+def test_a_search_of_any_space_trades_off_against_costs(page: Any, web_service: RunningService) -> None:
+    page.goto(f"{web_service.url}/#train")
+    page.get_by_label("Search", exact=True).check()
+    space, other = page.locator("[name=space]"), page.locator("[name=trade_off]")
+    titles = space.locator("option").all_inner_texts()
+    assert titles == [each.title for each in SPACES.values()]
+    other.locator("option", has_text="latency-cpu (latency)").wait_for(state="attached")
+    assert not [text for text in other.locator("option").all_inner_texts() if "accuracy" in text]
+    space.select_option("NATS-Bench sizes")
+    other.select_option("latency-cpu (latency)")
+    page.get_by_label("Architectures to score").fill("60")
+    page.get_by_role("button", name="Start", exact=True).click()
+    job = page.locator(".job").first
+    job.locator(".tag.succeeded").wait_for(timeout=120_000)
+    job.locator("summary").click()
+    job.locator(".ranking tbody tr").first.wait_for()
+    job.get_by_role("img", name="Pareto front: score").wait_for()
 
 
 def test_runs_are_compared_filtered_and_deleted(page: Any, web_service: RunningService) -> None:

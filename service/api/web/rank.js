@@ -4,6 +4,7 @@ import { getJson, Problem } from "./api.js";
 import { copyButton } from "./copy.js";
 import { count, element } from "./dom.js";
 import { runJob, Waiting } from "./jobs.js";
+import { LESS_IS_BETTER } from "./kinds.js";
 import { ListInput } from "./list_input.js";
 import { lineOf, readArchitectures } from "./lists.js";
 import { randomCells } from "./nasbench201.js";
@@ -12,8 +13,6 @@ import { rankingParts } from "./ranking.js";
 import { nameView } from "./views.js";
 
 const EXAMPLES = 50;
-// Of these the lowest come first, until somebody wants it otherwise.
-const LESS_IS_BETTER = ["latency", "convergence"];
 const BUILT_IN = [{ name: "structure", title: "structure (multiply-adds)", property: "accuracy" }];
 
 const plural = (n, one) => `${count(n)} ${one}${n === 1 ? "" : "s"}`;
@@ -45,9 +44,9 @@ export class RankView {
     form.addEventListener("submit", (event) => { event.preventDefault(); this.run(); });
   }
 
-  /** @returns {{name: string, title: string}[]} what can rank */
+  /** @returns {{name: string, title: string, isCost: boolean}[]} what can rank; isCost: its low values are good */
   get choices() {
-    return this.predictors.map(({ name, property }) => ({ name, title: `${name} (${property})` }));
+    return this.predictors.map(({ name, property }) => ({ name, title: `${name} (${property})`, isCost: LESS_IS_BETTER.includes(property) }));
   }
 
   /** Put one more architecture into the list. @param {object} architecture */

@@ -1,7 +1,7 @@
 // The form that starts the training of a model or of a network, or a search.
 import { getJson, Problem } from "./api.js";
 import { element } from "./dom.js";
-import { KINDS } from "./kinds.js";
+import { KINDS, SPACES } from "./kinds.js";
 import { problemCard } from "./problem.js";
 import { SourcePicker } from "./source.js";
 
@@ -39,6 +39,16 @@ function searchJob(fields) {
   return { kind: "search", config };
 }
 
+// What a score can be traded off against, besides a predictor's values.
+const COSTS = [{ name: "", title: "nothing" }, { name: "parameters", title: "parameters" }, { name: "multiply_adds", title: "multiply-adds" }];
+
+// Offers these, and keeps the choice where it can.
+function offer(select, choices) {
+  const { value: chosen } = select;
+  select.replaceChildren(...choices.map(({ name, title }) => element("option", title, { value: name })));
+  select.value = choices.some(({ name }) => name === chosen) ? chosen : choices[0].name;
+}
+
 // All other kinds learn from images, and become a model.
 const JOBS = { finetune: tuningJob, search: searchJob };
 
@@ -57,6 +67,8 @@ export class TrainForm {
   constructor(form, trouble, onStarted) {
     Object.assign(this, { form, trouble, onStarted, fields: form.elements });
     this.picker = new SourcePicker(document.getElementById("tuning-source"), "nasbench201");
+    offer(this.fields.space, Object.entries(SPACES).map(([name, title]) => ({ name, title })));
+    this.know([]);
     addTasks(this.fields.kind[0].parentElement, new Set([...this.fields.kind].map(({ value }) => value)));
     for (const radio of this.fields.kind) radio.addEventListener("change", () => this.choose());
     form.addEventListener("submit", (event) => { event.preventDefault(); this.start(); });
@@ -79,11 +91,10 @@ export class TrainForm {
     this.picker.copy(picker);
   }
 
-  /** @param {{name: string, title: string}[]} predictors what can score */
+  /** @param {{name: string, title: string, isCost: boolean}[]} predictors what can score */
   know(predictors) {
-    const { predictor } = this.fields, chosen = predictor.value;
-    predictor.replaceChildren(element("option", "the default of the space", { value: "" }), ...predictors.map(({ name, title }) => element("option", title, { value: name })));
-    predictor.value = predictors.some(({ name }) => name === chosen) ? chosen : "";
+    offer(this.fields.predictor, [{ name: "", title: "the default of the space" }, ...predictors]);
+    offer(this.fields.trade_off, [...COSTS, ...predictors.filter(({ isCost }) => isCost)]);
   }
 
   async start() {
