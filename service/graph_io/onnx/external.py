@@ -35,3 +35,6 @@ def bring_in(model: ModelProto, folder: Path | None, *, leave: Container[str] = 
                 node=name,
                 hint="Keep the model's data file in the same folder.",
             ) from error
+        # Before 1.23, onnx fills in the values and leaves the mark of those that lie elsewhere.
+        tensor.data_location = TensorProto.DEFAULT
+        del tensor.external_data[:]
