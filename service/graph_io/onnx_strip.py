@@ -6,7 +6,7 @@ how the network computes: integers (shapes, axes, indices) and small constants (
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableSequence
 from typing import Any
 
 from service.errors import InvalidInput
@@ -62,7 +62,7 @@ def _copy_without_weights(model: Any, target: Any) -> None:
 
 
 def _assign(message: Any, field: Any, value: Any) -> None:
-    if field.is_repeated:
+    if isinstance(value, MutableSequence):
         getattr(message, field.name).extend(value)
     elif field.message_type is not None:
         getattr(message, field.name).CopyFrom(value)
