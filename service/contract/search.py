@@ -40,7 +40,7 @@ SPACES: dict[Space, SearchSpace] = {
     "darts": SearchSpace("DARTS", "service.search.darts:DartsSpace"),
     "smash": SearchSpace("SMASH memory banks", "service.search.smash:SmashSpace"),
     "ghn1": SearchSpace("GHN-1 blocks", "service.search.ghn1:GHN1Space"),
-    "anytime": SearchSpace("networks with early exits", "service.search.anytime:AnytimeSpace"),
+    "anytime": SearchSpace("Networks with early exits", "service.search.anytime:AnytimeSpace"),
 }
 
 # Costs that can be counted; everything else that is traded for is a predictor's name.

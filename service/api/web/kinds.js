@@ -18,6 +18,6 @@ export const SPACES = {
   darts: "DARTS",
   smash: "SMASH memory banks",
   ghn1: "GHN-1 blocks",
-  anytime: "networks with early exits",
+  anytime: "Networks with early exits",
 };
 export const LESS_IS_BETTER = ["convergence", "error", "latency", "loss"];
