@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from pathlib import Path
 
 import httpx
 import pytest
 
-from service.api.weights.files import content_disposition
+from service.api.weights.files import content_disposition, whole_file_chunks
 from service.api.weights.ranges import ByteRange, parse_range
 from service.errors import RangeNotSatisfiable
 from service.settings import Settings
@@ -49,6 +50,19 @@ async def test_a_damaged_file_is_cut_short_and_then_gone(
         await client.get(URL)
     assert_problem(await client.get(URL), 404, "not-found")
     assert not path.exists()
+
+
+@pytest.mark.parametrize("chunks", [1, 2, 3])
+async def test_a_caller_who_leaves_early_leaves_no_open_file(tmp_path: Path, chunks: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(DATA * 2)
+    outcomes: list[bool] = []
+    file = path.open("rb")
+    body = whole_file_chunks(file, 2 * len(DATA), "00", outcomes.append)
+    for _ in range(chunks):
+        assert await anext(body)
+    await body.aclose()
+    assert file.closed and not outcomes
 
 
 async def test_head_has_the_headers_of_get(client: httpx.AsyncClient) -> None:

@@ -6,6 +6,7 @@ the SHA-256 of its bytes, which `Repr-Digest` (RFC 9530) repeats for clients tha
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import os
@@ -88,7 +89,7 @@ def file_response(
             headers["Content-Range"] = part.content_range
         headers["Content-Length"] = str(part.length)
         whole = part.length == size
-        body = whole_file_chunks(file, size, sha256, check) if whole else _read(file, part)
+        body = whole_file_chunks(file, size, sha256, check) if whole else _read_ahead(file, part)
         return StreamingResponse(body, status_code=status, headers=headers, media_type=media_type)
     except RangeNotSatisfiable as error:
         file.close()
@@ -109,24 +110,23 @@ def whole_file_chunks(
     file: BinaryIO, size: int, sha256: str, check: Callable[[bool], None] | None
 ) -> AsyncGenerator[bytes, None]:
     """An open file to its end, and closed then. check: see `file_response`. Errors: DamagedFile."""
-    chunks = _read(file, ByteRange(0, size, size))
-    return chunks if check is None else _checked(chunks, sha256, check)
+    whole = ByteRange(0, size, size)
+    return _read_ahead(file, whole) if check is None else _checked(file, whole, sha256, check)
 
 
 async def _checked(
-    chunks: AsyncGenerator[bytes, None], sha256: str, check: Callable[[bool], None]
+    file: BinaryIO, whole: ByteRange, sha256: str, check: Callable[[bool], None]
 ) -> AsyncGenerator[bytes, None]:
-    """The same chunks; the last one is held back until the digest of all is known.
+    """The chunks of a file; the last one is held back until the digest of all is known.
 
     Errors: DamagedFile.
     """
     digest, last = hashlib.sha256(), b""
-    async with aclosing(chunks):
+    async with aclosing(_read_ahead(file, whole, digest.update)) as chunks:
         async for chunk in chunks:
             if last:
                 yield last
             last = chunk
-            await anyio.to_thread.run_sync(digest.update, chunk)
     is_whole = digest.hexdigest() == sha256
     await anyio.to_thread.run_sync(check, is_whole)
     if not is_whole:
@@ -134,15 +134,30 @@ async def _checked(
     yield last
 
 
-async def _read(file: BinaryIO, part: ByteRange) -> AsyncGenerator[bytes, None]:
+async def _read_ahead(
+    file: BinaryIO, part: ByteRange, look_at: Callable[[bytes], None] | None = None
+) -> AsyncGenerator[bytes, None]:
+    """The chunks of a part of a file. While one is sent, a thread reads the next one and calls `look_at`."""
+
+    def read(count: int) -> bytes:
+        chunk = file.read(count)
+        if look_at is not None:
+            look_at(chunk)
+        return chunk
+
+    def start() -> asyncio.Future[bytes]:
+        return asyncio.get_running_loop().run_in_executor(None, read, min(CHUNK_BYTES, left))
+
+    left = part.length
+    coming: asyncio.Future[bytes] | None = None
     try:
         file.seek(part.start)
-        left = part.length
-        while left > 0:
-            chunk = await anyio.to_thread.run_sync(file.read, min(CHUNK_BYTES, left))
-            if not chunk:
-                return
+        coming = start() if left else None
+        while coming is not None and (chunk := await coming):
             left -= len(chunk)
+            coming = start() if left else None
             yield chunk
     finally:
+        if coming is not None:
+            coming.cancel()
         file.close()
