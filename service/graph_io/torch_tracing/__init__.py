@@ -1,5 +1,6 @@
 """Tracing an nn.Module into an ArchGraph. The public face is `service.graph_io.torch_tracer`.
 
+tracer.py        one module: how it is run and recorded, and what is tried if that fails
 steps.py         what was computed: one record a call, numbered
 recorder.py      the torch function mode that writes the records while the module runs
 handlers/        what each function of torch is, and its result's shape without computing it
