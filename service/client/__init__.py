@@ -66,11 +66,12 @@ from service.client._results import (
     SearchResult,
 )
 from service.client._retry import RetryPolicy
+from service.client.applied import Applied, WeightsDoNotFit
 from service.client.async_client import AsyncClient
 from service.client.client import Client
 from service.client.fine_tuned import FineTuned
 from service.client.job_table import JobTable
-from service.client.weights import Applied, PredictedWeights, WeightsDoNotFit
+from service.client.weights import PredictedWeights
 from service.contract.results import (
     Comparison,
     Embeddings,

@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 import torch
 
-from service.client.weights import Applied
+from service.client.applied import Applied
 from service.graph_io.torch_tracing.wrappers import parts_of, unwrapped, without_wrappers
 from service.weights.blocks import Array, Block
 

@@ -7,29 +7,24 @@ about 20 ms).
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from service.client import _summary, _views
 from service.client._architectures import OnnxSource, onnx_file
-from service.client._errors import UnexpectedAnswer, WeightcastError, refusal
+from service.client._downloaded import read_download
+from service.client._errors import refusal
 from service.client._html import MOST_ROWS
+from service.client.applied import Applied, WeightsDoNotFit
 from service.contract.results import PredictionResult
 from service.errors import InvalidRequest, ServiceError
-from service.graph_io.limits import DEFAULT_LIMITS, GraphLimits
 from service.kit.whole_file import whole_file, write_whole
-from service.weights.blocks import DTYPES, Array, Block, Provenance, WeightBlocks, shares
-from service.weights.formats import read_tiles, write_weights
+from service.weights.blocks import Array, Provenance, WeightBlocks, shares
+from service.weights.formats import write_weights
 from service.weights.output import check_output
-from service.weights.safetensors_layout import read_contents
 from service.weights.scales import scales
 
 if TYPE_CHECKING:
@@ -37,57 +32,6 @@ if TYPE_CHECKING:
     import torch
 
     from service.plots import Chart
-
-
-class WeightsDoNotFit(WeightcastError, ValueError):
-    """The module and the weights are not of the same network, and nothing was written.
-
-    `report` lists every difference.
-    """
-
-    def __init__(self, report: Applied) -> None:
-        super().__init__(f"the weights do not fit the module: {report}")
-        self.report = report
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What `apply_to` did.
-
-    applied: parameters of the module that were overwritten.
-    missing: parameters of the module that the weights do not have; they keep their values.
-    unexpected: weights that the module has no parameter for.
-    mismatched: name -> (shape in the module, shape in the weights); they keep their values.
-    frozen: parameters of the module with requires_grad=False; they keep their values, as they should.
-    """
-
-    applied: tuple[str, ...]
-    missing: tuple[str, ...] = ()
-    unexpected: tuple[str, ...] = ()
-    mismatched: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] | None = None
-    frozen: tuple[str, ...] = ()
-
-    @property
-    def fits(self) -> bool:
-        return not (self.missing or self.unexpected or self.mismatched)
-
-    def __str__(self) -> str:
-        parts = [f"{len(self.applied)} fit"]
-        if self.frozen:
-            parts.append(f"{len(self.frozen)} frozen ({_some(self.frozen)})")
-        if self.missing:
-            parts.append(f"{len(self.missing)} missing ({_some(self.missing)})")
-        if self.unexpected:
-            parts.append(f"{len(self.unexpected)} unexpected ({_some(self.unexpected)})")
-        for name, (module_shape, weights_shape) in list((self.mismatched or {}).items())[:3]:
-            parts.append(
-                f"{name} has shape {list(module_shape)} in the module, {list(weights_shape)} in the weights"
-            )
-        return ", ".join(parts)
-
-
-def _some(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 class PredictedWeights:
@@ -131,15 +75,7 @@ class PredictedWeights:
         """Read a weights file of the service. Raises UnexpectedAnswer if it is damaged or not what was asked
         for.
         """
-        try:
-            if output == "tiles":
-                blocks = read_tiles(body, limits=_as_announced(result))
-            elif output == "safetensors":
-                blocks = _read_safetensors(body, result, dtype)
-            else:
-                blocks = _read_npz(body, result, dtype)
-        except ServiceError as error:
-            raise UnexpectedAnswer(f"the weights file cannot be read: {error.detail}") from error
+        blocks = read_download(body, output=output, dtype=dtype, result=result)
         return cls(blocks, result=result, source_onnx=source_onnx)
 
     @property
@@ -308,46 +244,3 @@ def _form_of(path: Path) -> str:
         field="/path",
         hint="Use .safetensors, .npz, .onnx or .tiles.safetensors.",
     )
-
-
-def _as_announced(result: PredictionResult) -> GraphLimits:
-    """A tiles file may expand to as many numbers as the answer says, and no more.
-
-    How large a network may be is for the service to say: a limit of our own would refuse what it answered.
-    """
-    return replace(DEFAULT_LIMITS, max_parameters=result.num_parameters)
-
-
-def _read_safetensors(body: bytes | bytearray, result: PredictionResult, dtype: str) -> WeightBlocks:
-    contents = read_contents(memoryview(body))
-    tiled = frozenset(json.loads(contents.metadata.get("tiled", "[]")))
-    defaulted = frozenset(json.loads(contents.metadata.get("defaulted", "[]")))
-    blocks = {}
-    for name, (tensor_dtype, shape, data) in contents.tensors.items():
-        array = np.frombuffer(data, dtype=DTYPES[tensor_dtype]).reshape(shape)
-        blocks[name] = _full_block(array, _provenance(name, tiled, defaulted))
-    return WeightBlocks(blocks, result.model, contents.metadata.get("model_digest", ""), dtype)
-
-
-def _read_npz(body: bytes | bytearray, result: PredictionResult, dtype: str) -> WeightBlocks:
-    """An npz file does not say which tensors were tiled; those count as predicted."""
-    defaulted = frozenset(result.defaulted)
-    try:
-        with np.load(io.BytesIO(body), allow_pickle=False) as archive:
-            blocks = {
-                name: _full_block(archive[name], _provenance(name, frozenset(), defaulted))
-                for name in archive.files
-            }
-    except (ValueError, OSError) as error:
-        raise UnexpectedAnswer("the weights file is not an npz file") from error
-    return WeightBlocks(blocks, result.model, "", dtype)
-
-
-def _full_block(array: Array, provenance: Provenance) -> Block:
-    return Block(array.astype(np.float32, copy=False), tuple(array.shape), 1.0, None, provenance)
-
-
-def _provenance(name: str, tiled: frozenset[str], defaulted: frozenset[str]) -> Provenance:
-    if name in defaulted:
-        return Provenance.DEFAULTED
-    return Provenance.TILED if name in tiled else Provenance.PREDICTED
