@@ -21,6 +21,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     SecretStr,
+    field_validator,
     model_validator,
 )
 from pydantic.fields import FieldInfo
@@ -206,11 +207,18 @@ class Settings(BaseSettings):
 
     # Logs
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Lowest level to log."
+        default="info",
+        description="Lowest level to log: `debug`, `info`, `warning` or `error`, in any case.",
     )
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="`json` lines or `console` text; auto means console on a terminal."
     )
+
+    @field_validator("log_level", "log_format", mode="before")
+    @classmethod
+    def _in_any_case(cls, value: Any) -> Any:
+        # Other programs write levels in capitals.
+        return value.lower() if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _tasks_are_shorter_than_the_visibility_timeout(self) -> Self:

@@ -48,6 +48,12 @@ def test_a_child_gets_the_same_settings(tmp_path: Path, monkeypatch: pytest.Monk
     assert Settings() == settings
 
 
+def test_log_options_may_be_in_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIGHTCAST_LOG_LEVEL", "WARNING")
+    monkeypatch.setenv("WEIGHTCAST_LOG_FORMAT", "JSON")
+    assert (Settings().log_level, Settings().log_format) == ("warning", "json")
+
+
 def test_misspelt_options_are_found() -> None:
     assert unknown_variables({"WEIGHTCAST_PROT": "1", "WEIGHTCAST_PORT": "1", "OTHER": "x"}) == [
         "WEIGHTCAST_PROT"
