@@ -1,14 +1,16 @@
 """Does the SMASH score order networks as training does? (Brock et al. 2017, section 4.1)
 
     python -m benchmarks.rank_smash [--data digits] [--steps 400] [--networks 16] [--epochs 6] [--model NAME]
-        [--low-capacity [NAME]] [--truth FILE ...] [--plot figure3.svg]
+        [--low-capacity [NAME]] [--truth FILE ...] [--trainings 2] [--plot figure3.svg]
 
 Trains a hypernetwork (or takes the model of that name), then random networks of its space from scratch, and
 prints correlations, with 90% intervals over networks, between their accuracy on test images and their SMASH
 score, the score under both controls, and their multiply-adds. --low-capacity: also by a hypernetwork of width
 8 and a single layer (experiment 2), trained as long, or by the model of that name. --truth: files of
-`benchmarks.smash_truth`; what they have is not trained again, and what is new is added to the first one. Ties
-are many where images are few, so scores are the cross-entropy.
+`benchmarks.smash_truth`; what they have is not trained again, and what is new is added to the first one.
+--trainings: of each network, whose mean is compared; of two or more, the order of the first is also compared
+with that of the second, which bounds what any score can reach. Ties are many where images are few, so scores
+are the cross-entropy.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from benchmarks.smash_truth import (
     random_networks,
     read_truth,
     train_all,
-    truth_recipe,
+    truth_recipes,
 )
 from service.contract.smash import SmashOptions
 from service.graph_io.cells.smash import read_smash
@@ -73,6 +75,7 @@ def main() -> None:
         "--low-capacity", nargs="?", const="", metavar="NAME", help="a trained one; else trained now"
     )
     parser.add_argument("--truth", type=Path, nargs="+", default=[], metavar="FILE")
+    parser.add_argument("--trainings", type=int, default=1, help="of each network, with a seed each")
     parser.add_argument("--train-images", type=int, help="of an epoch of each network; all without it")
     parser.add_argument("--score-images", type=int, help="validation images of a score; all without it")
     parser.add_argument("--plot", type=Path, help="score and error after training, figure 3 of the paper")
@@ -89,12 +92,10 @@ def main() -> None:
     if options.low_capacity is not None:
         small = _model(options.low_capacity) or _trained(options, {**SPACE, **_LOW_CAPACITY})
     documents = random_networks(smash.config, options.networks, options.image_size)
-    recipe = truth_recipe(options.epochs, options.train_images)
-    trained_N = np.array(
-        train_all(
-            documents, dataset, recipe, options.truth[0] if options.truth else None, read_truth(options.truth)
-        )
-    )
+    known, file = read_truth(options.truth), options.truth[0] if options.truth else None
+    recipes = truth_recipes(options.trainings, options.epochs, options.train_images)
+    trained_SN = np.array([train_all(documents, dataset, recipe, file, known) for recipe in recipes])
+    trained_N = trained_SN.mean(axis=0)
     columns: dict[str, list[float]] = {"multiply-adds": []}
     accuracies = []
     for document in documents:
@@ -118,6 +119,9 @@ def main() -> None:
         mean = "" if name == "multiply-adds" else f"{-np.mean(columns[name]):.3f}"
         print(f"| {_LABELS.get(name, name)} | {measured.cells()} | {mean} |")
     print()
+    if len(trained_SN) > 1:
+        again = quality(trained_SN[1], trained_SN[0])
+        print(f"The order after another training: Kendall's tau {again.kendall}.")
     for control in DESCRIPTIONS[1:]:
         print(_against(_LABELS[control], np.array(columns["true"]) - np.array(columns[control])))
     if options.json is not None:

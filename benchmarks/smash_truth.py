@@ -1,7 +1,7 @@
 """Random networks of a SMASH space, each trained for a short while: what a score is to foretell.
 
     python -m benchmarks.smash_truth --file runs/smash_truth.jsonl [--model NAME] [--data cifar10]
-        [--image-size 16] [--networks 48] [--epochs 1] [--images 22400] [--part 0 --parts 2]
+        [--image-size 16] [--networks 48] [--epochs 1] [--images 22400] [--trainings 2] [--part 0 --parts 2]
 
 Each line of the file is a result, as `rank` and `predictor fit` read them, with how it came about. Networks
 whose result is there are not trained again, so that a run that was interrupted goes on. The networks are the
@@ -15,7 +15,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--networks", type=int, default=48)
     parser.add_argument("--epochs", type=int, default=1, help="of each network")
     parser.add_argument("--images", type=int, help="of an epoch; all without it")
+    parser.add_argument("--trainings", type=int, default=1, help="of each network, with a seed each")
     parser.add_argument("--part", type=int, default=0)
     parser.add_argument("--parts", type=int, default=1)
     options = parser.parse_args(argv)
@@ -69,9 +70,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     documents = random_networks(
         space_of(options.model, len(dataset.classes)), options.networks, options.image_size
     )
-    recipe = truth_recipe(options.epochs, options.images)
     mine = documents[options.part :: options.parts]
-    train_all(mine, dataset, recipe, options.file, read_truth([options.file]))
+    for recipe in truth_recipes(options.trainings, options.epochs, options.images):
+        train_all(mine, dataset, recipe, options.file, read_truth([options.file]))
 
 
 def space_of(model: str | None, num_classes: int) -> SmashConfig:
@@ -86,8 +87,10 @@ def random_networks(space: SmashConfig, count: int, image_size: int) -> list[Doc
     return [dict(random_architecture(space, random, image_size=image_size)) for _ in range(count)]
 
 
-def truth_recipe(epochs: int, images: int | None = None) -> SgdRecipe:
-    return SgdRecipe(epochs=epochs, images=images, batch_size=_BATCH, learning_rate=_RATE)
+def truth_recipes(trainings: int, epochs: int, images: int | None = None) -> list[SgdRecipe]:
+    """One for each seed."""
+    recipe = SgdRecipe(epochs=epochs, images=images, batch_size=_BATCH, learning_rate=_RATE)
+    return [replace(recipe, seed=seed) for seed in range(trainings)]
 
 
 def train_all(
