@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.representation import diversity, frechet_distance, most_frequent_shape, sparsity
 from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
-from service.ghn.predict import embed_graphs
+from service.ghn.predict import node_states
 from service.ghn.registry import load_model
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.node_assignment import assignment_cost
@@ -83,7 +83,7 @@ def _others(page: Path) -> str:
 
 
 def _embeddings(ghn: GHN, graphs: list[PrimitiveGraph]) -> Floats:
-    return np.stack([states.mean(0) for states in embed_graphs(ghn, graphs)]).astype(np.float64)
+    return np.array([node_states(ghn, graph).mean(axis=0, dtype=np.float64) for graph in graphs])
 
 
 def _four_networks(models: dict[str, GHN]) -> str:

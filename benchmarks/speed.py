@@ -24,7 +24,7 @@ import torchvision
 from service.client import Client
 from service.ghn.config import GHN1_CIFAR10, GHN2_CIFAR10, GHN3_CIFAR10, MLP_CIFAR10, GHNConfig
 from service.ghn.model import GHN
-from service.ghn.predict import embed_graphs, predict_blocks
+from service.ghn.predict import node_states, predict_blocks
 from service.ghn.registry import load_model
 from service.graph_io.primitives import to_primitives
 from service.graph_io.torch_tracer import trace
@@ -106,7 +106,7 @@ def measure_kinds(repeats: int) -> dict[str, dict[str, float]]:
             graph = trace(torchvision.models.get_model(name))
             primitives = to_primitives(graph)
             results[kind] |= {
-                f"{name} states": seconds(functools.partial(embed_graphs, ghn, [primitives])),
+                f"{name} states": seconds(functools.partial(node_states, ghn, primitives)),
                 f"{name} predict": seconds(functools.partial(predict_blocks, ghn, graph)),
             }
     return results

@@ -94,13 +94,9 @@ class GraphBatch:
     rows: tuple[NDArray[np.int64], ...]
 
     @classmethod
-    def from_graphs(
-        cls, graphs: Sequence[PrimitiveGraph], config: GHNConfig, dtype: type[np.floating] = np.float32
-    ) -> GraphBatch:
+    def from_graphs(cls, graphs: Sequence[PrimitiveGraph], config: GHNConfig) -> GraphBatch:
         """Memory of many nodes grows with the paths within the cutoff; for a transformer with the square of
         the nodes of each graph.
-
-        dtype: of the node states to be.
         """
         starts = np.cumsum([0, *(len(graph) for graph in graphs)])
         edges: Messages | Chain | Paths
@@ -108,10 +104,10 @@ class GraphBatch:
             order = row_of = np.arange(starts[-1])
             edges = _paths(graphs, config.virtual_edge_cutoff)
         elif config.gnn == "stacked":
-            order, edges = _chain(graphs, config, dtype)
+            order, edges = _chain(graphs, config)
             row_of = _inverse(order)
         else:
-            order, edges = _by_level(graphs, config, dtype)
+            order, edges = _by_level(graphs, config)
             row_of = _inverse(order)
         features = [
             shape_indices(shape, config.num_classes, config.max_kernel)
@@ -144,20 +140,16 @@ def _inverse(order: NDArray[np.int64]) -> NDArray[np.int64]:
     return row_of
 
 
-def _by_level(
-    graphs: Sequence[PrimitiveGraph], config: GHNConfig, dtype: type[np.floating]
-) -> tuple[NDArray[np.int64], Messages]:
+def _by_level(graphs: Sequence[PrimitiveGraph], config: GHNConfig) -> tuple[NDArray[np.int64], Messages]:
     """The nodes of all graphs in the order of their rows, and their messages."""
     depth_N = np.array([depth for graph in graphs for depth in depths(graph.predecessors)], dtype=np.int64)
     order = np.argsort(depth_N, kind="stable")
     has_virtual_edges = config.virtual_edges and config.gnn != "mlp"
     cutoff = config.virtual_edge_cutoff if has_virtual_edges else None
-    return order, messages_of(graphs, depth_N[order], _inverse(order), cutoff, dtype)
+    return order, messages_of(graphs, depth_N[order], _inverse(order), cutoff)
 
 
-def _chain(
-    graphs: Sequence[PrimitiveGraph], config: GHNConfig, dtype: type[np.floating]
-) -> tuple[NDArray[np.int64], Chain]:
+def _chain(graphs: Sequence[PrimitiveGraph], config: GHNConfig) -> tuple[NDArray[np.int64], Chain]:
     """The nodes of all graphs in the order of their rows, and their modules."""
     firsts = np.cumsum([0, *(len(graph) for graph in graphs)])
     numbers = [modules_of(graph) for graph in graphs]
@@ -167,7 +159,7 @@ def _chain(
     for number in range(max(int(each.max()) for each in numbers) + 1):
         nodes = [np.flatnonzero(each == number) for each in numbers]
         parts = [module_graph(graph, chosen) for graph, chosen in zip(graphs, nodes, strict=True)]
-        order, messages = _by_level(parts, config, dtype)
+        order, messages = _by_level(parts, config)
         entry = np.array([not sources for part in parts for sources in part.predecessors])
         owner = np.repeat(np.arange(len(graphs)), [len(chosen) for chosen in nodes])
         orders.append(np.concatenate([first + c for first, c in zip(firsts, nodes, strict=False)])[order])

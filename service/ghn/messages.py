@@ -138,7 +138,6 @@ def messages_of(
     sorted_depth_N: Whole,
     row_of: Whole,
     cutoff: int | None,
-    dtype: type[np.floating] = np.float32,
 ) -> Messages:
     """sorted_depth_N: the level of every row. row_of: the rows of all graphs' nodes. cutoff: the longest path
     of a virtual edge; None without them.
@@ -146,7 +145,7 @@ def messages_of(
     bounds = np.flatnonzero(np.diff(sorted_depth_N, prepend=-1))
     starts, stops = bounds, np.append(bounds[1:], len(row_of))
     make = dense if len(row_of) <= _MOST_DENSE_ROWS else packed
-    return make(graphs, starts, stops, row_of, cutoff, dtype)
+    return make(graphs, starts, stops, row_of, cutoff)
 
 
 def dense(
@@ -155,7 +154,6 @@ def dense(
     stops: Whole,
     row_of: Whole,
     cutoff: int | None,
-    dtype: type[np.floating],
 ) -> Messages:
     """Messages as matrices; the same blocks as `packed`. starts, stops: the rows of every level."""
     distance_NN = shortest_paths(_sources_by_row(graphs, row_of), cutoff or 1)
@@ -168,8 +166,8 @@ def dense(
     lengths = np.arange((cutoff or 1) + 1)
     weights = [lengths == 1]
     if cutoff is not None:
-        weights.append(np.reciprocal(np.maximum(lengths, 1), dtype=dtype) * (lengths > 0))
-    before = np.array(weights, dtype).take(distance_NN, axis=1)
+        weights.append(np.reciprocal(np.maximum(lengths, 1), dtype=np.float32) * (lengths > 0))
+    before = np.array(weights, np.float32).take(distance_NN, axis=1)
     nowhere = np.zeros(len(starts), np.int64)
     return Messages(
         table=np.stack((starts, stops, firsts, lasts, nowhere, nowhere), axis=1),
@@ -185,7 +183,6 @@ def packed(
     stops: Whole,
     row_of: Whole,
     cutoff: int | None,
-    dtype: type[np.floating],
 ) -> Messages:
     """Messages as one block behind the other. starts, stops: the rows of every level."""
     target, origin, length = _paths(graphs, row_of, cutoff)
@@ -196,11 +193,11 @@ def packed(
     np.maximum.at(lasts, heard, target + 1)
 
     kinds = 1 if cutoff is None else 2
-    value = np.reciprocal(length, dtype=dtype) if kinds == 2 else None
+    value = np.reciprocal(length, dtype=np.float32) if kinds == 2 else None
     direct = np.flatnonzero(length == 1)
     heights, above, below = stops - starts, starts - firsts, lasts - stops
-    before, before_X = _blocks(kinds, heights, above, dtype)
-    behind, behind_X = _blocks(kinds, heights, below, dtype)
+    before, before_X = _blocks(kinds, heights, above)
+    behind, behind_X = _blocks(kinds, heights, below)
     for block_X, offsets, widths, column, row, other in (
         (before_X, before, above, firsts, target, origin),
         (behind_X, behind, below, stops, origin, target),
@@ -246,10 +243,8 @@ def _paths(graphs: Sequence[PrimitiveGraph], row_of: Whole, cutoff: int | None) 
     return np.concatenate(targets), np.concatenate(origins), np.concatenate(lengths)
 
 
-def _blocks(
-    kinds: int, heights: Whole, widths: Whole, dtype: type[np.floating]
-) -> tuple[Whole, NDArray[np.floating]]:
+def _blocks(kinds: int, heights: Whole, widths: Whole) -> tuple[Whole, NDArray[np.float32]]:
     """Where every level's block starts, and zeros for all of them."""
     sizes = kinds * heights * widths
     ends = np.cumsum(sizes)
-    return ends - sizes, np.zeros(int(ends[-1]), dtype)
+    return ends - sizes, np.zeros(int(ends[-1]), np.float32)

@@ -5,7 +5,6 @@ Shape legend: N nodes of all graphs in the batch, C node state width
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -96,18 +95,6 @@ class GHN(nn.Module):
         if self.edge_states is not None:
             self.edge_states.to(device)
         return self
-
-    def in_double(self) -> GHN:
-        """A twin whose node states come in double precision; its decoders are this one's, and take no such
-        states.
-        """
-        twin = copy.copy(self)
-        kept = (self.decoder, self.vector_decoder, self.edge_states)
-        twin._modules = {
-            name: module if any(module is one for one in kept) else _double(module)
-            for name, module in self._modules.items()
-        }
-        return twin
 
     def embed(self, batch: GraphBatch) -> Tensor:
         """Final node states h_NC, in the batch's own row order (`batch.rows` leads back to the graphs)."""
@@ -347,7 +334,3 @@ def _fit_position(w_P1DHW: Tensor, shape: tuple[int, ...]) -> Tensor:
     grid = tile(w_P1DHW, (count, 1, width, side, side)).flatten(3).transpose(2, 3)
     grid = torch.roll(grid, length - side * side, dims=2)
     return grid if len(shape) == 3 else grid[:, 0]
-
-
-def _double(module: nn.Module | None) -> nn.Module | None:
-    return None if module is None else copy.deepcopy(module).double()

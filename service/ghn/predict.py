@@ -53,26 +53,15 @@ def predict_blocks(
 
 
 @torch.inference_mode()
-def embed_graphs(
-    ghn: GHN, graphs: Sequence[PrimitiveGraph], *, max_nodes: int = 512
-) -> list[NDArray[np.floating]]:
-    """Node states of each graph, (nodes, hidden), in the graph's node order and the GHN's precision. Graphs
-    are batched up to `max_nodes` nodes: together they take fewer steps, but what lies between them grows with
-    the square.
+def node_states(ghn: GHN, graph: PrimitiveGraph) -> NDArray[np.float32]:
+    """Final states of a graph's nodes, (nodes, hidden), in the graph's node order.
+
+    A graph is never batched with others: that would take longer on a CPU, and the last digits would depend on
+    them.
     """
-    results: list[NDArray[np.floating]] = []
-    dtype = ghn.primitive.weight.numpy().dtype.type
-    start = 0
-    while start < len(graphs):
-        stop, nodes = start + 1, len(graphs[start])
-        while stop < len(graphs) and nodes + len(graphs[stop]) <= max_nodes:
-            nodes += len(graphs[stop])
-            stop += 1
-        batch = GraphBatch.from_graphs(graphs[start:stop], ghn.config, dtype)
-        states = ghn.embed(batch).numpy()
-        results.extend(states[rows] for rows in batch.rows)
-        start = stop
-    return results
+    batch = GraphBatch.from_graphs([graph], ghn.config)
+    states: NDArray[np.float32] = ghn.embed(batch).numpy()
+    return states[batch.rows[0]]
 
 
 def on_host(tensors: Sequence[Tensor]) -> list[NDArray[np.float32]]:

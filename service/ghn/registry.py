@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from service.errors import UnknownModel
 from service.ghn.checkpoint import copy_to_cpu, load_checkpoint
 from service.ghn.device import find_device
 from service.ghn.model import GHN
-from service.ghn.predict import embed_graphs, predict_blocks
+from service.ghn.predict import node_states, predict_blocks
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.notes import notes_on
 from service.graph_io.primitives import to_primitives
@@ -51,18 +50,12 @@ class LoadedModel:
 
     def embed(self, graphs: Sequence[ArchGraph]) -> NDArray[np.float32]:
         """One embedding a network, (networks, hidden): the mean of its node states (GHN-2 paper, section
-        5.2).
-
-        The states are in double precision: in single, the last digits of a network's embedding would depend
-        on which others are embedded with it.
+        5.2). It does not depend on the other networks.
         """
-        states = embed_graphs(self._in_double, [to_primitives(graph) for graph in graphs])
-        means = [state.mean(axis=0) for state in states]
+        means = [
+            node_states(self.ghn, to_primitives(graph)).mean(axis=0, dtype=np.float64) for graph in graphs
+        ]
         return np.array(means, dtype=np.float32).reshape(len(means), self.ghn.config.hidden)
-
-    @cached_property
-    def _in_double(self) -> GHN:
-        return self.ghn.in_double()
 
     def on_cpu(self) -> LoadedModel:
         """The same model, all of it on the CPU; this one stays as it is."""

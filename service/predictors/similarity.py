@@ -23,8 +23,6 @@ from service.predictors.rankers.ranking import Candidate, Report, skipped_entry
 from service.predictors.rounding import significant
 from service.stages import Stopwatch
 
-# So many networks are embedded in one pass: large enough for matrix products, small enough for memory.
-_BATCH = 8
 _SIGNIFICANT = 7
 
 Vectors = NDArray[np.float32]
@@ -149,17 +147,7 @@ def _embed(
     watch: Stopwatch, memory: Memory, report: Report,
 ) -> _Embedded:  # fmt: skip
     by_index: dict[int, Vectors] = {}
-    waiting: list[tuple[int, Key, ArchGraph]] = []
     skipped: list[SkippedArchitecture] = []
-
-    def embed_waiting() -> None:
-        with watch.stage("embed"):
-            vectors = model.embed([graph for _, _, graph in waiting])
-        for (index, key, _), vector in zip(waiting, vectors, strict=True):
-            by_index[index] = vector
-            memory.put(key, vector)
-        waiting.clear()
-
     left, done = iter(candidates), 0
     while True:
         with watch.stage("parse"):
@@ -169,21 +157,18 @@ def _embed(
         try:
             document = read_entry(candidate.document).document
             key = memory.key(document)
-            known = memory.get(key)
-            if known is None:
+            vector = memory.get(key)
+            if vector is None:
                 with watch.stage("parse"):
                     graph = read(document)
-                waiting.append((candidate.index, key, graph))
-            else:
-                by_index[candidate.index] = known
+                with watch.stage("embed"):
+                    (vector,) = model.embed([graph])
+                memory.put(key, vector)
+            by_index[candidate.index] = vector
         except ServiceError as error:
             skipped.append(skipped_entry(candidate, error))
-        if len(waiting) == _BATCH:
-            embed_waiting()
         done += 1
         report(done)
-    if waiting:
-        embed_waiting()
     indices = sorted(by_index)
     vector_NW = np.stack([by_index[index] for index in indices]) if indices else model.embed([])
     return _Embedded(indices, vector_NW, skipped)

@@ -22,7 +22,7 @@ from service.ghn.config import (
 )
 from service.ghn.model import GHN, tile
 from service.ghn.normalization import fan_scale
-from service.ghn.predict import embed_graphs, predict_blocks
+from service.ghn.predict import node_states, predict_blocks
 from service.graph_io.archgraph import ArchGraph, Node, Parameter
 from service.graph_io.checks import build_graph
 from service.graph_io.operators import Primitive
@@ -286,11 +286,13 @@ def test_reference_import_never_runs_code(tmp_path: Path) -> None:
 
 def test_embeddings_do_not_depend_on_the_batch(ghn: GHN) -> None:
     graphs = [to_primitives(conv_net(8 * (i + 1), i + 1)) for i in range(5)]
-    together = embed_graphs(ghn, graphs)
-    for graph, states in zip(graphs, together, strict=True):
-        (alone,) = embed_graphs(ghn, [graph])
+    batch = GraphBatch.from_graphs(graphs, ghn.config)
+    with torch.inference_mode():
+        together = ghn.embed(batch).numpy()
+    for graph, rows in zip(graphs, batch.rows, strict=True):
+        alone = node_states(ghn, graph)
         assert alone.shape == (len(graph), ghn.config.hidden)
-        np.testing.assert_allclose(alone, states, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(alone, together[rows], rtol=0, atol=1e-5)
 
 
 def test_tile_repeats_and_cuts() -> None:
