@@ -12,6 +12,7 @@ import typer
 from service.cli import options, sources
 from service.cli.console import emit_json, progress_bar, say, table
 from service.cli.from_contract import Values, checked, offers
+from service.cli.output_file import check_ending, new_file
 from service.cli.remote import steps
 from service.cli.several import client_of, read_networks
 from service.contract.many import CompareOptions
@@ -42,8 +43,8 @@ def compare(
 
     Of more than 8 networks, each is shown with the one that is nearest to it; -o writes all distances.
     """
-    if out is not None and out.suffix != ".csv":
-        raise typer.BadParameter("distances are written as .csv", param_hint="-o")
+    if out is not None:
+        check_ending(out, "distances", ".csv")
     names, choices = sources.expand(source), checked(CompareOptions, values)
     with progress_bar("comparing") as progress, client_of(url, api_key) as client:
         networks = read_networks(names, progress)
@@ -97,8 +98,7 @@ def _shown(distance: float) -> str:
 
 
 def _write(file: Path, names: Sequence[str], distances: Sequence[Sequence[float]]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", encoding="utf-8", newline="") as lines:
+    with new_file(file) as path, path.open("w", encoding="utf-8", newline="") as lines:
         writer = csv.writer(lines)
         writer.writerow(["", *names])
         writer.writerows([name, *row] for name, row in zip(names, distances, strict=True))

@@ -10,6 +10,7 @@ import typer
 from service.cli import options, sources
 from service.cli.console import emit_json, progress_bar, say
 from service.cli.from_contract import Values, checked, offers
+from service.cli.output_file import check_ending, new_file
 from service.cli.remote import steps
 from service.cli.several import client_of, read_networks
 from service.contract.many import EmbedOptions
@@ -39,6 +40,9 @@ def embed(
     """
     import numpy as np
 
+    target = out if out is not None or json else Path(DEFAULT_FILE)
+    if target is not None:
+        check_ending(target, "embeddings", ".npz")
     names, model = sources.expand(source), checked(EmbedOptions, values).model
     with progress_bar("embedding") as progress, client_of(url, api_key) as client:
         networks = read_networks(names, progress)
@@ -48,9 +52,8 @@ def embed(
             networks.tell_skipped(answer.skipped)
     names = [] if answer is None else [networks.names[index] for index in answer.indices]
     vector_NW = np.array([] if answer is None else answer.embeddings, dtype=np.float32)
-    target = out if out is not None or json else Path(DEFAULT_FILE)
     if names and target is not None:
-        with open(target, "wb") as file:
+        with new_file(target) as path, path.open("wb") as file:
             np.savez(file, embeddings=vector_NW, sources=np.array(names))
     if json:
         rows = [

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
+from service.cli.output_file import new_file, write_lines
 from service.graph_io.short_texts import as_source
 from service.kit.json_types import JsonObject
 
@@ -17,26 +16,19 @@ if TYPE_CHECKING:
     from service.contract.results import RankedArchitecture
 
 _COLUMNS = ("rank", "name", "score", "value", "low", "high", "architecture")
-_ENDINGS = (".jsonl", ".csv")
-
-
-def check_ending(file: Path) -> None:
-    """Raises BadParameter, before anything is ranked."""
-    if file.suffix not in _ENDINGS:
-        raise typer.BadParameter(f"rankings are written as {' or '.join(_ENDINGS)}", param_hint="-o")
+ENDINGS = (".jsonl", ".csv")
 
 
 def write_ranking(file: Path, rows: Sequence[RankedArchitecture], architectures: Sequence[Any]) -> None:
     """architectures: by the `index` of the rows, as they were read."""
     records = [_record(row, architectures[row.index]) for row in rows]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", encoding="utf-8", newline="") as lines:
-        if file.suffix == ".csv":
-            writer = csv.DictWriter(lines, _COLUMNS)
-            writer.writeheader()
-            writer.writerows({**record, "architecture": _text(record["architecture"])} for record in records)
-        else:
-            lines.writelines(json.dumps(record, separators=(",", ":")) + "\n" for record in records)
+    if file.suffix.lower() != ".csv":
+        write_lines(file, (json.dumps(record, separators=(",", ":")) for record in records))
+        return
+    with new_file(file) as path, path.open("w", encoding="utf-8", newline="") as lines:
+        writer = csv.DictWriter(lines, _COLUMNS)
+        writer.writeheader()
+        writer.writerows({**record, "architecture": _text(record["architecture"])} for record in records)
 
 
 def _record(row: RankedArchitecture, entry: Any) -> JsonObject:

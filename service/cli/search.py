@@ -12,6 +12,7 @@ from service.cli import options, scored
 from service.cli.console import ReportProgress, emit_json, fitted, progress_bar, say, table
 from service.cli.from_contract import Values, checked, offers
 from service.cli.images import search_images
+from service.cli.output_file import check_ending, new_file, write_lines
 from service.cli.remote import steps
 from service.contract.options import DATA
 from service.contract.search import SearchOptions
@@ -50,15 +51,15 @@ def search(
         typer.Option(
             "-o",
             "--out",
-            metavar="FILE",
+            metavar="FILE.jsonl",
             help="Write the best architectures to a file, one JSON document per line, as `rank` reads them.",
         ),
     ] = None,
     weights: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE",
-            help="Write weights of the best architecture to a file (safetensors), and its network beside "
+            metavar="FILE.safetensors",
+            help="Write weights of the best architecture to a file, and its network beside "
             "it as JSON; for a HyperNAS predictor that generates weights.",
         ),
     ] = None,
@@ -73,15 +74,18 @@ def search(
     """
     # A path is no name: here it is looked up as it is.
     named = data if data is None or url is not None else "here"
+    if out is not None:
+        check_ending(out, "architectures", ".jsonl")
     chosen = checked(SearchOptions, {**values, "predictor": predictor, "data": named, "skip_bad": skip_bad})
     if weights is not None:
+        check_ending(weights, "weights", ".safetensors", option="--weights")
         _check_generates(chosen.predictor, url)
     with progress_bar("searching") as progress:
         answer = (
             _here(chosen, data, data_dir, progress) if url is None else _there(chosen, progress, url, api_key)
         )
     if out is not None:
-        _write(out, answer.best)
+        write_lines(out, (json_text.dumps(entry.as_json(), separators=(",", ":")) for entry in answer.best))
     if weights is not None:
         _write_weights(weights, answer, quiet=json)
     if json:
@@ -121,13 +125,6 @@ def _there(chosen: SearchOptions, progress: ReportProgress, url: str, api_key: s
         return client.search(**written(chosen), progress=steps(progress))
 
 
-def _write(file: Path, entries: list[FoundArchitecture]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", encoding="utf-8") as lines:
-        for entry in entries:
-            lines.write(json_text.dumps(entry.as_json(), separators=(",", ":")) + "\n")
-
-
 def _check_generates(predictor: str | None, url: str | None) -> None:
     from service.models.catalog import find_card
     from service.predictors.hypernas.generated_weights import check_generates
@@ -145,8 +142,8 @@ def _write_weights(file: Path, answer: SearchResult, *, quiet: bool) -> None:
     from service.weights.formats import write_weights
 
     network, weights = generate_weights(find_card(answer.predictor), answer.best[0].architecture)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_weights(file, weights, output="safetensors", dtype="float32")
+    with new_file(file) as path:
+        write_weights(path, weights, output="safetensors", dtype="float32")
     document = file.with_suffix(".json")
     document.write_text(json_text.dumps(network, indent=1) + "\n")
     if not quiet:

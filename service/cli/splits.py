@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as json_module
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ import typer
 
 from service.cli import options
 from service.cli.console import emit_json
+from service.cli.output_file import check_ending, write_lines
 from service.contract.fields import Document
 from service.contract.kinds import image_rankers
 from service.contract.search import SPACES
@@ -67,6 +67,8 @@ def architectures(
     """
     if model is not None and split not in image_rankers():
         raise typer.BadParameter(f"belongs to --split {_WITH_MODELS}", param_hint="--model")
+    if out is not None:
+        check_ending(out, "architectures", ".jsonl")
     networks = _of_space(split, seed, count, model) if split in SPACES else _named(split, seed, count)
     if json:
         made = list(networks)
@@ -94,6 +96,9 @@ def _of_space(name: str, seed: int, count: int, model: str | None) -> Iterator[D
 
 
 def _write(out: Path | None, networks: Iterable[Document]) -> None:
-    with nullcontext(sys.stdout) if out is None else open(out, "w", encoding="utf-8") as file:
-        for document in networks:
-            file.write(json_module.dumps(document, separators=(",", ":")) + "\n")
+    lines = (json_module.dumps(document, separators=(",", ":")) for document in networks)
+    if out is not None:
+        write_lines(out, lines)
+        return
+    for line in lines:
+        sys.stdout.write(f"{line}\n")

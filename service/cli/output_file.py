@@ -1,0 +1,36 @@
+"""Files that commands write: the name says what is in one, and it appears whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from service.kit.whole_file import whole_file
+
+
+def check_ending(file: Path, content: str, *endings: str, option: str = "-o") -> None:
+    """Refuse a name that says something else. For before the work. content: what is written, in the plural.
+
+    Raises BadParameter.
+    """
+    if file.suffix.lower() not in endings:
+        raise typer.BadParameter(
+            f"{file}: {content} are written as {' or '.join(endings)}", param_hint=option
+        )
+
+
+@contextmanager
+def new_file(target: Path) -> Iterator[Path]:
+    """`whole_file`, in a folder that is made if it is not there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(target) as path:
+        yield path
+
+
+def write_lines(target: Path, lines: Iterable[str]) -> None:
+    """Write a text file, each line as it comes."""
+    with new_file(target) as path, path.open("w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in lines)

@@ -1,0 +1,55 @@
+"""Files that commands write: what their names say, in folders that are made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import CELL, SMALL_GRAPH, Run, write_json
+
+SEARCH = ("search", "--space", "nasbench201", "--evaluations", "3")
+SPLIT = ("architectures", "--split", "id-test", "-n", "2")
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "name", "endings"),
+    [
+        (("embed", "net.json"), "-o", "e.csv", ".npz"),
+        (("embed", "net.json"), "-o", "e", ".npz"),
+        (("compare", "net.json"), "-o", "far.txt", ".csv"),
+        (("rank", f"nasbench201:{CELL}"), "-o", "best.txt", ".jsonl or .csv"),
+        (SEARCH, "-o", "best.csv", ".jsonl"),
+        (SEARCH, "--weights", "best.json", ".safetensors"),
+        (SPLIT, "-o", "nets.csv", ".jsonl"),
+        (("finetune", "net.json", "--data", "digits"), "-o", "net.npz", ".safetensors or .onnx"),
+    ],
+)
+def test_a_name_that_says_something_else_is_refused_before_any_work(
+    run: Run, tmp_path: Path, command: tuple[str, ...], option: str, name: str, endings: str
+) -> None:
+    write_json(tmp_path / "net.json", SMALL_GRAPH)
+    result = run(*command, option, name)
+    assert result.exit_code == 2
+    assert f"{option}: {name}:" in result.output and f"are written as {endings}" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["net.json"]
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (("embed", "net.json"), "e.NPZ"),
+        (("compare", "net.json"), "far.csv"),
+        (("rank", f"nasbench201:{CELL}"), "best.csv"),
+        (SEARCH, "best.jsonl"),
+        (SPLIT, "nets.jsonl"),
+        (("predict", "net.json"), "net.npz"),
+    ],
+)
+def test_a_folder_is_made_and_nothing_else_lies_in_it(
+    run: Run, tmp_path: Path, command: tuple[str, ...], name: str
+) -> None:
+    write_json(tmp_path / "net.json", SMALL_GRAPH)
+    result = run(*command, "-o", f"new/deep/{name}")
+    assert result.exit_code == 0, result.output
+    assert [path.name for path in (tmp_path / "new" / "deep").iterdir()] == [name]
