@@ -28,6 +28,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.setting_types import BucketUrl, Device, LocalPath, Origins, RedisUrl
+
 PREFIX = "WEIGHTCAST_"
 MASK = "********"
 MiB = 2**20
@@ -49,21 +51,21 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
 
     # Folders
-    home: Path = Field(
+    home: LocalPath = Field(
         default_factory=user_data_folder,
         description="Folder of artifacts, of trained and imported models, and of the embedded Redis.",
     )
-    data_dir: Path = Field(
+    data_dir: LocalPath = Field(
         default_factory=lambda fields: fields["home"] / "data",
         description="Folder of the data sets; packed CIFAR-10 is `train.npz` and `test.npz`. Default: "
         "`data` under home.",
     )
-    artifact_dir: Path = Field(
+    artifact_dir: LocalPath = Field(
         default_factory=lambda fields: fields["home"] / "artifacts",
         description="Folder of predicted weights and uploaded graphs, shared by the API and all workers. "
         "Default: `artifacts` under home.",
     )
-    artifact_url: str | None = Field(
+    artifact_url: BucketUrl | None = Field(
         default=None,
         description="Bucket of an object store that holds them instead, `s3://bucket/prefix` (also `gs://`, "
         "`az://`); the folder then keeps copies. Credentials come from the environment, as for the "
@@ -76,13 +78,13 @@ class Settings(BaseSettings):
     )
 
     # Redis
-    redis_url: str | None = Field(
+    redis_url: RedisUrl | None = Field(
         default=None,
         repr=False,
         description="Redis for job records and the queue (`redis://`, `rediss://` or `unix://`); must run"
         " with `noeviction`. Unset: `weightcast serve` starts a private one.",
     )
-    cache_redis_url: str | None = Field(
+    cache_redis_url: RedisUrl | None = Field(
         default=None,
         repr=False,
         description="Second Redis for small cached answers; it may evict. Unset: the first one is used.",
@@ -96,14 +98,13 @@ class Settings(BaseSettings):
         description="Comma-separated API keys, each `KEY` (all scopes but admin) or `KEY:scope+scope` "
         "with the scopes predict, train, metrics, admin. Unset: open, on loopback addresses only.",
     )
-    api_keys_file: Path | None = Field(
+    api_keys_file: LocalPath | None = Field(
         default=None,
         description="File with further API keys, one per line, `#` starts a comment; for mounted secrets. "
         "It is read again when it changes.",
     )
-    cors_origins: str = Field(
+    cors_origins: Origins = Field(
         default="",
-        pattern=r"^\s*(\*|https?://[^\s,/]+(\s*,\s*https?://[^\s,/]+)*)?\s*$",
         description="Comma-separated origins (`https://app.example.org`) whose pages may call the service "
         "from a browser; `*` for all, with API keys only. Unset: its own page only.",
     )
@@ -184,9 +185,8 @@ class Settings(BaseSettings):
         default=0,
         description="CPU cores that one worker computes on. 0: an even share of those that it may use.",
     )
-    device: str = Field(
+    device: Device = Field(
         default="auto",
-        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
         description="Device for the decoders of predictions: `cpu`, `cuda`, `cuda:N` (GPU number N), or "
         "`auto`: the first GPU, or the CPU if there is none. A worker does not start if its GPU is missing. "
         "Training uses all GPUs that it sees.",
@@ -311,7 +311,7 @@ def configuration_page() -> str:
             "# Configuration",
             "",
             "Every option is an environment variable. `weightcast doctor` shows the current values, with",
-            "masked secrets.",
+            "masked secrets. In the path of a folder or a file, `~` is your home folder.",
             "This page is made by `python -m service.settings > docs/configuration.md`.",
             "",
             "| variable | default | meaning |",

@@ -54,6 +54,39 @@ def test_log_options_may_be_in_capitals(monkeypatch: pytest.MonkeyPatch) -> None
     assert (Settings().log_level, Settings().log_format) == ("warning", "json")
 
 
+def test_folders_may_lie_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("HOME", "DATA_DIR", "ARTIFACT_DIR", "API_KEYS_FILE"):
+        monkeypatch.setenv(f"WEIGHTCAST_{name}", f"~/{name}")
+    settings = Settings()
+    places = settings.home, settings.data_dir, settings.artifact_dir, settings.api_keys_file
+    assert places == tuple(tmp_path / name for name in ("HOME", "DATA_DIR", "ARTIFACT_DIR", "API_KEYS_FILE"))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "reason"),
+    [
+        ("home", "~nobody-of-this-name/w", "there is no home folder ~nobody-of-this-name"),
+        ("redis_url", "localhost:6379", "begins with redis://, rediss:// or unix://"),
+        ("cache_redis_url", "http://localhost", "begins with redis://, rediss:// or unix://"),
+        ("redis_url", "redis://localhost:port/0", "expected a port"),
+        ("artifact_url", "/mnt/artifacts", "begins with s3://, gs:// or az://"),
+        ("device", "gpu", "expected `auto`, `cpu`, `cuda`"),
+        ("cors_origins", "app.example.org", "expected `.`, or addresses such as https://app.example.org"),
+    ],
+)
+def test_a_wrong_value_says_what_may_stand_there(
+    tmp_path: Path, option: str, value: str, reason: str
+) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        Settings(**{"home": tmp_path, option: value})
+
+
+@pytest.mark.parametrize("url", ["redis://:secret@h:6379/0", "rediss://h", "unix:///tmp/redis.sock?db=1"])
+def test_addresses_of_redis_stay_as_they_are(tmp_path: Path, url: str) -> None:
+    assert Settings(home=tmp_path, redis_url=url).redis_url == url
+
+
 def test_misspelt_options_are_found() -> None:
     assert unknown_variables({"WEIGHTCAST_PROT": "1", "WEIGHTCAST_PORT": "1", "OTHER": "x"}) == [
         "WEIGHTCAST_PROT"

@@ -27,6 +27,8 @@ _json: ContextVar[bool] = ContextVar("weightcast-json", default=False)
 
 FAILED, WRONG_USAGE, REFUSED, INTERRUPTED = 1, 2, 3, 130
 _REFUSAL_STATUSES = frozenset({400, 413, 415, 422})
+# Of pydantic, about an option whose default depends on another one, which is wrong.
+_FOLLOWS = "default_factory_not_called"
 
 
 SECTIONS = (
@@ -187,5 +189,6 @@ def _wrong_settings(error: Any) -> WrongSetting:
     wrong = [
         sentence(variable(str(entry["loc"][0])) if entry["loc"] else "Settings", entry)
         for entry in error.errors(include_url=False, include_input=False)
+        if entry["type"] != _FOLLOWS
     ]
     return WrongSetting(" ".join(wrong), hint="docs/configuration.md says what each setting may be.")

@@ -205,7 +205,16 @@ def test_a_wrong_option_is_named_without_its_value(run: Run, monkeypatch: pytest
     get_settings.cache_clear()
     result = run("doctor")
     assert result.exit_code == 1 and "secret" not in result.output
-    assert problems(result)[0]["detail"].startswith("WEIGHTCAST_DEVICE does not match")
+    assert problems(result)[0]["detail"].startswith("WEIGHTCAST_DEVICE: expected")
+
+
+def test_options_that_follow_from_a_wrong_one_are_not_named(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEIGHTCAST_HOME", "~nobody-of-this-name")
+    get_settings.cache_clear()
+    (problem,) = problems(run("models", "list"))
+    assert problem["detail"] == "WEIGHTCAST_HOME: there is no home folder ~nobody-of-this-name."
 
 
 def bad(report: dict[str, Any]) -> list[str]:

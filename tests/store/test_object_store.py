@@ -121,7 +121,7 @@ def test_a_store_that_is_away_is_unavailable(tmp_path: Path, monkeypatch: pytest
 
 def test_addresses_and_names_are_checked(bucket: s3_stand_in.Bucket, tmp_path: Path) -> None:
     with pytest.raises(Unavailable):
-        open_artifacts(Settings(home=tmp_path, artifact_url="nonsense"))
+        open_artifacts(Settings(home=tmp_path, artifact_url="s3://"))
     with pytest.raises(InvalidRequest):
         machine(tmp_path).find("../../etc/passwd")
     assert bucket.requests == []
