@@ -9,6 +9,8 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -154,10 +156,19 @@ def _disk(settings: Settings) -> Section:
     folder = next(path for path in (settings.home, *settings.home.resolve().parents) if path.exists())
     return {
         "home": str(settings.home),
-        "writable": os.access(folder, os.W_OK),
+        "writable": _is_writable(folder),
         "free_bytes": shutil.disk_usage(folder).free,
         "artifact_bytes": _artifact_bytes(settings),
     }
+
+
+def _is_writable(folder: Path) -> bool:
+    """By trial: rights say little of a read-only file system, and nothing to root."""
+    try:
+        with TemporaryDirectory(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def _artifact_bytes(settings: Settings) -> int:

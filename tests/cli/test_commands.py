@@ -208,6 +208,18 @@ def test_a_wrong_option_is_named_without_its_value(run: Run, monkeypatch: pytest
     assert problems(result)[0]["detail"].startswith("WEIGHTCAST_DEVICE: expected")
 
 
+def test_a_home_that_is_a_file_cannot_be_written_to(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    for home in ("file", "file/sub"):
+        monkeypatch.setenv("WEIGHTCAST_HOME", str(tmp_path / home))
+        get_settings.cache_clear()
+        result = run("doctor", "--json")
+        assert not json.loads(result.stdout)["disk"]["writable"] and result.exit_code == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_options_that_follow_from_a_wrong_one_are_not_named(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
