@@ -28,6 +28,7 @@ import httpx
 import structlog
 
 from service import home_lock
+from service.api.keys import KeyRing
 from service.errors import Conflict, InvalidRequest, Unavailable
 from service.exposure import refuse_open_door
 from service.ghn.device import check_device
@@ -56,14 +57,15 @@ def serve(
     """Run everything until SIGINT or SIGTERM; returns the exit status.
 
     say: called with lines for the user; default: written to standard output.
-    Errors: InvalidRequest for an address that would be open to others without keys; Conflict when the port
-    or the home is in use; Unavailable without the GPU of the settings; ServiceError when a part does not
-    start.
+    Errors: InvalidRequest for an address that would be open to others without keys; WrongSetting for keys
+    that cannot be read; Conflict when the port or the home is in use; Unavailable without the GPU of the
+    settings; ServiceError when a part does not start.
     """
     options = {"host": host, "port": port, "predict_workers": predict_workers}
     changes = {name: value for name, value in options.items() if value is not None}
     settings = settings.model_copy(update=changes)
     refuse_open_door(settings)
+    KeyRing.from_settings(settings)
     check_device(settings.device)
     configure_logging(settings)
     say = say or (_to_log if settings.log_format == "json" else _to_stdout)

@@ -20,6 +20,7 @@ from typing import Literal
 
 import structlog
 
+from service.errors import WrongSetting
 from service.settings import Settings
 
 Scope = Literal["predict", "train", "metrics", "admin"]
@@ -54,8 +55,9 @@ class _Key:
 class KeyRing:
     """The keys of this server. Without any it is open: everybody may do everything.
 
-    Raises ValueError for an entry that cannot be read, and for a file without keys: a server must not start
-    with half its keys. A file that is changed to something unreadable later leaves the keys as they were.
+    Raises WrongSetting for an entry or a file that cannot be read, and for a file without keys: a server must
+    not start with half its keys. A file that is changed to something unreadable later leaves the keys as they
+    were.
     """
 
     def __init__(self, entries: str | None = None, file: Path | None = None) -> None:
@@ -65,7 +67,7 @@ class KeyRing:
         self._seen: tuple[int, int] | None = None
         self._looked = time.monotonic()
         if file is not None:
-            self._from_file, self._seen = _read_keys(file), _version(file)
+            self._from_file, self._seen = _read_keys(file)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> KeyRing:
@@ -93,11 +95,10 @@ class KeyRing:
             return
         self._looked = time.monotonic()
         try:
-            version = _version(self._file)
-            if version != self._seen:
-                self._from_file, self._seen = _read_keys(self._file), version
+            if _version(self._file) != self._seen:
+                self._from_file, self._seen = _read_keys(self._file)
                 log.info("keys.read", file=str(self._file), keys=len(self._from_file))
-        except (OSError, ValueError) as error:
+        except (OSError, WrongSetting) as error:
             log.error("keys.unreadable", file=str(self._file), reason=str(error))
 
 
@@ -107,24 +108,40 @@ def _version(file: Path) -> tuple[int, int]:
     return facts.st_mtime_ns, facts.st_ino
 
 
-def _read_keys(file: Path) -> tuple[_Key, ...]:
-    keys = _parse_keys([line.partition("#")[0] for line in file.read_text().splitlines()], str(file))
+def _read_keys(file: Path) -> tuple[tuple[_Key, ...], tuple[int, int]]:
+    """The keys, and the version of the file that they are of."""
+    try:
+        version, lines = _version(file), file.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise _wrong(f"The file of keys {file} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise _wrong(f"The file of keys {file} is not text in UTF-8.") from error
+    keys = _parse_keys([line.partition("#")[0] for line in lines], str(file))
     if not keys:
-        raise ValueError(f"{file}: there is no key in this file.")
-    return keys
+        raise _wrong(f"There is no key in the file of keys {file}.")
+    return keys, version
 
 
 def _parse_keys(entries: Sequence[str], origin: str) -> tuple[_Key, ...]:
-    return tuple(_parse_key(entry.strip(), origin) for entry in entries if entry.strip())
+    return tuple(
+        _parse_key(entry.strip(), f"Entry {number} of {origin}")
+        for number, entry in enumerate(entries, start=1)
+        if entry.strip()
+    )
 
 
-def _parse_key(entry: str, origin: str) -> _Key:
+def _parse_key(entry: str, place: str) -> _Key:
     secret, _, listed = entry.partition(":")
     scopes = frozenset(part.strip() for part in listed.split("+") if part.strip()) or DEFAULT_SCOPES
-    if unknown := sorted(scopes - SCOPES):
-        raise ValueError(f"{origin}: unknown scope {unknown[0]!r}; there are {', '.join(sorted(SCOPES))}.")
+    if not scopes <= SCOPES:
+        # What stands there is not shown: it may be part of a secret with a colon.
+        raise _wrong(f"{place} has an unknown scope; there are {', '.join(sorted(SCOPES))}.")
     if not secret:
-        raise ValueError(f"{origin}: an entry has no key.")
+        raise _wrong(f"{place} has no key.")
     hashed = _HASHED.fullmatch(secret)
     digest = bytes.fromhex(hashed.group(1)) if hashed else hashlib.sha256(secret.encode()).digest()
     return _Key(digest, Principal(f"key-{digest.hex()[:12]}", scopes))
+
+
+def _wrong(detail: str) -> WrongSetting:
+    return WrongSetting(detail, hint="An entry is KEY or KEY:scope+scope; docs/configuration.md says more.")

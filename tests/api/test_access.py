@@ -15,7 +15,7 @@ from pydantic import SecretStr, ValidationError
 from service.api import keys
 from service.api.architectures import GRAPH_EXAMPLE
 from service.api.keys import KeyRing
-from service.errors import InvalidRequest
+from service.errors import InvalidRequest, WrongSetting
 from service.exposure import refuse_open_door
 from service.settings import Settings
 from service.store.jobs import JobStore
@@ -190,10 +190,19 @@ async def test_an_old_browser_that_does_not_name_its_page(
 
 
 def test_keys_that_cannot_be_read() -> None:
-    for entries in ("a:fly", ":predict"):
-        with pytest.raises(ValueError, match="WEIGHTCAST_API_KEYS"):
+    for entries in ("good,user:pa55", "good,:predict"):
+        with pytest.raises(WrongSetting, match="Entry 2 of WEIGHTCAST_API_KEYS") as refusal:
             KeyRing(entries)
+        # Nothing that may be part of a secret is told.
+        assert "pa55" not in str(refusal.value)
     assert KeyRing(None).is_open and KeyRing(" , ").is_open
+
+
+def test_a_service_whose_keys_cannot_be_read_does_not_start(api_settings: Settings) -> None:
+    wrong = api_settings.model_copy(update={"api_keys": SecretStr("key:fly")})
+    with pytest.raises(WrongSetting):
+        serve(wrong)
+    assert not wrong.home.joinpath("redis").exists()
 
 
 def test_keys_are_kept_as_hashes() -> None:
@@ -235,9 +244,12 @@ def test_keys_from_a_file_are_rotated_without_a_restart(
 def test_a_file_without_keys_does_not_start_an_open_server(tmp_path: Path, api_settings: Settings) -> None:
     file = tmp_path / "keys"
     file.write_text("# none yet\n")
-    with pytest.raises(ValueError, match="no key"):
+    with pytest.raises(WrongSetting, match="no key"):
         KeyRing(None, file)
-    with pytest.raises(OSError):
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(WrongSetting, match="not text"):
+        KeyRing(None, file)
+    with pytest.raises(WrongSetting, match="cannot be read: No such file"):
         KeyRing(None, tmp_path / "absent")
     refuse_open_door(api_settings.model_copy(update={"host": "0.0.0.0", "api_keys_file": file}))
 
