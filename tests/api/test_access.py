@@ -15,6 +15,7 @@ from pydantic import SecretStr, ValidationError
 from service.api import keys
 from service.api.architectures import GRAPH_EXAMPLE
 from service.api.keys import KeyRing
+from service.embedded import serve
 from service.errors import InvalidRequest, WrongSetting
 from service.exposure import refuse_open_door
 from service.settings import Settings
