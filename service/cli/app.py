@@ -25,6 +25,7 @@ from service.cli import (
     train,
     version,
 )
+from service.cli.console import escape_what_cannot_be_shown
 from service.cli.failures import Commands
 from service.kit.openmp import let_waiting_threads_sleep
 
@@ -77,5 +78,6 @@ app.command()(version.version)
 def main() -> None:
     """Entry point of the console script."""
     let_waiting_threads_sleep()
+    escape_what_cannot_be_shown()
     # The name is what shells complete, however the command was started.
     app(sys.argv[1:], prog_name="weightcast")

@@ -12,7 +12,7 @@ import typer
 from service.cli import options, sources
 from service.cli.console import emit_json, progress_bar, say, table
 from service.cli.from_contract import Values, checked, offers
-from service.cli.output_file import check_ending, new_file
+from service.cli.output_file import check_ending, new_csv
 from service.cli.remote import steps
 from service.cli.several import client_of, read_networks
 from service.contract.many import CompareOptions
@@ -98,7 +98,7 @@ def _shown(distance: float) -> str:
 
 
 def _write(file: Path, names: Sequence[str], distances: Sequence[Sequence[float]]) -> None:
-    with new_file(file) as path, path.open("w", encoding="utf-8", newline="") as lines:
+    with new_csv(file) as lines:
         writer = csv.writer(lines)
         writer.writerow(["", *names])
         writer.writerows([name, *row] for name, row in zip(names, distances, strict=True))

@@ -13,12 +13,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from io import TextIOWrapper
+from typing import Any, TextIO
 
 import typer
 
 # (done, total or None while nobody knows, message)
 ReportProgress = Callable[[float, float | None, str], None]
+
+
+def escape_what_cannot_be_shown() -> None:
+    """A stream may know ASCII alone, and the name of a file may be bytes of no text: neither may end a
+    command.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(line: str) -> None:
@@ -28,7 +38,13 @@ def say(line: str) -> None:
 
 
 def emit_json(document: Any) -> None:
-    typer.echo(json.dumps(document, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+    typer.echo(json_for(sys.stdout, document, indent=2 if sys.stdout.isatty() else None))
+
+
+def json_for(stream: TextIO, document: Any, *, indent: int | None = None) -> str:
+    """JSON whose letters the stream can show; JSON has escapes of its own for the others."""
+    ascii_alone = (stream.encoding or "").lower().replace("-", "") != "utf8"
+    return json.dumps(document, ensure_ascii=ascii_alone, indent=indent, default=str)
 
 
 @contextmanager

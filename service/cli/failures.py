@@ -7,7 +7,6 @@ document in one line of JSON, so that programs can read it.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import typer
 from typer.core import TyperGroup
 
+from service.cli.console import json_for
 from service.errors import CommandFailed, ServiceError, UnusableFile, WrongSetting
 from service.extras import not_installed
 
@@ -112,7 +112,7 @@ def report(error: Exception, *, source: str | None = None) -> int | None:
         if hint := problem.get("hint"):
             typer.secho(as_sentence(str(hint)), err=True)
     else:
-        typer.echo(json.dumps(problem, ensure_ascii=False, default=str), err=True)
+        typer.echo(json_for(sys.stderr, problem), err=True)
     return REFUSED if problem.get("status") in _REFUSAL_STATUSES else FAILED
 
 

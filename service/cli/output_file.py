@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import typer
 
@@ -28,6 +29,16 @@ def new_file(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(target) as path:
         yield path
+
+
+@contextmanager
+def new_csv(target: Path) -> Iterator[TextIO]:
+    """`new_file`, open for a writer of CSV. The name of a file that is bytes of no text stays these bytes."""
+    with (
+        new_file(target) as path,
+        path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        yield file
 
 
 def write_lines(target: Path, lines: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.cli.output_file import new_file, write_lines
+from service.cli.output_file import new_csv, write_lines
 from service.graph_io.short_texts import as_source
 from service.kit.json_types import JsonObject
 
@@ -25,7 +25,7 @@ def write_ranking(file: Path, rows: Sequence[RankedArchitecture], architectures:
     if file.suffix.lower() != ".csv":
         write_lines(file, (json.dumps(record, separators=(",", ":")) for record in records))
         return
-    with new_file(file) as path, path.open("w", encoding="utf-8", newline="") as lines:
+    with new_csv(file) as lines:
         writer = csv.DictWriter(lines, _COLUMNS)
         writer.writeheader()
         writer.writerows({**record, "architecture": _text(record["architecture"])} for record in records)
