@@ -12,7 +12,7 @@ import typer
 from service.cli import options, sources
 from service.cli.console import emit_json, progress_bar, say, table
 from service.cli.from_contract import Values, checked, offers
-from service.cli.output_file import check_ending, new_csv
+from service.cli.output_file import check_target, new_csv
 from service.cli.remote import steps
 from service.cli.several import client_of, read_networks
 from service.contract.many import CompareOptions
@@ -44,7 +44,7 @@ def compare(
     Of more than 8 networks, each is shown with the one that is nearest to it; -o writes all distances.
     """
     if out is not None:
-        check_ending(out, "distances", ".csv")
+        check_target(out, "distances", ".csv", sources=source)
     names, choices = sources.expand(source), checked(CompareOptions, values)
     with progress_bar("comparing") as progress, client_of(url, api_key) as client:
         networks = read_networks(names, progress)

@@ -10,7 +10,7 @@ import typer
 from service.cli import options, sources
 from service.cli.console import emit_json, progress_bar, say
 from service.cli.from_contract import Values, checked, offers
-from service.cli.output_file import check_ending, new_file
+from service.cli.output_file import check_target, new_file
 from service.cli.remote import steps
 from service.cli.several import client_of, read_networks
 from service.contract.many import EmbedOptions
@@ -42,7 +42,7 @@ def embed(
 
     target = out if out is not None or json else Path(DEFAULT_FILE)
     if target is not None:
-        check_ending(target, "embeddings", ".npz")
+        check_target(target, "embeddings", ".npz")
     names, model = sources.expand(source), checked(EmbedOptions, values).model
     with progress_bar("embedding") as progress, client_of(url, api_key) as client:
         networks = read_networks(names, progress)

@@ -17,7 +17,7 @@ from service.cli.details import Details, read_details
 from service.cli.failures import INTERRUPTED
 from service.cli.from_contract import Values, checked, offers
 from service.cli.inventory_lines import inventory_lines
-from service.cli.output_file import check_ending
+from service.cli.output_file import check_target
 from service.cli.remote import steps
 from service.contract.finetune import Tuning
 from service.contract.options import DATA
@@ -73,11 +73,9 @@ def finetune(
     the best epoch. Ctrl-C saves progress; run the same command again to resume.
     """
     target = out or Path(f"{sources.stem(architecture)}.safetensors")
-    check_ending(target, "weights", ".safetensors", ".onnx")
+    check_target(target, "weights", ".safetensors", ".onnx", sources=[architecture])
     if target.suffix == ".onnx" and not architecture.lower().endswith(".onnx"):
         raise typer.BadParameter("only an ONNX file can be filled in", param_hint="-o")
-    if target.exists() and Path(architecture).exists() and target.samefile(architecture):
-        raise typer.BadParameter(f"{target} is the source itself", param_hint="-o")
     # With a service the data are a name, which it checks.
     images = {"mirror": mirror, "skip_bad": skip_bad or url is not None}
     chosen = replace(checked(Tuning, {**values, **images, "model": model}), data=data)

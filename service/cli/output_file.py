@@ -12,15 +12,28 @@ import typer
 from service.kit.whole_file import whole_file
 
 
-def check_ending(file: Path, content: str, *endings: str, option: str = "-o") -> None:
-    """Refuse a name that says something else. For before the work. content: what is written, in the plural.
+def check_target(
+    file: Path, content: str, *endings: str, sources: Iterable[str] = (), option: str = "-o"
+) -> None:
+    """Refuse a name that says something else, and a file that is one of the sources. For before the work.
 
-    Raises BadParameter.
+    content: what is written, in the plural. Raises BadParameter.
     """
     if file.suffix.lower() not in endings:
         raise typer.BadParameter(
             f"{file}: {content} are written as {' or '.join(endings)}", param_hint=option
         )
+    refuse_sources(file, sources, option=option)
+
+
+def refuse_sources(file: Path, sources: Iterable[str], *, option: str = "-o") -> None:
+    """Raises BadParameter if the file is one of the sources."""
+    if any(is_same_file(file, source) for source in sources):
+        raise typer.BadParameter(f"{file} is the source itself", param_hint=option)
+
+
+def is_same_file(file: Path, source: str) -> bool:
+    return file.exists() and Path(source).exists() and file.samefile(source)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from service.cli.console import ReportProgress, emit_json, progress_bar, say, ta
 from service.cli.failures import REFUSED
 from service.cli.from_contract import Values, checked, offers
 from service.cli.images import search_images
-from service.cli.output_file import check_ending
+from service.cli.output_file import check_target
 from service.cli.ranking_file import ENDINGS, write_ranking
 from service.cli.remote import steps
 from service.contract.kinds import image_rankers
@@ -94,7 +94,7 @@ def rank(
     named = data if data is None or url is not None else "here"
     choices = checked(RankOptions, {**values, "predictor": predictor, "data": named, "skip_bad": skip_bad})
     if out is not None:
-        check_ending(out, "rankings", *ENDINGS)
+        check_target(out, "rankings", *ENDINGS, sources=file)
     records = read_candidates(file)
     entries = records.values
     with progress_bar("ranking") as progress:

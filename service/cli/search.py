@@ -12,7 +12,7 @@ from service.cli import options, scored
 from service.cli.console import ReportProgress, emit_json, fitted, progress_bar, say, table
 from service.cli.from_contract import Values, checked, offers
 from service.cli.images import search_images
-from service.cli.output_file import check_ending, new_file, write_lines
+from service.cli.output_file import check_target, new_file, write_lines
 from service.cli.remote import steps
 from service.contract.options import DATA
 from service.contract.search import SearchOptions
@@ -75,10 +75,10 @@ def search(
     # A path is no name: here it is looked up as it is.
     named = data if data is None or url is not None else "here"
     if out is not None:
-        check_ending(out, "architectures", ".jsonl")
+        check_target(out, "architectures", ".jsonl")
     chosen = checked(SearchOptions, {**values, "predictor": predictor, "data": named, "skip_bad": skip_bad})
     if weights is not None:
-        check_ending(weights, "weights", ".safetensors", option="--weights")
+        check_target(weights, "weights", ".safetensors", option="--weights")
         _check_generates(chosen.predictor, url)
     with progress_bar("searching") as progress:
         answer = (

@@ -12,6 +12,7 @@ from pathlib import Path
 import typer
 
 from service.cli.modules import name_of, names_module
+from service.cli.output_file import is_same_file, refuse_sources
 from service.graph_io.listed import names_list
 from service.graph_io.sources import names_file, numbers_listed, parse_source
 
@@ -108,9 +109,7 @@ class Targets:
         folder = self.folder
         if folder is None:
             self._check_ending()
-            for source in sources:
-                if Path(source).exists() and Path(source).resolve() == self._file().resolve():
-                    raise typer.BadParameter(f"{source} is the source itself", param_hint="-o")
+            refuse_sources(self._file(), sources)
         elif folder.exists() and not folder.is_dir():
             raise typer.BadParameter(f"{folder} must be a folder for several sources", param_hint="-o")
 
@@ -132,7 +131,7 @@ class Targets:
         folder = self.folder
         target = self._file() if folder is None else folder / f"{stem(source)}{ENDINGS[self.output]}"
         count = 1
-        while folder is not None and (target in self._taken or _is_same_file(target, source)):
+        while folder is not None and (target in self._taken or is_same_file(target, source)):
             count += 1
             target = folder / f"{stem(source)}-{count}{ENDINGS[self.output]}"
         self._taken.add(target)
@@ -141,10 +140,6 @@ class Targets:
 
     def _file(self) -> Path:
         return Path(self.destination or "")
-
-
-def _is_same_file(target: Path, source: str) -> bool:
-    return target.exists() and Path(source).exists() and target.samefile(source)
 
 
 def form_of(name: str) -> str | None:

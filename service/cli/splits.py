@@ -13,7 +13,7 @@ import typer
 
 from service.cli import options
 from service.cli.console import emit_json
-from service.cli.output_file import check_ending, write_lines
+from service.cli.output_file import check_target, write_lines
 from service.contract.fields import Document
 from service.contract.kinds import image_rankers
 from service.contract.search import SPACES
@@ -68,7 +68,7 @@ def architectures(
     if model is not None and split not in image_rankers():
         raise typer.BadParameter(f"belongs to --split {_WITH_MODELS}", param_hint="--model")
     if out is not None:
-        check_ending(out, "architectures", ".jsonl")
+        check_target(out, "architectures", ".jsonl")
     networks = _of_space(split, seed, count, model) if split in SPACES else _named(split, seed, count)
     if json:
         made = list(networks)

@@ -53,3 +53,13 @@ def test_a_folder_is_made_and_nothing_else_lies_in_it(
     result = run(*command, "-o", f"new/deep/{name}")
     assert result.exit_code == 0, result.output
     assert [path.name for path in (tmp_path / "new" / "deep").iterdir()] == [name]
+
+
+def test_a_source_is_not_overwritten(run: Run, tmp_path: Path) -> None:
+    text = f"nasbench201:{CELL}\n"
+    (tmp_path / "nets.jsonl").write_text(text)
+    (tmp_path / "again").symlink_to(tmp_path)
+    for name in ("nets.jsonl", "again/nets.jsonl"):
+        result = run("rank", "nets.jsonl", "-o", name)
+        assert result.exit_code == 2 and "is the source itself" in result.output
+    assert (tmp_path / "nets.jsonl").read_text() == text
