@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from service import errors
-from service.api.allowed import allow_header
+from service.api.paths import allow_header, path_like
 from service.contract.problem import Problem
 from service.contract.reading import invalid_fields
 
@@ -109,7 +109,11 @@ def install(app: FastAPI) -> None:
 
 def _from_http_exception(error: HTTPException, request: Request) -> errors.ServiceError:
     if error.status_code == 404:
-        return errors.NotFound(f"There is nothing at {request.url.path}.", hint="The API is listed at /docs.")
+        like = path_like(request)
+        meant = "" if like is None else f"Did you mean {like}? "
+        return errors.NotFound(
+            f"There is nothing at {request.url.path}.", hint=f"{meant}The API is listed at /docs."
+        )
     if error.status_code == 405:
         return errors.MethodNotAllowed(
             f"{request.method} is not allowed at {request.url.path}.",

@@ -20,7 +20,11 @@ from .fake_worker import FakeWorker
 
 
 async def test_unknown_paths_and_methods(client: httpx.AsyncClient) -> None:
-    assert_problem(await client.get("/nothing/here"), 404, "not-found")
+    unlike = assert_problem(await client.get("/nothing/here"), 404, "not-found")
+    assert unlike["hint"] == "The API is listed at /docs."
+    for path, meant in (("/predict-weights/", "/predict-weights"), ("/Model", "/models")):
+        like = assert_problem(await client.post(path), 404, "not-found")
+        assert like["hint"] == f"Did you mean {meant}? The API is listed at /docs."
     response = await client.delete("/models")
     assert_problem(response, 405, "method-not-allowed")
     assert "GET" in response.headers["allow"]
