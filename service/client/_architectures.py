@@ -155,8 +155,9 @@ def _from_file(path: Path) -> Encoded:
     encoded = _from_bytes(read_outline(path))
     if encoded.source_onnx is None:
         return encoded
-    # What is inside of exported files is called after the exporter, if at all.
-    return Encoded({**encoded.document, "name": path.name}, path)
+    # What is inside of exported files is called after the exporter, if at all; a name may be no text.
+    name = path.name.encode(errors="replace").decode()
+    return Encoded({**encoded.document, "name": name}, path)
 
 
 def _from_bytes(data: bytes) -> Encoded:

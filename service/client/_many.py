@@ -4,7 +4,6 @@ answer from several.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -13,6 +12,7 @@ from typing import Any
 from service.client._architectures import Architecture, encode, is_one
 from service.client._errors import ApiError, refusal
 from service.client._results import Ranking
+from service.client._written import to_json
 from service.contract.many import Order
 from service.contract.options import Observation
 from service.contract.results import Comparison, Embeddings, RankedArchitecture, SkippedArchitecture
@@ -72,7 +72,7 @@ def encode_many(architectures: Iterable[Architecture]) -> Many:
     texts, indices, skipped = [], [], []
     for index, architecture in enumerate(architectures):
         try:
-            texts.append(_json(encode(architecture).document).encode())
+            texts.append(to_json(encode(architecture).document).encode())
             indices.append(index)
         except ApiError as error:
             skipped.append(
@@ -86,10 +86,6 @@ def encode_many(architectures: Iterable[Architecture]) -> Many:
                 )
             )
     return Many(texts, indices, skipped)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def encode_observations(

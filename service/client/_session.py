@@ -15,6 +15,7 @@ from service.client._kept_files import KeptFiles
 from service.client._notebook import notebook_progress
 from service.client._retry import RetryPolicy
 from service.client._transfer import Deadline, Request
+from service.client._written import to_json
 from service.extras import check_installed
 from service.kit.json_types import JsonObject
 
@@ -68,10 +69,9 @@ class Session:
             "params": dict(request.params) or None,
             "timeout": httpx.Timeout(request.read_timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS),
         }
-        if request.json is not None:
-            arguments["json"] = request.json
-        if request.content is not None:
-            arguments["content"] = request.content
+        content = request.content if request.json is None else to_json(request.json).encode()
+        if content is not None:
+            arguments["content"] = content
             headers.setdefault("Content-Type", "application/json")
         return arguments
 

@@ -42,7 +42,8 @@ def written(graph: ArchGraph) -> Written:
 
 
 def to_json(document: Any) -> str:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """In ASCII: half a character, which no other encoding has, is for the service to refuse."""
+    return json.dumps(document, separators=(",", ":"), allow_nan=False)
 
 
 def prediction_request(architecture: str, options: Mapping[str, Any]) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from service.client import BadRequest, Refused
+from service.client import ApiError, BadRequest, Client, Refused
 from service.client._architectures import encode
 from service.client._many import encode_many
 from service.client._number_format import name_of
@@ -43,6 +45,23 @@ def test_an_onnx_model_is_sent_without_its_weights(tmp_path: Path) -> None:
     assert encode(tmp_path / "net.onnx").document == {"format": "onnx", "data": stripped, "name": "net.onnx"}
     whole = {"format": "onnx", "data": base64.b64encode(model).decode(), "name": "n"}
     assert encode(whole).document == {"format": "onnx", "data": stripped, "name": "n"}
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems refuse names that are no text")
+def test_the_name_of_a_file_may_be_bytes_of_no_text(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xe9.onnx")
+    path.write_bytes(small_onnx())
+    assert encode(path).document["name"] == "?.onnx"
+
+
+def test_half_a_character_is_for_the_service_to_refuse() -> None:
+    half = {**GRAPH, "name": "\ud800"}
+    with Client.local() as client:
+        with pytest.raises(BadRequest, match="half a character"):
+            client.predict_weights(half)
+        with pytest.raises(ApiError, match="unicode"):
+            client.predict_weights(GRAPH, model="\ud800")
+    assert json.loads(encode_many([half]).texts[0]) == half
 
 
 def test_a_bare_graph_gets_its_format() -> None:
