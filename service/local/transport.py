@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import httpx
 
 from service.errors import NotFound, ServiceError
+from service.graph_io.json_text import parse_json
+from service.graph_limits import limits_of
 from service.kit.json_types import JsonObject
 from service.local.operations import Operations
+from service.settings import get_settings
 
 ADDRESS = "http://in-this-process"
 _PROBLEM = "application/problem+json"
@@ -20,6 +24,7 @@ class LocalTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def __init__(self) -> None:
         self._operations = Operations()
+        self._limits = limits_of(get_settings())
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         body = request.read()
@@ -42,13 +47,13 @@ class LocalTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         _, verb, *name = path.split("/", 2)
         match method, verb, name:
             case "POST", "predict-weights", []:
-                return _json(operations.predict(json.loads(body)).as_json())
+                return _json(operations.predict(self._parsed(body)).as_json())
             case "POST", "rank-architectures", []:
-                return _json(operations.rank(_listed(query, body)).as_json())
+                return _json(operations.rank(self._listed(query, body)).as_json())
             case "POST", "embed-architectures", []:
-                return _json(operations.embed(_listed(query, body)).as_json())
+                return _json(operations.embed(self._listed(query, body)).as_json())
             case "POST", "compare-architectures", []:
-                return _json(operations.compare(_listed(query, body)).as_json())
+                return _json(operations.compare(self._listed(query, body)).as_json())
             case "GET", "weights", [file]:
                 return httpx.Response(200, content=operations.take_file(file))
             case "GET", "models", []:
@@ -62,9 +67,18 @@ class LocalTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             hint="Start one with `weightcast serve`, and connect with Client().",
         )
 
+    def _listed(self, query: httpx.QueryParams, lines: bytes) -> JsonObject:
+        return {**query, "architectures": [self._entry(line) for line in lines.split(b"\n") if line]}
 
-def _listed(query: httpx.QueryParams, lines: bytes) -> JsonObject:
-    return {**query, "architectures": [json.loads(line) for line in lines.split(b"\n") if line]}
+    def _entry(self, line: bytes) -> Any:
+        """What the line says, or why it cannot be read: others of the list can."""
+        try:
+            return self._parsed(line)
+        except ServiceError as error:
+            return error
+
+    def _parsed(self, text: bytes) -> Any:
+        return parse_json(text, limits=self._limits)
 
 
 def _json(document: JsonObject) -> httpx.Response:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from service.client import ApiError, BadRequest, Client, Refused
+from service.client import BadRequest, Client, Refused
 from service.client._architectures import encode
 from service.client._many import encode_many
 from service.client._number_format import name_of
@@ -59,8 +59,10 @@ def test_half_a_character_is_for_the_service_to_refuse() -> None:
     with Client.local() as client:
         with pytest.raises(BadRequest, match="half a character"):
             client.predict_weights(half)
-        with pytest.raises(ApiError, match="unicode"):
+        with pytest.raises(BadRequest, match="half a character"):
             client.predict_weights(GRAPH, model="\ud800")
+        ranking = client.rank_architectures([half, "torchvision:alexnet"])
+    assert [row.index for row in ranking.ranking] == [1] and "half a character" in ranking.skipped[0].reason
     assert json.loads(encode_many([half]).texts[0]) == half
 
 
