@@ -37,10 +37,11 @@ def notes_on(
             f"fit no "
             f"module by name. To keep the names: {EXPORT_LINE}"
         )
+    known, most = " or ".join(map(str, classes)), max(classes, default=0)
     notes.extend(
-        f"The network has {outputs} outputs, and the GHN knows {' or '.join(map(str, classes))} classes, "
-        "so the last layer repeats what it knows. Leave it out (--no-classifier, "
-        "include_classifier=false) and train it."
+        f"The network has {outputs} output{'s' if outputs != 1 else ''}, and the GHN knows {known} classes, "
+        f"so the last layer {'repeats' if outputs > most else 'has a part of'} what it knows. "
+        "Leave it out (--no-classifier, include_classifier=false) and train it."
         for outputs in sorted({*classifiers} - {*classes})
     )
     return notes

@@ -19,6 +19,19 @@ T = TypeVar("T")
 _STANDARD_INPUT = "-"
 _FILE_ENDINGS = (".onnx", ".json")
 _SHOWN_TEXT = 200
+_AS_CODE = "On the command line, name the network in its code: file.py:MyNet."
+_CODE = "a file of Python code", _AS_CODE
+_WEIGHTS = (
+    "a file of weights, which do not say what the network computes",
+    f"Export the network with torch.onnx.export. {_AS_CODE} In Python, pass the module itself.",
+)
+_OTHER = "a model of another framework", "Convert it to ONNX, for example with tf2onnx."
+# What people take for an architecture, by the ending of its name, and what to do.
+_MISTAKEN = {
+    ".py": _CODE,
+    **dict.fromkeys((".bin", ".ckpt", ".npz", ".pkl", ".pt", ".pth", ".safetensors"), _WEIGHTS),
+    **dict.fromkeys((".h5", ".keras", ".mlmodel", ".pb", ".tflite"), _OTHER),
+}
 # Smaller files are not worth the walk.
 _WHOLE_BYTES = 4 * 2**20
 
@@ -56,6 +69,13 @@ def parse_source(text: str) -> Source:
             f"{shown(text)} is a list of networks.",
             source=text[:_SHOWN_TEXT],
             hint=f"Name one by its line: {text[-_SHOWN_TEXT:]}:1.",
+        )
+    if (mistaken := _MISTAKEN.get(Path(text).suffix.lower())) is not None:
+        what, hint = mistaken
+        raise InvalidInput(
+            f"{shown(text)} is {what}.",
+            source=text[:_SHOWN_TEXT],
+            hint=hint,
         )
     raise InvalidInput(
         f"{shown(text)} is not a recognised source.",

@@ -56,7 +56,9 @@ def test_other_classes() -> None:
     graph = trace(network(), input_shape=(3, 16, 16))
     assert notes_on(graph, from_onnx=False, classifiers=[10], classes=(100, 10)) == []
     (note,) = notes_on(graph, from_onnx=False, classifiers=[10, 10], classes=(1000,))
-    assert "10 outputs" in note and "1000 classes" in note
+    assert "10 outputs" in note and "1000 classes" in note and "has a part of what it knows" in note
+    one, more = notes_on(graph, from_onnx=False, classifiers=[12, 1], classes=(10,))
+    assert "has 1 output, and" in one and "the last layer repeats what it knows" in more
 
 
 class Squeezed(nn.Sequential):

@@ -26,11 +26,26 @@ def test_texts_that_name_a_file() -> None:
     assert parse_source("-") == Source()
 
 
-@pytest.mark.parametrize("text", ["", "model.pt", "keras:x", "torchvision", "--"])
+@pytest.mark.parametrize("text", ["", "model.foo", "keras:x", "torchvision", "--"])
 def test_what_is_no_source_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="is not a recognised source") as caught:
         parse_source(text)
     assert "nasbench201:CELL" in caught.value.extra["hint"]
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "hint"),
+    [
+        ("model.PT", "a file of weights", "torch.onnx.export"),
+        ("a/b.safetensors", "a file of weights", "file.py:MyNet"),
+        ("net.py", "a file of Python code", "file.py:MyNet"),
+        ("net.h5", "another framework", "ONNX"),
+    ],
+)
+def test_what_people_take_for_an_architecture_is_told_from_one(text: str, what: str, hint: str) -> None:
+    with pytest.raises(InvalidInput, match=what) as caught:
+        parse_source(text)
+    assert hint in caught.value.extra["hint"] and caught.value.extra["source"] == text
 
 
 @pytest.mark.parametrize("text", ["missing.onnx", "missing.json", "a\0.onnx", "x" * 5000 + ".onnx"])
