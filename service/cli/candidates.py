@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,8 @@ def read_candidates(names: Sequence[str]) -> Records:
 
 def _is_file(name: str) -> bool:
     """Raises BadParameter for a name that is neither a file nor a source."""
-    path = Path(name)
-    if name == "-" or (path.is_file() and path.suffix.lower() != _ONNX):
+    # Not by pathlib, to which a genotype that is longer than the name of a file is an error.
+    if name == "-" or (os.path.isfile(name) and Path(name).suffix.lower() != _ONNX):
         return True
     try:
         for source in sources.expand([name]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import re
 import sys
 from pathlib import Path
@@ -71,7 +72,7 @@ def _code(name: str) -> Any:
         finally:
             sys.path.pop(0)
     path = Path(name)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InvalidInput(f"There is no file {name!r}.", source=name)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +34,8 @@ def refuse_sources(file: Path, sources: Iterable[str], *, option: str = "-o") ->
 
 
 def is_same_file(file: Path, source: str) -> bool:
-    return file.exists() and Path(source).exists() and file.samefile(source)
+    """A source may be a text that is longer than the name of a file can be, which is an error to pathlib."""
+    return os.path.exists(source) and os.path.exists(file) and os.path.samefile(file, source)
 
 
 @contextmanager

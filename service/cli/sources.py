@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ def expand(sources: Iterable[str]) -> list[str]:
 
 def _matches(source: str) -> list[str]:
     is_file = names_file(source) or names_list(source)
-    if not is_file or not glob.has_magic(source) or Path(source).exists():
+    if not is_file or not glob.has_magic(source) or os.path.exists(source):
         return [source]
     matches = sorted(glob.glob(source, recursive=True))
     if not matches:

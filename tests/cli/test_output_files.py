@@ -63,3 +63,16 @@ def test_a_source_is_not_overwritten(run: Run, tmp_path: Path) -> None:
         result = run("rank", "nets.jsonl", "-o", name)
         assert result.exit_code == 2 and "is the source itself" in result.output
     assert (tmp_path / "nets.jsonl").read_text() == text
+
+
+def test_a_source_may_be_longer_than_the_name_of_a_file(run: Run, tmp_path: Path) -> None:
+    steps = "[" + ", ".join(["('sep_conv_3x3', 0), ('sep_conv_3x3', 1)"] * 4) + "]"
+    cells = f"normal={steps}, normal_concat=[2, 3, 4, 5], reduce={steps}, reduce_concat=[2, 3, 4, 5]"
+    genotype = f"darts:Genotype({cells})"
+    assert len(genotype) > 255
+    (tmp_path / "best.jsonl").touch()
+    (tmp_path / "net.npz").touch()
+    for command, name in (("rank", "best.jsonl"), ("predict", "net.npz"), ("embed", "e.npz")):
+        result = run(command, genotype, "-o", name)
+        assert result.exit_code == 0, result.output
+        assert (tmp_path / name).stat().st_size
