@@ -162,7 +162,8 @@ def _translated(error: Exception) -> ServiceError | None:
     if isinstance(error, ModuleNotFoundError):
         return not_installed(error)
     if isinstance(error, OSError) and error.filename is not None:
-        return UnusableFile(f"{error.filename}: {error.strerror}.")
+        # Of two names, the second is that of the user: a file is renamed to it when it is whole.
+        return UnusableFile(f"{error.filename2 or error.filename}: {error.strerror}.")
     return None
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import CELL, SMALL_GRAPH, Run, write_json
+from tests.cli.conftest import CELL, SMALL_GRAPH, Run, problems, write_json
 
 SEARCH = ("search", "--space", "nasbench201", "--evaluations", "3")
 SPLIT = ("architectures", "--split", "id-test", "-n", "2")
@@ -76,3 +76,13 @@ def test_a_source_may_be_longer_than_the_name_of_a_file(run: Run, tmp_path: Path
         result = run(command, genotype, "-o", name)
         assert result.exit_code == 0, result.output
         assert (tmp_path / name).stat().st_size
+
+
+def test_a_file_that_cannot_be_written_is_named(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.jsonl").mkdir()
+    for name in ("file/nets.jsonl", "folder.jsonl", f"{'x' * 300}.jsonl"):
+        result = run(*SPLIT, "-o", name)
+        (problem,) = problems(result)
+        assert result.exit_code == 1 and name.removesuffix("/nets.jsonl") in problem["detail"]
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "folder.jsonl"}
