@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.graph_io.cells.nasbench201 import OPERATIONS
@@ -50,8 +50,14 @@ def on_paths(cell: CellStructure, kinds: str) -> list[int]:
     return [sum(kind in kinds for kind in path) for path in cell.paths]
 
 
+# All walks of this cell have one convolution, and the sum of their shares rounds to less than one.
+ROUNDING = 1e-14
+ROUNDED = ["nor_conv_1x1", "avg_pool_3x3", "skip_connect", "nor_conv_3x3", "skip_connect", "skip_connect"]
+
+
 @settings(max_examples=40, deadline=None)
 @given(operations=st.lists(st.sampled_from(OPERATIONS), min_size=6, max_size=6))
+@example(operations=ROUNDED)
 def test_extremes_are_those_of_all_paths(operations: list[str]) -> None:
     cell = cell_structure(nasbench201(operations))
     found = dict(zip(WALK_FEATURES, walk_features(cell.operations), strict=True))
@@ -60,7 +66,7 @@ def test_extremes_are_those_of_all_paths(operations: list[str]) -> None:
         counts = on_paths(cell, kinds) or [0]
         assert found[f"walk_most_{what}"] == max(counts)
         assert found[f"walk_fewest_{what}"] == min(counts)
-        assert min(counts) <= found[f"walk_mean_{what}"] <= max(counts)
+        assert min(counts) - ROUNDING <= found[f"walk_mean_{what}"] <= max(counts) + ROUNDING
 
 
 @settings(max_examples=12, deadline=None)
