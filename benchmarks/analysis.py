@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.representation import diversity, frechet_distance, most_frequent_shape, sparsity
 from service.ghn.config import GHNConfig
 from service.ghn.model import GHN
-from service.ghn.predict import node_states
+from service.ghn.predict import embedding
 from service.ghn.registry import load_model
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.node_assignment import assignment_cost
@@ -83,7 +83,7 @@ def _others(page: Path) -> str:
 
 
 def _embeddings(ghn: GHN, graphs: list[PrimitiveGraph]) -> Floats:
-    return np.array([node_states(ghn, graph).mean(axis=0, dtype=np.float64) for graph in graphs])
+    return np.array([embedding(ghn, graph) for graph in graphs])
 
 
 def _four_networks(models: dict[str, GHN]) -> str:

@@ -25,7 +25,7 @@ from benchmarks.rank_cells import Floats, Rows, part, read_table, shared_table
 from service.ghn.checkpoint import load_checkpoint
 from service.ghn.config import GHN1_CIFAR10, MLP_CIFAR10, GHNConfig
 from service.ghn.model import GHN
-from service.ghn.predict import node_states
+from service.ghn.predict import embedding
 from service.graph_io.primitives import PrimitiveGraph, to_primitives
 from service.graph_io.read import read_document
 from service.models.catalog import find_card
@@ -110,7 +110,7 @@ def ghns(others: list[str]) -> dict[str, GHN]:
 
 def embeddings(ghn: GHN, graphs: list[PrimitiveGraph]) -> Floats:
     """Of every network the mean of its node states."""
-    return np.array([node_states(ghn, graph).mean(axis=0, dtype=np.float64) for graph in graphs])
+    return np.array([embedding(ghn, graph) for graph in graphs])
 
 
 def split(count: int, draw: int, learned: int) -> tuple[Rows, Rows]:

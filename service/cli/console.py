@@ -41,10 +41,14 @@ def emit_json(document: Any) -> None:
     typer.echo(json_for(sys.stdout, document, indent=2 if sys.stdout.isatty() else None))
 
 
-def json_for(stream: TextIO, document: Any, *, indent: int | None = None) -> str:
-    """JSON whose letters the stream can show; JSON has escapes of its own for the others."""
+def json_for(
+    stream: TextIO, document: Any, *, indent: int | None = None, default: Callable[[Any], Any] | None = None
+) -> str:
+    """JSON whose letters the stream can show; JSON has escapes of its own for the others. default: for what
+    is no JSON.
+    """
     ascii_alone = (stream.encoding or "").lower().replace("-", "") != "utf8"
-    return json.dumps(document, ensure_ascii=ascii_alone, indent=indent, default=str)
+    return json.dumps(document, ensure_ascii=ascii_alone, indent=indent, default=default)
 
 
 @contextmanager

@@ -112,7 +112,7 @@ def report(error: Exception, *, source: str | None = None) -> int | None:
         if hint := problem.get("hint"):
             typer.secho(as_sentence(str(hint)), err=True)
     else:
-        typer.echo(json_for(sys.stderr, problem), err=True)
+        typer.echo(json_for(sys.stderr, problem, default=str), err=True)
     return REFUSED if problem.get("status") in _REFUSAL_STATUSES else FAILED
 
 

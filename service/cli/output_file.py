@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import typer
 
@@ -56,7 +57,11 @@ def new_csv(target: Path) -> Iterator[TextIO]:
         yield file
 
 
-def write_lines(target: Path, lines: Iterable[str]) -> None:
-    """Write a text file, each line as it comes."""
+def write_json_lines(target: Path, documents: Iterable[Any]) -> None:
+    """A document a line, each as it comes."""
     with new_file(target) as path, path.open("w", encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in lines)
+        file.writelines(map(json_line, documents))
+
+
+def json_line(document: Any) -> str:
+    return json.dumps(document, separators=(",", ":")) + "\n"

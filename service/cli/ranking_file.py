@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.cli.output_file import new_csv, write_lines
+from service.cli.output_file import new_csv, write_json_lines
 from service.graph_io.short_texts import as_source
 from service.kit.json_types import JsonObject
 
@@ -23,7 +22,7 @@ def write_ranking(file: Path, rows: Sequence[RankedArchitecture], architectures:
     """architectures: by the `index` of the rows, as they were read."""
     records = [_record(row, architectures[row.index]) for row in rows]
     if file.suffix.lower() != ".csv":
-        write_lines(file, (json.dumps(record, separators=(",", ":")) for record in records))
+        write_json_lines(file, records)
         return
     with new_csv(file) as lines:
         writer = csv.DictWriter(lines, _COLUMNS)

@@ -12,11 +12,12 @@ from service.cli import options, scored
 from service.cli.console import ReportProgress, emit_json, fitted, progress_bar, say, table
 from service.cli.from_contract import Values, checked, offers
 from service.cli.images import search_images
-from service.cli.output_file import check_target, new_file, write_lines
+from service.cli.output_file import check_target, new_file, write_json_lines
 from service.cli.remote import steps
 from service.contract.options import DATA
 from service.contract.search import SearchOptions
 from service.graph_io.short_texts import as_source
+from service.kit.whole_file import write_whole
 
 if TYPE_CHECKING:
     from service.contract.training_results import FoundArchitecture, Mean, SearchResult
@@ -85,7 +86,7 @@ def search(
             _here(chosen, data, data_dir, progress) if url is None else _there(chosen, progress, url, api_key)
         )
     if out is not None:
-        write_lines(out, (json_text.dumps(entry.as_json(), separators=(",", ":")) for entry in answer.best))
+        write_json_lines(out, (entry.as_json() for entry in answer.best))
     if weights is not None:
         _write_weights(weights, answer, quiet=json)
     if json:
@@ -145,7 +146,7 @@ def _write_weights(file: Path, answer: SearchResult, *, quiet: bool) -> None:
     with new_file(file) as path:
         write_weights(path, weights, output="safetensors", dtype="float32")
     document = file.with_suffix(".json")
-    document.write_text(json_text.dumps(network, indent=1) + "\n")
+    write_whole(document, json_text.dumps(network, indent=1) + "\n")
     if not quiet:
         say(f"the best has {weights.num_parameters:,} parameters -> {file}, as a network -> {document}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 
 from service.cli import options
 from service.cli.console import emit_json
-from service.cli.output_file import check_target, write_lines
+from service.cli.output_file import check_target, json_line, write_json_lines
 from service.contract.fields import Document
 from service.contract.kinds import image_rankers
 from service.contract.search import SPACES
@@ -96,9 +95,8 @@ def _of_space(name: str, seed: int, count: int, model: str | None) -> Iterator[D
 
 
 def _write(out: Path | None, networks: Iterable[Document]) -> None:
-    lines = (json_module.dumps(document, separators=(",", ":")) for document in networks)
     if out is not None:
-        write_lines(out, lines)
+        write_json_lines(out, networks)
         return
-    for line in lines:
-        sys.stdout.write(f"{line}\n")
+    for document in networks:
+        sys.stdout.write(json_line(document))

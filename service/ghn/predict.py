@@ -64,6 +64,12 @@ def node_states(ghn: GHN, graph: PrimitiveGraph) -> NDArray[np.float32]:
     return states[batch.rows[0]]
 
 
+def embedding(ghn: GHN, graph: PrimitiveGraph) -> NDArray[np.float64]:
+    """A network as one vector, (hidden,): the mean of its node states (GHN-2 paper, section 5.2)."""
+    mean: NDArray[np.float64] = node_states(ghn, graph).mean(axis=0, dtype=np.float64)
+    return mean
+
+
 def on_host(tensors: Sequence[Tensor]) -> list[NDArray[np.float32]]:
     """The tensors as contiguous arrays.
 

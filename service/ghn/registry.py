@@ -12,7 +12,7 @@ from service.errors import UnknownModel
 from service.ghn.checkpoint import copy_to_cpu, load_checkpoint
 from service.ghn.device import find_device
 from service.ghn.model import GHN
-from service.ghn.predict import node_states, predict_blocks
+from service.ghn.predict import embedding, predict_blocks
 from service.graph_io.archgraph import ArchGraph
 from service.graph_io.notes import notes_on
 from service.graph_io.primitives import to_primitives
@@ -49,13 +49,9 @@ class LoadedModel:
         )
 
     def embed(self, graphs: Sequence[ArchGraph]) -> NDArray[np.float32]:
-        """One embedding a network, (networks, hidden): the mean of its node states (GHN-2 paper, section
-        5.2). It does not depend on the other networks.
-        """
-        means = [
-            node_states(self.ghn, to_primitives(graph)).mean(axis=0, dtype=np.float64) for graph in graphs
-        ]
-        return np.array(means, dtype=np.float32).reshape(len(means), self.ghn.config.hidden)
+        """One embedding a network (`predict.embedding`), (networks, hidden), whatever the others are."""
+        rows = [embedding(self.ghn, to_primitives(graph)) for graph in graphs]
+        return np.array(rows, dtype=np.float32).reshape(len(rows), self.ghn.config.hidden)
 
     def on_cpu(self) -> LoadedModel:
         """The same model, all of it on the CPU; this one stays as it is."""

@@ -27,7 +27,7 @@ _WEIGHTS = (
 )
 _OTHER = "a model of another framework", "Convert it to ONNX, for example with tf2onnx."
 # What people take for an architecture, by the ending of its name, and what to do.
-_MISTAKEN = {
+_LOOKALIKES = {
     ".py": _CODE,
     **dict.fromkeys((".bin", ".ckpt", ".npz", ".pkl", ".pt", ".pth", ".safetensors"), _WEIGHTS),
     **dict.fromkeys((".h5", ".keras", ".mlmodel", ".pb", ".tflite"), _OTHER),
@@ -70,13 +70,9 @@ def parse_source(text: str) -> Source:
             source=text[:_SHOWN_TEXT],
             hint=f"Name one by its line: {text[-_SHOWN_TEXT:]}:1.",
         )
-    if (mistaken := _MISTAKEN.get(Path(text).suffix.lower())) is not None:
-        what, hint = mistaken
-        raise InvalidInput(
-            f"{shown(text)} is {what}.",
-            source=text[:_SHOWN_TEXT],
-            hint=hint,
-        )
+    if (lookalike := _LOOKALIKES.get(Path(text).suffix.lower())) is not None:
+        what, hint = lookalike
+        raise InvalidInput(f"{shown(text)} is {what}.", source=text[:_SHOWN_TEXT], hint=hint)
     raise InvalidInput(
         f"{shown(text)} is not a recognised source.",
         source=text[:_SHOWN_TEXT],

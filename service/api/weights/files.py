@@ -149,15 +149,15 @@ async def _read_ahead(
         return asyncio.get_running_loop().run_in_executor(None, read, min(CHUNK_BYTES, left))
 
     left = part.length
-    coming: asyncio.Future[bytes] | None = None
+    ahead: asyncio.Future[bytes] | None = None
     try:
         file.seek(part.start)
-        coming = start() if left else None
-        while coming is not None and (chunk := await coming):
+        ahead = start() if left else None
+        while ahead is not None and (chunk := await ahead):
             left -= len(chunk)
-            coming = start() if left else None
+            ahead = start() if left else None
             yield chunk
     finally:
-        if coming is not None:
-            coming.cancel()
+        if ahead is not None:
+            ahead.cancel()
         file.close()
